@@ -1,0 +1,173 @@
+"""The simulated chip obeys its own numbers, and the comparison with the truth tells honest errors from wrong ones."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from nightcal.simulate import (
+    SimulatedNight,
+    add_cosmic_rays,
+    compare_with_truth,
+    expose,
+    main,
+    make_chip,
+    simulate_night,
+    star_field,
+)
+
+SMALL = {"shape": (96, 128), "n_bias": 4, "n_dark": 3, "n_flat": 2, "n_science": 2, "n_stars": 20}
+
+
+@pytest.fixture(scope="module")
+def chip():
+    return make_chip()
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("night")
+    return simulate_night(folder / "raw", folder / "truth", **SMALL)
+
+
+def electrons_above_overscan(raw, chip):
+    """Image area minus the mean of its overscan, in electrons."""
+    nx = chip.shape[1]
+    return (raw[:, :nx].astype(float) - raw[:, nx:].mean()) * chip.gain
+
+
+def calibrate_with_the_true_chip(night: SimulatedNight, folder: Path, error_scale: float = 1.0, added: float = 0.0):
+    """Write what a pipeline with noiseless masters gives, with errors and data spoilt on request."""
+    chip = night.chip
+    folder.mkdir()
+    for truth in night.truths:
+        path = next(frame for frame in night.frames if frame.name == truth.name)
+        raw, header = fits.getdata(path), fits.getheader(path)
+        flat = chip.response[header["FILTER"]]
+        signal = electrons_above_overscan(raw, chip) - chip.bias_structure
+        data = (signal - chip.dark_current * header["EXPTIME"]) / flat + added
+        sigma = np.sqrt(np.maximum(signal, 0) + chip.read_noise**2) / flat * error_scale
+        mask = chip.dead | chip.stuck | (raw[:, : chip.shape[1]] >= chip.saturation)
+        hdus = [fits.PrimaryHDU(data), fits.ImageHDU(sigma, name="UNCERT"), fits.ImageHDU(mask * 1, name="MASK")]
+        fits.HDUList(hdus).writeto(folder / path.name)
+    return folder
+
+
+def test_the_same_seed_gives_the_same_bytes(night, tmp_path):
+    again = simulate_night(tmp_path / "raw", tmp_path / "truth", **SMALL)
+    for first, second in zip(night.frames + night.truths, again.frames + again.truths, strict=True):
+        assert first.name == second.name
+        assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("gain", [0.7, 1.5, 6.0])
+def test_noise_of_a_bias_is_the_stated_read_noise_rounding_included(gain, rng):
+    chip = make_chip(gain=gain, stuck_column=False)
+    first, second = (expose(chip, rng, 0.0, 0.0, None).astype(float) for _ in range(2))
+    assert np.std(first - second) / np.sqrt(2) * gain == pytest.approx(chip.read_noise, rel=0.01)
+
+
+def test_two_flats_give_back_the_gain(chip, rng):
+    nx = chip.shape[1]
+    good = ~chip.stuck & ~chip.dead & ~chip.hot
+    first, second = (expose(chip, rng, 30000.0, 1.0, "V").astype(float)[:, :nx][good] for _ in range(2))
+    signal = (first + second).mean() / 2 - chip.bias_level
+    variance = np.var(first - second) / 2 - (chip.read_noise / chip.gain) ** 2
+    assert signal / variance == pytest.approx(chip.gain, rel=0.02)
+
+
+def test_mean_of_an_exposure_is_the_truth(chip, rng):
+    raw = expose(chip, rng, 50.0, 20.0, "R", bias_drift=7.3)
+    expected = (50 * chip.response["R"] + chip.dark_current) * 20 + chip.bias_structure
+    difference = (electrons_above_overscan(raw, chip) - expected)[~chip.stuck]
+    # One part is the sky's noise over 512 x 512 pixels, the other the overscan's.
+    error = np.hypot(np.sqrt(1000 + 36) / 512, 6 / np.sqrt(512 * chip.overscan))
+    assert abs(difference.mean()) < 4 * error
+
+
+@pytest.mark.parametrize("shape", [(512, 512), (97, 130)])
+@pytest.mark.parametrize("name", ["V", "R"])
+def test_response_is_1_in_the_central_quarter(shape, name):
+    chip = make_chip(shape)
+    ny, nx = shape
+    centre = slice(ny // 4, ny - ny // 4), slice(nx // 4, nx - nx // 4)
+    assert chip.response[name][centre][~chip.dead[centre]].mean() == pytest.approx(1, abs=1e-12)
+
+
+def test_stuck_column_reads_65535_in_every_frame(night):
+    chip = night.chip
+    assert np.flatnonzero(chip.stuck.any(axis=0)).size == 1
+    for path in night.frames:
+        raw = fits.getdata(path)
+        assert raw.dtype == np.uint16
+        assert (raw[:, : chip.shape[1]][chip.stuck] == 65535).all()
+        assert (raw[:, chip.shape[1] :] < 1100).all()
+
+
+def test_hot_and_dead_pixels_show_where_they_were_planted(chip, rng):
+    nx = chip.shape[1]
+    dark, flat = expose(chip, rng, 0.0, 120.0, None)[:, :nx], expose(chip, rng, 30000.0, 1.0, "V")[:, :nx]
+    assert set(np.flatnonzero(dark > 1100)) == set(np.flatnonzero(chip.hot | chip.stuck))
+    assert set(np.flatnonzero(flat < 5000)) == set(np.flatnonzero(chip.dead))
+
+
+def test_stars_keep_their_light_and_the_brightest_saturate_in_a_minute(chip, rng):
+    lone = star_field((201, 201), 0, rng, saturating=[1000.0])
+    assert lone.sum() == pytest.approx(1000, rel=1e-3)
+    raw = expose(chip, rng, star_field(chip.shape, 150, rng) + 0.4, 60.0, "V")[:, : chip.shape[1]]
+    assert 2 <= np.count_nonzero(raw == chip.saturation) < 100
+
+
+def test_cosmic_rays_are_where_the_mask_says_and_nowhere_else(chip, rng):
+    nx = chip.shape[1]
+    before = expose(chip, rng, 0.4, 60.0, "V")
+    after, hit = add_cosmic_rays(before, rng, 300, chip)
+    assert hit.sum() > 300
+    np.testing.assert_array_equal(after[:, :nx] > before[:, :nx], hit & ~chip.stuck)
+    np.testing.assert_array_equal(after[:, nx:], before[:, nx:])
+
+
+def test_header_has_the_words_of_the_camera_file(night):
+    header = fits.getheader(next(path for path in night.frames if path.name == "field_V_001.fits"))
+    assert (header["BITPIX"], header["BZERO"]) == (16, 32768)
+    assert (header["BIASSEC"], header["TRIMSEC"]) == ("[129:160,1:96]", "[1:128,1:96]")
+    assert (header["IMAGETYP"], header["FILTER"], header["EXPTIME"]) == ("Light Frame", "V", 60.0)
+    assert header["DATE-OBS"] == "2024-03-02T01:00:00.000"
+
+
+def test_every_frame_was_taken_between_noon_and_noon_at_the_telescope(night):
+    starts = [fits.getheader(path)["DATE-OBS"] for path in night.frames]
+    assert starts == sorted(starts)
+    assert starts[0] > "2024-03-01T16:40"
+    assert starts[-1] < "2024-03-02T16:40"
+
+
+def test_truth_is_refused_among_the_raw_frames(tmp_path):
+    with pytest.raises(ValueError, match="inside the raw folder"):
+        simulate_night(tmp_path, tmp_path / "truth", **SMALL)
+
+
+def test_perfect_calibration_has_honest_errors(tmp_path, capsys):
+    night = simulate_night(tmp_path / "raw", tmp_path / "truth", n_bias=0, n_dark=0, n_flat=0)
+    science = calibrate_with_the_true_chip(night, tmp_path / "science")
+    comparisons = compare_with_truth(science, tmp_path / "truth")
+    assert [c.name for c in comparisons] == sorted(path.stem for path in night.truths)
+    assert all(c.everywhere.n_pixels > c.sky.n_pixels > 100_000 for c in comparisons)
+    assert main(["compare", str(science), str(tmp_path / "truth")]) == 0
+    assert "honest" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("fault", [{"error_scale": 0.9}, {"error_scale": 1.1}, {"added": 2.0}, {"added": -2.0}])
+def test_wrong_errors_and_lost_light_are_noticed(fault, night, tmp_path, capsys):
+    science = calibrate_with_the_true_chip(night, tmp_path / "science", **fault)
+    assert main(["compare", str(science), str(night.truths[0].parent)]) == 1
+    assert "Do not trust" in capsys.readouterr().out
+
+
+def test_an_empty_folder_is_not_honest(night, tmp_path):
+    assert main(["compare", str(tmp_path), str(night.truths[0].parent)]) == 1

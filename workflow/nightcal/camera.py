@@ -1,0 +1,382 @@
+"""Camera files, and what a raw header of a camera means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nightcal.errors import ConfigurationError, SetAside
+from nightcal.headers import RawHeader, Value
+from nightcal.sections import Area, parse_section
+from nightcal.validation import check, read_yaml
+
+SCHEMA = Path(__file__).parents[1] / "schemas" / "camera.schema.yaml"
+
+ROLES = (
+    "type", "object", "exposure", "filter", "start", "start_time", "temperature", "set_temperature", "instrument",
+    "gain", "read_noise", "saturation", "longitude",
+)  # fmt: skip
+"""What a camera file may name cards for, the first card that has a value serving."""
+
+MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
+LONGEST_EXPOSURE = 86400.0
+SMALLEST_GAIN, LARGEST_GAIN = 1e-4, 100.0
+
+_SEXAGESIMAL = re.compile(r"([+-]?)\s*(\d+(?:\.\d+)?)[\s:dh]+(\d+(?:\.\d+)?)(?:[\s:m']+(\d+(?:\.\d+)?))?[\s\"s]*([EW]?)")
+
+Patterns = Mapping[str, tuple[str | float | None, ...]]
+"""Card or role names, each with the values one of which it must have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """One camera file.
+
+    Attributes
+    ----------
+    name, title : str
+    path : Path
+        Where it was read.
+    recognise : tuple of Patterns
+        A header that agrees with any of these is of this camera.
+    cards : mapping of str to tuple of str
+        For each role, the cards that may hold it.
+    binning : tuple of tuple of str
+        Pairs of cards, or single cards that hold both numbers.
+    mode : tuple of str
+        Cards whose values together name the readout mode; only frames of equal mode are calibrated together.
+    types : tuple of (str, Patterns)
+        Rules, the first that agrees decides.
+    gain, read_noise, saturation, longitude : float or None
+        [e-/ADU], [e-], [ADU], [deg east]: used where the header has none.
+    image : tuple of str
+        Cards or sections, the first that is there is the area with light-sensitive pixels.
+    overscan : tuple of str
+        Cards or sections, every one that is there is used.
+    overscan_method : str
+        Name of a method of `nightcal.OverscanMethods`.
+    """
+
+    name: str
+    title: str
+    path: Path
+    recognise: tuple[Patterns, ...] = ()
+    cards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    binning: tuple[tuple[str, ...], ...] = ()
+    mode: tuple[str, ...] = ()
+    types: tuple[tuple[str, Patterns], ...] = ()
+    gain: float | None = None
+    read_noise: float | None = None
+    saturation: float | None = None
+    longitude: float | None = None
+    image: tuple[str, ...] = ()
+    overscan: tuple[str, ...] = ()
+    overscan_method: str = "clipped_mean"
+
+    def recognises(self, header: RawHeader) -> bool:
+        """Whether a header is of this camera."""
+        return any(self._agrees(header, patterns) for patterns in self.recognise)
+
+    def value(self, header: RawHeader, role: str) -> Value | None:
+        """Value of the first card that has one for a role.
+
+        Raises
+        ------
+        SetAside
+            If the card cannot be parsed.
+        """
+        for card in self.cards.get(role, ()):
+            value = header.value(card)
+            if value is not None:
+                return value
+        return None
+
+    def card(self, header: RawHeader, role: str) -> str:
+        """Name of the card that `value` reads, or the names of those it looked for."""
+        names = self.cards.get(role, ())
+        return next((name for name in names if header.value(name) is not None), " or ".join(names) or "no card")
+
+    def number(self, header: RawHeader, role: str, low: float, high: float, expected: str) -> float | None:
+        """Value of a role as a number within bounds, None if there is none.
+
+        Raises
+        ------
+        SetAside
+            If the value is no finite number from ``low`` to ``high``; ``expected`` completes the sentence.
+        """
+        value = self.value(header, role)
+        if value is None:
+            return None
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not low <= number <= high:
+            raise SetAside(f"{self.card(header, role)} is {value!r}; expected {expected}")
+        return number
+
+    def kind(self, header: RawHeader) -> str:
+        """Type of a frame: ``bias``, ``dark``, ``flat``, ``science`` or ``other``.
+
+        Raises
+        ------
+        SetAside
+            If no rule of the camera file applies.
+        """
+        for kind, patterns in self.types:
+            if self._agrees(header, patterns):
+                return kind
+        said = self.value(header, "type")
+        if said is None:
+            raise SetAside(f"no card tells the type of frame (looked for {', '.join(self.cards.get('type', ()))})")
+        raise SetAside(f"the type of frame {said!r} is unknown to the camera file {self.path.name}")
+
+    def exposure(self, header: RawHeader) -> float:
+        """Exposure time [s]."""
+        seconds = self.number(header, "exposure", 0, LONGEST_EXPOSURE, "seconds between 0 and 86400")
+        if seconds is None:
+            raise SetAside(f"the exposure time is missing ({self.card(header, 'exposure')})")
+        return seconds
+
+    def start(self, header: RawHeader) -> float:
+        """Start of the exposure [MJD, UTC]."""
+        value = self.value(header, "start")
+        if value is None:
+            raise SetAside(f"the time of the exposure is missing ({self.card(header, 'start')})")
+        if not isinstance(value, str):
+            return _plausible_mjd(float(value), f"{self.card(header, 'start')} is {value!r}")
+        text = value
+        if "T" not in value and ":" not in value:
+            time = self.value(header, "start_time")
+            if time is None:
+                raise SetAside(f"{self.card(header, 'start')} is {value!r}, a date without a time")
+            text = f"{value}T{time}"
+        try:
+            moment = datetime.fromisoformat(text.replace(" ", "T").rstrip("Z"))
+        except ValueError as error:
+            raise SetAside(f"the time {text!r} cannot be read; expected YYYY-MM-DDThh:mm:ss") from error
+        mjd = (moment.replace(tzinfo=moment.tzinfo or UTC) - MJD_ZERO) / timedelta(days=1)
+        return _plausible_mjd(mjd, f"the time is {text!r}")
+
+    def noise_cards(self, header: RawHeader) -> tuple[float | None, float | None]:
+        """Gain [e-/ADU] and read noise [e-] from the header, else the camera file; None where neither tells.
+
+        A gain written as a list, by cameras that put several amplifiers on one plane, is averaged.
+        """
+        listed = self.value(header, "gain")
+        if isinstance(listed, str) and listed.startswith("["):
+            gains = [float(text) for text in re.findall(r"\d+(?:\.\d*)?", listed)]
+            if not gains or not all(0 < gain <= LARGEST_GAIN for gain in gains):
+                raise SetAside(f"{self.card(header, 'gain')} is {listed!r}; expected e-/ADU above 0")
+            gain: float | None = sum(gains) / len(gains)
+        else:
+            gain = self.number(header, "gain", SMALLEST_GAIN, LARGEST_GAIN, "e-/ADU above 0 and up to 100")
+        read_noise = self.number(header, "read_noise", 0, 1e4, "e- of 0 or more")
+        return gain or self.gain, read_noise or self.read_noise
+
+    def saturation_level(self, header: RawHeader) -> float | None:
+        """Saturation [ADU] from the header, else the camera file; 0 in a header means unknown."""
+        return self.number(header, "saturation", 0, 1e9, "ADU of 0 or more") or self.saturation
+
+    def east_longitude(self, header: RawHeader) -> float | None:
+        """Longitude of the observatory [deg east], from the header, else the camera file."""
+        for card in self.cards.get("longitude", ()):
+            degrees = _degrees(header.value(card))
+            if degrees is not None:
+                return degrees
+        return self.longitude
+
+    def bins(self, header: RawHeader) -> tuple[int, int]:
+        """Binning in x and y; 1 x 1 where no card tells."""
+        for cards in self.binning:
+            values = [header.value(card) for card in cards]
+            if any(value is None for value in values):
+                continue
+            numbers = re.findall(r"\d+", " ".join(str(v).partition(".")[0] for v in values))
+            if len(numbers) == 2 and min(map(int, numbers)) > 0:
+                return int(numbers[0]), int(numbers[1])
+            raise SetAside(f"the binning {' '.join(map(str, values))!r} ({' '.join(cards)}) cannot be read")
+        return 1, 1
+
+    def readout_mode(self, header: RawHeader) -> str:
+        """Values of the mode cards in words."""
+        return " ".join(str(value) for card in self.mode if (value := header.value(card)) is not None)
+
+    def image_area(self, header: RawHeader) -> Area:
+        """Where the light-sensitive pixels are; the whole image where nothing tells.
+
+        Raises
+        ------
+        SetAside
+            If the section cannot be read or lies outside the image.
+        """
+        for entry in self.image:
+            area = _area(entry, header)
+            if area is not None:
+                if area.flip_x or area.flip_y:
+                    raise SetAside(f"the image section {entry} = {area} is descending, which is not handled yet")
+                return area
+        return Area(0, header.shape[1], 0, header.shape[0])
+
+    def overscans(self, header: RawHeader) -> tuple[Area, ...]:
+        """Areas of overscan pixels, possibly none.
+
+        Raises
+        ------
+        SetAside
+            If a section cannot be read or lies outside the image.
+        """
+        areas = (_area(entry, header) for entry in self.overscan)
+        return tuple(area for area in areas if area is not None)
+
+    def _agrees(self, header: RawHeader, patterns: Patterns) -> bool:
+        return all(_like(self._look_up(header, name), wanted) for name, wanted in patterns.items())
+
+    def _look_up(self, header: RawHeader, name: str) -> Value | None:
+        try:
+            return self.value(header, name) if name in ROLES else header.value(name)
+        except SetAside:
+            return None
+
+
+@cache
+def _schema() -> Mapping[str, Any]:
+    return read_yaml(SCHEMA)
+
+
+def load_camera(path: Path) -> Camera:
+    """Read a camera file.
+
+    Parameters
+    ----------
+    path : Path
+        YAML; ``docs/cameras.md`` explains each line.
+
+    Returns
+    -------
+    Camera
+
+    Raises
+    ------
+    ConfigurationError
+        With key, value and what was expected.
+    """
+    document = read_yaml(path)
+    check(document, _schema(), str(path))
+    for entry in document.get("overscan", []) + _listed(document.get("image", [])):
+        if entry.startswith("["):
+            _check_template(entry, path)
+    return Camera(
+        name=document["name"],
+        title=document["title"],
+        path=path,
+        recognise=tuple(_patterns(entry) for entry in document.get("recognise", [])),
+        cards={role: tuple(_listed(names)) for role, names in document.get("cards", {}).items()},
+        binning=tuple(tuple(_listed(entry)) for entry in document.get("binning", [])),
+        mode=tuple(document.get("mode", [])),
+        types=tuple((kind, _patterns(rule)) for entry in document["types"] for kind, rule in entry.items()),
+        gain=document.get("gain"),
+        read_noise=document.get("read_noise"),
+        saturation=document.get("saturation"),
+        longitude=document.get("longitude"),
+        image=tuple(_listed(document.get("image", []))),
+        overscan=tuple(document.get("overscan", [])),
+        overscan_method=document.get("overscan_method", "clipped_mean"),
+    )
+
+
+def load_cameras(folder: Path) -> tuple[Camera, ...]:
+    """Read every camera file of a folder, the ones that recognise nothing (``generic``) last.
+
+    Raises
+    ------
+    ConfigurationError
+        If one cannot be read or two have the same name.
+    """
+    cameras = [load_camera(path) for path in sorted(folder.glob("*.yaml"))]
+    names = [camera.name for camera in cameras]
+    for camera in cameras:
+        if names.count(camera.name) > 1:
+            raise ConfigurationError(f"{camera.path}: name is {camera.name!r}; expected a name no other file has.")
+    return tuple(sorted(cameras, key=lambda camera: not camera.recognise))
+
+
+def recognise(header: RawHeader, cameras: Sequence[Camera]) -> Camera:
+    """Find the camera of a header: the first that recognises it, else the first that recognises nothing.
+
+    Raises
+    ------
+    SetAside
+        If there is none.
+    """
+    for camera in cameras:
+        if camera.recognises(header) or not camera.recognise:
+            return camera
+    raise SetAside("no camera file recognises the header")
+
+
+def _listed(entry: str | Sequence[str]) -> list[str]:
+    return [entry] if isinstance(entry, str) else list(entry)
+
+
+def _patterns(entry: Mapping[str, Any]) -> Patterns:
+    return {name: tuple(wanted) if isinstance(wanted, list) else (wanted,) for name, wanted in entry.items()}
+
+
+def _like(value: Value | None, wanted: tuple[str | float | None, ...]) -> bool:
+    """Whether a value is one of those wanted: text by pattern in any case, numbers by value, None is absence."""
+    for pattern in wanted:
+        if pattern is None or value is None:
+            if pattern is None and value is None:
+                return True
+        elif isinstance(pattern, str):
+            if fnmatchcase(str(value).lower(), pattern.lower()):
+                return True
+        elif isinstance(value, int | float) and float(value) == float(pattern):
+            return True
+    return False
+
+
+def _area(entry: str, header: RawHeader) -> Area | None:
+    try:
+        area = parse_section(entry if entry.startswith("[") else header.value(entry), header.cards)
+    except ValueError as error:
+        raise SetAside(f"the section {entry}: {error}") from error
+    if area is not None and not area.fits_in(header.shape):
+        rows, columns = header.shape
+        raise SetAside(f"the section {entry} = {area} lies outside the image of {columns} x {rows} pixels")
+    return area
+
+
+def _check_template(entry: str, path: Path) -> None:
+    names = {name: 1 for name in re.findall(r"[A-Z][A-Z0-9_]*", entry)}
+    try:
+        parse_section(entry.replace("-", "+"), names)
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {error}.") from error
+
+
+def _plausible_mjd(mjd: float, said: str) -> float:
+    if not 40000 < mjd < 100000:
+        raise SetAside(f"{said}; expected a time after 1968")
+    return mjd
+
+
+def _degrees(value: Value | None) -> float | None:
+    """Degrees east from a number or ``[-]ddd mm ss``; None for anything else."""
+    try:
+        degrees = float(value) if value is not None else None
+    except ValueError:
+        match = _SEXAGESIMAL.fullmatch(str(value).strip())
+        if match is None:
+            return None
+        sign, whole, minutes, seconds, side = match.groups()
+        degrees = float(whole) + float(minutes) / 60 + float(seconds or 0) / 3600
+        degrees = -degrees if (sign == "-") != (side == "W") else degrees
+    return degrees if degrees is not None and -360 <= degrees <= 360 else None

@@ -1,0 +1,196 @@
+"""The electronic bias level of a readout, from its overscan pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightcal.robust import QUANTISATION, clipped_mean
+from nightcal.sections import Area
+
+Image = NDArray[np.generic]
+
+MEDIAN_VARIANCE = np.pi / 2
+"""Variance of the median of many Gaussian values over that of their mean."""
+
+SMOOTH_ORDER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The bias level of a frame.
+
+    Attributes
+    ----------
+    value, variance : ndarray of float64
+        [ADU], [ADU^2]: shape () for one level, (ny, 1) for one a row, (ny, nx) for a user's own correction.
+    """
+
+    value: NDArray[np.float64]
+    variance: NDArray[np.float64]
+
+    def rows(self, start: int, stop: int) -> Level:
+        """Level of some rows."""
+
+        def cut(values: NDArray[np.float64]) -> NDArray[np.float64]:
+            return values if values.ndim == 0 else values[start:stop]
+
+        return Level(cut(self.value), cut(self.variance))
+
+
+@dataclass(frozen=True, slots=True)
+class OverscanMethod:
+    """One way to find the level; call it as any user's function is called, or ask for the `level` with its error."""
+
+    name: str
+    find: Callable[[Image, Sequence[Area]], Level]
+
+    def level(self, image: Image, overscans: Sequence[Area]) -> Level:
+        """Find the bias level of an image.
+
+        Parameters
+        ----------
+        image : ndarray, shape (ny, nx)
+            Raw image [ADU].
+        overscans : sequence of Area
+            One or more areas of overscan pixels, inside the image.
+
+        Returns
+        -------
+        Level
+
+        Raises
+        ------
+        ValueError
+            If a method by rows meets a row without overscan pixels.
+        """
+        return self.find(image, overscans)
+
+    def __call__(self, image: Image, overscans: Sequence[Area]) -> NDArray[np.float64]:
+        """Subtract the level.
+
+        Returns
+        -------
+        ndarray of float64, shape (ny, nx)
+            [ADU]
+        """
+        return np.asarray(image, dtype=np.float64) - self.level(image, overscans).value
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _pixels(image: Image, overscans: Sequence[Area]) -> NDArray[np.float64]:
+    values = np.concatenate([np.asarray(image[area.slices], dtype=np.float64).ravel() for area in overscans])
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        raise ValueError("the overscan areas hold no finite pixel")
+    return values
+
+
+def _row_pixels(image: Image, overscans: Sequence[Area]) -> NDArray[np.float64]:
+    """Overscan pixels of each row, shape (n, ny), NaN where there are none."""
+    columns = np.full((image.shape[0], sum(area.shape[1] for area in overscans)), np.nan)
+    left = 0
+    for area in overscans:
+        right = left + area.shape[1]
+        columns[area.ymin : area.ymax, left:right] = image[area.slices]
+        left = right
+    if not np.isfinite(columns).any(axis=1).all():
+        row = int(np.argmin(np.isfinite(columns).any(axis=1)))
+        raise ValueError(f"row {row} has no overscan pixel; a method by rows needs areas beside every row")
+    return columns.T
+
+
+def _scatter(values: NDArray[np.float64]) -> float:
+    return max(float(clipped_mean(values, 3.5, QUANTISATION).scatter), QUANTISATION) if values.size > 1 else 0.0
+
+
+def _median(image: Image, overscans: Sequence[Area]) -> Level:
+    values = _pixels(image, overscans)
+    error = MEDIAN_VARIANCE * _scatter(values) ** 2 / values.size
+    whole_adu = np.issubdtype(image.dtype, np.integer)
+    return Level(np.asarray(np.median(values)), np.asarray(error + (QUANTISATION**2 if whole_adu else 0.0)))
+
+
+def _mean(image: Image, overscans: Sequence[Area]) -> Level:
+    values = _pixels(image, overscans)
+    return Level(np.asarray(values.mean()), np.asarray(values.var(ddof=1) / values.size if values.size > 1 else 0.0))
+
+
+def _clipped_mean(image: Image, overscans: Sequence[Area]) -> Level:
+    clipped = clipped_mean(_pixels(image, overscans), 3.5, QUANTISATION)
+    return Level(clipped.mean, np.nan_to_num(np.asarray(clipped.scatter**2 / clipped.survivors)))
+
+
+def _row_median(image: Image, overscans: Sequence[Area]) -> Level:
+    values = _row_pixels(image, overscans)
+    number = np.isfinite(values).sum(axis=0)
+    variance = np.where(number > 2, MEDIAN_VARIANCE, 1.0) * _scatter(_residuals(values)) ** 2 / number
+    return Level(np.nanmedian(values, axis=0)[:, np.newaxis], variance[:, np.newaxis])
+
+
+def _row_mean(image: Image, overscans: Sequence[Area]) -> Level:
+    values = _row_pixels(image, overscans)
+    variance = _scatter(_residuals(values)) ** 2 / np.isfinite(values).sum(axis=0)
+    return Level(np.nanmean(values, axis=0)[:, np.newaxis], variance[:, np.newaxis])
+
+
+def _smooth(image: Image, overscans: Sequence[Area]) -> Level:
+    from astropy.modeling.fitting import FittingWithOutlierRemoval, LinearLSQFitter
+    from astropy.modeling.models import Chebyshev1D
+    from astropy.stats import sigma_clip
+
+    rows = _row_mean(image, overscans)
+    y = np.linspace(-1, 1, len(rows.value)) if len(rows.value) > 1 else np.zeros(1)
+    order = min(SMOOTH_ORDER, len(y) - 1)
+    fit = FittingWithOutlierRemoval(LinearLSQFitter(), sigma_clip, niter=3, sigma=3.5, stdfunc="mad_std")
+    model, _ = fit(Chebyshev1D(order), y, rows.value[:, 0])
+    basis = np.polynomial.chebyshev.chebvander(y, order)
+    leverage = np.einsum("ij,jk,ik->i", basis, np.linalg.pinv(basis.T @ basis), basis)
+    return Level(model(y)[:, np.newaxis], (leverage * np.median(rows.variance))[:, np.newaxis])
+
+
+def _residuals(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Overscan pixels about the mean of their row, scaled so that their scatter is that of one pixel."""
+    number = np.isfinite(values).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        residuals = (values - np.nanmean(values, axis=0)) * np.sqrt(number / (number - 1.0))
+    return residuals[np.isfinite(residuals)]
+
+
+class OverscanMethods:
+    """Ways to take the bias level off a readout.
+
+    Each is a callable ``(image, overscans) -> corrected image``, as a user's own function would be.
+
+    * ``median``, ``mean``: one level from all overscan pixels.
+    * ``clipped_mean``: the mean within 3.5 rstd of the median; the pipeline's choice, since the median of whole ADU can be
+      half an ADU off.
+    * ``row_median``, ``row_mean``: a level for each row.
+    * ``smooth``: a cubic (Chebyshev) through the means of the rows, outlying rows rejected.
+    """
+
+    median = OverscanMethod("median", _median)
+    mean = OverscanMethod("mean", _mean)
+    clipped_mean = OverscanMethod("clipped_mean", _clipped_mean)
+    row_median = OverscanMethod("row_median", _row_median)
+    row_mean = OverscanMethod("row_mean", _row_mean)
+    smooth = OverscanMethod("smooth", _smooth)
+
+    @classmethod
+    def named(cls, name: str) -> OverscanMethod:
+        """Look a method up by name.
+
+        Raises
+        ------
+        KeyError
+            If there is none of that name.
+        """
+        method = vars(cls).get(name)
+        if not isinstance(method, OverscanMethod):
+            raise KeyError(name)
+        return method

@@ -1,0 +1,154 @@
+"""One raw frame on its way to electrons: overscan, gain and trim, by rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightcal.detector.overscan import Level, OverscanMethod, OverscanMethods
+from nightcal.detector.saturation import flag_raw
+from nightcal.errors import SetAside
+from nightcal.fitsio import RawImage
+from nightcal.sections import Area
+
+UserMethod = Callable[[NDArray[Any], list[dict[str, int]]], NDArray[Any]]
+"""A user's overscan correction: image and overscan areas in, corrected image of floats out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Electronics:
+    """How a readout becomes electrons.
+
+    Attributes
+    ----------
+    overscans : tuple of Area
+        None: no overscan correction.
+    overscan_method : OverscanMethod or function
+    image_area : Area or None
+        Light-sensitive pixels; None for the whole image.
+    gain : float
+        [e-/ADU]
+    read_noise : float
+        [e-], with the noise of digitisation in it.
+    saturation : float or None
+        [ADU]; None for the largest value that the file can hold.
+    """
+
+    overscans: tuple[Area, ...] = ()
+    overscan_method: OverscanMethod | UserMethod = OverscanMethods.clipped_mean
+    image_area: Area | None = None
+    gain: float = 1.0
+    read_noise: float = 0.0
+    saturation: float | None = None
+
+
+class Readout:
+    """Electrons of the light-sensitive pixels of one raw frame.
+
+    Parameters
+    ----------
+    image : RawImage
+    electronics : Electronics
+
+    Raises
+    ------
+    SetAside
+        If an area lies outside the image, the overscan holds nothing, or the pixels cannot be read.
+    """
+
+    def __init__(self, image: RawImage, electronics: Electronics) -> None:
+        self.image = image
+        self.electronics = electronics
+        self.area = electronics.image_area or Area(0, image.shape[1], 0, image.shape[0])
+        for what, area in [("image area", self.area), *(("overscan area", area) for area in electronics.overscans)]:
+            if not area.fits_in(image.shape):
+                raise SetAside(f"the {what} {area} lies outside the image of {image.shape[1]} x {image.shape[0]} pixels")
+        self.saturation = image.largest if electronics.saturation is None else electronics.saturation
+        self._level = self._find_level()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the light-sensitive area."""
+        return self.area.shape
+
+    @property
+    def level(self) -> Level | None:
+        """Overscan level [ADU] of the rows of the light-sensitive area; None without overscan."""
+        return None if self._level is None else self._level.rows(self.area.ymin, self.area.ymax)
+
+    @property
+    def level_variance(self) -> NDArray[np.float64]:
+        """Variance [e-^2] of the overscan level, broadcastable to the light-sensitive area."""
+        return np.zeros(()) if self.level is None else self.level.variance * self.electronics.gain**2
+
+    def rows(self, start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """Rows of the light-sensitive area.
+
+        Returns
+        -------
+        electrons : ndarray of float64, shape (stop - start, nx)
+            Overscan-subtracted signal [e-].
+        flags : ndarray of uint8
+            ``SATURATED`` and ``NO_DATA`` bits.
+        """
+        first, last = self.area.ymin + start, self.area.ymin + stop
+        raw = self.image.rows(first, last)
+        columns = self.area.slices[1]
+        adu = raw[:, columns].astype(np.float64)
+        if self._level is not None:
+            value = self._level.rows(first, last).value
+            adu -= value[:, columns] if value.ndim == 2 and value.shape[1] > 1 else value
+        return adu * self.electronics.gain, flag_raw(raw[:, columns], self.saturation)
+
+    def read(self) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """Read the whole light-sensitive area, as `rows` does."""
+        return self.rows(0, self.shape[0])
+
+    def _find_level(self) -> Level | None:
+        if not self.electronics.overscans:
+            return None
+        method, overscans = self.electronics.overscan_method, self.electronics.overscans
+        raw = self.image.read()
+        try:
+            if isinstance(method, OverscanMethod):
+                return method.level(raw, overscans)
+        except ValueError as error:
+            raise SetAside(f"overscan: {error}") from error
+        corrected = np.asarray(method(raw, as_dictionaries(overscans)))
+        if corrected.shape != raw.shape or corrected.dtype.kind != "f":
+            raise TypeError(
+                f"overscan_method returned {corrected.dtype} of shape {corrected.shape}; "
+                f"expected a corrected image of floats of shape {raw.shape}"
+            )
+        return Level(raw.astype(np.float64) - corrected, np.zeros(()))
+
+
+def as_dictionaries(areas: Sequence[Area]) -> list[dict[str, int]]:
+    """Areas as the dictionaries that users write: ``xmin``, ``xmax``, ``ymin``, ``ymax``."""
+    return [{"xmin": a.xmin, "xmax": a.xmax, "ymin": a.ymin, "ymax": a.ymax} for a in areas]
+
+
+def as_area(entry: Area | Mapping[str, int]) -> Area:
+    """Turn a dictionary with ``xmin``, ``xmax``, ``ymin``, ``ymax`` into an area.
+
+    Raises
+    ------
+    ValueError
+        If a key is missing or unknown, a value is no whole number, or the area is empty, inverted or negative.
+    """
+    if isinstance(entry, Area):
+        area = entry
+    else:
+        names = ("xmin", "xmax", "ymin", "ymax")
+        if not isinstance(entry, Mapping) or set(entry) != set(names):
+            raise ValueError("expected xmin, xmax, ymin and ymax")
+        if not all(isinstance(entry[n], int | np.integer) and not isinstance(entry[n], bool) for n in names):
+            raise ValueError("expected whole numbers of pixels")
+        area = Area(*(int(entry[n]) for n in names))
+    if not (0 <= area.xmin < area.xmax and 0 <= area.ymin < area.ymax):
+        raise ValueError("expected 0 <= xmin < xmax and 0 <= ymin < ymax")
+    return area

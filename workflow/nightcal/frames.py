@@ -1,0 +1,179 @@
+"""Reading a night's headers: one `Frame` record a file, with what is unusable and why."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from nightcal.camera import MJD_ZERO, Camera, recognise
+from nightcal.errors import SetAside
+from nightcal.headers import SUFFIXES, RawHeader, read_header
+
+SECONDS_A_DAY = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What one raw file's header says.
+
+    Attributes
+    ----------
+    path : Path
+    name : str
+        The path below the raw folder.
+    problem : str
+        Why the frame is set aside, in one sentence; empty for a good frame. The other attributes then hold what
+        could be read before the problem.
+    camera, instrument : str
+        Name of the camera file, and of the instrument where one file serves several.
+    kind : str
+        ``bias``, ``dark``, ``flat``, ``science`` or ``other``.
+    target, filter : str
+    exposure : float
+        [s]
+    mjd : float or None
+        Middle of the exposure [UTC].
+    night : str
+        Date of the evening, YYYYMMDD, from noon to noon at the observatory.
+    set_temperature : float or None
+        [deg C]
+    binning : (int, int)
+        In x and y.
+    mode : str
+        Readout mode, from the cards that the camera file names.
+    shape : (int, int)
+        Rows and columns as read out.
+    gain, read_noise : float or None
+        [e-/ADU], [e-], from the header or the camera file.
+    has_overscan : bool
+    """
+
+    path: Path
+    name: str
+    problem: str = ""
+    camera: str = ""
+    instrument: str = ""
+    kind: str = ""
+    target: str = ""
+    filter: str = ""
+    exposure: float = 0.0
+    mjd: float | None = None
+    night: str = ""
+    set_temperature: float | None = None
+    binning: tuple[int, int] = (1, 1)
+    mode: str = ""
+    shape: tuple[int, int] = (0, 0)
+    gain: float | None = None
+    read_noise: float | None = None
+    has_overscan: bool = False
+
+
+def scan(folder: Path, cameras: Sequence[Camera], leave_out: Sequence[Path] = ()) -> list[Frame]:
+    """Read the header of every FITS file below a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched to any depth, links followed; hidden files and folders are passed over.
+    cameras : sequence of Camera
+        In the order in which they are asked.
+    leave_out : sequence of Path
+        Folders not to search, such as that of the results.
+
+    Returns
+    -------
+    list of Frame
+        Sorted by name.
+    """
+    paths = sorted(find(folder, leave_out))
+    return [read_frame(path, path.relative_to(folder).as_posix(), cameras) for path in paths]
+
+
+def find(folder: Path, leave_out: Sequence[Path] = ()) -> Iterator[Path]:
+    """Yield the files below a folder whose names are those of FITS files."""
+    skipped = {os.path.realpath(path) for path in leave_out}
+    seen = set()
+    for directory, subfolders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(directory)
+        if real in seen or real in skipped:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in files:
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                yield Path(directory, name)
+
+
+def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
+    """Read one file's header.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        What the frame is called in the plan.
+    cameras : sequence of Camera
+
+    Returns
+    -------
+    Frame
+        With ``problem`` set if the file cannot be used.
+    """
+    frame = Frame(path, name)
+    try:
+        header = read_header(path)
+        camera = recognise(header, cameras)
+        frame = replace(frame, camera=camera.name, shape=header.shape)
+        frame = _with_time(frame, header, camera)
+        return _with_details(frame, header, camera)
+    except SetAside as reason:
+        return replace(frame, problem=str(reason))
+
+
+def night_of(mjd: float, longitude: float) -> str:
+    """Night of a moment: the date of its evening, from noon to noon in local mean time.
+
+    Parameters
+    ----------
+    mjd : float
+        [UTC]
+    longitude : float
+        [deg east]
+
+    Returns
+    -------
+    str
+        YYYYMMDD.
+    """
+    return f"{MJD_ZERO + timedelta(days=mjd + longitude / 360 - 0.5):%Y%m%d}"
+
+
+def _with_time(frame: Frame, header: RawHeader, camera: Camera) -> Frame:
+    """Time first: it decides in which night's plan a frame appears even if the rest is unusable."""
+    start = camera.start(header)
+    night = night_of(start, camera.east_longitude(header) or 0.0)
+    exposure = camera.exposure(header)
+    mjd = start + 0.5 * exposure / SECONDS_A_DAY
+    return replace(frame, exposure=exposure, mjd=mjd, night=night)
+
+
+def _with_details(frame: Frame, header: RawHeader, camera: Camera) -> Frame:
+    kind = camera.kind(header)
+    gain, read_noise = camera.noise_cards(header)
+    camera.saturation_level(header)
+    camera.image_area(header)
+    return replace(
+        frame,
+        kind=kind,
+        instrument=str(camera.value(header, "instrument") or ""),
+        target=str(camera.value(header, "object") or ""),
+        filter=str(camera.value(header, "filter") or "") if kind in ("flat", "science") else "",
+        set_temperature=camera.number(header, "set_temperature", -273.15, 100, "degrees Celsius"),
+        binning=camera.bins(header),
+        mode=camera.readout_mode(header),
+        gain=gain,
+        read_noise=read_noise,
+        has_overscan=bool(camera.overscans(header)),
+    )

@@ -1,0 +1,226 @@
+"""Median, MAD and the rstd-clipped mean: the reference that every fast path is tested against.
+
+Everything here is float64 and works along the first axis, so that a list of frames, a tile of a stack and the pixels
+of one frame are treated alike. Values that are not finite never enter.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+RSTD = 1.4826
+"""Standard deviation of a Gaussian in units of its median absolute deviation, as the specification defines rstd."""
+
+QUANTISATION = 1 / np.sqrt(12)
+"""Standard deviation [ADU] that digitising to whole ADU adds."""
+
+TRIM = 0.95
+"""Part of the pixels, the quieter ones, whose scatter is pooled: bad pixels stay out of it."""
+
+
+class Clipped(NamedTuple):
+    """A clipped mean and what it was made of; arrays without the first axis of the input.
+
+    ``mean`` is NaN where nothing survived, ``scatter`` (of the survivors, per unit weight) is NaN for fewer than two.
+    """
+
+    mean: NDArray[np.float64]
+    survivors: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    scatter: NDArray[np.float64]
+
+
+class ClippingResponse(NamedTuple):
+    """What clipping does to N Gaussian values of unit standard deviation.
+
+    ``noise`` is the true standard error of the clipped mean in units of ``1 / sqrt(survivors)``; ``scatter`` is the
+    pooled scatter of the survivors.
+    """
+
+    noise: float
+    scatter: float
+
+
+def median(values: ArrayLike) -> NDArray[np.float64]:
+    """Median along the first axis of what is finite; NaN where nothing is.
+
+    Parameters
+    ----------
+    values : array_like, shape (n, ...)
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+    """
+    ordered = np.sort(_finite(values), axis=0)
+    return _middle(ordered, np.isfinite(ordered).sum(axis=0))
+
+
+def rstd(values: ArrayLike) -> NDArray[np.float64]:
+    """Robust standard deviation along the first axis: 1.4826 x MAD about the median.
+
+    Parameters
+    ----------
+    values : array_like, shape (n, ...)
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+
+    Notes
+    -----
+    Las Cumbres Observatory's pipeline description, "Robust Sigma-Clipped Mean". The median absolute deviation of a
+    Gaussian is 0.6745 sigma.
+    """
+    finite = _finite(values)
+    return RSTD * median(np.abs(finite - median(finite)))
+
+
+def clipped_mean(
+    values: ArrayLike,
+    k: float = 3.0,
+    floor: ArrayLike | Callable[[NDArray[np.float64]], NDArray[np.float64]] = 0.0,
+    weights: ArrayLike | None = None,
+) -> Clipped:
+    """Mean along the first axis of the values within ``k`` rstd of the median, in one pass.
+
+    Parameters
+    ----------
+    values : array_like, shape (n, ...)
+        What is not finite is left out.
+    k : float
+        Half-width of what is kept, in rstd.
+    floor : array_like, broadcastable to (...), or function
+        Smallest rstd that is believed, in the units of the values, or a function that finds it from the median. The MAD of quantised data can be 0, and the MAD of
+        a few values is often far too small: without a floor ``[1000] * 5 + [1001, 1004]`` loses all but the mode.
+    weights : array_like, shape (n,), optional
+        Inverse variances relative to the typical frame's. Deviations are then compared in units of each frame's own
+        noise.
+
+    Returns
+    -------
+    Clipped
+        Sums are taken in sorted order, so that the result does not depend on the order of the frames.
+
+    Notes
+    -----
+    Keeps ``|x - median| <= max(k rstd, k floor)``. One or two values are always kept: their MAD spans them.
+    """
+    ordered = _finite(values)
+    per_frame = np.ones(len(ordered)) if weights is None else np.asarray(weights, dtype=np.float64)
+    weight = np.broadcast_to(per_frame.reshape(-1, *(1,) * (ordered.ndim - 1)), ordered.shape)
+    if weights is None:
+        ordered = np.sort(ordered, axis=0)
+    else:
+        order = np.argsort(ordered, axis=0, kind="stable")
+        ordered = np.take_along_axis(ordered, order, axis=0)
+        weight = np.take_along_axis(weight, order, axis=0)
+    center = _middle(ordered, np.isfinite(ordered).sum(axis=0))
+    deviation = np.abs(ordered - center) * np.sqrt(weight)
+    with np.errstate(invalid="ignore"):
+        smallest = floor(center) if callable(floor) else floor
+        keep = deviation <= k * np.maximum(RSTD * median(deviation), smallest)
+    survivors = keep.sum(axis=0)
+    weight_sum = np.sum(weight, axis=0, where=keep)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.sum(ordered * weight, axis=0, where=keep) / weight_sum
+        squares = np.sum(weight * (ordered - mean) ** 2, axis=0, where=keep)
+        scatter = np.sqrt(squares / np.where(survivors > 1, survivors - 1, np.nan))
+    return Clipped(mean, survivors, weight_sum, scatter)
+
+
+@lru_cache(maxsize=64)
+def clipping_response(n: int, k: float, floor: float) -> ClippingResponse:
+    """What ``clipped_mean`` does to ``n`` Gaussian values, found by trying it.
+
+    Parameters
+    ----------
+    n : int
+        Values in a stack.
+    k, floor : float
+        As in `clipped_mean`, the floor in units of the true standard deviation.
+
+    Returns
+    -------
+    ClippingResponse
+
+    Notes
+    -----
+    A fixed Monte Carlo of two million values (0.2 percent at N = 5, 0.4 at 64): the median and the rstd of a few values have no closed form
+    that would serve every N. Without a floor the mean of 5 is 12 percent noisier than 1 / sqrt(5), of 64 by 2 percent.
+    """
+    stacks = np.random.default_rng(n).standard_normal((n, 2_000_000 // n))
+    clipped = clipped_mean(stacks, k, floor)
+    noise = float(np.sqrt(np.mean(clipped.mean**2 * clipped.survivors)))
+    scatter = 1.0 if n < 2 else pooled(clipped.scatter**2)
+    return ClippingResponse(noise, scatter)
+
+
+def pooled(variances: NDArray[np.float64]) -> float:
+    """Square root of the mean of the quieter 95 percent of many pixels' variances.
+
+    Parameters
+    ----------
+    variances : ndarray
+        Any shape; what is not finite is left out.
+
+    Returns
+    -------
+    float
+        NaN if nothing is finite. Compare only with the same statistic of Gaussian data, as in `clipping_response`.
+    """
+    finite = variances[np.isfinite(variances)]
+    if finite.size == 0:
+        return float("nan")
+    kept = np.sort(finite)[: max(1, round(TRIM * finite.size))]
+    return float(np.sqrt(np.mean(kept)))
+
+
+def noise_ratio(measured: float, n: int, k: float, floored: bool = True) -> tuple[float, ClippingResponse]:
+    """True noise of a frame in units of the model's, from the pooled scatter of clipped stacks.
+
+    Parameters
+    ----------
+    measured : float
+        `pooled` of (scatter / model noise) squared over the pixels of a stack of ``n`` frames.
+    n : int
+        Frames in the stack.
+    k : float
+        Half-width of the clipping, in rstd.
+    floored : bool
+        Whether the model noise was the floor of the clipping.
+
+    Returns
+    -------
+    ratio : float
+        True over model standard deviation; 1 for a single frame, whose scatter nobody knows.
+    response : ClippingResponse
+        At that ratio.
+
+    Notes
+    -----
+    Clipping shrinks the scatter of what survives by an amount that depends on floor over true noise, which is one
+    over the ratio looked for: a fixed point that three rounds reach to better than the Monte Carlo.
+    """
+    if n < 2 or not np.isfinite(measured) or measured <= 0:
+        return 1.0, clipping_response(1, k, 0.0)
+    ratio = measured
+    for _ in range(3):
+        response = clipping_response(n, k, float(f"{1 / ratio:.1g}") if floored else 0.0)
+        ratio = measured / response.scatter
+    return ratio, response
+
+
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    return np.where(np.isfinite(array), array, np.nan)
+
+
+def _middle(ordered: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Median of values sorted along the first axis, the first ``count`` of which are finite."""
+    low = np.take_along_axis(ordered, np.maximum(count - 1, 0)[np.newaxis] // 2, axis=0)[0]
+    high = np.take_along_axis(ordered, np.minimum(count // 2, len(ordered) - 1)[np.newaxis], axis=0)[0]
+    return np.where(count > 0, 0.5 * (low + high), np.nan)

@@ -1,0 +1,94 @@
+"""Sections of an image: ``[x1:x2,y1:y2]`` in headers and camera files, half-open areas in Python."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+NOTHING = {"", "UNKNOWN", "N/A", "NONE"}
+"""What observatories write where there is no value (compared in upper case)."""
+
+_SECTION = re.compile(r"\[([^:,\[\]]+):([^:,\[\]]+),([^:,\[\]]+):([^:,\[\]]+)\]")
+_TERM = re.compile(r"([+-]?)(\d+|[A-Z][A-Z0-9_]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A rectangle of pixels: 0-based, half-open, as in ``image[ymin:ymax, xmin:xmax]``.
+
+    ``flip_x`` and ``flip_y`` tell that the section it came from was written in descending order.
+    """
+
+    xmin: int
+    xmax: int
+    ymin: int
+    ymax: int
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the area in an image."""
+        return slice(self.ymin, self.ymax), slice(self.xmin, self.xmax)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.ymax - self.ymin, self.xmax - self.xmin
+
+    def fits_in(self, shape: tuple[int, int]) -> bool:
+        """Whether the area holds pixels and all of them are pixels of an image of this shape."""
+        return 0 <= self.xmin < self.xmax <= shape[1] and 0 <= self.ymin < self.ymax <= shape[0]
+
+    def __str__(self) -> str:
+        x = (self.xmin + 1, self.xmax)[:: -1 if self.flip_x else 1]
+        y = (self.ymin + 1, self.ymax)[:: -1 if self.flip_y else 1]
+        return f"[{x[0]}:{x[1]},{y[0]}:{y[1]}]"
+
+
+def parse_section(text: object, cards: Mapping[str, Any] | None = None) -> Area | None:
+    """Read a FITS/IRAF section.
+
+    Parameters
+    ----------
+    text : object
+        ``[x1:x2,y1:y2]``: 1-based, inclusive, a descending range means a flip, spaces allowed. Each number may be a sum
+        of whole numbers and names of integer cards, as in ``[NAXIS1-COVER+1:NAXIS1,1:NAXIS2]``.
+    cards : mapping, optional
+        Where names are looked up.
+
+    Returns
+    -------
+    Area or None
+        None where there is no section: nothing, an empty string, ``UNKNOWN``, ``N/A``.
+
+    Raises
+    ------
+    ValueError
+        If the text is no section, a name is not an integer card, or a pixel lies below 1.
+    """
+    if text is None or str(text).strip().upper() in NOTHING:
+        return None
+    match = _SECTION.fullmatch(re.sub(r"\s", "", str(text)))
+    if match is None:
+        raise ValueError(f"{str(text)!r} is not a section; expected [x1:x2,y1:y2]")
+    x1, x2, y1, y2 = (_number(term, cards or {}) for term in match.groups())
+    if min(x1, x2, y1, y2) < 1:
+        raise ValueError(f"section {str(text)!r} begins below pixel 1")
+    return Area(min(x1, x2) - 1, max(x1, x2), min(y1, y2) - 1, max(y1, y2), flip_x=x1 > x2, flip_y=y1 > y2)
+
+
+def _number(text: str, cards: Mapping[str, Any]) -> int:
+    terms = _TERM.findall(text)
+    if "".join(sign + value for sign, value in terms) != text or any(not sign for sign, _ in terms[1:]):
+        raise ValueError(f"{text!r} is not a pixel number")
+    return sum((-1 if sign == "-" else 1) * _value(value, cards) for sign, value in terms)
+
+
+def _value(text: str, cards: Mapping[str, Any]) -> int:
+    if text.isdecimal():
+        return int(text)
+    value = cards.get(text)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{text} is {value!r}; expected a card with a whole number")
+    return value

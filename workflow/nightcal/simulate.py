@@ -1,0 +1,453 @@
+"""A night of raw CCD frames whose truth is known, for the demonstration and the tests.
+
+python -m nightcal.simulate night RAW TRUTH
+python -m nightcal.simulate compare SCIENCE TRUTH
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Raw = NDArray[np.uint16]
+Rng = np.random.Generator
+Kind = Literal["Bias Frame", "Dark Frame", "Flat Field", "Light Frame"]
+
+SEED = 20240301
+EVENING = datetime(2024, 3, 1)
+READOUT = timedelta(seconds=12)
+FLAT_ADU = 20000.0
+STUCK_ADU = 65535
+TOLERANCE = 0.03
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Chip:
+    """The true detector: images of shape (ny, nx), without overscan, and the numbers of its electronics.
+
+    `read_noise` is what an observer measures: it contains the rounding to whole ADU, gain / sqrt(12).
+    `bias_structure` is counted from the level of the overscan, so that its mean is not zero.
+    """
+
+    bias_structure: Floats  # e-
+    dark_current: Floats  # e-/s
+    response: Mapping[str, Floats]  # by filter; mean 1 in the central quarter of the area, dead pixels left out
+    hot: Mask
+    dead: Mask
+    stuck: Mask
+    gain: float = 1.5  # e-/ADU
+    read_noise: float = 6.0  # e-
+    bias_level: float = 1000.0  # ADU
+    overscan: int = 32  # columns, at the right
+    saturation: float = 60000.0  # ADU
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the light-sensitive area."""
+        ny, nx = self.bias_structure.shape
+        return ny, nx
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One exposure of the schedule; `rate` is the uniform light of sky or lamp [e-/s/pixel]."""
+
+    stem: str
+    kind: Kind
+    exposure: float
+    filter_name: str | None = None
+    rate: float = 0.0
+    start: datetime = EVENING
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SimulatedNight:
+    """The chip and what it wrote, in the order of the night."""
+
+    chip: Chip
+    frames: tuple[Path, ...]
+    truths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulls:
+    """Statistics of (data - truth) / uncertainty, and the `offset` mean(data - truth) / mean(uncertainty).
+
+    An error bar made from a pixel's own counts is smaller where the counts are low by chance, so the `mean` of honest
+    pulls is about -1 / (2 sigma), sigma in electrons: -0.06 in a dark sky. The `offset` has no such bias.
+    """
+
+    n_pixels: int
+    mean: float
+    width: float
+    offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One science product next to its truth: all good pixels, and those of them without a star."""
+
+    name: str
+    everywhere: Pulls
+    sky: Pulls
+
+    @property
+    def honest(self) -> bool:
+        """Whether errors are as large as claimed and the data unbiased; never true without pixels."""
+        pulls = self.everywhere, self.sky
+        return all(abs(p.width - 1) <= TOLERANCE and abs(p.offset) <= TOLERANCE for p in pulls)
+
+
+def make_chip(
+    shape: tuple[int, int] = (512, 512),
+    filters: Sequence[str] = ("V", "R"),
+    seed: int = SEED,
+    *,
+    n_hot: int = 20,
+    n_dead: int = 10,
+    stuck_column: bool = True,
+    **scalars: Any,
+) -> Chip:
+    """Grow a chip with the blemishes of a real one; the same arguments give the same chip.
+
+    `n_hot` pixels have 2 to 50 e-/s of dark current, `n_dead` a response of 0.02, and one column sticks from a third of
+    its height up. `scalars` are those of `Chip`: gain, read_noise, bias_level, overscan, saturation.
+    """
+    rng = np.random.default_rng(seed)
+    y, x = np.linspace(-1, 1, shape[0])[:, None], np.linspace(-1, 1, shape[1])
+
+    hot, dead, stuck = np.zeros((3, *shape), dtype=bool)
+    if stuck_column:
+        stuck[shape[0] // 3 :, rng.integers(shape[1])] = True
+    blemished = rng.choice(np.flatnonzero(~stuck), n_hot + n_dead, replace=False)
+    hot.flat[blemished[:n_hot]] = True
+    dead.flat[blemished[n_hot:]] = True
+
+    bias_structure = 2 + 1.5 * y + 0.5 * x + rng.normal(0, 2, shape[1])
+    dark_current = 0.02 + 0.005 * (x + y)
+    dark_current[hot] = rng.uniform(2, 50, n_hot)
+
+    response = {}
+    centre = tuple(slice(n // 4, n - n // 4) for n in shape)
+    for name in filters:
+        light = (1 - 0.1 * (x**2 + y**2)) * rng.normal(1, 0.01, shape)
+        response[name] = np.where(dead, 0.02, light / light[centre][~dead[centre]].mean())
+
+    maps = {"hot": hot, "dead": dead, "stuck": stuck} | scalars
+    return Chip(bias_structure=bias_structure, dark_current=dark_current, response=response, **maps)
+
+
+def star_field(
+    shape: tuple[int, int], n_stars: int, rng: Rng, fwhm: float = 3.0, saturating: Sequence[float] = (3e4, 6e4)
+) -> Floats:
+    """Scatter Gaussian stars over a field.
+
+    Parameters
+    ----------
+    shape : (ny, nx)
+    n_stars : int
+        Stars of 20 to 6000 e-/s whose numbers fall as flux^-1.7.
+    rng : numpy.random.Generator
+    fwhm : float
+        Full width at half maximum [pixels].
+    saturating : sequence of float
+        Fluxes [e-/s] of further stars, too bright for a minute's exposure.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+        Rate of photoelectrons [e-/s].
+    """
+    ny, nx = shape
+    power_law = rng.uniform(6000**-0.7, 20**-0.7, n_stars) ** (-1 / 0.7)
+    flux = np.append(power_law, saturating)[:, None, None]
+    y, x = (rng.uniform(-0.5, n - 0.5, (flux.size, 1, 1)) for n in shape)
+
+    half = int(np.ceil(3 * fwhm))
+    step = np.arange(-half, half + 1)
+    rows, columns = np.rint(y).astype(int) + step[:, None], np.rint(x).astype(int) + step
+    sigma2 = fwhm**2 / (8 * np.log(2))
+    stamps = flux / (2 * np.pi * sigma2) * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma2))
+
+    field = np.zeros((ny + 2 * half, nx + 2 * half))
+    np.add.at(field, (rows + half, columns + half), stamps)
+    return field[half : half + ny, half : half + nx]
+
+
+def expose(
+    chip: Chip, rng: Rng, scene: Floats | float, exposure: float, filter_name: str | None, *, bias_drift: float = 0.0
+) -> Raw:
+    """Take one raw frame.
+
+    Parameters
+    ----------
+    chip, rng : Chip, numpy.random.Generator
+    scene : ndarray of shape (ny, nx), or float
+        Rate of photoelectrons where the response is 1 [e-/s]; 0 behind a closed shutter.
+    exposure, filter_name : float, str or None
+        Seconds; None for a bias or a dark.
+    bias_drift : float
+        What the electronics add to the bias level in this frame [ADU].
+
+    Returns
+    -------
+    ndarray of uint16, shape (ny, nx + overscan)
+    """
+    ny, nx = chip.shape
+    response = 1.0 if filter_name is None else chip.response[filter_name]
+    analogue_noise = np.sqrt(chip.read_noise**2 - chip.gain**2 / 12)
+    electrons = rng.normal(0, analogue_noise, (ny, nx + chip.overscan))
+    electrons[:, :nx] += rng.poisson((scene * response + chip.dark_current) * exposure) + chip.bias_structure
+    adu = np.rint(electrons / chip.gain + chip.bias_level + bias_drift)
+    raw = np.clip(adu, 0, chip.saturation).astype(np.uint16)
+    raw[:, :nx][chip.stuck] = STUCK_ADU
+    return raw
+
+
+def add_cosmic_rays(raw: Raw, rng: Rng, n: int, chip: Chip) -> tuple[Raw, Mask]:
+    """Add `n` straight tracks of 1 to 7 pixels with 300 to 3000 ADU in each pixel.
+
+    Returns a new frame, whose overscan and stuck pixels are as they were, and the pixels hit, shape (ny, nx).
+    """
+    ny, nx = chip.shape
+    angle, length, adu = rng.uniform(0, 2 * np.pi, n), rng.integers(1, 8, n), rng.uniform(300, 3000, n)
+    step = np.arange(7)[:, None]
+    y = np.floor(rng.uniform(0, ny, n) + step * np.sin(angle)).astype(int)
+    x = np.floor(rng.uniform(0, nx, n) + step * np.cos(angle)).astype(int)
+    on_chip = (step < length) & (y >= 0) & (y < ny) & (x >= 0) & (x < nx)
+
+    charge = np.zeros(raw.shape)
+    np.add.at(charge, (y[on_chip], x[on_chip]), np.broadcast_to(adu, y.shape)[on_chip])
+    ceiling = np.maximum(raw, chip.saturation)
+    return np.minimum(raw + np.rint(charge), ceiling).astype(np.uint16), charge[:, :nx] > 0
+
+
+def write_raw(
+    path: Path,
+    raw: Raw,
+    chip: Chip,
+    kind: Kind,
+    exposure: float,
+    filter_name: str | None,
+    start_utc: datetime,
+    object_name: str = "",
+) -> None:
+    """Write a raw frame as the camera would: plain FITS, unsigned 16 bits, the observatory's header words."""
+    ny, nx = chip.shape
+    cards: dict[str, Any] = {
+        "INSTRUME": "Simulated CCD",
+        "TELESCOP": "Simulated 1 m",
+        "IMAGETYP": kind,
+        "OBJECT": object_name,
+        "EXPTIME": (exposure, "[s]"),
+        "FILTER": filter_name,
+        "DATE-OBS": (start_utc.isoformat(timespec="milliseconds"), "UTC, start of exposure"),
+        "SET-TEMP": (-30.0, "[deg C]"),
+        "CCD-TEMP": (-30.0, "[deg C]"),
+        "XBINNING": 1,
+        "YBINNING": 1,
+        "GAIN": (chip.gain, "[e-/ADU]"),
+        "RDNOISE": (chip.read_noise, "[e-]"),
+        "SATURATE": (chip.saturation, "[ADU]"),
+        "BIASSEC": f"[{nx + 1}:{nx + chip.overscan},1:{ny}]" if chip.overscan else None,
+        "TRIMSEC": f"[1:{nx},1:{ny}]",
+        "SITELONG": (-70.0, "[deg] east is positive"),
+        "SITELAT": (-30.0, "[deg]"),
+    }
+    hdu = fits.PrimaryHDU(raw)
+    hdu.header.update({key: value for key, value in cards.items() if value is not None})
+    hdu.writeto(path, overwrite=True)
+
+
+def simulate_night(
+    folder: Path,
+    truth_folder: Path,
+    *,
+    seed: int = SEED,
+    shape: tuple[int, int] = (384, 384),
+    n_bias: int = 16,
+    n_dark: int = 9,
+    dark_exposure: float = 120.0,
+    filters: Sequence[str] = ("V", "R"),
+    n_flat: int = 9,
+    n_science: int = 8,
+    sky: Sequence[float] = (0.4, 8.0),
+    n_stars: int = 150,
+    cosmics: int = 25,
+    calibration_cosmics: int = 4,
+) -> SimulatedNight:
+    """Write the raw frames of the night of 2024-03-01 and, for each science frame, its truth.
+
+    Parameters
+    ----------
+    folder, truth_folder : Path
+        The truth must lie outside the raw folder, where it would pass for a frame of the night.
+    n_bias, n_dark, n_flat, n_science : int
+        Frames: biases of evening and morning together, flats in each filter, science frames in all filters together.
+    filters, sky : sequence of str, sequence of float
+        Filters and, in turn, their sky [e-/s/pixel].
+    cosmics, calibration_cosmics : int
+        Cosmic rays in each science frame, and in every fourth calibration frame.
+
+    Notes
+    -----
+    A truth has the electrons of a perfect calibration (scene x exposure, float32) in its primary HDU, the sky's
+    share of them in the card SKY, and 1 in the extension COSMIC (uint8) where a cosmic ray was added. The same
+    arguments give the same bytes.
+    """
+    if Path(truth_folder).resolve().is_relative_to(Path(folder).resolve()):
+        raise ValueError(f"{truth_folder}: inside the raw folder {folder}; expected a truth folder outside it.")
+    for path in (folder, truth_folder):
+        Path(path).mkdir(parents=True, exist_ok=True)
+
+    chip = make_chip(shape, filters, seed)
+    bias = [Shot(f"bias_{i:03d}", "Bias Frame", 0.0) for i in range(1, n_bias + 1)]
+    dark = [Shot(f"dark_{i:03d}", "Dark Frame", dark_exposure) for i in range(1, n_dark + 1)]
+    flat = [
+        Shot(f"flat_{name}_{i:03d}", "Flat Field", 4.0 + i, name, adu * chip.gain / (4 + i))
+        for name in filters
+        for i, adu in enumerate(np.linspace(1.08, 0.92, n_flat) * FLAT_ADU, start=1)
+    ]
+    science = []
+    for i, exposure in enumerate(np.rint(np.linspace(60, 180, n_science))):
+        turn, which = divmod(i, len(filters))
+        stem = f"field_{filters[which]}_{turn + 1:03d}"
+        science.append(Shot(stem, "Light Frame", float(exposure), filters[which], sky[which % len(sky)]))
+    half = (n_bias + 1) // 2
+    blocks = {21.5: bias[:half], 21.75: dark, 23.25: flat, 25.0: science, 33.5: bias[half:]}
+    shots = list(_in_time(blocks))
+
+    field_rng, *rngs = np.random.default_rng(seed).spawn(1 + len(shots))
+    stars = star_field(shape, n_stars, field_rng)
+    frames, truths = [], []
+    for i, (shot, rng) in enumerate(zip(shots, rngs, strict=True)):
+        light = shot.kind == "Light Frame"
+        scene = shot.rate + stars * light
+        hours = (shot.start - EVENING) / timedelta(hours=1)
+        drift = 5 * np.sin(2 * np.pi * hours / 12) + rng.normal(0, 0.5)
+        raw = expose(chip, rng, scene, shot.exposure, shot.filter_name, bias_drift=drift)
+        raw, hit = add_cosmic_rays(raw, rng, cosmics if light else calibration_cosmics * (i % 4 == 1), chip)
+        frames.append(Path(folder) / f"{shot.stem}.fits")
+        name = "Field 1" if light else ""
+        write_raw(frames[-1], raw, chip, shot.kind, shot.exposure, shot.filter_name, shot.start, name)
+        if light:
+            truths.append(Path(truth_folder) / f"{shot.stem}.fits")
+            _write_truth(truths[-1], scene * shot.exposure, hit, shot.rate * shot.exposure)
+    return SimulatedNight(chip, tuple(frames), tuple(truths))
+
+
+def _in_time(blocks: Mapping[float, Sequence[Shot]]) -> Iterator[Shot]:
+    """Start each block at its hour after 0 h UTC of the evening's date, or when the one before has ended."""
+    clock = EVENING
+    for hour, shots in blocks.items():
+        clock = max(clock, EVENING + timedelta(hours=hour))
+        for shot in shots:
+            yield replace(shot, start=clock)
+            clock += timedelta(seconds=shot.exposure) + READOUT
+
+
+def _write_truth(path: Path, electrons: Floats, hit: Mask, sky: float) -> None:
+    primary = fits.PrimaryHDU(electrons.astype(np.float32))
+    primary.header["BUNIT"] = "electron"
+    primary.header["SKY"] = sky, "[e-] of it from the sky"
+    cosmic = fits.ImageHDU(hit.astype(np.uint8), name="COSMIC")
+    fits.HDUList([primary, cosmic]).writeto(path, overwrite=True)
+
+
+def compare_with_truth(science_folder: Path, truth_folder: Path) -> list[Comparison]:
+    """Measure how honest the error bars of calibrated frames are.
+
+    A product has electrons in its primary HDU, 1-sigma errors in UNCERT and bits in MASK (0 is good). Masked pixels and
+    those hit by a cosmic ray are left out; products without a truth of the same name are passed over.
+    """
+    pairs = ((path, Path(truth_folder) / path.name) for path in sorted(Path(science_folder).glob("*.fits")))
+    return [_compare(product, truth) for product, truth in pairs if truth.exists()]
+
+
+def _compare(product: Path, truth: Path) -> Comparison:
+    with fits.open(product) as hdus:
+        data, sigma, mask = (np.array(hdus[key].data, dtype=float) for key in (0, "UNCERT", "MASK"))
+    with fits.open(truth) as hdus:
+        expected, hit, sky = np.array(hdus[0].data, dtype=float), np.array(hdus["COSMIC"].data), hdus[0].header["SKY"]
+    good = (mask == 0) & (hit == 0)
+    starless = good & (expected - sky < 0.5)
+    return Comparison(product.stem, *(_pulls((data - expected)[which], sigma[which]) for which in (good, starless)))
+
+
+def _pulls(residual: Floats, sigma: Floats) -> Pulls:
+    if not residual.size:
+        return Pulls(0, np.nan, np.nan, np.nan)
+    pull = residual / sigma
+    return Pulls(pull.size, float(pull.mean()), float(pull.std()), float(residual.mean() / sigma.mean()))
+
+
+def verdict(comparisons: Sequence[Comparison]) -> str:
+    """Say in an observer's words whether the error bars can be believed."""
+    dishonest = [c.name for c in comparisons if not c.honest]
+    if dishonest:
+        return (
+            f"Do not trust the error bars of {', '.join(dishonest)}: a width above 1 means errors too small, below 1 "
+            "too large; an offset from 0 means that the calibration added or lost light."
+        )
+    return (
+        "The error bars are honest: in every frame the pixels scatter about the truth as widely as their errors say "
+        f"(width 1.00 +- {TOLERANCE}) and lie neither above nor below it (offset 0 +- {TOLERANCE})."
+    )
+
+
+def _table(comparisons: Sequence[Comparison]) -> str:
+    lines = [f"{'':16}{'all good pixels':>36}{'without stars':>36}"]
+    lines.append(f"{'frame':16}" + f"{'pixels':>9}{'mean':>9}{'width':>9}{'offset':>9}" * 2)
+    for c in comparisons:
+        pulls = (f"{p.n_pixels:9d}{p.mean:9.3f}{p.width:9.3f}{p.offset:9.3f}" for p in (c.everywhere, c.sky))
+        lines.append(f"{c.name:16}" + "".join(pulls))
+    return "\n".join(lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m nightcal.simulate", description="A night with known truth.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    night = commands.add_parser("night", help="write a night of raw frames and its truth")
+    night.add_argument("folder", type=Path, metavar="RAW")
+    night.add_argument("truth_folder", type=Path, metavar="TRUTH")
+    night.add_argument("--size", type=int, default=384, help="pixels on a side (%(default)s)")
+    night.add_argument("--seed", type=int, default=SEED, help="the same seed gives the same bytes (%(default)s)")
+    for kind, default in {"bias": 16, "dark": 9, "flat": 9, "science": 8}.items():
+        each = " in each filter" if kind == "flat" else ""
+        night.add_argument(
+            f"--{kind}", type=int, default=default, dest=f"n_{kind}", help=f"{kind} frames{each} (%(default)s)"
+        )
+    compare = commands.add_parser("compare", help="compare products with the truth; status 1 if their errors are wrong")
+    compare.add_argument("science_folder", type=Path, metavar="SCIENCE")
+    compare.add_argument("truth_folder", type=Path, metavar="TRUTH")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status."""
+    args = vars(_parser().parse_args(arguments))
+    if args.pop("command") == "night":
+        size = args.pop("size")
+        night = simulate_night(**args, shape=(size, size))
+        print(f"{args['folder']}: {len(night.frames)} raw frames, {len(night.truths)} of them with a truth.")
+        return 0
+    comparisons = compare_with_truth(**args)
+    if not comparisons:
+        print(f"{args['science_folder']}: no product has the name of a truth in {args['truth_folder']}.")
+        return 1
+    print(_table(comparisons), verdict(comparisons), sep="\n")
+    return int(not all(c.honest for c in comparisons))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

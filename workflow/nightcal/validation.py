@@ -1,0 +1,63 @@
+"""Configuration and camera files against their schemas, with messages an observer can act on."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from nightcal.errors import ConfigurationError
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file is missing, unreadable or not YAML; with the line where that is known.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+
+
+def check(document: Any, schema: Mapping[str, Any], where: str) -> None:
+    """Compare a document with its JSON schema.
+
+    Parameters
+    ----------
+    document : object
+        As read from YAML.
+    schema : mapping
+        A JSON schema whose ``description`` of each value completes the sentence "expected ...".
+    where : str
+        File name for the message.
+
+    Raises
+    ------
+    ConfigurationError
+        With the key, the value and what was expected, for the first mistake.
+    """
+    mistakes = sorted(jsonschema.Draft202012Validator(schema).iter_errors(document), key=lambda e: list(map(str, e.path)))
+    if mistakes:
+        raise ConfigurationError(f"{where}: {_sentence(mistakes[0])}")
+
+
+def _sentence(mistake: jsonschema.ValidationError) -> str:
+    key = ".".join(map(str, mistake.absolute_path))
+    if mistake.validator == "additionalProperties":
+        known = list(mistake.schema.get("properties", {}))
+        unknown = sorted(set(mistake.instance) - set(known), key=str)[0]
+        near = get_close_matches(str(unknown), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}."
+        return f"{key + '.' if key else ''}{unknown} is not a known key; {hint}"
+    if mistake.validator == "required":
+        missing = sorted(set(mistake.validator_value) - set(mistake.instance))[0]
+        return f"{key + '.' if key else ''}{missing} is missing."
+    return f"{key or 'the file'} is {mistake.instance!r}; expected {mistake.schema.get('description', mistake.message)}."

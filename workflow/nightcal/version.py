@@ -1,0 +1,3 @@
+"""The version that goes into every product's header."""
+
+__version__ = "0.1.0"
