@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from scipy.ndimage import uniform_filter
 from nightcal.detector.overscan import OverscanMethod, OverscanMethods
 from nightcal.detector.readout import Electronics, Readout, UserMethod, as_area
 from nightcal.errors import SetAside
-from nightcal.fitsio import Product, RawImage, file_hash, product_header, provenance, set_cards, warn, write_product
+from nightcal.fitsio import Product, RawImage, file_hash, product_header, provenance, set_cards, warn, warnings_of, write_product
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.masters import Calibration, load_master
 from nightcal.sections import Area
@@ -215,6 +215,7 @@ class Calibrator:
         return float(seconds)
 
     def _in_unit(self, calibrated: _Calibrated, header: fits.Header) -> Product:
+        set_cards(header, [("NMASKED", int(np.count_nonzero(calibrated.mask)), "pixels with a flag")])
         scale = 1.0 if self.unit == "electron" else 1.0 / self.gain
         empty = calibrated.mask & Flag.NO_DATA > 0
         uncertainty = np.sqrt(calibrated.variance) * scale
@@ -330,8 +331,9 @@ def _describe(
     """Write what was done, with what, into the header."""
     electronics, area = readout.electronics, readout.area
     level = readout.level
-    options = {"electronics": electronics, "saturation": readout.saturation, "exposure": exposure}
-    provenance(header, options)
+    method = electronics.overscan_method
+    method_name = str(getattr(method, "name", None) or getattr(method, "__name__", "function"))
+    provenance(header, {**asdict(replace(electronics, overscan_method=method_name)), "saturation": readout.saturation})
     cards: list[tuple[str, Any, str]] = [
         ("GAINUSED", electronics.gain, "[electron/adu]"),
         ("RNUSED", electronics.read_noise, "[electron]"),
@@ -340,10 +342,9 @@ def _describe(
     if math.isfinite(readout.saturation):
         cards.append(("SATUSED", readout.saturation, "[adu] raw values from here on are saturated"))
     if level is not None:
-        method = electronics.overscan_method
         cards += [
             ("OVSCLEV", float(np.mean(level.value)), "[adu] mean overscan level"),
-            ("OVSCMETH", str(getattr(method, "name", None) or getattr(method, "__name__", "function")), "overscan method"),
+            ("OVSCMETH", method_name, "overscan method"),
         ]
         for n, overscan in enumerate(electronics.overscans, start=1):
             cards.append((f"OVSC{n:04d}", str(overscan), "overscan area"))
@@ -359,9 +360,8 @@ def _describe(
             ]
             if "MJD-AVG" in master.header:
                 cards.append((f"{step.upper()}MJD", master.header["MJD-AVG"], "its mean time"))
-            if "REFUSED" not in master.header:
-                for text in (str(v) for k, v in master.header.items() if k.startswith("WARN")):
-                    warn(header, text)
+            for text in warnings_of(master.header):
+                warn(header, text)
     if masters["dark"] is not None:
         cards.append(("DARKTIME", exposure, "[s] by which the dark was multiplied"))
     set_cards(header, cards)

@@ -37,7 +37,7 @@ GEOMETRY = {"BIASSEC": "RAWBIAS", "TRIMSEC": "RAWTRIM", "DATASEC": "RAWDATA"}
 class RawImage:
     """A raw frame whose pixels are read by rows.
 
-    Use as a context manager. Compressed tiles are decompressed once each when rows are read in order.
+    Use as a context manager, or `close` when done. Compressed tiles are decompressed once each when rows are read in order.
 
     Parameters
     ----------
@@ -65,6 +65,10 @@ class RawImage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; reading rows opens it again."""
         if self._hdus is not None:
             self._hdus.close()
             self._hdus = None

@@ -161,6 +161,8 @@ def _with_time(frame: Frame, header: RawHeader, camera: Camera) -> Frame:
 
 def _with_details(frame: Frame, header: RawHeader, camera: Camera) -> Frame:
     kind = camera.kind(header)
+    if kind == "dark" and frame.exposure == 0:
+        raise SetAside("a dark of 0 s holds no dark current")
     gain, read_noise = camera.noise_cards(header)
     camera.saturation_level(header)
     camera.image_area(header)

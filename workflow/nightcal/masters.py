@@ -28,6 +28,8 @@ NOISY_LEAST = 2.0
 RATIO_RANGE = (0.5, 2.0)
 
 Image = NDArray[np.float64]
+Refused = Sequence[tuple[Path, str]]
+"""Raw files that could not be used, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +108,20 @@ def load_master(path: Path) -> Calibration:
     return Calibration(np.nan_to_num(data), error**2, mask, header, Path(path).name, file_hash(Path(path)), unit)
 
 
-def make_master_bias(exposures: Sequence[Exposure], rejection: Rejection = Rejection()) -> Product:  # noqa: B008
+def make_master_bias(
+    exposures: Sequence[Exposure],
+    rejection: Rejection = Rejection(),  # noqa: B008
+    refused: Refused = (),
+) -> Product:
     """Stack bias frames, each brought to the mean level first.
 
     Parameters
     ----------
     exposures : sequence of Exposure
-        One or more, of equal shape.
+        Of equal shape.
     rejection : Rejection
+    refused : sequence of (path, str)
+        Frames that could not even be opened, and why, for the header.
 
     Returns
     -------
@@ -125,7 +133,7 @@ def make_master_bias(exposures: Sequence[Exposure], rejection: Rejection = Rejec
     SetAside
         If no frame could be read; one that cannot is left out and named in the header.
     """
-    good, levels, refused = _levels(exposures, rejection)
+    good, levels, refused = _levels(exposures, rejection, refused)
     mean_level = float(np.mean([level.mean for level in levels]))
 
     def layer(exposure: Exposure, level: Clipped) -> Layer:
@@ -151,6 +159,7 @@ def make_master_dark(
     exposures: Sequence[Exposure],
     bias: Calibration | None,
     rejection: Rejection = Rejection(),  # noqa: B008
+    refused: Refused = (),
     hot: float = 10.0,
 ) -> Product:
     """Stack dark frames per second of exposure, after bias.
@@ -162,6 +171,8 @@ def make_master_dark(
     bias : Calibration or None
         Only frames with overscan do without.
     rejection : Rejection
+    refused : sequence of (path, str)
+        As for a bias.
     hot : float
         A pixel whose current exceeds the typical one by more than this many rstd of all pixels is hot.
 
@@ -176,7 +187,7 @@ def make_master_dark(
         If no frame could be read.
     """
     bias = _usable_master(bias)
-    good, levels, refused = _levels(exposures, rejection, bias)
+    good, levels, refused = _levels(exposures, rejection, refused, bias)
     current = max(0.0, float(np.mean([level.mean / e.exposure for e, level in zip(good, levels, strict=True)])))
 
     def layer(exposure: Exposure) -> Layer:
@@ -216,7 +227,7 @@ def make_master_flat(
     bias: Calibration | None,
     dark: Calibration | None,
     rejection: Rejection = Rejection(),  # noqa: B008
-    mask: NDArray[np.uint8] | None = None,
+    refused: Refused = (),
 ) -> Product:
     """Stack flats of one filter, each divided by the clipped mean of its central quarter, after bias and dark.
 
@@ -225,9 +236,10 @@ def make_master_flat(
     exposures : sequence of Exposure
         Levels and exposure times may differ.
     bias, dark : Calibration or None
+        Pixels that they flag are left out of the normalisation.
     rejection : Rejection
-    mask : ndarray of uint8, shape (ny, nx), optional
-        Pixels to leave out of the normalisation.
+    refused : sequence of (path, str)
+        As for a bias.
 
     Returns
     -------
@@ -240,7 +252,7 @@ def make_master_flat(
         If no frame could be read or none has light in it.
     """
     bias, dark = _usable_master(bias), _usable_master(dark)
-    good, levels, refused = _levels(exposures, rejection, bias, dark, mask, central=True)
+    good, levels, refused = _levels(exposures, rejection, refused, bias, dark, central=True)
 
     def layer(exposure: Exposure, level: Clipped) -> Layer:
         light, time = float(level.mean), exposure.exposure
@@ -323,19 +335,20 @@ def refused_master(kind: str, shape: tuple[int, int], reason: str) -> Product:
 def _levels(
     exposures: Sequence[Exposure],
     rejection: Rejection,
+    refused: Refused,
     bias: Calibration | None = None,
     dark: Calibration | None = None,
-    mask: NDArray[np.uint8] | None = None,
     central: bool = False,
-) -> tuple[list[Exposure], list[Clipped], list[tuple[Path, str]]]:
+) -> tuple[list[Exposure], list[Clipped], Refused]:
     """Find the level of each frame, one frame in memory at a time; leave out what cannot be used."""
-    good, levels, refused = [], [], []
+    good, levels, left_out = [], [], list(refused)
     for exposure in exposures:
         try:
             ny, nx = exposure.readout.shape
             signal = _usable(exposure, 0, ny) - _part(bias, 0, ny) - exposure.exposure * _part(dark, 0, ny)
-            if mask is not None:
-                signal[mask > 0] = np.nan
+            for master in (bias, dark):
+                if master is not None:
+                    signal[master.mask > 0] = np.nan
             if central:
                 signal = signal[ny // 4 : ny - ny // 4, nx // 4 : nx - nx // 4]
             values = signal[np.isfinite(signal)]
@@ -347,14 +360,14 @@ def _levels(
                 raise SetAside(f"there is no light in it: its level is {level.mean:.1f} e- after bias and dark")
         except SetAside as reason:
             log.warning("%s: set aside: %s.", exposure.path.name, reason)
-            refused.append((exposure.path, str(reason)))
+            left_out.append((exposure.path, str(reason)))
             continue
         log.info("%s: level %.2f e-", exposure.path.name, level.mean)
         good.append(exposure)
         levels.append(level)
     if not good:
-        raise SetAside(f"none of {len(exposures)} frames can be used; the first: {refused[0][1]}")
-    return good, levels, refused
+        raise SetAside(f"none of {len(left_out)} frames can be used; the first: {left_out[0][1]}")
+    return good, levels, left_out
 
 
 def _usable(exposure: Exposure, start: int, stop: int) -> Image:
@@ -409,7 +422,7 @@ def _add_variance(stacked: Stack, variance: Image) -> Stack:
 
 
 def _header(
-    kind: str, exposures: Sequence[Exposure], refused: Sequence[tuple[Path, str]], stacked: Stack
+    kind: str, exposures: Sequence[Exposure], refused: Refused, stacked: Stack
 ) -> fits.Header:
     header = fits.Header()
     times = [exposure.mjd for exposure in exposures]

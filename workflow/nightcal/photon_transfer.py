@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,15 +36,15 @@ class Noise:
 ASSUMED = Noise(1.0, 0.0, "assumed", "gain unknown, 1 e-/ADU assumed: uncertainties are not to be trusted")
 
 
-def measure_noise(biases: Sequence[Image], flats: Sequence[tuple[str, Image]]) -> Noise:
+def measure_noise(biases: Iterable[Image], flats: Iterable[tuple[str, Image]]) -> Noise:
     """Measure gain and read noise.
 
     Parameters
     ----------
-    biases : sequence of ndarray, shape (ny, nx)
-        Overscan-subtracted and trimmed [ADU], NaN where saturated.
-    flats : sequence of (str, ndarray)
-        Filter and image, likewise; those of one filter are paired in the order given.
+    biases : iterable of ndarray, shape (ny, nx)
+        Overscan-subtracted and trimmed [ADU], NaN where saturated. Two at a time are held in memory.
+    flats : iterable of (str, ndarray)
+        Filter and image, likewise; neighbours of one filter are paired.
 
     Returns
     -------
@@ -59,25 +59,24 @@ def measure_noise(biases: Sequence[Image], flats: Sequence[tuple[str, Image]]) -
     fixed patterns. Variances are taken in tiles of 32 x 32 pixels, so that slopes between the two do not count,
     about clipped means at 4 rstd, whose loss for Gaussian noise is corrected; the median tile of all pairs counts.
     """
-    pairs = list(zip(biases, biases[1:], strict=False))
-    if not pairs:
+    bias, spreads = None, []
+    for one, other in pairwise(biases):
+        bias = 0.5 * (one + other) if bias is None else bias
+        spreads.append(_tile_variances(one - other))
+    if bias is None:
         return ASSUMED
-    bias_variance = float(np.median(np.concatenate([_tile_variances(one - other) for one, other in pairs]))) / 2
-    by_filter: dict[str, list[Image]] = defaultdict(list)
-    for name, image in flats:
-        by_filter[name].append(image)
-    bias = np.mean(biases[:2], axis=0)
+    bias_variance = float(np.median(np.concatenate(spreads))) / 2
     gains = [
         _pair_gains(one - bias, other - bias, bias_variance)
-        for images in by_filter.values()
-        for one, other in zip(images, images[1:], strict=False)
+        for (name, one), (other_name, other) in pairwise(flats)
+        if name == other_name
     ]
     found = np.concatenate([np.empty(0), *gains])
     found = found[np.isfinite(found) & (found > 0)]
     if found.size < FEWEST_TILES:
-        return Noise(1.0, float(np.sqrt(bias_variance)), f"read noise from {len(pairs)} pairs of bias", ASSUMED.warning)
+        return Noise(1.0, float(np.sqrt(bias_variance)), f"read noise from {len(spreads)} pairs of bias", ASSUMED.warning)
     gain = float(np.median(found))
-    source = f"measured: {len(pairs)} pairs of bias, {len(gains)} of flats"
+    source = f"measured: {len(spreads)} pairs of bias, {len(gains)} of flats"
     return Noise(gain, float(gain * np.sqrt(bias_variance)), source)
 
 

@@ -114,6 +114,11 @@ class Science:
     noise: Match
 
     @property
+    def setup(self) -> Setup:
+        """Setup of the frame."""
+        return Setup.of(self.frame)
+
+    @property
     def matches(self) -> tuple[Match, ...]:
         """What calibrates the frame, step by step."""
         return self.bias, self.dark, self.flat, self.bpm, self.noise
@@ -152,13 +157,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the plan's table: a raw file, its role and its masters."""
+    """One row of the plan's table: a raw file, its role, its masters, and the file it ends in."""
 
     frame: Frame
     role: str
     group: str
     reason: str
     matches: Mapping[str, Match] = field(default_factory=dict)
+    product: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +225,7 @@ class Plan:
 
 COLUMNS = (
     "file", "night", "camera", "type", "exposure", "filter", "mjd_mid", "group", "role",
-    "bias", "bias_gap_hours", "dark", "dark_gap_hours", "flat", "flat_gap_hours", "reason",
+    "bias", "bias_gap_hours", "dark", "dark_gap_hours", "flat", "flat_gap_hours", "product", "reason",
 )  # fmt: skip
 """Columns of ``plan.csv``."""
 
@@ -498,12 +504,12 @@ def _product_names(frames: Sequence[Frame]) -> dict[str, str]:
 def _entries(
     frames: Sequence[Frame],
     masters: Sequence[Master],
-    science: Sequence[Science],
+    reductions: Sequence[Science],
     refused: Mapping[str, str],
     unscalable: Mapping[str, Master],
 ) -> tuple[Entry, ...]:
     stacked = {f.name: m for m in masters if m.kind in STEPS for f in m.frames}
-    reduced = {s.frame.name: s for s in science}
+    reduced = {s.frame.name: s for s in reductions}
 
     def entry(frame: Frame) -> Entry:
         if frame.problem:
@@ -519,10 +525,12 @@ def _entries(
             matches = {step: getattr(master, step) for step in wanted}
             reasons = [f"one of {len(master.frames)}" + (": too few to reject outliers" if len(master.frames) < 3 else "")]
             reasons += [match.reason for match in matches.values()]
-            return Entry(frame, "stacked", master.name, "; ".join(reasons), matches)
+            return Entry(frame, "stacked", master.name, "; ".join(reasons), matches, f"masters/{master.name}.fits")
         if frame.name in reduced:
-            matches = {step: getattr(reduced[frame.name], step) for step in STEPS}
-            return Entry(frame, "reduced", Setup.of(frame).name, "; ".join(m.reason for m in matches.values()), matches)
+            science = reduced[frame.name]
+            matches = {step: getattr(science, step) for step in STEPS}
+            reason = "; ".join(match.reason for match in matches.values())
+            return Entry(frame, "reduced", science.setup.name, reason, matches, f"science/{science.name}.fits")
         return Entry(frame, "unused", "", "neither a calibration nor a science frame")
 
     return tuple(sorted(map(entry, frames), key=lambda e: (e.frame.mjd or 0.0, e.frame.name)))
@@ -545,4 +553,4 @@ def _row(entry: Entry) -> list[str]:
         match = entry.matches.get(step, Match())
         found = match.master is not None and match.gap_hours is not None
         row += [match.master.name, f"{match.gap_hours:.2f}"] if found and match.master else ["", ""]
-    return [*row, entry.reason]
+    return [*row, entry.product, entry.reason]

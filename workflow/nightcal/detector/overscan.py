@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,7 @@ class OverscanMethod:
     """One way to find the level; call it as any user's function is called, or ask for the `level` with its error."""
 
     name: str
-    find: Callable[[Image, Sequence[Area]], Level]
+    find: Callable[[Image, Sequence[Area]], Level] = field(repr=False)
 
     def level(self, image: Image, overscans: Sequence[Area]) -> Level:
         """Find the bias level of an image.

@@ -1,0 +1,28 @@
+"""Stack raw bias frames into a master bias.
+
+python scripts/make_master_bias.py night/bias*.fits --camera config/cameras/generic.yaml --out bias.fits
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from nightcal.command import add_rejection, open_frames, parser, rejection_of, run
+from nightcal.exposures import finish_master
+from nightcal.fitsio import write_product
+from nightcal.masters import make_master_bias
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--out", type=Path, required=True, help="the master bias")
+    add_rejection(arguments)
+    args = arguments.parse_args()
+    opened, rejection = open_frames(args), rejection_of(args)
+    master = finish_master(
+        "bias", opened, lambda: make_master_bias(opened.exposures, rejection, opened.refused), asdict(rejection)
+    )
+    write_product(args.out, master)
+
+
+if __name__ == "__main__":
+    run(main)

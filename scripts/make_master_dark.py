@@ -1,0 +1,33 @@
+"""Stack raw dark frames into a master dark, in electrons per second.
+
+python scripts/make_master_dark.py night/dark*.fits --camera config/cameras/generic.yaml --bias bias.fits --out dark.fits
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from nightcal.command import add_rejection, open_frames, optional_master, parser, rejection_of, run
+from nightcal.exposures import finish_master
+from nightcal.fitsio import write_product
+from nightcal.masters import make_master_dark
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--bias", type=Path, help="master bias")
+    arguments.add_argument("--hot", type=float, default=10.0, help="a hot pixel's excess over the typical current [rstd]")
+    arguments.add_argument("--out", type=Path, required=True, help="the master dark")
+    add_rejection(arguments)
+    args = arguments.parse_args()
+    opened, rejection, bias = open_frames(args), rejection_of(args), optional_master(args.bias)
+    master = finish_master(
+        "dark",
+        opened,
+        lambda: make_master_dark(opened.exposures, bias, rejection, opened.refused, args.hot),
+        asdict(rejection) | {"hot": args.hot},
+    )
+    write_product(args.out, master)
+
+
+if __name__ == "__main__":
+    run(main)

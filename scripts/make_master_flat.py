@@ -1,0 +1,35 @@
+"""Normalise and stack one filter's raw flats into a master flat.
+
+python scripts/make_master_flat.py night/flat_V*.fits --camera config/cameras/generic.yaml \
+    --bias bias.fits --dark dark.fits --out flat_V.fits
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from nightcal.command import add_rejection, open_frames, optional_master, parser, rejection_of, run
+from nightcal.exposures import finish_master
+from nightcal.fitsio import write_product
+from nightcal.masters import make_master_flat
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--bias", type=Path, help="master bias")
+    arguments.add_argument("--dark", type=Path, help="master dark")
+    arguments.add_argument("--out", type=Path, required=True, help="the master flat")
+    add_rejection(arguments)
+    args = arguments.parse_args()
+    opened, rejection = open_frames(args), rejection_of(args)
+    bias, dark = optional_master(args.bias), optional_master(args.dark)
+    master = finish_master(
+        "flat",
+        opened,
+        lambda: make_master_flat(opened.exposures, bias, dark, rejection, opened.refused),
+        asdict(rejection),
+    )
+    write_product(args.out, master)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,45 @@
+"""Calibrate raw science frames with the masters chosen for them.
+
+python scripts/reduce_science.py night/m13_V*.fits --camera config/cameras/generic.yaml \
+    --bias bias.fits --dark dark.fits --flat flat_V.fits --bad-pixels bpm.fits --out m13_V1.fits m13_V2.fits
+"""
+
+from pathlib import Path
+
+from nightcal.calibrator import Calibrator
+from nightcal.camera import load_camera
+from nightcal.command import parser, run
+from nightcal.errors import ConfigurationError
+from nightcal.exposures import reduce_frame
+from nightcal.fitsio import warn, write_product
+from nightcal.photon_transfer import read_noise
+
+
+def main() -> None:
+    arguments = parser(__doc__, frames="raw science frames")
+    for step in ("bias", "dark", "flat", "bad-pixels"):
+        arguments.add_argument(f"--{step}", type=Path, help=f"master {step}, if there is one")
+    arguments.add_argument("--unit", default="electron", choices=["electron", "adu"], help="unit of the products")
+    arguments.add_argument("--warn", action="append", default=[], help="a warning for the headers")
+    arguments.add_argument("--out", nargs="+", type=Path, required=True, help="a product for each frame")
+    args = arguments.parse_args()
+    if len(args.out) != len(args.frames):
+        raise ConfigurationError(f"--out has {len(args.out)} names; expected {len(args.frames)}, one for each frame.")
+    camera = load_camera(args.camera)
+    noise = read_noise(args.noise) if args.noise else None
+    calibrator = Calibrator(
+        master_bias=args.bias,
+        master_dark=args.dark,
+        master_flat=args.flat,
+        bad_pixels=args.bad_pixels,
+        unit=args.unit,
+    )
+    for path, out in zip(args.frames, args.out, strict=True):
+        product = reduce_frame(path, camera, noise, calibrator)
+        for text in args.warn:
+            warn(product.header, text)
+        write_product(out, product)
+
+
+if __name__ == "__main__":
+    run(main)

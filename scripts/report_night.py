@@ -1,0 +1,28 @@
+"""Tell on one page what became of every raw frame of a night.
+
+python scripts/report_night.py 20240301 --plan results/20240301/plan.csv --out results/20240301/report.html
+"""
+
+from pathlib import Path
+
+from nightcal.command import parser, run
+from nightcal.fitsio import write_text
+from nightcal.report import amend, read_products, read_table, report, write_table
+
+
+def main() -> None:
+    arguments = parser(__doc__, frames=None)
+    arguments.add_argument("night", help="date of the evening")
+    arguments.add_argument("--plan", type=Path, required=True, help="plan.csv; frames that failed on the way are added")
+    arguments.add_argument("--out", type=Path, required=True, help="the page")
+    args = arguments.parse_args()
+    planned = read_table(args.plan.read_text(encoding="utf-8"))
+    products = read_products(args.plan.parent, planned)
+    rows = amend(planned, products)
+    if rows != planned:
+        write_text(args.plan, write_table(rows))
+    write_text(args.out, report(args.night, rows, products))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,56 @@
+"""What the scripts share: their arguments, their log, and how they say no."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from nightcal.camera import load_camera
+from nightcal.errors import ConfigurationError
+from nightcal.exposures import Opened, open_exposures
+from nightcal.masters import Calibration, Rejection, load_master
+from nightcal.photon_transfer import read_noise
+
+
+def parser(description: str | None, *, frames: str | None = "raw frames") -> argparse.ArgumentParser:
+    """Make a parser with the arguments that scripts on raw frames have in common."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if frames:
+        made.add_argument("frames", nargs="+", type=Path, help=frames)
+        made.add_argument("--camera", type=Path, required=True, help="camera file, as in config/cameras")
+        made.add_argument("--noise", type=Path, help="gain and read noise, where headers do not tell (measure_noise.py)")
+    return made
+
+
+def add_rejection(made: argparse.ArgumentParser) -> None:
+    """Add the arguments of stacks."""
+    made.add_argument("--reject-level", type=float, default=3.5, help="half-width for a frame's level [rstd]")
+    made.add_argument("--reject-stack", type=float, default=3.0, help="half-width along the stack [rstd]")
+    made.add_argument("--no-floor", action="store_true", help="trust the rstd of a few frames, however small")
+
+
+def rejection_of(args: argparse.Namespace) -> Rejection:
+    """Arguments of `add_rejection` as the record that masters take."""
+    return Rejection(args.reject_level, args.reject_stack, not args.no_floor)
+
+
+def open_frames(args: argparse.Namespace) -> Opened:
+    """Open the frames that a script was given."""
+    return open_exposures(args.frames, load_camera(args.camera), read_noise(args.noise) if args.noise else None)
+
+
+def optional_master(path: Path | None) -> Calibration | None:
+    """Load a master that may not be there."""
+    return None if path is None else load_master(path)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script: log to standard error, a user's mistake in one line."""
+    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    try:
+        main()
+    except ConfigurationError as mistake:
+        sys.exit(str(mistake))

@@ -1,0 +1,279 @@
+"""Raw frames opened the way their camera file says: the step between a list of paths and the masters or products."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from nightcal.calibrator import Calibrator, refused_product
+from nightcal.camera import Camera
+from nightcal.detector.overscan import OverscanMethods
+from nightcal.detector.readout import Electronics, Readout
+from nightcal.errors import SetAside
+from nightcal.fitsio import Product, RawImage, file_hash, provenance, set_cards, warn
+from nightcal.frames import Frame, read_frame
+from nightcal.headers import RawHeader
+from nightcal.masters import Calibration, Exposure, refused_master
+from nightcal.photon_transfer import ASSUMED, Noise, measure_noise
+
+log = logging.getLogger(__name__)
+
+
+def noise_of(header: RawHeader, camera: Camera, measured: Noise | None) -> Noise:
+    """Gain and read noise of a frame: from its header or camera file, else measured, else assumed.
+
+    Parameters
+    ----------
+    header : RawHeader
+    camera : Camera
+    measured : Noise or None
+
+    Returns
+    -------
+    Noise
+        A measured read noise, known in ADU, is brought to electrons with the gain that is used.
+    """
+    gain, read_noise = camera.noise_cards(header)
+    found = measured or ASSUMED
+    if gain is None:
+        return replace(found, read_noise=found.read_noise if read_noise is None else read_noise)
+    if read_noise is None:
+        warning = "" if measured else "read noise unknown, 0 e- assumed: uncertainties are too small"
+        return Noise(gain, found.read_noise * gain / found.gain, f"gain from header, {found.source}", warning)
+    return Noise(gain, read_noise, "header or camera file")
+
+
+def electronics_of(header: RawHeader, camera: Camera, noise: Noise) -> Electronics:
+    """Geometry and numbers of a frame's readout.
+
+    Raises
+    ------
+    SetAside
+        If a section of the header does not fit the image.
+    """
+    return Electronics(
+        overscans=camera.overscans(header),
+        overscan_method=OverscanMethods.named(camera.overscan_method),
+        image_area=camera.image_area(header),
+        gain=noise.gain,
+        read_noise=noise.read_noise,
+        saturation=camera.saturation_level(header),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Calibration frames ready for stacking.
+
+    Attributes
+    ----------
+    camera : Camera
+    exposures : list of Exposure
+    refused : list of (Path, str)
+        What could not be opened, and why.
+    frames : list of Frame
+        Records of the exposures.
+    noise : Noise
+        Of the last exposure.
+    """
+
+    camera: Camera
+    exposures: list[Exposure]
+    refused: list[tuple[Path, str]]
+    frames: list[Frame]
+    noise: Noise
+
+
+def open_exposures(paths: Sequence[Path], camera: Camera, measured: Noise | None = None) -> Opened:
+    """Open calibration frames for stacking.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    camera : Camera
+    measured : Noise, optional
+        Gain and read noise for frames whose headers do not tell.
+
+    Returns
+    -------
+    Opened
+    """
+    opened = Opened(camera, [], [], [], measured or ASSUMED)
+    for path in paths:
+        try:
+            frame = _good_frame(path, camera)
+            image = RawImage(path)
+            noise = noise_of(image.header, camera, measured)
+            readout = Readout(image, electronics_of(image.header, camera, noise))
+        except SetAside as reason:
+            log.warning("%s: set aside: %s.", path.name, reason)
+            opened.refused.append((path, str(reason)))
+            continue
+        opened.exposures.append(Exposure(readout, frame.exposure, frame.mjd or 0.0))
+        opened.frames.append(frame)
+        opened = replace(opened, noise=noise)
+    return opened
+
+
+def finish_master(kind: str, opened: Opened, make: Callable[[], Product], options: Mapping[str, Any]) -> Product:
+    """Make a master and complete its header; without a usable frame, an empty master that says why.
+
+    Parameters
+    ----------
+    kind : str
+        ``bias``, ``dark`` or ``flat``.
+    opened : Opened
+        The frames of the master.
+    make : function
+        Makes the master, or raises `SetAside`.
+    options : mapping
+        What mattered besides the camera file.
+
+    Returns
+    -------
+    Product
+    """
+    try:
+        product = make()
+    except SetAside as reason:
+        log.warning("master %s: %s.", kind, reason)
+        product = refused_master(kind, (1, 1), str(reason))
+    if opened.frames:
+        describe_setup(product.header, opened.frames[0])
+    describe_noise(product.header, opened.noise)
+    provenance(product.header, {**options, "camera": file_hash(opened.camera.path)})
+    for exposure in opened.exposures:
+        exposure.readout.image.close()
+    return product
+
+
+def reduce_frame(path: Path, camera: Camera, measured: Noise | None, calibrator: Calibrator) -> Product:
+    """Calibrate one science frame; a frame that cannot be used becomes an empty, flagged product.
+
+    Parameters
+    ----------
+    path : Path
+    camera : Camera
+    measured : Noise or None
+        As for `open_exposures`.
+    calibrator : Calibrator
+        With the masters of this frame.
+
+    Returns
+    -------
+    Product
+    """
+    raw: RawHeader | None = None
+    try:
+        frame = _good_frame(path, camera)
+        with RawImage(path) as image:
+            raw = image.header
+        noise = noise_of(raw, camera, measured)
+        electronics = electronics_of(raw, camera, noise)
+        product = calibrator.calibrate(
+            path,
+            overscans=electronics.overscans,
+            overscan_method=electronics.overscan_method,
+            image_area=electronics.image_area,
+            gain=noise.gain,
+            read_noise=noise.read_noise,
+            saturation=electronics.saturation,
+            exposure=frame.exposure,
+        )
+    except (SetAside, ValueError) as reason:
+        log.warning("%s: set aside: %s.", path.name, reason)
+        shape = raw.shape if raw else (1, 1)
+        return refused_product(shape, str(reason), calibrator.unit, raw.cards if raw else None)
+    describe_noise(product.header, noise)
+    cards: list[tuple[str, Any, str]] = [("MJD-MID", frame.mjd, "middle of the exposure, UTC")]
+    for step in ("BIAS", "DARK", "FLAT", "BPM"):
+        if f"{step}MJD" in product.header:
+            cards.append((f"{step}AGE", frame.mjd - product.header[f"{step}MJD"], "[d] from master to frame"))
+    set_cards(product.header, [("NIGHT", frame.night, "date of the evening"), *cards])
+    skipped = product.header.get("SKIPPED", "")
+    log.info("%s: calibrated%s", path.name, f"; skipped: {skipped}" if skipped else "")
+    return product
+
+
+def describe_noise(header: fits.Header, noise: Noise) -> None:
+    """Say in a product's header where gain and read noise come from, and what is wrong with them."""
+    set_cards(header, [("GAINSRC", noise.source, "source of gain and read noise")])
+    if noise.warning:
+        warn(header, noise.warning)
+
+
+def describe_setup(header: fits.Header, frame: Frame) -> None:
+    """Say in a master's header for which frames it serves, so that a library of masters can be searched."""
+    cards: list[tuple[str, Any, str]] = [  # the first ones are SETUP_CARDS
+        ("NIGHT", frame.night, "date of the evening"),
+        ("NCCAMERA", frame.camera, "camera file"),
+        ("NCINSTR", frame.instrument, "instrument"),
+        ("NCXBIN", frame.binning[0], "binning in x"),
+        ("NCYBIN", frame.binning[1], "binning in y"),
+        ("NCMODE", frame.mode, "readout mode"),
+        ("NCNX", frame.shape[1], "columns of the raw frames"),
+        ("NCNY", frame.shape[0], "rows of the raw frames"),
+        ("FILTER", frame.filter, "filter"),
+    ]
+    if frame.set_temperature is not None:
+        cards.append(("SET-TEMP", frame.set_temperature, "[deg C]"))
+    set_cards(header, cards)
+
+
+SETUP_CARDS = ("NIGHT", "NCCAMERA", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NCNX", "NCNY")
+"""Cards of `describe_setup` that masters of one setup share."""
+
+
+def copy_setup(header: fits.Header, masters: Sequence[Calibration]) -> None:
+    """Give a master made from masters their setup."""
+    for master in masters:
+        if not master.refused:
+            names = [card for card in SETUP_CARDS if card in master.header]
+            set_cards(header, [(card, master.header[card], master.header.comments[card]) for card in names])
+            return
+
+
+def measure_noise_of(paths: Sequence[Path], camera: Camera) -> Noise:
+    """Measure gain and read noise from raw bias frames and flats; what cannot be read is left out.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    camera : Camera
+
+    Returns
+    -------
+    Noise
+    """
+    opened = open_exposures(paths, camera, Noise(1.0, 0.0, "ADU"))
+    frames = sorted(zip(opened.frames, opened.exposures, strict=True), key=lambda pair: (pair[0].filter, pair[0].mjd))
+
+    def images(kind: str) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        for frame, exposure in frames:
+            if frame.kind == kind:
+                try:
+                    image, flags = exposure.readout.read()
+                except SetAside as reason:
+                    log.warning("%s: left out: %s.", frame.name, reason)
+                    continue
+                image /= exposure.readout.electronics.gain
+                image[flags > 0] = np.nan
+                yield frame.filter, image
+
+    noise = measure_noise((image for _, image in images("bias")), images("flat"))
+    log.info("gain %.3f e-/ADU, read noise %.2f e- (%s)", noise.gain, noise.read_noise, noise.source)
+    return noise
+
+
+def _good_frame(path: Path, camera: Camera) -> Frame:
+    frame = read_frame(path, path.name, [camera])
+    if frame.problem:
+        raise SetAside(frame.problem)
+    return frame

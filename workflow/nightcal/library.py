@@ -1,0 +1,59 @@
+"""Masters of other nights, offered to the planner."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from astropy.io import fits
+
+from nightcal.errors import UNREADABLE
+from nightcal.frames import find
+from nightcal.plan import Master, Setup
+
+KINDS = ("bias", "dark", "flat", "bpm")
+
+
+def read_library(folder: Path) -> list[Master]:
+    """Read the headers of all masters below a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Such as the results of other nights; files that are no masters of nightcal are passed over.
+
+    Returns
+    -------
+    list of Master
+        Sorted by path.
+    """
+    found = (_master(path) for path in sorted(find(folder)))
+    return [master for master in found if master is not None]
+
+
+def _master(path: Path) -> Master | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            header = fits.getheader(path)
+    except UNREADABLE:
+        return None
+    if header.get("MASTER") not in KINDS or "REFUSED" in header or "NCCAMERA" not in header:
+        return None
+    setup = Setup(
+        camera=header["NCCAMERA"],
+        instrument=header["NCINSTR"],
+        binning=(header["NCXBIN"], header["NCYBIN"]),
+        mode=header["NCMODE"],
+        shape=(header["NCNY"], header["NCNX"]),
+    )
+    return Master(
+        header["MASTER"],
+        path.stem,
+        header["NIGHT"],
+        setup,
+        header["MJD-AVG"],
+        filter=header["FILTER"],
+        set_temperature=header.get("SET-TEMP") if header["MASTER"] == "dark" else None,
+        path=path,
+    )

@@ -1,0 +1,104 @@
+"""From a configuration to a plan: the one place that knows the keys of ``config.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nightcal.camera import Camera, load_camera, load_cameras
+from nightcal.errors import ConfigurationError
+from nightcal.frames import scan
+from nightcal.library import read_library
+from nightcal.plan import STEPS, Options, Plan, make_plan
+from nightcal.validation import check, read_yaml
+
+WHERE = "configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """Cameras by name, the plan, and the nights of it that were asked for."""
+
+    cameras: Mapping[str, Camera]
+    plan: Plan
+    nights: Sequence[str]
+
+
+def night_from_config(config: Mapping[str, Any], home: Path) -> Night:
+    """Check a configuration, read the headers of the raw frames, and plan.
+
+    Parameters
+    ----------
+    config : mapping
+        As in ``config/config.yaml``.
+    home : Path
+        The folder of the workflow, where the shipped camera files and schemas are.
+
+    Returns
+    -------
+    Night
+
+    Raises
+    ------
+    ConfigurationError
+        With key, value and what was expected.
+    """
+    check(config, read_yaml(home / "workflow" / "schemas" / "config.schema.yaml"), WHERE)
+    cameras = choose_cameras(config["camera"], home / "config" / "cameras")
+    raw = Path(config["raw"])
+    if not raw.is_dir():
+        raise ConfigurationError(
+            f"{WHERE}: raw is {config['raw']!r}, which is no folder; `make demo` makes a demonstration night, or give your own "
+            "frames with `--config raw=/path/to/frames`."
+        )
+    frames = scan(raw, cameras, leave_out=[Path(config["results"])])
+    if not frames:
+        raise ConfigurationError(
+            f"{WHERE}: raw is {config['raw']!r}, which holds no FITS file; expected names that end in .fits, .fit or .fts, "
+            "with or without .fz or .gz."
+        )
+    library = [master for folder in config["library"] for master in read_library(Path(folder))]
+    plan = make_plan(frames, options_of(config), library)
+    wanted = config.get("night")
+    if wanted is not None and str(wanted) not in plan.nights:
+        raise ConfigurationError(f"{WHERE}: night is {wanted!r}; expected one of {', '.join(plan.nights)}.")
+    nights = plan.nights if wanted is None else (str(wanted),)
+    return Night({camera.name: camera for camera in cameras}, plan, nights)
+
+
+def choose_cameras(chosen: str, folder: Path) -> tuple[Camera, ...]:
+    """Camera files to ask, in order.
+
+    Parameters
+    ----------
+    chosen : str
+        ``auto``, the name of a camera file in the folder, or the path of a file.
+    folder : Path
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such camera, or a camera file is wrong.
+    """
+    if chosen.endswith((".yaml", ".yml")):
+        return (load_camera(Path(chosen)),)
+    cameras = load_cameras(folder)
+    if chosen == "auto":
+        return cameras
+    named = tuple(camera for camera in cameras if camera.name == chosen)
+    if not named:
+        known = ", ".join(camera.name for camera in cameras)
+        raise ConfigurationError(f"{WHERE}: camera is {chosen!r}; expected auto, one of {known}, or the path of a .yaml file.")
+    return named
+
+
+def options_of(config: Mapping[str, Any]) -> Options:
+    """Choices of the planner from a checked configuration."""
+    return Options(
+        split_hours={step: config[step].get("split_hours") for step in STEPS},
+        max_age_days={step: config[step].get("max_age_days") for step in STEPS},
+        too_old={step: config[step].get("too_old", "use") for step in STEPS},
+        temperature_tolerance=config["dark"].get("temperature_tolerance", 2.0),
+    )

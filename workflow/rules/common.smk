@@ -1,0 +1,83 @@
+"""Configuration, plan, and the few helpers that rules share."""
+
+import os
+import shlex
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from nightcal.errors import ConfigurationError
+from nightcal.night import night_from_config
+
+HOME = Path(workflow.basedir)
+SCRIPTS = shlex.quote(str(HOME / "scripts"))
+
+# Scripts find the package without its being installed, and run with the Python that runs Snakemake unless a conda
+# environment brings its own.
+_python = "" if "conda" in str(workflow.deployment_settings.deployment_method).lower() else os.path.dirname(sys.executable)
+shell.prefix(
+    "set -euo pipefail; "
+    f"export PYTHONPATH={shlex.quote(str(HOME / 'workflow'))} PYTHONDONTWRITEBYTECODE=1; "
+    + (f"export PATH={shlex.quote(_python)}:\"$PATH\"; " if _python else "")
+)
+
+try:
+    NIGHT = night_from_config(config, HOME)
+except ConfigurationError as mistake:
+    raise WorkflowError(str(mistake))
+
+PLAN = NIGHT.plan
+NIGHTS = NIGHT.nights
+RESULTS = config["results"].rstrip("/") or "/"
+
+
+wildcard_constraints:
+    night=r"\d{8}|undated",
+    master=r"[A-Za-z0-9._+-]+",
+
+
+def product_path(master):
+    """Where a master is: in the library, or where a rule of this workflow puts it."""
+    suffix = "json" if master.kind == "noise" else "fits"
+    return str(master.path) if master.path else f"{RESULTS}/{master.night}/masters/{master.name}.{suffix}"
+
+
+def master_of(wildcards):
+    """The planned master that a rule's wildcards name."""
+    return PLAN.master(wildcards.night, wildcards.master)
+
+
+def matched(match):
+    """Path of a chosen master as a list, empty if there is none."""
+    return [product_path(match.master)] if match.master else []
+
+
+def raw_frames(wildcards):
+    """Raw frames that a master is stacked from."""
+    return [str(frame.path) for frame in master_of(wildcards).frames]
+
+
+def camera_file(setup):
+    """Path of the camera file of a setup."""
+    return str(NIGHT.cameras[setup.camera].path)
+
+
+def option(flag, paths):
+    """An option for a script's command line, nothing if there is no path."""
+    return f"{flag} {shlex.quote(str(paths))}" if paths else ""
+
+
+def masters_of(night):
+    """Paths of the masters of a night, the measurement of its noise left out."""
+    return [product_path(master) for master in PLAN.masters_of(night) if master.kind != "noise"]
+
+
+def science_of(night):
+    """Paths of the science frames of a night."""
+    return [f"{RESULTS}/{night}/science/{science.name}.fits" for science in PLAN.science_of(night)]
+
+
+def products_of(night):
+    """Everything that a night ends in."""
+    strict = [f"{RESULTS}/{night}/strict.ok"] if config["strict"] else []
+    return [f"{RESULTS}/{night}/plan.csv", f"{RESULTS}/{night}/report.html", *masters_of(night), *science_of(night), *strict]

@@ -1,0 +1,127 @@
+"""Masters of a night."""
+
+REJECTION = (
+    f"--reject-level {config['rejection']['level']} --reject-stack {config['rejection']['stack']}"
+    + ("" if config["rejection"]["floor"] else " --no-floor")
+)
+
+
+rule measure_noise:
+    """Measure gain and read noise where headers and camera file do not tell them."""
+    input:
+        frames=raw_frames,
+        camera=lambda w: camera_file(master_of(w).setup),
+    output:
+        RESULTS + "/{night}/masters/{master}.json",
+    log:
+        RESULTS + "/{night}/logs/{master}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/nightcal.yaml"
+    shell:
+        "python {SCRIPTS}/measure_noise.py {input.frames:q} --camera {input.camera:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule make_master_bias:
+    """Stack the bias frames of one camera and mode."""
+    input:
+        frames=raw_frames,
+        camera=lambda w: camera_file(master_of(w).setup),
+        noise=lambda w: matched(master_of(w).noise),
+    output:
+        RESULTS + "/{night}/masters/{master}.fits",
+    log:
+        RESULTS + "/{night}/logs/{master}.log",
+    wildcard_constraints:
+        master=r"bias_[A-Za-z0-9._+-]+",
+    params:
+        noise=lambda w, input: option("--noise", input.noise),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../../envs/nightcal.yaml"
+    shell:
+        "python {SCRIPTS}/make_master_bias.py {input.frames:q} --camera {input.camera:q} {params.noise}"
+        " {REJECTION} --out {output:q} > {log:q} 2>&1"
+
+
+rule make_master_dark:
+    """Stack the dark frames of one camera, mode and temperature, per second."""
+    input:
+        frames=raw_frames,
+        camera=lambda w: camera_file(master_of(w).setup),
+        noise=lambda w: matched(master_of(w).noise),
+        bias=lambda w: matched(master_of(w).bias),
+    output:
+        RESULTS + "/{night}/masters/{master}.fits",
+    log:
+        RESULTS + "/{night}/logs/{master}.log",
+    wildcard_constraints:
+        master=r"dark_[A-Za-z0-9._+-]+",
+    params:
+        noise=lambda w, input: option("--noise", input.noise),
+        bias=lambda w, input: option("--bias", input.bias),
+        hot=config["dark"]["hot"],
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../../envs/nightcal.yaml"
+    shell:
+        "python {SCRIPTS}/make_master_dark.py {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
+        " --hot {params.hot} {REJECTION} --out {output:q} > {log:q} 2>&1"
+
+
+rule make_master_flat:
+    """Normalise and stack one filter's flats of one night."""
+    input:
+        frames=raw_frames,
+        camera=lambda w: camera_file(master_of(w).setup),
+        noise=lambda w: matched(master_of(w).noise),
+        bias=lambda w: matched(master_of(w).bias),
+        dark=lambda w: matched(master_of(w).dark),
+    output:
+        RESULTS + "/{night}/masters/{master}.fits",
+    log:
+        RESULTS + "/{night}/logs/{master}.log",
+    wildcard_constraints:
+        master=r"flat_[A-Za-z0-9._+-]+",
+    params:
+        noise=lambda w, input: option("--noise", input.noise),
+        bias=lambda w, input: option("--bias", input.bias),
+        dark=lambda w, input: option("--dark", input.dark),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../../envs/nightcal.yaml"
+    shell:
+        "python {SCRIPTS}/make_master_flat.py {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
+        " {params.dark} {REJECTION} --out {output:q} > {log:q} 2>&1"
+
+
+rule make_bad_pixel_mask:
+    """Gather what the masters of a night say about pixels."""
+    input:
+        masters=lambda w: [product_path(master) for master in master_of(w).ingredients],
+    output:
+        RESULTS + "/{night}/masters/{master}.fits",
+    log:
+        RESULTS + "/{night}/logs/{master}.log",
+    wildcard_constraints:
+        master=r"bpm_[A-Za-z0-9._+-]+",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    conda:
+        "../../envs/nightcal.yaml"
+    shell:
+        "python {SCRIPTS}/make_bad_pixel_mask.py {input.masters:q} --out {output:q} > {log:q} 2>&1"

@@ -1,0 +1,36 @@
+"""Science frames, a rule for each batch: every frame is a declared output, and one job serves many."""
+
+for batch in [batch for night in NIGHTS for batch in PLAN.batches(night, config["batch_size"])]:
+
+    rule:
+        name:
+            f"reduce_science_{batch.name}"
+        input:
+            frames=lambda w, batch=batch: [str(science.frame.path) for science in batch.members],
+            camera=camera_file(batch.members[0].setup),
+            noise=matched(batch.members[0].noise),
+            bias=matched(batch.members[0].bias),
+            dark=matched(batch.members[0].dark),
+            flat=matched(batch.members[0].flat),
+            bpm=matched(batch.members[0].bpm),
+        output:
+            [f"{RESULTS}/{batch.night}/science/{science.name}.fits" for science in batch.members],
+        log:
+            f"{RESULTS}/{batch.night}/logs/reduce_science_{batch.name}.log",
+        params:
+            noise=lambda w, input: option("--noise", input.noise),
+            bias=lambda w, input: option("--bias", input.bias),
+            dark=lambda w, input: option("--dark", input.dark),
+            flat=lambda w, input: option("--flat", input.flat),
+            bpm=lambda w, input: option("--bad-pixels", input.bpm),
+            warn=" ".join(option("--warn", match.warning) for match in batch.members[0].matches),
+            unit=config["unit"],
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=60,
+        conda:
+            "../../envs/nightcal.yaml"
+        shell:
+            "python {SCRIPTS}/reduce_science.py {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
+            " {params.dark} {params.flat} {params.bpm} {params.warn} --unit {params.unit} --out {output:q} > {log:q} 2>&1"
