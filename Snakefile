@@ -2,10 +2,10 @@
 
 import sys
 
-sys.path.insert(0, str(workflow.basedir) + "/workflow")
+sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 
-configfile: workflow.basedir + "/config/config.yaml"
+configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
@@ -18,3 +18,16 @@ rule all:
     default_target: True
     input:
         [path for night in NIGHTS for path in products_of(night)],
+
+
+onstart:
+    for line in summary():
+        print(line, file=sys.stderr)
+
+
+onsuccess:
+    for night in NIGHTS:
+        print(
+            f"Night {night}: products in {RESULTS / night}, the report is {RESULTS / night}/report.html",
+            file=sys.stderr,
+        )

@@ -1,6 +1,7 @@
 """Stack raw dark frames into a master dark, in electrons per second.
 
-python scripts/make_master_dark.py night/dark*.fits --camera config/cameras/generic.yaml --bias bias.fits --out dark.fits
+python scripts/make_master_dark.py night/dark*.fits --camera config/cameras/generic.yaml \
+    --bias bias.fits --out dark.fits
 """
 
 from dataclasses import asdict
@@ -15,7 +16,9 @@ from nightcal.masters import make_master_dark
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--bias", type=Path, help="master bias")
-    arguments.add_argument("--hot", type=float, default=10.0, help="a hot pixel's excess over the typical current [rstd]")
+    arguments.add_argument(
+        "--hot", type=float, default=10.0, help="a hot pixel's excess over the typical current [rstd]"
+    )
     arguments.add_argument("--out", type=Path, required=True, help="the master dark")
     add_rejection(arguments)
     args = arguments.parse_args()

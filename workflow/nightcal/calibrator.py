@@ -1,17 +1,17 @@
 """The low-level interface: calibrate one raw frame after another, with every parameter in the observer's hand.
 
-    from nightcal import Calibrator, OverscanMethods
+from nightcal import Calibrator, OverscanMethods
 
-    calibrate = Calibrator(
-        overscans=[dict(xmin=0, xmax=4096, ymin=0, ymax=20)],
-        overscan_method=OverscanMethods.median,
-        master_bias="masters/bias.fits",
-        gain=16.0,
-        image_area=dict(xmin=0, xmax=4096, ymin=20, ymax=4116),
-    )
-    calibrate.set_masters(dark="masters/dark.fits")
-    calibrate(raw="raw1.fits", calibrated="calibrated1.fits")
-    calibrate(raw="raw2.fits", calibrated="calibrated2.fits", gain=8.0)
+calibrate = Calibrator(
+    overscans=[dict(xmin=0, xmax=4096, ymin=0, ymax=20)],
+    overscan_method=OverscanMethods.median,
+    master_bias="masters/bias.fits",
+    gain=16.0,
+    image_area=dict(xmin=0, xmax=4096, ymin=20, ymax=4116),
+)
+calibrate.set_masters(dark="masters/dark.fits")
+calibrate(raw="raw1.fits", calibrated="calibrated1.fits")
+calibrate(raw="raw2.fits", calibrated="calibrated2.fits", gain=8.0)
 """
 
 from __future__ import annotations
@@ -31,7 +31,17 @@ from scipy.ndimage import uniform_filter
 from nightcal.detector.overscan import OverscanMethod, OverscanMethods
 from nightcal.detector.readout import Electronics, Readout, UserMethod, as_area
 from nightcal.errors import SetAside
-from nightcal.fitsio import Product, RawImage, file_hash, product_header, provenance, set_cards, warn, warnings_of, write_product
+from nightcal.fitsio import (
+    Product,
+    RawImage,
+    file_hash,
+    product_header,
+    provenance,
+    set_cards,
+    warn,
+    warnings_of,
+    write_product,
+)
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.masters import Calibration, load_master
 from nightcal.sections import Area
@@ -57,8 +67,8 @@ class Calibrator:
     Parameters
     ----------
     overscans : sequence of dict or Area
-        Overscan areas in the raw image: ``xmin``, ``xmax``, ``ymin``, ``ymax``, 0-based and half-open. None or empty: no
-        overscan correction.
+        Overscan areas in the raw image: ``xmin``, ``xmax``, ``ymin``, ``ymax``, 0-based and half-open. None or empty:
+        no overscan correction.
     overscan_method : OverscanMethod or function
         One of `OverscanMethods`, or any function ``(image, overscans) -> corrected image of floats``, where
         ``overscans`` is a list of dictionaries as above.
@@ -170,7 +180,10 @@ class Calibrator:
             signal, flags = readout.read()
             calibrated = _apply(signal, flags, readout, exposure, **masters)
             header = product_header(image.header.cards)
-            set_cards(header, [("RAWFILE", image.path.name, "raw frame"), ("RAWSHA", file_hash(image.path), "its SHA-256 begins")])
+            set_cards(
+                header,
+                [("RAWFILE", image.path.name, "raw frame"), ("RAWSHA", file_hash(image.path), "its SHA-256 begins")],
+            )
             _describe(header, readout, exposure, masters)
             return self._in_unit(calibrated, header)
 
@@ -188,7 +201,12 @@ class Calibrator:
     def _masters(self, shape: tuple[int, int]) -> dict[str, Calibration | None]:
         """Masters in electrons; one that holds no data counts as none."""
         found: dict[str, Calibration | None] = {}
-        for step, name in (("bias", "master_bias"), ("dark", "master_dark"), ("flat", "master_flat"), ("bpm", "bad_pixels")):
+        for step, name in (
+            ("bias", "master_bias"),
+            ("dark", "master_dark"),
+            ("flat", "master_flat"),
+            ("bpm", "bad_pixels"),
+        ):
             master = getattr(self, name)
             if master is not None and master.refused:
                 master = None
@@ -221,7 +239,11 @@ class Calibrator:
         uncertainty = np.sqrt(calibrated.variance) * scale
         uncertainty[empty & (calibrated.variance == 0)] = NO_DATA_SIGMA
         return Product(
-            (calibrated.data * scale).astype(np.float32), uncertainty.astype(np.float32), calibrated.mask, self.unit, header
+            (calibrated.data * scale).astype(np.float32),
+            uncertainty.astype(np.float32),
+            calibrated.mask,
+            self.unit,
+            header,
         )
 
 
@@ -318,8 +340,8 @@ def _in_electrons(name: str, master: Calibration, gain: float, per_second: bool)
         seconds = master.header.get("EXPTIME")
         if not isinstance(seconds, int | float) or not seconds > 0:
             raise ValueError(
-                f"{name} is {master.name} with BUNIT {master.unit!r} and EXPTIME {seconds!r}; expected a dark per second "
-                "(BUNIT 'electron/s' or 'adu/s') or its exposure time"
+                f"{name} is {master.name} with BUNIT {master.unit!r} and EXPTIME {seconds!r}; expected a dark per "
+                "second (BUNIT 'electron/s' or 'adu/s') or its exposure time"
             )
         scale /= seconds
     return master if scale == 1.0 else replace(master, data=master.data * scale, variance=master.variance * scale**2)
@@ -333,7 +355,7 @@ def _describe(
     level = readout.level
     method = electronics.overscan_method
     method_name = str(getattr(method, "name", None) or getattr(method, "__name__", "function"))
-    provenance(header, {**asdict(replace(electronics, overscan_method=method_name)), "saturation": readout.saturation})
+    provenance(header, asdict(electronics) | {"overscan_method": method_name, "saturation": readout.saturation})
     cards: list[tuple[str, Any, str]] = [
         ("GAINUSED", electronics.gain, "[electron/adu]"),
         ("RNUSED", electronics.read_noise, "[electron]"),
@@ -401,7 +423,11 @@ def _or_none(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool) and math.isfinite(value)
+    return (
+        isinstance(value, int | float | np.integer | np.floating)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )
 
 
 def _check_area(name: str, value: Any) -> Area:
@@ -421,7 +447,9 @@ def _check_areas(name: str, value: Any) -> tuple[Area, ...]:
 
 def _check_method(name: str, value: Any) -> Any:
     if not callable(value):
-        raise TypeError(f"{name} is {value!r}; expected a method of OverscanMethods or a function of image and overscans")
+        raise TypeError(
+            f"{name} is {value!r}; expected a method of OverscanMethods or a function of image and overscans"
+        )
     return value
 
 
@@ -458,7 +486,9 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
 }
 
 
-def refused_product(shape: tuple[int, int], reason: str, unit: str = "electron", raw: fits.Header | None = None) -> Product:
+def refused_product(
+    shape: tuple[int, int], reason: str, unit: str = "electron", raw: fits.Header | None = None
+) -> Product:
     """Stand in for a frame that could not be calibrated: no data, every pixel flagged, the reason in the header.
 
     Parameters

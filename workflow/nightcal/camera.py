@@ -28,7 +28,9 @@ MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 LONGEST_EXPOSURE = 86400.0
 SMALLEST_GAIN, LARGEST_GAIN = 1e-4, 100.0
 
-_SEXAGESIMAL = re.compile(r"([+-]?)\s*(\d+(?:\.\d+)?)[\s:dh]+(\d+(?:\.\d+)?)(?:[\s:m']+(\d+(?:\.\d+)?))?[\s\"s]*([EW]?)")
+_SEXAGESIMAL = re.compile(
+    r"([+-]?)\s*(\d+(?:\.\d+)?)[\s:dh]+(\d+(?:\.\d+)?)(?:[\s:m']+(\d+(?:\.\d+)?))?[\s\"s]*([EW]?)"
+)
 
 Patterns = Mapping[str, tuple[str | float | None, ...]]
 """Card or role names, each with the values one of which it must have."""
@@ -355,7 +357,7 @@ def _area(entry: str, header: RawHeader) -> Area | None:
 
 
 def _check_template(entry: str, path: Path) -> None:
-    names = {name: 1 for name in re.findall(r"[A-Z][A-Z0-9_]*", entry)}
+    names = dict.fromkeys(re.findall(r"[A-Z][A-Z0-9_]*", entry), 1)
     try:
         parse_section(entry.replace("-", "+"), names)
     except ValueError as error:

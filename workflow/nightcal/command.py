@@ -21,7 +21,9 @@ def parser(description: str | None, *, frames: str | None = "raw frames") -> arg
     if frames:
         made.add_argument("frames", nargs="+", type=Path, help=frames)
         made.add_argument("--camera", type=Path, required=True, help="camera file, as in config/cameras")
-        made.add_argument("--noise", type=Path, help="gain and read noise, where headers do not tell (measure_noise.py)")
+        made.add_argument(
+            "--noise", type=Path, help="gain and read noise, where headers do not tell (measure_noise.py)"
+        )
     return made
 
 

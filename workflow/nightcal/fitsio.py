@@ -22,11 +22,14 @@ from nightcal.headers import RawHeader, read_header
 from nightcal.version import __version__
 
 HASH_DIGITS = 16
+CARD_ROOM = 65  # for a text and its comment
 
 RAW_ONLY = (
     "SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "EXTEND", "PCOUNT", "GCOUNT", "GROUPS",
     "BSCALE", "BZERO", "BLANK", "BUNIT", "CHECKSUM", "DATASUM", "EXTNAME", "EXTVER", "EXTLEVEL", "INHERIT", "NEXTEND",
-    "TFIELDS", "TTYPE1", "TFORM1",
+    "TFIELDS", "TTYPE1", "TFORM1", "ZIMAGE", "ZSIMPLE", "ZBITPIX", "ZNAXIS", "ZNAXIS1", "ZNAXIS2", "ZNAXIS3",
+    "ZTILE1", "ZTILE2", "ZTILE3", "ZCMPTYPE", "ZNAME1", "ZVAL1", "ZNAME2", "ZVAL2", "ZQUANTIZ", "ZDITHER0", "ZBLANK",
+    "ZTENSION", "ZPCOUNT", "ZGCOUNT", "ZEXTEND", "ZHECKSUM", "ZDATASUM",
 )  # fmt: skip
 """Cards that describe the raw file rather than the exposure."""
 
@@ -37,7 +40,8 @@ GEOMETRY = {"BIASSEC": "RAWBIAS", "TRIMSEC": "RAWTRIM", "DATASEC": "RAWDATA"}
 class RawImage:
     """A raw frame whose pixels are read by rows.
 
-    Use as a context manager, or `close` when done. Compressed tiles are decompressed once each when rows are read in order.
+    Use as a context manager, or `close` when done. Compressed tiles are decompressed once each when rows are read in
+    order.
 
     Parameters
     ----------
@@ -217,7 +221,7 @@ def product_header(raw: fits.Header) -> fits.Header:
                 warnings.simplefilter("ignore")
                 header.add_comment(f"not FITS: {ascii_text(str(card), 60)}")
             continue
-        if keyword in RAW_ONLY or (keyword.startswith("Z") and keyword in COMPRESSION):
+        if keyword in RAW_ONLY:
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -228,17 +232,14 @@ def product_header(raw: fits.Header) -> fits.Header:
     return header
 
 
-COMPRESSION = frozenset(
-    ["ZIMAGE", "ZSIMPLE", "ZBITPIX", "ZNAXIS", "ZNAXIS1", "ZNAXIS2", "ZNAXIS3", "ZTILE1", "ZTILE2", "ZTILE3", "ZCMPTYPE",
-     "ZNAME1", "ZVAL1", "ZNAME2", "ZVAL2", "ZQUANTIZ", "ZDITHER0", "ZBLANK", "ZTENSION", "ZPCOUNT", "ZGCOUNT", "ZEXTEND",
-     "ZHECKSUM", "ZDATASUM"]
-)  # fmt: skip
-
-
 def set_cards(header: fits.Header, cards: Iterable[tuple[str, Any, str]]) -> None:
     """Set cards, replacing what the raw frame had under the same names; text is made printable ASCII."""
     for keyword, value, comment in cards:
-        header[keyword] = (ascii_text(value, 68) if isinstance(value, str) else value, comment)
+        if isinstance(value, str):
+            text = ascii_text(value, 68)
+            header[keyword] = (text, comment[: max(0, CARD_ROOM - len(text) - text.count("'"))])
+        else:
+            header[keyword] = (value, comment)
 
 
 def ascii_text(text: str, length: int) -> str:

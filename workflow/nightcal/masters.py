@@ -99,7 +99,11 @@ def load_master(path: Path) -> Calibration:
             data = np.asarray(images[0].data, dtype=np.float64)
             names = [hdu.name for hdu in hdus]
             error = np.asarray(hdus["UNCERT"].data, np.float64) if "UNCERT" in names else np.zeros_like(data)
-            mask = np.asarray(hdus["MASK"].data).astype(MASK_DTYPE) if "MASK" in names else np.zeros(data.shape, MASK_DTYPE)
+            mask = (
+                np.asarray(hdus["MASK"].data).astype(MASK_DTYPE)
+                if "MASK" in names
+                else np.zeros(data.shape, MASK_DTYPE)
+            )
             header = images[0].header.copy()
     except UNREADABLE as reason:
         raise ValueError(f"{path} cannot be read as a master ({reason})") from reason
@@ -110,7 +114,7 @@ def load_master(path: Path) -> Calibration:
 
 def make_master_bias(
     exposures: Sequence[Exposure],
-    rejection: Rejection = Rejection(),  # noqa: B008
+    rejection: Rejection = Rejection(),
     refused: Refused = (),
 ) -> Product:
     """Stack bias frames, each brought to the mean level first.
@@ -158,7 +162,7 @@ def make_master_bias(
 def make_master_dark(
     exposures: Sequence[Exposure],
     bias: Calibration | None,
-    rejection: Rejection = Rejection(),  # noqa: B008
+    rejection: Rejection = Rejection(),
     refused: Refused = (),
     hot: float = 10.0,
 ) -> Product:
@@ -179,7 +183,9 @@ def make_master_dark(
     Returns
     -------
     Product
-        In electrons per second. ``DARKTEFF`` is the exposure time by which an error of the bias entered.
+        In electrons per second. ``DARKTEFF`` is the exposure time by which an error of the bias entered. A typical
+        current below 0 is a drift of the bias level, which must not be scaled to long exposures: the image is brought
+        to 0, with a warning.
 
     Raises
     ------
@@ -207,6 +213,7 @@ def make_master_dark(
         stacked = _add_variance(stacked, bias.variance / effective**2)
     mask = _mask(stacked, bias)
     typical = clipped_mean(stacked.mean.ravel(), rejection.level)
+    pedestal = min(0.0, float(typical.mean))
     mask[stacked.mean - typical.mean > np.maximum(hot * typical.scatter, 5 * stacked.uncertainty)] |= Flag.HOT
     header = _header("dark", good, refused, stacked)
     cards = [
@@ -217,16 +224,18 @@ def make_master_dark(
         *_used("BIAS", bias),
     ]
     set_cards(header, cards)
+    if pedestal < 0:
+        warn(header, f"dark current of {pedestal:.2g} e-/s is bias drift: set to 0")
     if bias is None:
         set_cards(header, [("SKIPPED", "bias", "steps that the frames did not have")])
-    return _product(stacked, mask, "electron / s", header, fill=float(typical.mean))
+    return _product(stacked, mask, "electron / s", header, fill=float(typical.mean), pedestal=pedestal)
 
 
 def make_master_flat(
     exposures: Sequence[Exposure],
     bias: Calibration | None,
     dark: Calibration | None,
-    rejection: Rejection = Rejection(),  # noqa: B008
+    rejection: Rejection = Rejection(),
     refused: Refused = (),
 ) -> Product:
     """Stack flats of one filter, each divided by the clipped mean of its central quarter, after bias and dark.
@@ -299,8 +308,8 @@ def make_bad_pixel_mask(masters: Sequence[Calibration]) -> Product:
     Returns
     -------
     Product
-        The image is the mask: ``BAD`` where a pixel is noisy or never gave data, ``HOT`` where it is hot in a dark. What
-        a flat says of its own filter (``LOW_FLAT``) stays with that flat.
+        The image is the mask: ``BAD`` where a pixel is noisy or never gave data, ``HOT`` where it is hot in a dark.
+        What a flat says of its own filter (``LOW_FLAT``) stays with that flat.
     """
     bits = np.zeros(masters[0].mask.shape, dtype=MASK_DTYPE)
     for master in masters:
@@ -355,7 +364,9 @@ def _levels(
             if values.size == 0:
                 raise SetAside("none of its pixels holds a usable number")
             electronics = exposure.readout.electronics
-            level = clipped_mean(values, rejection.level, np.hypot(electronics.read_noise, QUANTISATION * electronics.gain))
+            level = clipped_mean(
+                values, rejection.level, np.hypot(electronics.read_noise, QUANTISATION * electronics.gain)
+            )
             if central and level.mean <= 0:
                 raise SetAside(f"there is no light in it: its level is {level.mean:.1f} e- after bias and dark")
         except SetAside as reason:
@@ -421,9 +432,7 @@ def _add_variance(stacked: Stack, variance: Image) -> Stack:
     return Stack(stacked.mean, uncertainty, stacked.survivors, stacked.excess, stacked.ratio)
 
 
-def _header(
-    kind: str, exposures: Sequence[Exposure], refused: Refused, stacked: Stack
-) -> fits.Header:
+def _header(kind: str, exposures: Sequence[Exposure], refused: Refused, stacked: Stack) -> fits.Header:
     header = fits.Header()
     times = [exposure.mjd for exposure in exposures]
     electronics = exposures[0].readout.electronics
@@ -461,8 +470,10 @@ def _used(step: str, master: Calibration | None) -> list[tuple[str, Any, str]]:
     return [(f"{step}MAST", master.name, f"master {step.lower()}"), (f"{step}SHA", master.digest, "its SHA-256 begins")]
 
 
-def _product(stacked: Stack, mask: NDArray[np.uint8], unit: str, header: fits.Header, fill: float) -> Product:
+def _product(
+    stacked: Stack, mask: NDArray[np.uint8], unit: str, header: fits.Header, fill: float, pedestal: float = 0.0
+) -> Product:
     empty = stacked.survivors == 0
-    data = np.where(empty, fill, stacked.mean).astype(np.float32)
+    data = (np.where(empty, fill, stacked.mean) - pedestal).astype(np.float32)
     uncertainty = np.where(empty, 0.0, stacked.uncertainty).astype(np.float32)
     return Product(data, uncertainty, mask, unit, header, stacked.survivors)

@@ -15,6 +15,7 @@ from nightcal.plan import STEPS, Options, Plan, make_plan
 from nightcal.validation import check, read_yaml
 
 WHERE = "configuration"
+WORDS = {"true": True, "false": False, "null": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,23 @@ class Night:
     cameras: Mapping[str, Camera]
     plan: Plan
     nights: Sequence[str]
+
+
+def from_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Read words as YAML would, which Snakemake leaves as they are: ``strict=true``, ``night=null``, ``raw=2024``.
+
+    Parameters
+    ----------
+    config : mapping
+        As Snakemake merged it.
+
+    Returns
+    -------
+    dict
+    """
+    read = {key: WORDS.get(value.lower(), value) if isinstance(value, str) else value for key, value in config.items()}
+    numbers = {key: str(read[key]) for key in ("raw", "results", "camera") if isinstance(read.get(key), int | float)}
+    return read | numbers
 
 
 def night_from_config(config: Mapping[str, Any], home: Path) -> Night:
@@ -50,14 +68,14 @@ def night_from_config(config: Mapping[str, Any], home: Path) -> Night:
     raw = Path(config["raw"])
     if not raw.is_dir():
         raise ConfigurationError(
-            f"{WHERE}: raw is {config['raw']!r}, which is no folder; `make demo` makes a demonstration night, or give your own "
-            "frames with `--config raw=/path/to/frames`."
+            f"{WHERE}: raw is {config['raw']!r}, which is no folder; `make demo` makes a demonstration night, or "
+            "give your own frames with `--config raw=/path/to/frames`."
         )
     frames = scan(raw, cameras, leave_out=[Path(config["results"])])
     if not frames:
         raise ConfigurationError(
-            f"{WHERE}: raw is {config['raw']!r}, which holds no FITS file; expected names that end in .fits, .fit or .fts, "
-            "with or without .fz or .gz."
+            f"{WHERE}: raw is {config['raw']!r}, which holds no FITS file; expected names that end in .fits, .fit or "
+            ".fts, with or without .fz or .gz."
         )
     library = [master for folder in config["library"] for master in read_library(Path(folder))]
     plan = make_plan(frames, options_of(config), library)
@@ -90,7 +108,9 @@ def choose_cameras(chosen: str, folder: Path) -> tuple[Camera, ...]:
     named = tuple(camera for camera in cameras if camera.name == chosen)
     if not named:
         known = ", ".join(camera.name for camera in cameras)
-        raise ConfigurationError(f"{WHERE}: camera is {chosen!r}; expected auto, one of {known}, or the path of a .yaml file.")
+        raise ConfigurationError(
+            f"{WHERE}: camera is {chosen!r}; expected auto, one of {known}, or the path of a .yaml file."
+        )
     return named
 
 

@@ -55,8 +55,8 @@ def measure_noise(biases: Iterable[Image], flats: Iterable[tuple[str, Image]]) -
     Notes
     -----
     Janesick, Photon Transfer (2007), ch. 5: with the second flat scaled by ``r`` to the first,
-    ``gain = (F1 + r^2 F2) / (var(F1 - r F2) - (1 + r^2) var_bias)`` and ``var_bias = var(B1 - B2) / 2``. Differences cancel
-    fixed patterns. Variances are taken in tiles of 32 x 32 pixels, so that slopes between the two do not count,
+    ``gain = (F1 + r^2 F2) / (var(F1 - r F2) - (1 + r^2) var_bias)`` and ``var_bias = var(B1 - B2) / 2``. Differences
+    cancel fixed patterns. Variances are taken in tiles of 32 x 32 pixels, so that slopes between the two do not count,
     about clipped means at 4 rstd, whose loss for Gaussian noise is corrected; the median tile of all pairs counts.
     """
     bias, spreads = None, []
@@ -74,7 +74,9 @@ def measure_noise(biases: Iterable[Image], flats: Iterable[tuple[str, Image]]) -
     found = np.concatenate([np.empty(0), *gains])
     found = found[np.isfinite(found) & (found > 0)]
     if found.size < FEWEST_TILES:
-        return Noise(1.0, float(np.sqrt(bias_variance)), f"read noise from {len(spreads)} pairs of bias", ASSUMED.warning)
+        return Noise(
+            1.0, float(np.sqrt(bias_variance)), f"read noise from {len(spreads)} pairs of bias", ASSUMED.warning
+        )
     gain = float(np.median(found))
     source = f"measured: {len(spreads)} pairs of bias, {len(gains)} of flats"
     return Noise(gain, float(gain * np.sqrt(bias_variance)), source)

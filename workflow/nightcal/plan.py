@@ -37,7 +37,7 @@ class Setup:
 
     @classmethod
     def of(cls, frame: Frame) -> Setup:
-        """Setup of a frame."""
+        """Take the setup from a frame."""
         return cls(frame.camera, frame.instrument, frame.binning, frame.mode, frame.shape)
 
     @property
@@ -230,7 +230,7 @@ COLUMNS = (
 """Columns of ``plan.csv``."""
 
 
-def make_plan(frames: Sequence[Frame], options: Options = Options(), library: Sequence[Master] = ()) -> Plan:  # noqa: B008
+def make_plan(frames: Sequence[Frame], options: Options = Options(), library: Sequence[Master] = ()) -> Plan:
     """Plan the reduction of a set of raw files.
 
     Parameters
@@ -416,9 +416,7 @@ def _bad_pixel_masks(masters: Sequence[Master]) -> list[Master]:
     for (night, setup), found in groups.items():
         mjd = sum(m.mjd for m in found) / len(found)
         name = f"bpm_{setup.name}"
-        masks.append(
-            Master("bpm", name, night, setup, mjd, frames=found[0].frames[:1], ingredients=tuple(found))
-        )
+        masks.append(Master("bpm", name, night, setup, mjd, frames=found[0].frames[:1], ingredients=tuple(found)))
     return _uniquely_named(masks)
 
 
@@ -448,7 +446,9 @@ class _Chooser:
         if kind == "dark":
             wanted = _set_temperature(subject)
             tolerance = self.options.temperature_tolerance
-            rivals = [m for m in rivals if None in (wanted, m.set_temperature) or _close(m.set_temperature, wanted, tolerance)]
+            rivals = [
+                m for m in rivals if None in (wanted, m.set_temperature) or _close(m.set_temperature, wanted, tolerance)
+            ]
             if not rivals:
                 return Match(reason=f"no dark within {tolerance:g} C of {wanted:g} C: step skipped")
         if kind == "flat":
@@ -523,7 +523,9 @@ def _entries(
             master = stacked[frame.name]
             wanted = {"bias": (), "dark": ("bias",), "flat": ("bias", "dark")}[master.kind]
             matches = {step: getattr(master, step) for step in wanted}
-            reasons = [f"one of {len(master.frames)}" + (": too few to reject outliers" if len(master.frames) < 3 else "")]
+            reasons = [
+                f"one of {len(master.frames)}" + (": too few to reject outliers" if len(master.frames) < 3 else "")
+            ]
             reasons += [match.reason for match in matches.values()]
             return Entry(frame, "stacked", master.name, "; ".join(reasons), matches, f"masters/{master.name}.fits")
         if frame.name in reduced:

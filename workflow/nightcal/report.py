@@ -114,7 +114,9 @@ def report(night: str, rows: Sequence[Row], products: Sequence[Made]) -> str:
     masters = [p for p in products if p.path.startswith("masters/")]
     science = [p for p in products if p.path.startswith("science/")]
     parts = [
-        f"<p>{len(rows)} raw frames: " + ", ".join(f"{n} {escape(role)}" for role, n in sorted(roles.items())) + ".</p>",
+        f"<p>{len(rows)} raw frames: "
+        + ", ".join(f"{n} {escape(role)}" for role, n in sorted(roles.items()))
+        + ".</p>",
         _section(
             "Set aside",
             ("frame", "reason"),
@@ -136,7 +138,8 @@ def report(night: str, rows: Sequence[Row], products: Sequence[Made]) -> str:
     ]
     title = f"Night of {escape(night)}"
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style></head>\n'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{STYLE}</style></head>\n"
         f"<body><h1>{title}</h1>\n" + "\n".join(parts) + f"\n<p>nightcal {__version__}</p></body></html>\n"
     )
 

@@ -94,8 +94,9 @@ def clipped_mean(
     k : float
         Half-width of what is kept, in rstd.
     floor : array_like, broadcastable to (...), or function
-        Smallest rstd that is believed, in the units of the values, or a function that finds it from the median. The MAD of quantised data can be 0, and the MAD of
-        a few values is often far too small: without a floor ``[1000] * 5 + [1001, 1004]`` loses all but the mode.
+        Smallest rstd that is believed, in the units of the values, or a function that finds it from the median. The
+        MAD of quantised data can be 0, and the MAD of a few values is often far too small: without a floor
+        ``[1000] * 5 + [1001, 1004]`` loses all but the mode.
     weights : array_like, shape (n,), optional
         Inverse variances relative to the typical frame's. Deviations are then compared in units of each frame's own
         noise.
@@ -134,7 +135,7 @@ def clipped_mean(
 
 @lru_cache(maxsize=64)
 def clipping_response(n: int, k: float, floor: float) -> ClippingResponse:
-    """What ``clipped_mean`` does to ``n`` Gaussian values, found by trying it.
+    """Find by trying what ``clipped_mean`` does to ``n`` Gaussian values.
 
     Parameters
     ----------
@@ -149,8 +150,9 @@ def clipping_response(n: int, k: float, floor: float) -> ClippingResponse:
 
     Notes
     -----
-    A fixed Monte Carlo of two million values (0.2 percent at N = 5, 0.4 at 64): the median and the rstd of a few values have no closed form
-    that would serve every N. Without a floor the mean of 5 is 12 percent noisier than 1 / sqrt(5), of 64 by 2 percent.
+    A fixed Monte Carlo of two million values (0.2 percent at N = 5, 0.4 at 64): the median and the rstd of a few values
+    have no closed form that would serve every N. Without a floor the mean of 5 is 12 percent noisier than
+    1 / sqrt(5), of 64 by 3 percent.
     """
     stacks = np.random.default_rng(n).standard_normal((n, 2_000_000 // n))
     clipped = clipped_mean(stacks, k, floor)
@@ -180,7 +182,7 @@ def pooled(variances: NDArray[np.float64]) -> float:
 
 
 def noise_ratio(measured: float, n: int, k: float, floored: bool = True) -> tuple[float, ClippingResponse]:
-    """True noise of a frame in units of the model's, from the pooled scatter of clipped stacks.
+    """Find the true noise of a frame in units of the model's, from the pooled scatter of clipped stacks.
 
     Parameters
     ----------

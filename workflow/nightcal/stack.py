@@ -84,9 +84,9 @@ def stack(layers: Sequence[Layer], shape: tuple[int, int], k: float = 3.0, floor
     Notes
     -----
     The scatter of one pixel over N frames has N - 1 degrees of freedom; an error taken from it alone would make
-    (mean - true) / sigma a Student t. So the error is the model's, divided by the survivors, times one ratio of measured to
-    modelled scatter that is pooled over the image; `nightcal.robust.clipping_response` corrects what clipping does
-    to both.
+    (mean - true) / sigma a Student t. So the error is the model's, divided by the survivors, times one ratio of
+    measured to modelled scatter that is pooled over the image; `nightcal.robust.clipping_response` corrects what
+    clipping does to both.
     """
     weights = np.array([layer.weight for layer in layers])
     weights /= weights.mean()

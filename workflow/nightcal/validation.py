@@ -44,20 +44,24 @@ def check(document: Any, schema: Mapping[str, Any], where: str) -> None:
     ConfigurationError
         With the key, the value and what was expected, for the first mistake.
     """
-    mistakes = sorted(jsonschema.Draft202012Validator(schema).iter_errors(document), key=lambda e: list(map(str, e.path)))
+    mistakes = sorted(
+        jsonschema.Draft202012Validator(schema).iter_errors(document), key=lambda e: list(map(str, e.path))
+    )
     if mistakes:
         raise ConfigurationError(f"{where}: {_sentence(mistakes[0])}")
 
 
 def _sentence(mistake: jsonschema.ValidationError) -> str:
     key = ".".join(map(str, mistake.absolute_path))
+    instance: Any = mistake.instance
+    schema: Any = mistake.schema
     if mistake.validator == "additionalProperties":
-        known = list(mistake.schema.get("properties", {}))
-        unknown = sorted(set(mistake.instance) - set(known), key=str)[0]
+        known = list(schema.get("properties", {}))
+        unknown = sorted(set(instance) - set(known), key=str)[0]
         near = get_close_matches(str(unknown), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}."
         return f"{key + '.' if key else ''}{unknown} is not a known key; {hint}"
     if mistake.validator == "required":
-        missing = sorted(set(mistake.validator_value) - set(mistake.instance))[0]
+        missing = sorted(set(schema["required"]) - set(instance))[0]
         return f"{key + '.' if key else ''}{missing} is missing."
-    return f"{key or 'the file'} is {mistake.instance!r}; expected {mistake.schema.get('description', mistake.message)}."
+    return f"{key or 'the file'} is {instance!r}; expected {schema.get('description', mistake.message)}."

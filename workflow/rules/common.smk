@@ -4,36 +4,42 @@ import os
 import shlex
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 from nightcal.errors import ConfigurationError
-from nightcal.night import night_from_config
+from nightcal.fitsio import ascii_text, write_text
+from nightcal.night import from_command_line, night_from_config
 
 HOME = Path(workflow.basedir)
-SCRIPTS = shlex.quote(str(HOME / "scripts"))
 
 # Scripts find the package without its being installed, and run with the Python that runs Snakemake unless a conda
 # environment brings its own.
-_python = "" if "conda" in str(workflow.deployment_settings.deployment_method).lower() else os.path.dirname(sys.executable)
+_python = (
+    "" if "conda" in str(workflow.deployment_settings.deployment_method).lower() else os.path.dirname(sys.executable)
+)
 shell.prefix(
     "set -euo pipefail; "
     f"export PYTHONPATH={shlex.quote(str(HOME / 'workflow'))} PYTHONDONTWRITEBYTECODE=1; "
-    + (f"export PATH={shlex.quote(_python)}:\"$PATH\"; " if _python else "")
+    + (f'export PATH={shlex.quote(_python)}:"$PATH"; ' if _python else "")
 )
 
 try:
+    config.update(from_command_line(config))
     NIGHT = night_from_config(config, HOME)
 except ConfigurationError as mistake:
-    raise WorkflowError(str(mistake))
+    sys.exit(str(mistake))
 
 PLAN = NIGHT.plan
 NIGHTS = NIGHT.nights
-RESULTS = config["results"].rstrip("/") or "/"
+RESULTS = Path(config["results"])
 
 
 wildcard_constraints:
     night=r"\d{8}|undated",
     master=r"[A-Za-z0-9._+-]+",
+
+
+def script(rule_name):
+    """Path of the script that a rule runs."""
+    return os.path.relpath(HOME / "scripts" / f"{rule_name}.py")
 
 
 def product_path(master):
@@ -80,4 +86,28 @@ def science_of(night):
 def products_of(night):
     """Everything that a night ends in."""
     strict = [f"{RESULTS}/{night}/strict.ok"] if config["strict"] else []
-    return [f"{RESULTS}/{night}/plan.csv", f"{RESULTS}/{night}/report.html", *masters_of(night), *science_of(night), *strict]
+    return [
+        f"{RESULTS}/{night}/plan.csv",
+        f"{RESULTS}/{night}/report.html",
+        *masters_of(night),
+        *science_of(night),
+        *strict,
+    ]
+
+
+def summary():
+    """What was decided, in a few lines for the terminal and the log."""
+    for night in NIGHTS:
+        masters = [master.kind for master in PLAN.masters_of(night)]
+        kinds = ", ".join(f"{masters.count(kind)} {kind}" for kind in ("bias", "dark", "flat") if kind in masters)
+        yield f"Night {night}: masters: {kinds or 'none'}; {len(PLAN.science_of(night))} science frames to calibrate."
+        for entry in PLAN.set_aside(night):
+            yield f"  {ascii_text(entry.frame.name, 200)}: set aside: {entry.reason}."
+
+
+def write_plans(paths, log, tables):
+    """Write the plans of the nights, and print them."""
+    for path, table in zip(paths, tables):
+        write_text(Path(path), table)
+        print(table)
+    write_text(Path(log), "\n".join(tables))

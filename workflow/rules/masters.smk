@@ -1,8 +1,7 @@
 """Masters of a night."""
 
-REJECTION = (
-    f"--reject-level {config['rejection']['level']} --reject-stack {config['rejection']['stack']}"
-    + ("" if config["rejection"]["floor"] else " --no-floor")
+REJECTION = f"--reject-level {config['rejection']['level']} --reject-stack {config['rejection']['stack']}" + (
+    "" if config["rejection"]["floor"] else " --no-floor"
 )
 
 
@@ -12,17 +11,19 @@ rule measure_noise:
         frames=raw_frames,
         camera=lambda w: camera_file(master_of(w).setup),
     output:
-        RESULTS + "/{night}/masters/{master}.json",
+        RESULTS / "{night}/masters/{master}.json",
     log:
-        RESULTS + "/{night}/logs/{master}.log",
+        RESULTS / "{night}/logs/{master}.log",
+    conda:
+        "../../envs/nightcal.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/nightcal.yaml"
+    params:
+        script=script("measure_noise"),
     shell:
-        "python {SCRIPTS}/measure_noise.py {input.frames:q} --camera {input.camera:q} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {input.frames:q} --camera {input.camera:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule make_master_bias:
@@ -32,22 +33,24 @@ rule make_master_bias:
         camera=lambda w: camera_file(master_of(w).setup),
         noise=lambda w: matched(master_of(w).noise),
     output:
-        RESULTS + "/{night}/masters/{master}.fits",
+        RESULTS / "{night}/masters/{master}.fits",
     log:
-        RESULTS + "/{night}/logs/{master}.log",
+        RESULTS / "{night}/logs/{master}.log",
     wildcard_constraints:
         master=r"bias_[A-Za-z0-9._+-]+",
-    params:
-        noise=lambda w, input: option("--noise", input.noise),
+    conda:
+        "../../envs/nightcal.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../../envs/nightcal.yaml"
+    params:
+        script=script("make_master_bias"),
+        rejection=REJECTION,
+        noise=lambda w, input: option("--noise", input.noise),
     shell:
-        "python {SCRIPTS}/make_master_bias.py {input.frames:q} --camera {input.camera:q} {params.noise}"
-        " {REJECTION} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise}"
+        " {params.rejection} --out {output:q} > {log:q} 2>&1"
 
 
 rule make_master_dark:
@@ -58,24 +61,26 @@ rule make_master_dark:
         noise=lambda w: matched(master_of(w).noise),
         bias=lambda w: matched(master_of(w).bias),
     output:
-        RESULTS + "/{night}/masters/{master}.fits",
+        RESULTS / "{night}/masters/{master}.fits",
     log:
-        RESULTS + "/{night}/logs/{master}.log",
+        RESULTS / "{night}/logs/{master}.log",
     wildcard_constraints:
         master=r"dark_[A-Za-z0-9._+-]+",
-    params:
-        noise=lambda w, input: option("--noise", input.noise),
-        bias=lambda w, input: option("--bias", input.bias),
-        hot=config["dark"]["hot"],
+    conda:
+        "../../envs/nightcal.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../../envs/nightcal.yaml"
+    params:
+        script=script("make_master_dark"),
+        rejection=REJECTION,
+        noise=lambda w, input: option("--noise", input.noise),
+        bias=lambda w, input: option("--bias", input.bias),
+        hot=config["dark"]["hot"],
     shell:
-        "python {SCRIPTS}/make_master_dark.py {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
-        " --hot {params.hot} {REJECTION} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
+        " --hot {params.hot} {params.rejection} --out {output:q} > {log:q} 2>&1"
 
 
 rule make_master_flat:
@@ -87,24 +92,26 @@ rule make_master_flat:
         bias=lambda w: matched(master_of(w).bias),
         dark=lambda w: matched(master_of(w).dark),
     output:
-        RESULTS + "/{night}/masters/{master}.fits",
+        RESULTS / "{night}/masters/{master}.fits",
     log:
-        RESULTS + "/{night}/logs/{master}.log",
+        RESULTS / "{night}/logs/{master}.log",
     wildcard_constraints:
         master=r"flat_[A-Za-z0-9._+-]+",
-    params:
-        noise=lambda w, input: option("--noise", input.noise),
-        bias=lambda w, input: option("--bias", input.bias),
-        dark=lambda w, input: option("--dark", input.dark),
+    conda:
+        "../../envs/nightcal.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../../envs/nightcal.yaml"
+    params:
+        script=script("make_master_flat"),
+        rejection=REJECTION,
+        noise=lambda w, input: option("--noise", input.noise),
+        bias=lambda w, input: option("--bias", input.bias),
+        dark=lambda w, input: option("--dark", input.dark),
     shell:
-        "python {SCRIPTS}/make_master_flat.py {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
-        " {params.dark} {REJECTION} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
+        " {params.dark} {params.rejection} --out {output:q} > {log:q} 2>&1"
 
 
 rule make_bad_pixel_mask:
@@ -112,16 +119,18 @@ rule make_bad_pixel_mask:
     input:
         masters=lambda w: [product_path(master) for master in master_of(w).ingredients],
     output:
-        RESULTS + "/{night}/masters/{master}.fits",
+        RESULTS / "{night}/masters/{master}.fits",
     log:
-        RESULTS + "/{night}/logs/{master}.log",
+        RESULTS / "{night}/logs/{master}.log",
     wildcard_constraints:
         master=r"bpm_[A-Za-z0-9._+-]+",
+    conda:
+        "../../envs/nightcal.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
-    conda:
-        "../../envs/nightcal.yaml"
+    params:
+        script=script("make_bad_pixel_mask"),
     shell:
-        "python {SCRIPTS}/make_bad_pixel_mask.py {input.masters:q} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {input.masters:q} --out {output:q} > {log:q} 2>&1"

@@ -17,7 +17,14 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches(night, config[
             [f"{RESULTS}/{batch.night}/science/{science.name}.fits" for science in batch.members],
         log:
             f"{RESULTS}/{batch.night}/logs/reduce_science_{batch.name}.log",
+        conda:
+            "../../envs/nightcal.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=60,
         params:
+            script=script("reduce_science"),
             noise=lambda w, input: option("--noise", input.noise),
             bias=lambda w, input: option("--bias", input.bias),
             dark=lambda w, input: option("--dark", input.dark),
@@ -25,12 +32,6 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches(night, config[
             bpm=lambda w, input: option("--bad-pixels", input.bpm),
             warn=" ".join(option("--warn", match.warning) for match in batch.members[0].matches),
             unit=config["unit"],
-        threads: 1
-        resources:
-            mem_mb=2000,
-            runtime=60,
-        conda:
-            "../../envs/nightcal.yaml"
         shell:
-            "python {SCRIPTS}/reduce_science.py {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
+            "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
             " {params.dark} {params.flat} {params.bpm} {params.warn} --unit {params.unit} --out {output:q} > {log:q} 2>&1"

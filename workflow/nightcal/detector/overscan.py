@@ -168,8 +168,8 @@ class OverscanMethods:
     Each is a callable ``(image, overscans) -> corrected image``, as a user's own function would be.
 
     * ``median``, ``mean``: one level from all overscan pixels.
-    * ``clipped_mean``: the mean within 3.5 rstd of the median; the pipeline's choice, since the median of whole ADU can be
-      half an ADU off.
+    * ``clipped_mean``: the mean within 3.5 rstd of the median; the pipeline's choice, since the median of whole ADU can
+      be half an ADU off.
     * ``row_median``, ``row_mean``: a level for each row.
     * ``smooth``: a cubic (Chebyshev) through the means of the rows, outlying rows rejected.
     """

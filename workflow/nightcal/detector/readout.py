@@ -66,7 +66,9 @@ class Readout:
         self.area = electronics.image_area or Area(0, image.shape[1], 0, image.shape[0])
         for what, area in [("image area", self.area), *(("overscan area", area) for area in electronics.overscans)]:
             if not area.fits_in(image.shape):
-                raise SetAside(f"the {what} {area} lies outside the image of {image.shape[1]} x {image.shape[0]} pixels")
+                raise SetAside(
+                    f"the {what} {area} lies outside the image of {image.shape[1]} x {image.shape[0]} pixels"
+                )
         self.saturation = image.largest if electronics.saturation is None else electronics.saturation
         self._level = self._find_level()
 
@@ -148,7 +150,8 @@ def as_area(entry: Area | Mapping[str, int]) -> Area:
             raise ValueError("expected xmin, xmax, ymin and ymax")
         if not all(isinstance(entry[n], int | np.integer) and not isinstance(entry[n], bool) for n in names):
             raise ValueError("expected whole numbers of pixels")
-        area = Area(*(int(entry[n]) for n in names))
+        xmin, xmax, ymin, ymax = (int(entry[n]) for n in names)
+        area = Area(xmin, xmax, ymin, ymax)
     if not (0 <= area.xmin < area.xmax and 0 <= area.ymin < area.ymax):
         raise ValueError("expected 0 <= xmin < xmax and 0 <= ymin < ymax")
     return area

@@ -1,12 +1,14 @@
 """Which raw pixels are saturated, and which hold no number at all."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.flags import MASK_DTYPE, Flag
 
 
-def flag_raw(raw: NDArray[np.generic], saturation: float) -> NDArray[np.uint8]:
+def flag_raw(raw: NDArray[Any], saturation: float) -> NDArray[np.uint8]:
     """Flag saturated and missing pixels of a raw image, before anything is subtracted.
 
     Parameters
@@ -22,7 +24,7 @@ def flag_raw(raw: NDArray[np.generic], saturation: float) -> NDArray[np.uint8]:
         ``SATURATED`` and ``NO_DATA`` bits.
     """
     mask = np.zeros(raw.shape, dtype=MASK_DTYPE)
-    mask[raw >= saturation] = Flag.SATURATED
+    mask[np.asarray(raw >= saturation)] = Flag.SATURATED
     if raw.dtype.kind == "f":
         mask[~np.isfinite(raw)] = Flag.NO_DATA
     return mask
