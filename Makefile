@@ -3,21 +3,23 @@ BIN := .venv/bin
 
 .PHONY: demo test lint clean
 
-demo: .venv/demo            ## simulate a night, reduce it, compare with the truth
-	@test -d demo/raw || $(BIN)/python -m nightcal.simulate night demo/raw demo/truth
+demo: .venv/demo demo/raw   ## simulate a night, reduce it, compare with the truth
 	$(BIN)/snakemake --cores 2
 	@echo "Products are in results/20240301, the report in results/20240301/report.html. Compared with the truth:"
-	@$(BIN)/python -m nightcal.simulate compare results/20240301/science demo/truth
+	@$(BIN)/python -m nightcal.truth results/20240301/science demo/truth
 
 test: .venv/test            ## run the tests
 	$(BIN)/python -m pytest
 
-lint: .venv/test            ## what CI checks besides the tests
+lint: .venv/test demo/raw   ## what CI checks besides the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
+
+demo/raw: | .venv/demo
+	@test -d $@ || $(BIN)/python -m nightcal.simulate demo/raw demo/truth
 
 .venv/demo: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("nightcal needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -380,8 +380,8 @@ def _describe(
                 (f"{step.upper()}MAST", master.name, f"master {step}"),
                 (f"{step.upper()}SHA", master.digest, "its SHA-256 begins"),
             ]
-            if "MJD-AVG" in master.header:
-                cards.append((f"{step.upper()}MJD", master.header["MJD-AVG"], "its mean time"))
+            if "MJDMEAN" in master.header:
+                cards.append((f"{step.upper()}MJD", master.header["MJDMEAN"], "its mean time"))
             for text in warnings_of(master.header):
                 warn(header, text)
     if masters["dark"] is not None:

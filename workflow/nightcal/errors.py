@@ -1,4 +1,6 @@
-"""The two ways in which nightcal says no."""
+"""The two ways in which nightcal says no, and what unreadable files raise."""
+
+from astropy.io.fits.hdu.compressed._compression import CfitsioException  # of a broken tile; it has no public name
 
 
 class ConfigurationError(Exception):
@@ -9,5 +11,5 @@ class SetAside(Exception):  # noqa: N818 - not a failure: one frame leaves the n
     """One frame cannot be used; the message is the reason, in one plain sentence."""
 
 
-UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError)
+UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, CfitsioException)
 """What astropy, gzip and numpy raise on the files that observatories really have."""

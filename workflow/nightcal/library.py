@@ -27,7 +27,7 @@ def read_library(folder: Path) -> list[Master]:
     list of Master
         Sorted by path.
     """
-    found = (_master(path) for path in sorted(find(folder)))
+    found = (_master(path) for path in sorted(find(folder)) if "{" not in str(path))
     return [master for master in found if master is not None]
 
 
@@ -52,8 +52,8 @@ def _master(path: Path) -> Master | None:
         path.stem,
         header["NIGHT"],
         setup,
-        header["MJD-AVG"],
-        filter=header["FILTER"],
+        header["MJDMEAN"],
+        filter=header.get("FILTER", ""),
         set_temperature=header.get("SET-TEMP") if header["MASTER"] == "dark" else None,
         path=path,
     )

@@ -317,10 +317,10 @@ def make_bad_pixel_mask(masters: Sequence[Calibration]) -> Product:
             bits |= master.mask & (Flag.BAD | Flag.HOT)
             bits[master.mask & Flag.NO_DATA > 0] |= Flag.BAD
     header = fits.Header()
-    times = [master.header["MJD-AVG"] for master in masters]
+    times = [master.header["MJDMEAN"] for master in masters]
     cards: list[tuple[str, Any, str]] = [
         ("MASTER", "bpm", "kind of master"),
-        ("MJD-AVG", float(np.mean(times)), "mean of the middles of the exposures"),
+        ("MJDMEAN", float(np.mean(times)), "mean of the middles of the exposures"),
         ("NBAD", int(np.sum(bits & Flag.BAD > 0)), "bad pixels"),
         ("NHOT", int(np.sum(bits & Flag.HOT > 0)), "hot pixels"),
         ("NFRAMES", len(masters), "masters it is made from"),
@@ -335,7 +335,7 @@ def refused_master(kind: str, shape: tuple[int, int], reason: str) -> Product:
     """Stand in for a master that could not be made: no data, the reason in the header, so that the night goes on."""
     header = fits.Header()
     set_cards(header, [("MASTER", kind, "kind of master"), ("REFUSED", reason, "why there is no data")])
-    header["MJD-AVG"] = 0.0
+    header["MJDMEAN"] = 0.0
     unit = {"bias": "electron", "dark": "electron / s"}.get(kind, "")
     zeros = np.zeros(shape, np.float32)
     return Product(zeros, zeros, np.full(shape, Flag.NO_DATA, MASK_DTYPE), unit, header)
@@ -438,9 +438,9 @@ def _header(kind: str, exposures: Sequence[Exposure], refused: Refused, stacked:
     electronics = exposures[0].readout.electronics
     cards: list[tuple[str, Any, str]] = [
         ("MASTER", kind, "kind of master"),
-        ("MJD-AVG", float(np.mean(times)), "mean of the middles of the exposures"),
-        ("MJD-BEG", min(times), "middle of the first exposure"),
-        ("MJD-END", max(times), "middle of the last exposure"),
+        ("MJDMEAN", float(np.mean(times)), "mean of the middles of the exposures"),
+        ("MJDFIRST", min(times), "middle of the first exposure"),
+        ("MJDLAST", max(times), "middle of the last exposure"),
         ("NFRAMES", len(exposures), "frames stacked"),
         ("NREFUSED", len(refused), "frames left out"),
         ("GAINUSED", electronics.gain, "[electron/adu]"),

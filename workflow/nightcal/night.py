@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from nightcal.camera import Camera, load_camera, load_cameras
 from nightcal.errors import ConfigurationError
@@ -15,6 +17,7 @@ from nightcal.plan import STEPS, Options, Plan, make_plan
 from nightcal.validation import check, read_yaml
 
 WHERE = "configuration"
+BRACES = "its path contains {, which Snakemake takes for a wildcard; rename it"
 WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -28,7 +31,7 @@ class Night:
 
 
 def from_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Read words as YAML would, which Snakemake leaves as they are: ``strict=true``, ``night=null``, ``raw=2024``.
+    """Read words as YAML would, which Snakemake leaves as they are: ``strict=true``, ``bias={split_hours: 3}``.
 
     Parameters
     ----------
@@ -39,9 +42,15 @@ def from_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
     """
-    read = {key: WORDS.get(value.lower(), value) if isinstance(value, str) else value for key, value in config.items()}
+    read = {key: _read_word(value) for key, value in config.items()}
     numbers = {key: str(read[key]) for key in ("raw", "results", "camera") if isinstance(read.get(key), int | float)}
     return read | numbers
+
+
+def _read_word(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: yaml.safe_load(item) if isinstance(item, str) else item for key, item in value.items()}
+    return WORDS.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def night_from_config(config: Mapping[str, Any], home: Path) -> Night:
@@ -71,12 +80,15 @@ def night_from_config(config: Mapping[str, Any], home: Path) -> Night:
             f"{WHERE}: raw is {config['raw']!r}, which is no folder; `make demo` makes a demonstration night, or "
             "give your own frames with `--config raw=/path/to/frames`."
         )
+    if "{" in config["results"]:
+        raise ConfigurationError(f"{WHERE}: results is {config['results']!r}; expected a path without {{.")
     frames = scan(raw, cameras, leave_out=[Path(config["results"])])
     if not frames:
         raise ConfigurationError(
             f"{WHERE}: raw is {config['raw']!r}, which holds no FITS file; expected names that end in .fits, .fit or "
             ".fts, with or without .fz or .gz."
         )
+    frames = [replace(f, problem=BRACES) if not f.problem and "{" in str(f.path) else f for f in frames]
     library = [master for folder in config["library"] for master in read_library(Path(folder))]
     plan = make_plan(frames, options_of(config), library)
     wanted = config.get("night")

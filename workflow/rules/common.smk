@@ -1,11 +1,13 @@
 """Configuration, plan, and the few helpers that rules share."""
 
+import hashlib
+import json
 import os
 import shlex
 from pathlib import Path
 
 from nightcal.errors import ConfigurationError
-from nightcal.fitsio import ascii_text, write_text
+from nightcal.fitsio import ascii_text
 from nightcal.night import from_command_line, night_from_config
 
 HOME = Path(workflow.basedir)
@@ -103,11 +105,3 @@ def summary():
         yield f"Night {night}: masters: {kinds or 'none'}; {len(PLAN.science_of(night))} science frames to calibrate."
         for entry in PLAN.set_aside(night):
             yield f"  {ascii_text(entry.frame.name, 200)}: set aside: {entry.reason}."
-
-
-def write_plans(paths, log, tables):
-    """Write the plans of the nights, and print them."""
-    for path, table in zip(paths, tables):
-        write_text(Path(path), table)
-        print(table)
-    write_text(Path(log), "\n".join(tables))

@@ -1,0 +1,29 @@
+"""Write and print the plan of the nights of a folder.
+
+python scripts/plan.py "$(yq --output-format json config/config.yaml)" --out results/20240301/plan.csv
+"""
+
+import json
+from pathlib import Path
+
+from nightcal.command import parser, run
+from nightcal.fitsio import write_text
+from nightcal.night import night_from_config
+
+HOME = Path(__file__).parents[1]
+
+
+def main() -> None:
+    arguments = parser(__doc__, frames=None)
+    arguments.add_argument("config", type=json.loads, help="configuration as JSON, with the keys of config/config.yaml")
+    arguments.add_argument("--out", nargs="+", type=Path, required=True, help="plan.csv in the folder of each night")
+    args = arguments.parse_args()
+    plan = night_from_config(args.config, HOME).plan
+    for path in args.out:
+        table = plan.table(path.parent.name)
+        write_text(path, table)
+        print(table)
+
+
+if __name__ == "__main__":
+    run(main)

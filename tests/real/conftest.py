@@ -1,0 +1,157 @@
+"""The real nights, each reduced once a session as an observer does it, in a folder that goes with the session.
+
+The nights lie beside the repository, in ``shared/data``; where they are not, everything here is skipped.
+"""
+
+import csv
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT.parent / "shared" / "data"
+NIGHTS = {
+    "arcsat": "arcsat-m13-20190503",
+    "nickel": "nickel-ngc6819-20190923",
+    "afosc": "afosc-gj3470-20220328",
+}
+
+
+@dataclass
+class Reduced:
+    """A night of raw frames, the folder of its products, and the Snakemake process that made them."""
+
+    raw: Path
+    out: Path
+    process: subprocess.CompletedProcess = field(repr=False)
+
+    @cached_property
+    def folder(self) -> Path:
+        """Folder of the one night's products."""
+        (plan,) = self.out.glob("*/plan.csv")
+        return plan.parent
+
+    @cached_property
+    def plan(self) -> dict[str, dict[str, str]]:
+        """Rows of ``plan.csv`` by raw file."""
+        with (self.folder / "plan.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        by_name = {row["file"]: row for row in rows}
+        assert len(by_name) == len(rows), "a raw file has two rows"
+        return by_name
+
+    def masters(self, kind: str = "") -> list[Path]:
+        """Masters of one kind, or all."""
+        return sorted((self.folder / "masters").glob(f"{kind}*.fits"))
+
+    @property
+    def science(self) -> list[Path]:
+        """Calibrated frames."""
+        return sorted((self.folder / "science").glob("*.fits"))
+
+    @property
+    def products(self) -> list[Path]:
+        """All masters and calibrated frames."""
+        return [*self.masters(), *self.science]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each product, by its path below the night's folder."""
+        return {path.relative_to(self.folder).as_posix(): sha256(path) for path in self.products}
+
+    def raw_headers(self) -> dict[str, fits.Header]:
+        """Primary headers of the raw files, by name."""
+        return {path.name: fits.getheader(path) for path in sorted(self.raw.glob("*.fits"))}
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def run_snakemake(*arguments: object, raw: object, out: Path, cores: int | None = 2) -> subprocess.CompletedProcess:
+    """Run Snakemake in the repository, as the manual tells an observer to."""
+    command = [sys.executable, "-m", "snakemake", *map(str, arguments)]
+    command += [] if cores is None else ["--cores", str(cores)]
+    command += ["--config", f"raw={raw}", f"results={out}"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+
+
+def reduce_night(out: Path, raw: object, cores: int = 2) -> Reduced:
+    """Reduce a folder of raw frames; a failure shows Snakemake's words."""
+    process = run_snakemake(raw=raw, out=out, cores=cores)
+    assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-6000:]
+    return Reduced(Path(ROOT, raw), out, process)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    if not DATA.is_dir():
+        pytest.skip("no real nights beside the repository (shared/data)")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def snakemake(data):
+    """Run Snakemake in the repository with any arguments."""
+    return run_snakemake
+
+
+def once(data, factory, camera):
+    out = factory.mktemp(camera)
+    yield reduce_night(out, data / "nights" / NIGHTS[camera])
+    shutil.rmtree(out)
+
+
+@pytest.fixture(scope="session")
+def arcsat(data, tmp_path_factory):
+    yield from once(data, tmp_path_factory, "arcsat")
+
+
+@pytest.fixture(scope="session")
+def nickel(data, tmp_path_factory):
+    yield from once(data, tmp_path_factory, "nickel")
+
+
+@pytest.fixture(scope="session")
+def afosc(data, tmp_path_factory):
+    yield from once(data, tmp_path_factory, "afosc")
+
+
+@pytest.fixture(scope="session")
+def arcsat_among_strangers(data, tmp_path_factory):
+    """The ARCSAT night with broken files and another telescope's frames in subfolders."""
+    folder = tmp_path_factory.mktemp("strangers")
+    raw = folder / "raw"
+    for source, target in [
+        ("nights/" + NIGHTS["arcsat"], raw),
+        ("frames/broken", raw / "broken"),
+        ("frames/zwo", raw / "other telescope"),
+    ]:
+        shutil.copytree(data / source, target, copy_function=shutil.copyfile)
+        target.chmod(0o755)
+    yield reduce_night(folder / "results", raw)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def arcsat_by_relative_path(data, tmp_path_factory):
+    """The ARCSAT night, its folder given relative to the repository."""
+    out = tmp_path_factory.mktemp("relative")
+    yield reduce_night(out, os.path.relpath(data / "nights" / NIGHTS["arcsat"], ROOT))
+    shutil.rmtree(out)
+
+
+@pytest.fixture(scope="session")
+def arcsat_on_one_core(data, tmp_path_factory):
+    """The ARCSAT night with ``--cores 1``."""
+    out = tmp_path_factory.mktemp("one_core")
+    yield reduce_night(out, data / "nights" / NIGHTS["arcsat"], cores=1)
+    shutil.rmtree(out)

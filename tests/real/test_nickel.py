@@ -1,0 +1,140 @@
+"""Lick Nickel, 23 September 2019: NGC 6819; a bias level that wanders by tens of ADU, and a broken column."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from nightcal.flags import Flag
+
+IMAGE, OVERSCAN = np.s_[:, :1024], np.s_[:, 1024:1056]  # columns 1 to 1024 and 1025 to 1056
+BAD_COLUMN = 256  # the 257th
+CLUSTER = {"d3162": 252.5, "d3163": 254.1, "d3164": 256.9}  # sky [ADU] of NGC 6819 in V, 120 s
+
+
+def pixels(path):
+    return fits.getdata(path).astype(float)
+
+
+def overscan_of(path):
+    return np.mean(pixels(path)[OVERSCAN])
+
+
+def night_frames(nickel):
+    return {path.stem: fits.getheader(path) for path in nickel.science}
+
+
+@pytest.fixture(scope="module")
+def kinds(nickel):
+    """Raw files by what the observer took; a bias is a dark of 0 s, a flat is an object of that name."""
+
+    def kind(header):
+        if header["OBSTYPE"] == "DARK":
+            return "bias" if header["EXPTIME"] == 0 else "dark"
+        return "flat" if header["OBJECT"].startswith("flat") else "science"
+
+    return {name: kind(header) for name, header in nickel.raw_headers().items()}
+
+
+@pytest.fixture(scope="module")
+def bias(nickel, kinds):
+    """Median of the bias frames above their overscan [ADU]."""
+    frames = [pixels(nickel.raw / name) for name, kind in kinds.items() if kind == "bias"]
+    return np.median([frame[IMAGE] - np.median(frame[OVERSCAN]) for frame in frames], axis=0)
+
+
+def test_the_night_is_reduced_without_an_error(nickel):
+    assert nickel.process.returncode == 0
+
+
+def test_the_plan_has_a_row_for_each_of_the_25_files_and_knows_what_they_are(nickel, kinds):
+    assert {name: row["type"] for name, row in nickel.plan.items()} == kinds
+    assert [list(kinds.values()).count(kind) for kind in ("bias", "dark", "flat", "science")] == [3, 6, 6, 10]
+    assert {row["role"] for row in nickel.plan.values()} == {"stacked", "reduced"}
+
+
+def test_bias_dark_and_a_flat_for_each_filter(nickel):
+    assert [len(nickel.masters(kind)) for kind in ("bias", "dark", "flat", "bpm")] == [1, 1, 2, 1]
+    assert {fits.getheader(master)["FILTER"] for master in nickel.masters("flat")} == {"B", "V"}
+
+
+def test_the_ten_science_frames_have_bias_dark_and_the_flat_of_their_own_filter(nickel):
+    flats = {fits.getheader(master)["FILTER"]: master.name for master in nickel.masters("flat")}
+    (bias,), (dark,) = nickel.masters("bias"), nickel.masters("dark")
+    frames = night_frames(nickel)
+    assert len(frames) == 10
+    for name, header in frames.items():
+        own_flat = flats[fits.getheader(nickel.raw / f"{name}.fits")["FILTNAM"]]
+        assert [header[card] for card in ("BIASMAST", "DARKMAST", "FLATMAST")] == [bias.name, dark.name, own_flat]
+
+
+def test_the_products_are_trimmed_to_the_light_sensitive_columns(nickel):
+    for path in nickel.products:
+        assert fits.getdata(path).shape == (1024, 1024)
+
+
+def test_the_overscan_level_in_each_header_is_that_of_the_last_32_columns(nickel):
+    for name, header in night_frames(nickel).items():
+        assert header["OVSCLEV"] == pytest.approx(overscan_of(nickel.raw / f"{name}.fits"), abs=0.3)
+
+
+def test_the_bias_level_has_risen_between_afternoon_and_night(nickel, kinds):
+    """By 57 ADU on average over NGC 6819, by 50 to 70 over the whole night."""
+    afternoon = fits.getheader(nickel.masters("bias")[0])["OVSCLEV"]
+    biases = [overscan_of(nickel.raw / name) for name, kind in kinds.items() if kind == "bias"]
+    assert afternoon == pytest.approx(np.mean(biases), abs=0.3)
+    rises = {name: header["OVSCLEV"] - afternoon for name, header in night_frames(nickel).items()}
+    assert 45 < min(rises.values()) < max(rises.values()) < 75
+    assert 50 < np.mean([rises[name] for name in (*CLUSTER, "d3166")]) < 60
+
+
+def sky(nickel, name):
+    """Median of the good pixels of a calibrated frame [ADU]."""
+    with fits.open(nickel.folder / "science" / f"{name}.fits") as hdus:
+        return np.median(hdus[0].data[hdus["MASK"].data == 0]) / hdus[0].header["GAINUSED"]
+
+
+@pytest.mark.parametrize(("name", "adu"), CLUSTER.items())
+def test_the_sky_over_the_cluster_is_right_to_a_percent(nickel, name, adu):
+    assert sky(nickel, name) == pytest.approx(adu, rel=0.01)
+
+
+@pytest.mark.parametrize("name", CLUSTER)
+def test_the_sky_over_the_cluster_is_that_of_a_direct_calculation(nickel, kinds, bias, name):
+    """Medians all the way: overscan, bias, three flats in V divided by their middles; no dark current to speak of."""
+    flats = []
+    for raw, kind in kinds.items():
+        if kind == "flat" and fits.getheader(nickel.raw / raw)["FILTNAM"] == "V":
+            frame = pixels(nickel.raw / raw)
+            light = frame[IMAGE] - np.median(frame[OVERSCAN]) - bias
+            flats.append(light / np.median(light[256:768, 256:768]))
+    assert len(flats) == 3
+    flat = np.median(flats, axis=0)
+    frame = pixels(nickel.raw / f"{name}.fits")
+    good = flat > 0.2
+    direct = np.median((frame[IMAGE] - np.median(frame[OVERSCAN]) - bias)[good] / flat[good])
+    assert sky(nickel, name) == pytest.approx(direct, rel=0.01)
+
+
+def test_the_bad_column_is_saturated_without_light(nickel, kinds):
+    """What the next tests rest on: nearly all of it holds 65535 in the bias frames."""
+    columns = [
+        pixels(nickel.raw / name)[:, BAD_COLUMN - 1 : BAD_COLUMN + 2] for name, kind in kinds.items() if kind == "bias"
+    ]
+    full = np.mean(np.array(columns) == 65535, axis=(0, 1))
+    assert full[1] > 0.5
+    assert full[0] == full[2] == 0
+
+
+def test_the_bad_column_is_bad_in_the_bad_pixel_mask(nickel):
+    (mask,) = nickel.masters("bpm")
+    assert np.all(fits.getdata(mask)[:, BAD_COLUMN] & Flag.BAD)
+    assert np.all(fits.getdata(mask, "MASK")[:, BAD_COLUMN] & Flag.BAD)
+
+
+def test_the_bad_column_is_masked_in_each_science_frame(nickel):
+    for path in nickel.science:
+        assert np.all(fits.getdata(path, "MASK")[:, BAD_COLUMN] & Flag.BAD)
+
+
+def test_nearly_all_other_pixels_are_good(nickel):
+    for path in nickel.science:
+        assert np.mean(fits.getdata(path, "MASK") > 0) < 0.005

@@ -1,0 +1,131 @@
+"""Gain and read noise come out of pairs of bias frames and flats."""
+
+import numpy as np
+import pytest
+from nightcal.photon_transfer import ASSUMED, Noise, measure_noise, read_noise, write_noise
+from nightcal.simulate import add_cosmic_rays, expose, make_chip
+
+SHAPE = (256, 256)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(11)
+
+
+def image_of(raw, chip):
+    """Overscan-subtracted and trimmed [ADU], NaN where saturated, as the pipeline hands it over."""
+    nx = chip.shape[1]
+    image = raw[:, :nx] - raw[:, nx:].mean()
+    image[raw[:, :nx] >= chip.saturation] = np.nan
+    return image
+
+
+def biases(chip, rng, n, **how):
+    return [image_of(expose(chip, rng, 0.0, 0.0, None, **how), chip) for _ in range(n)]
+
+
+def flats(chip, rng, adu, name="V"):
+    return [(name, image_of(expose(chip, rng, level * chip.gain / 5, 5.0, name), chip)) for level in adu]
+
+
+@pytest.mark.parametrize(("gain", "noise"), [(0.5, 4.0), (1.5, 6.0), (2.4, 12.0), (5.0, 10.0), (10.0, 9.0)])
+def test_gain_and_read_noise_of_a_chip(gain, noise, rng):
+    chip = make_chip(SHAPE, gain=gain, read_noise=noise)
+    found = measure_noise(biases(chip, rng, 5), flats(chip, rng, [20000, 18000, 22000, 20000]))
+    assert found.gain == pytest.approx(gain, rel=0.02)
+    assert found.read_noise == pytest.approx(noise, rel=0.02)
+    assert found.warning == ""
+    assert "measured" in found.source
+
+
+def test_one_pair_of_each_suffices(rng):
+    chip = make_chip(SHAPE)
+    found = measure_noise(biases(chip, rng, 2), flats(chip, rng, [20000, 20000]))
+    assert found.gain == pytest.approx(chip.gain, rel=0.02)
+    assert found.read_noise == pytest.approx(chip.read_noise, rel=0.02)
+
+
+def test_flats_of_differing_level_give_the_same_gain(rng):
+    chip = make_chip(SHAPE)
+    found = measure_noise(biases(chip, rng, 3), flats(chip, rng, [10000, 30000, 12000]))
+    assert found.gain == pytest.approx(chip.gain, rel=0.02)
+
+
+def test_drifting_bias_levels_do_not_matter(rng):
+    chip = make_chip(SHAPE)
+    frames = [frame + 5 * i for i, frame in enumerate(biases(chip, rng, 4))]
+    found = measure_noise(frames, flats(chip, rng, [20000] * 3))
+    assert found.read_noise == pytest.approx(chip.read_noise, rel=0.02)
+
+
+def test_only_flats_of_one_filter_are_paired(rng):
+    chip = make_chip(SHAPE)
+    mixed = [*flats(chip, rng, [20000], "R"), *flats(chip, rng, [20000], "V")]
+    found = measure_noise(biases(chip, rng, 3), mixed)
+    assert found.gain == 1
+    assert found.warning
+    both = [*flats(chip, rng, [20000] * 2, "R"), *flats(chip, rng, [20000] * 2, "V")]
+    assert measure_noise(biases(chip, rng, 3), both).gain == pytest.approx(chip.gain, rel=0.02)
+
+
+def test_a_star_and_cosmic_rays_do_not_change_the_gain(rng):
+    chip = make_chip(SHAPE)
+    frames = flats(chip, rng, [15000] * 3)
+    name, starry = frames[1]
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    starry += 8000 * np.exp(-((y - 60) ** 2 + (x - 70) ** 2) / 18)
+    dirty = [image_of(add_cosmic_rays(expose(chip, rng, 0.0, 0.0, None), rng, 40, chip)[0], chip) for _ in range(3)]
+    found = measure_noise(dirty, [frames[0], (name, starry), frames[2]])
+    assert found.gain == pytest.approx(chip.gain, rel=0.02)
+    assert found.read_noise == pytest.approx(chip.read_noise, rel=0.02)
+
+
+def test_a_slope_of_twilight_does_not_change_the_gain(rng):
+    chip = make_chip(SHAPE)
+    slope = 1 + 0.05 * np.linspace(-1, 1, SHAPE[1])
+    pair = []
+    for scene in (slope, slope[::-1]):
+        raw = expose(chip, rng, np.broadcast_to(20000 * chip.gain / 5 * scene, SHAPE), 5.0, "V")
+        pair.append(("V", image_of(raw, chip)))
+    assert measure_noise(biases(chip, rng, 3), pair).gain == pytest.approx(chip.gain, rel=0.03)
+
+
+@pytest.mark.parametrize("n_flats", [0, 1])
+def test_without_a_pair_of_flats_the_gain_is_1_with_a_warning(n_flats, rng):
+    chip = make_chip(SHAPE)
+    found = measure_noise(biases(chip, rng, 3), flats(chip, rng, [20000] * n_flats))
+    assert found.gain == 1
+    assert "gain unknown" in found.warning
+    assert found.read_noise == pytest.approx(chip.read_noise / chip.gain, rel=0.02)  # in ADU
+    assert "2 pairs of bias" in found.source
+
+
+def test_flats_without_light_are_no_flats(rng):
+    chip = make_chip(SHAPE)
+    found = measure_noise(biases(chip, rng, 3), flats(chip, rng, [0, 20000, 0]))
+    assert found.gain == 1
+    assert found.warning
+
+
+def test_saturated_flats_are_no_flats(rng):
+    chip = make_chip(SHAPE)
+    whole = [("V", np.full(SHAPE, np.nan))] * 2
+    with np.errstate(all="raise"):
+        found = measure_noise(biases(chip, rng, 3), whole)
+    assert found.gain == 1
+    assert found.warning
+
+
+@pytest.mark.parametrize("n_biases", [0, 1])
+def test_without_a_pair_of_biases_nothing_is_known(n_biases, rng):
+    chip = make_chip(SHAPE)
+    assert measure_noise(biases(chip, rng, n_biases), []) == ASSUMED
+    assert ASSUMED.gain == 1
+    assert ASSUMED.warning
+
+
+def test_a_measurement_survives_the_disk(tmp_path):
+    noise = Noise(1.234567890123, 5.4321, "measured: 4 pairs of bias, 3 of flats", "")
+    write_noise(tmp_path / "noise.json", noise)
+    assert read_noise(tmp_path / "noise.json") == noise

@@ -1,0 +1,353 @@
+"""Whole nights through Snakemake, as an observer runs them."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.nddata import CCDData, StdDevUncertainty
+from conftest import REPOSITORY, digests
+from nightcal.simulate import simulate_night
+from nightcal.truth import compare_with_truth
+
+NIGHT = "20240301"
+SMALL = {"shape": (96, 128), "n_bias": 6, "n_dark": 3, "n_flat": 3, "n_science": 4, "n_stars": 20}
+
+
+def rows(results, night=NIGHT):
+    with (Path(results) / night / "plan.csv").open(encoding="utf-8") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def products(results, kind, night=NIGHT):
+    return sorted((Path(results) / night / kind).glob("*.fits"))
+
+
+def copy_frames(raw, folder, *patterns):
+    folder.mkdir(parents=True)
+    for pattern in patterns:
+        for path in raw.glob(pattern):
+            shutil.copy(path, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    """A small simulated night."""
+    folder = tmp_path_factory.mktemp("night")
+    simulate_night(folder / "raw", folder / "truth", **SMALL)
+    return folder / "raw"
+
+
+@pytest.fixture(scope="module")
+def reduced(night, tmp_path_factory, snakemake):
+    """The same night, reduced."""
+    return snakemake.reduced(night, tmp_path_factory.mktemp("results"))
+
+
+@pytest.mark.slow
+def test_error_bars_of_a_whole_night_are_honest(tmp_path, snakemake):
+    simulate_night(tmp_path / "raw", tmp_path / "truth", shape=(320, 320), n_bias=16, n_dark=9, n_flat=7)
+    results = snakemake.reduced(tmp_path / "raw", tmp_path / "results")
+    compared = compare_with_truth(results / NIGHT / "science", tmp_path / "truth")
+    assert len(compared) == 8
+    for frame in compared:
+        for pulls in (frame.everywhere, frame.sky):
+            assert pulls.n_pixels > 80_000
+            assert pulls.width == pytest.approx(1, abs=0.02), frame
+            assert pulls.mean == pytest.approx(0, abs=0.02), frame
+
+
+def test_a_dry_run_shows_the_whole_night_before_anything_has_run(night, tmp_path, snakemake):
+    done = snakemake("-n", raw=night, results=tmp_path / "results")
+    assert done.returncode == 0
+    told = done.stdout + done.stderr
+    for rule in ("make_master_bias", "make_master_dark", "make_master_flat", "make_bad_pixel_mask", "reduce_science"):
+        assert rule in told
+    assert "field_V_001.fits" in told
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_plan_alone_is_written_and_printed(night, tmp_path, snakemake):
+    done = snakemake("plan", "--cores", "1", raw=night, results=tmp_path)
+    assert done.returncode == 0
+    assert "field_V_001.fits" in done.stdout
+    assert [path.name for path in (tmp_path / NIGHT).iterdir()] == ["plan.csv"]
+
+
+def test_every_raw_frame_has_a_row_with_its_role_and_masters(night, reduced):
+    table = rows(reduced)
+    assert set(table) == {path.name for path in night.iterdir()}
+    science = table["field_V_001.fits"]
+    assert science["role"] == "reduced"
+    assert science["filter"] == "V"
+    assert science["bias"].startswith("bias_")
+    assert science["dark"].startswith("dark_")
+    assert science["flat"].endswith("_V")
+    assert float(science["dark_gap_hours"]) > 0
+    assert table["bias_001.fits"]["role"] == "stacked"
+
+
+def test_every_product_opens_as_ccddata_with_everything_in_place(reduced):
+    paths = products(reduced, "science") + products(reduced, "masters")
+    assert len(paths) == 4 + 5
+    for path in paths:
+        ccd = CCDData.read(path)
+        assert isinstance(ccd.uncertainty, StdDevUncertainty)
+        assert ccd.mask.dtype == bool
+        assert ccd.unit is not None
+        assert np.isfinite(ccd.data).all()
+        assert np.isfinite(ccd.uncertainty.array).all()
+
+
+def test_a_second_run_has_nothing_to_do(night, reduced, snakemake):
+    done = snakemake("--cores", "2", raw=night, results=reduced)
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_cores_and_batches_do_not_change_a_byte(night, reduced, tmp_path, snakemake):
+    done = snakemake("--cores", "1", raw=night, results=tmp_path, batch_size=1)
+    assert done.returncode == 0, done.stderr
+    assert digests(tmp_path) == digests(reduced)
+
+
+def test_a_night_works_from_a_read_only_folder_with_an_odd_name_and_a_relative_path(
+    night, reduced, tmp_path, snakemake
+):
+    odd = tmp_path / "a night's frames & $HOME"
+    shutil.copytree(night, odd)
+    before = digests(odd)
+    for path in (*odd.iterdir(), odd):
+        path.chmod(path.stat().st_mode & ~0o222)
+    snakemake.reduced(os.path.relpath(odd, REPOSITORY), tmp_path / "results")
+    assert digests(tmp_path / "results") == digests(reduced)
+    assert digests(odd) == before
+
+
+def write_like(template, path, data=None, **cards):
+    """Write a copy of a raw frame with other pixels or cards; None takes a card away."""
+    with fits.open(template) as hdus:
+        header = hdus[0].header.copy()
+        pixels = hdus[0].data if data is None else data
+    for keyword in ("BZERO", "BSCALE"):
+        header.remove(keyword, ignore_missing=True)
+    for keyword, value in cards.items():
+        if value is None:
+            header.remove(keyword.replace("_", "-"))
+        else:
+            header[keyword.replace("_", "-")] = value
+    fits.PrimaryHDU(pixels, header).writeto(path)
+
+
+def bad_frames(night, folder):
+    """Frames as bad as observatories have them; name and a word of the reason for each."""
+    folder.mkdir()
+    light, flat = night / "field_V_001.fits", night / "flat_V_001.fits"
+    pixels = fits.getdata(light)
+    (folder / "cut.fits").write_bytes(light.read_bytes()[:20000])
+    (folder / "text.fits").write_text("not an image")
+    (folder / "empty.fits").touch()
+    (folder / "no_end.fits").write_bytes(light.read_bytes().replace(b"END     ", b"XXX     "))
+    (folder / "comma.fits").write_bytes(
+        light.read_bytes().replace(b"=                 60.0", b"=                 60,0")
+    )
+    write_like(light, folder / "gain0.fits", GAIN=0)
+    write_like(light, folder / "undated.fits", DATE_OBS=None)
+    write_like(light, folder / "negative.fits", EXPTIME=-5.0)
+    write_like(light, folder / "typeless.fits", IMAGETYP=None)
+    write_like(light, folder / "overscan.fits", BIASSEC="[129:999,1:96]")
+    shutil.copy(light, folder / "{frame}.fits")
+    write_like(light, folder / "nan.fits", np.full(pixels.shape, np.nan, np.float32))
+    write_like(flat, folder / "nanflat.fits", np.full(pixels.shape, np.nan, np.float32))
+    fits.HDUList([fits.PrimaryHDU(header=fits.getheader(light)), fits.CompImageHDU(pixels.astype(np.int16))]).writeto(
+        folder / "torn.fits.fz"
+    )
+    torn = bytearray((folder / "torn.fits.fz").read_bytes())
+    torn[-6000:-3000] = bytes(range(250)) * 12
+    (folder / "torn.fits.fz").write_bytes(torn)
+    return {
+        "cut.fits": "truncated",
+        "text.fits": "not FITS",
+        "empty.fits": "empty",
+        "no_end.fits": "END",
+        "comma.fits": "60,0",
+        "gain0.fits": "GAIN is 0",
+        "undated.fits": "time of the exposure is missing",
+        "negative.fits": "EXPTIME is -5",
+        "typeless.fits": "no card tells the type",
+        "overscan.fits": "outside the image",
+        "{frame}.fits": "rename it",
+        "nan.fits": "",
+        "nanflat.fits": "no finite pixel",
+    }
+
+
+@pytest.fixture(scope="module")
+def night_with_bad_frames(night, tmp_path_factory, snakemake):
+    folder = tmp_path_factory.mktemp("bad")
+    shutil.copytree(night, folder / "raw")
+    reasons = bad_frames(night, folder / "raw" / "bad")
+    snakemake.reduced(folder / "raw", folder / "results")
+    return folder, reasons
+
+
+def test_bad_frames_are_set_aside_with_a_reason(night_with_bad_frames):
+    folder, reasons = night_with_bad_frames
+    table = rows(folder / "results")
+    page = (folder / "results" / NIGHT / "report.html").read_text()
+    for name, reason in reasons.items():
+        row = table[f"bad/{name}"]
+        assert row["role"] == "set aside", row
+        assert reason in row["reason"]
+        assert f"bad/{name}" in page
+    assert "bad/torn.fits.fz" in table
+
+
+def test_bad_frames_leave_their_neighbours_alone(night_with_bad_frames, reduced):
+    folder, _ = night_with_bad_frames
+    found, expected = digests(folder / "results"), digests(reduced)
+    good = {name for name in expected if name.endswith(".fits") and "flat" not in name and "field_V" not in name}
+    assert {
+        name: found[name]
+        for name in good
+        - {f"{NIGHT}/masters/{p.name}" for p in products(reduced, "masters") if p.name.startswith("bpm")}
+        if "field" not in name
+    } == {name: expected[name] for name in good if "field" not in name and "bpm" not in name}
+    for path in products(reduced, "science"):
+        ours = fits.getdata(folder / "results" / NIGHT / "science" / path.name)
+        np.testing.assert_array_equal(ours, fits.getdata(path))
+
+
+def test_an_empty_frame_becomes_a_flagged_product(night_with_bad_frames):
+    folder, _ = night_with_bad_frames
+    with fits.open(folder / "results" / NIGHT / "science" / "nan.fits") as hdus:
+        assert np.all(hdus["MASK"].data & 64)
+        assert np.isfinite(hdus[0].data).all()
+        assert hdus[0].header["REFUSED"]
+
+
+def test_a_strict_night_fails_after_everything_else_is_done(night_with_bad_frames, snakemake):
+    folder, _ = night_with_bad_frames
+    before = digests(folder / "results")
+    done = snakemake("--cores", "2", raw=folder / "raw", results=folder / "results", strict="true")
+    assert done.returncode != 0
+    assert "bad/gain0.fits: set aside: GAIN is 0" in done.stdout + done.stderr
+    assert digests(folder / "results") == before
+
+
+def test_a_missing_dark_is_skipped_and_flagged(night, tmp_path, snakemake):
+    raw = copy_frames(night, tmp_path / "raw", "bias*", "flat*", "field*")
+    results = snakemake.reduced(raw, tmp_path / "results")
+    for path in products(results, "science"):
+        with fits.open(path) as hdus:
+            assert hdus[0].header["SKIPPED"] == "dark"
+            assert hdus["MASK"].header["SKIPPED"] == "dark"
+            assert not np.all(hdus["MASK"].data)
+    assert "no dark" in rows(results)["field_V_001.fits"]["reason"]
+
+
+def test_a_filter_without_flats_is_skipped_and_flagged(night, tmp_path, snakemake):
+    raw = copy_frames(night, tmp_path / "raw", "bias*", "dark*", "flat_V*", "field*")
+    results = snakemake.reduced(raw, tmp_path / "results")
+    assert fits.getheader(results / NIGHT / "science" / "field_R_001.fits")["SKIPPED"] == "flat"
+    assert "SKIPPED" not in fits.getheader(results / NIGHT / "science" / "field_V_001.fits")
+    assert "no flat in filter R" in rows(results)["field_R_001.fits"]["reason"]
+
+
+def test_science_alone_is_calibrated_as_far_as_it_goes(night, tmp_path, snakemake):
+    raw = copy_frames(night, tmp_path / "raw", "field*")
+    results = snakemake.reduced(raw, tmp_path / "results")
+    assert len(products(results, "science")) == 4
+    assert all(fits.getheader(path)["SKIPPED"] == "bias,dark,flat" for path in products(results, "science"))
+
+
+def test_calibrations_alone_become_masters(night, tmp_path, snakemake):
+    raw = copy_frames(night, tmp_path / "raw", "bias*", "dark*", "flat*")
+    results = snakemake.reduced(raw, tmp_path / "results")
+    assert len(products(results, "masters")) == 5
+    assert products(results, "science") == []
+
+
+def test_evening_and_morning_biases_compete_when_split(night, tmp_path, snakemake):
+    config = tmp_path / "config.yaml"
+    config.write_text("bias: {split_hours: 3}\n")
+    results = snakemake.reduced(night, tmp_path / "results", "--configfile", config)
+    table = rows(results)
+    assert len([path for path in products(results, "masters") if path.name.startswith("bias")]) == 2
+    assert table["dark_001.fits"]["bias"] != table["bias_006.fits"]["group"]
+    assert table["dark_001.fits"]["bias"] == table["bias_001.fits"]["group"]
+
+
+def test_a_library_serves_a_night_without_calibrations(night, reduced, tmp_path, snakemake):
+    raw = copy_frames(night, tmp_path / "raw", "field*")
+    results = snakemake.reduced(raw, tmp_path / "results", library=f"[{reduced}]")
+    for path in products(reduced, "science"):
+        np.testing.assert_array_equal(fits.getdata(results / NIGHT / "science" / path.name), fits.getdata(path))
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"raw": "/nowhere"}, "raw is '/nowhere', which is no folder"),
+        ({"unit": "photons"}, "unit is 'photons'; expected electron or adu"),
+        ({"rejection": "{stack: -3}"}, "rejection.stack is -3; expected a number above 0"),
+        ({"stricct": "true"}, "stricct is not a known key; did you mean strict?"),
+        ({"camera": "kodak"}, "camera is 'kodak'; expected auto"),
+        ({"night": "19990101"}, "night is 19990101; expected one of 20240301"),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_told_in_one_sentence(config, told, night, tmp_path, snakemake):
+    done = snakemake("--cores", "1", **({"raw": night, "results": tmp_path} | config))
+    assert done.returncode != 0
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append(tag)
+
+
+def test_hostile_header_text_stays_text(night, tmp_path, snakemake):
+    raw = copy_frames(night, tmp_path / "raw", "bias*", "flat_V*", "field_V*")
+    target = "$(touch /tmp/owned)<script>alert(1)</script>"
+    for path in (*raw.glob("flat_V*"), *raw.glob("field_V*")):
+        fits.setval(path, "FILTER", value="../../{night}; touch owned #")
+        fits.setval(path, "OBJECT", value=target)
+        fits.setval(path, "READOUTM", value="`touch owned` {0}")
+    results = snakemake.reduced(raw, tmp_path / "results")
+    table = rows(results)
+    assert table["field_V_001.fits"]["filter"] == "../../{night}; touch owned #"
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and raw not in path.parents]
+    assert all(results in path.parents for path in written)
+    assert not (REPOSITORY / "owned").exists()
+    assert "script" not in Tags((results / NIGHT / "report.html").read_text()).found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [3.5, 6.0, 9.0])
+def test_after_a_kill_the_same_command_finishes_the_night(seconds, night, reduced, tmp_path, snakemake):
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", f"raw={night}", f"results={tmp_path}"]
+    running = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(seconds)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert digests(tmp_path) == digests(reduced)

@@ -1,0 +1,123 @@
+"""Calibrated frames of a simulated night next to their truth: honest error bars or not.
+
+python -m nightcal.truth SCIENCE TRUTH
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+TOLERANCE = 0.02
+STARLESS = 0.5
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulls:
+    """Mean and standard deviation of (data - truth) / uncertainty over some pixels."""
+
+    n_pixels: int
+    mean: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One science product next to its truth: all good pixels, and those of them without a star."""
+
+    name: str
+    everywhere: Pulls
+    sky: Pulls
+
+    @property
+    def honest(self) -> bool:
+        """Whether errors are as large as claimed and the data unbiased; never true without pixels."""
+        pulls = self.everywhere, self.sky
+        return all(abs(p.width - 1) <= TOLERANCE and abs(p.mean) <= TOLERANCE for p in pulls)
+
+
+def compare_with_truth(science_folder: Path, truth_folder: Path) -> list[Comparison]:
+    """Measure how honest the error bars of calibrated frames are.
+
+    Parameters
+    ----------
+    science_folder : Path
+        Products in electrons. Masked pixels and those hit by a cosmic ray are left out.
+    truth_folder : Path
+        As `nightcal.simulate` wrote it; a truth without a product counts as one without pixels.
+
+    Returns
+    -------
+    list of Comparison
+        One a truth, sorted by name.
+    """
+    return [_compare(Path(science_folder) / truth.name, truth) for truth in sorted(Path(truth_folder).glob("*.fits"))]
+
+
+def _compare(product: Path, truth: Path) -> Comparison:
+    if not product.exists():
+        return Comparison(product.stem, _pulls(np.empty(0)), _pulls(np.empty(0)))
+    with fits.open(product) as hdus:
+        data, sigma, mask = (np.array(hdus[key].data, dtype=float) for key in (0, "UNCERT", "MASK"))
+    with fits.open(truth) as hdus:
+        expected, hit, sky = np.array(hdus[0].data, dtype=float), np.array(hdus["COSMIC"].data), hdus[0].header["SKY"]
+    good = (mask == 0) & (hit == 0)
+    starless = good & (expected - sky < STARLESS)
+    return Comparison(product.stem, *(_pulls(((data - expected) / sigma)[which]) for which in (good, starless)))
+
+
+def _pulls(pull: Floats) -> Pulls:
+    if not pull.size:
+        return Pulls(0, np.nan, np.nan)
+    return Pulls(pull.size, float(pull.mean()), float(pull.std()))
+
+
+def verdict(comparisons: Sequence[Comparison]) -> str:
+    """Say in an observer's words whether the error bars can be believed."""
+    dishonest = [c.name for c in comparisons if not c.honest]
+    if dishonest:
+        return (
+            f"Do not trust the error bars of {', '.join(dishonest)}: a width above 1 means errors too small, below 1 "
+            "too large; a mean other than 0 means that the calibration added or lost light."
+        )
+    return (
+        "The error bars are honest: in every frame the pixels scatter about the truth as widely as their errors say "
+        f"(width 1.00 +- {TOLERANCE}) and lie neither above nor below it (mean 0 +- {TOLERANCE})."
+    )
+
+
+def _table(comparisons: Sequence[Comparison]) -> str:
+    lines = [
+        f"{'(measured - true) / sigma':>42}{'without stars':>27}",
+        f"{'frame':16}" + f"{'pixels':>9}{'mean':>9}{'width':>9}" * 2,
+    ]
+    for c in comparisons:
+        pulls = (f"{p.n_pixels:9d}{p.mean:9.3f}{p.width:9.3f}" for p in (c.everywhere, c.sky))
+        lines.append(f"{c.name:16}" + "".join(pulls))
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the comparison; return the exit status, 1 if errors are wrong."""
+    parser = argparse.ArgumentParser(prog="python -m nightcal.truth", description="Are the error bars honest?")
+    parser.add_argument("science_folder", type=Path, metavar="SCIENCE", help="calibrated frames")
+    parser.add_argument("truth_folder", type=Path, metavar="TRUTH", help="as nightcal.simulate wrote it")
+    args = parser.parse_args(arguments)
+    comparisons = compare_with_truth(args.science_folder, args.truth_folder)
+    if not comparisons:
+        print(f"{args.truth_folder}: no truth to compare with.")
+        return 1
+    print(_table(comparisons), verdict(comparisons), sep="\n")
+    return int(not all(c.honest for c in comparisons))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
