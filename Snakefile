@@ -27,7 +27,5 @@ onstart:
 
 onsuccess:
     for night in NIGHTS:
-        print(
-            f"Night {night}: products in {RESULTS / night}, the report is {RESULTS / night}/report.html",
-            file=sys.stderr,
-        )
+        if (RESULTS / night / "report.html").exists():
+            print(f"Night {night}: products in {RESULTS / night}, begin with report.html", file=sys.stderr)

@@ -5,10 +5,10 @@ python scripts/make_bad_pixel_mask.py bias.fits dark.fits flat_V.fits --out bpm.
 
 from pathlib import Path
 
+from nightcal.calibration import load_master
 from nightcal.command import parser, run
-from nightcal.exposures import copy_setup
-from nightcal.fitsio import provenance, write_product
-from nightcal.masters import load_master, make_bad_pixel_mask
+from nightcal.exposures import bad_pixel_mask_of
+from nightcal.fitsio import write_product
 
 
 def main() -> None:
@@ -17,10 +17,7 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="the bad pixel mask")
     args = arguments.parse_args()
     masters = [load_master(path) for path in args.masters]
-    product = make_bad_pixel_mask(masters)
-    copy_setup(product.header, masters)
-    provenance(product.header, {})
-    write_product(args.out, product)
+    write_product(args.out, bad_pixel_mask_of(masters))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,11 @@ def main() -> None:
     args = arguments.parse_args()
     opened, rejection = open_frames(args), rejection_of(args)
     master = finish_master(
-        "bias", opened, lambda: make_master_bias(opened.exposures, rejection, opened.refused), asdict(rejection)
+        "bias",
+        opened,
+        lambda: make_master_bias(opened.exposures, rejection, opened.refused),
+        asdict(rejection),
+        args.warn,
     )
     write_product(args.out, master)
 

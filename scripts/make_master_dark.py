@@ -28,6 +28,7 @@ def main() -> None:
         opened,
         lambda: make_master_dark(opened.exposures, bias, rejection, opened.refused, args.hot),
         asdict(rejection) | {"hot": args.hot},
+        args.warn,
     )
     write_product(args.out, master)
 

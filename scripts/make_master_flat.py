@@ -27,6 +27,7 @@ def main() -> None:
         opened,
         lambda: make_master_flat(opened.exposures, bias, dark, rejection, opened.refused),
         asdict(rejection),
+        args.warn,
     )
     write_product(args.out, master)
 

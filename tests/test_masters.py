@@ -5,14 +5,15 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 from astropy.io import fits
+from nightcal.calibration import load_master
 from nightcal.detector.readout import Electronics, Readout
 from nightcal.errors import SetAside
 from nightcal.fitsio import RawImage, warnings_of, write_product
 from nightcal.flags import Flag
 from nightcal.masters import (
     Exposure,
+    Refusal,
     Rejection,
-    load_master,
     make_bad_pixel_mask,
     make_master_bias,
     make_master_dark,
@@ -256,12 +257,12 @@ def test_a_frame_without_a_number_is_left_out_and_named(make, camera, chip):
     master = master_of(make, [whole[0], of_nothing(camera), *whole[1:]])
     assert (master.header["NFRAMES"], master.header["NREFUSED"]) == (3, 1)
     assert master.header["RFRM0001"] == "nothing.fits"
-    assert "none of its pixels holds a usable number" in master.header["RWHY0001"]
+    assert "fewer than half of its pixels hold a usable number" in master.header["RWHY0001"]
     assert master.survivors[~chip.stuck].max() == 3
 
 
 def test_frames_that_could_not_be_opened_are_named_too(camera, tmp_path):
-    refused = [(tmp_path / "torn.fits", "the file is truncated")]
+    refused = [Refusal(tmp_path / "torn.fits", "the file is truncated")]
     header = make_master_bias(camera.biases(3), refused=refused).header
     assert (header["RFRM0001"], header["RWHY0001"]) == ("torn.fits", "the file is truncated")
 
@@ -291,7 +292,11 @@ def test_single_missing_pixels_do_not_spoil_a_master(camera, chip):
 
 def test_error_bars_of_a_master_dark_are_honest(night, chip):
     dark = night["dark"]
-    assert_honest(pulls(dark, chip.dark_current), width=0.03, mean=0.03)
+    # A pixel that is low by chance has a smaller error, which draws the mean of the pulls down by 0.03; not the data.
+    assert_honest(pulls(dark, chip.dark_current), width=0.03, mean=0.05)
+    good = dark.mask == 0
+    offset = (dark.data - chip.dark_current)[good].mean() / dark.uncertainty[good].mean()
+    assert offset == pytest.approx(0, abs=0.02)
     assert dark.unit == "electron / s"
     typical = chip.dark_current[~chip.hot].mean()
     assert dark.header["DARKCURR"] == pytest.approx(typical, abs=0.001)
@@ -323,11 +328,11 @@ def test_darks_of_mixed_exposure_give_the_right_rate_with_an_honest_error(exposu
 @pytest.mark.parametrize("exposures", [[100.0] * 5, [10.0] * 5 + [100.0] * 5, [50.0, 100.0, 200.0]])
 def test_an_error_of_the_bias_enters_a_dark_by_the_time_in_its_header(exposures, camera):
     bias = loaded(make_master_bias(camera.biases(5)), camera.folder / "bias.fits")
-    spoilt = type(bias)(bias.data - 60.0, bias.variance, bias.mask, bias.header, bias.name, bias.digest, bias.unit)
+    spoilt = type(bias)(bias.data - 1.0, bias.variance, bias.mask, bias.header, bias.name, bias.digest, bias.unit)
     frames = camera.darks(exposures)
     right, wrong = make_master_dark(frames, bias), make_master_dark(frames, spoilt)
     shift = np.median((wrong.data - right.data)[right.mask == 0])
-    assert shift == pytest.approx(60.0 / right.header["DARKTEFF"], rel=0.03)
+    assert shift == pytest.approx(1.0 / right.header["DARKTEFF"], rel=0.03)
 
 
 def test_a_cosmic_ray_in_one_dark_leaves_no_trace(camera, chip):

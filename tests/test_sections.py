@@ -45,7 +45,12 @@ def test_the_last_pixel_is_included():
 
 @pytest.mark.parametrize(
     ("text", "flips"),
-    [("[1:9,1:5]", (False, False)), ("[9:1,1:5]", (True, False)), ("[1:9,5:1]", (False, True)), ("[9:1,5:1]", (True, True))],
+    [
+        ("[1:9,1:5]", (False, False)),
+        ("[9:1,1:5]", (True, False)),
+        ("[1:9,5:1]", (False, True)),
+        ("[9:1,5:1]", (True, True)),
+    ],
 )
 def test_a_descending_range_is_a_flip_of_the_same_pixels(text, flips):
     area = parse_section(text)
@@ -68,7 +73,7 @@ def test_spaces_between_the_parts_mean_nothing(spaces, x1, x2, y1, y2):
 
 
 def test_a_space_within_a_number_does_not_make_a_larger_number():
-    with pytest.raises(ValueError, match="section|pixel number"):
+    with pytest.raises(ValueError, match=r"section|pixel number"):
         parse_section("[1 0:20,1:5]")
 
 
@@ -80,8 +85,8 @@ def test_where_the_observatory_knows_no_section_there_is_none(text):
 def test_nickel_overscan_follows_from_the_cards():
     # 1056 columns as read out, the last 32 are overscan: columns 1025 to 1056 counted from 1
     cards = {"NAXIS1": 1056, "NAXIS2": 1024, "COVER": 32, "ROVER": 0}
-    assert parse_section("[NAXIS1-COVER+1:NAXIS1,1:NAXIS2-ROVER]", cards) == Area(1024, 1056, 0, 1024)
-    assert parse_section("[1:NAXIS1-COVER,1:NAXIS2-ROVER]", cards) == Area(0, 1024, 0, 1024)
+    assert parse_section("[NAXIS1-COVER+1:NAXIS1,1:NAXIS2-ROVER]", cards.get) == Area(1024, 1056, 0, 1024)
+    assert parse_section("[1:NAXIS1-COVER,1:NAXIS2-ROVER]", cards.get) == Area(0, 1024, 0, 1024)
 
 
 @MANY
@@ -90,7 +95,7 @@ def test_sums_of_numbers_and_cards_are_sums(terms):
     cards = {"A": 11, "B": -7, "C": 400}
     value = 5000 + sum((1 if sign == "+" else -1) * (cards[v] if isinstance(v, str) else v) for sign, v in terms)
     text = "5000" + "".join(f"{sign}{v}" for sign, v in terms)
-    area = parse_section(f"[{text}:9000,1:2]", cards)
+    area = parse_section(f"[{text}:9000,1:2]", cards.get)
     assert min(value, 9000) == area.xmin + 1
     assert max(value, 9000) == area.xmax
 
@@ -98,35 +103,62 @@ def test_sums_of_numbers_and_cards_are_sums(terms):
 @pytest.mark.parametrize("value", [None, 32.0, "32", True, 1 + 2j])
 def test_a_card_that_is_no_whole_number_is_refused(value):
     with pytest.raises(ValueError, match="COVER"):
-        parse_section("[1:COVER,1:5]", {"COVER": value})
+        parse_section("[1:COVER,1:5]", {"COVER": value}.get)
 
 
 def test_a_card_that_is_not_there_is_refused_by_name():
     with pytest.raises(ValueError, match="ROVER is None; expected a card with a whole number"):
-        parse_section("[1:5,1:ROVER]", {"COVER": 3})
+        parse_section("[1:5,1:ROVER]", {"COVER": 3}.get)
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "1:5,1:5", "[1:5,1:5", "[1:5]", "[1:5,1:5,1:5]", "[1:5;1:5]", "[1,5:1,5]", "[:,:]", "[*,*]", "[1:5,*]", "[]", "[a:b,c:d]",
-        "[1.0:5.0,1:5]", "[1e0:5,1:5]", "[1:5,1:5][1:5,1:5]", "[[1:5,1:5]]", "[1:5:2,1:5]", "[1:--5,1:5]", "[1:5-,1:5]",
-        "[1:5*2,1:5]", "[1:10/2,1:5]", "[1:(5),1:5]", "[1:2**3,1:5]", "[1:0x10,1:5]", "[1:NAXIS1 NAXIS2,1:5]", "[1:5,1:5] x", "nonsense",
-        5, 1.5, True,
+        "1:5,1:5",
+        "[1:5,1:5",
+        "[1:5]",
+        "[1:5,1:5,1:5]",
+        "[1:5;1:5]",
+        "[1,5:1,5]",
+        "[:,:]",
+        "[*,*]",
+        "[1:5,*]",
+        "[]",
+        "[a:b,c:d]",
+        "[1.0:5.0,1:5]",
+        "[1e0:5,1:5]",
+        "[1:5,1:5][1:5,1:5]",
+        "[[1:5,1:5]]",
+        "[1:5:2,1:5]",
+        "[1:--5,1:5]",
+        "[1:5-,1:5]",
+        "[1:5*2,1:5]",
+        "[1:10/2,1:5]",
+        "[1:(5),1:5]",
+        "[1:2**3,1:5]",
+        "[1:0x10,1:5]",
+        "[1:NAXIS1 NAXIS2,1:5]",
+        "[1:5,1:5] x",
+        "nonsense",
+        5,
+        1.5,
+        True,
     ],
-)  # fmt: skip
+)
 def test_nonsense_is_refused(text):
-    with pytest.raises(ValueError, match="section|pixel number|whole number"):
-        parse_section(text, {"NAXIS1": 10, "NAXIS2": 10})
+    with pytest.raises(ValueError, match=r"section|pixel number|whole number"):
+        parse_section(text, {"NAXIS1": 10, "NAXIS2": 10}.get)
 
 
 @pytest.mark.parametrize("text", ["[0:5,1:5]", "[1:5,0:5]", "[5:0,1:5]", "[-3:5,1:5]", "[1:COVER-40,1:5]"])
 def test_pixels_are_counted_from_one(text):
     with pytest.raises(ValueError, match="below pixel 1"):
-        parse_section(text, {"COVER": 32})
+        parse_section(text, {"COVER": 32}.get)
 
 
-@pytest.mark.parametrize("code", ["__import__('os').system('touch {0}')", "open('{0}','w')", "exec(A)", "A()", "A.B", "`touch {0}`"])
+@pytest.mark.parametrize(
+    "code", ["__import__('os').system('touch {0}')", "open('{0}','w')", "exec(A)", "A()", "A.B", "`touch {0}`"]
+)
 def test_nothing_in_a_section_is_ever_run(code, tmp_path):
     trace = tmp_path / "trace"
 
@@ -134,8 +166,8 @@ def test_nothing_in_a_section_is_ever_run(code, tmp_path):
         trace.touch()
         return 1
 
-    with pytest.raises(ValueError, match="section|pixel number|whole number"):
-        parse_section(f"[1:{code.format(trace)},1:5]", {"A": bomb})
+    with pytest.raises(ValueError, match=r"section|pixel number|whole number"):
+        parse_section(f"[1:{code.format(trace)},1:5]", {"A": bomb}.get)
     assert not trace.exists()
 
 
@@ -143,7 +175,7 @@ def test_nothing_in_a_section_is_ever_run(code, tmp_path):
 @given(st.text(alphabet="[]:,0123456789+-*/.() ABCNXIS_'x", max_size=25))
 def test_any_text_is_a_section_or_none_or_a_plain_refusal(text):
     try:
-        area = parse_section(text, {"A": 3, "NAXIS1": 100})
+        area = parse_section(text, {"A": 3, "NAXIS1": 100}.get)
     except ValueError:
         return
     if area is not None:

@@ -1,4 +1,4 @@
-"""A mistake in a file an observer wrote is told in one sentence: where, which key, what was found, what was expected."""
+"""A mistake in a file an observer wrote is told in one sentence: where, which key, what was found, what was meant."""
 
 import copy
 from pathlib import Path
@@ -35,9 +35,27 @@ def sentence_about(document):
 def test_every_word_of_a_schema_is_one_of_json_schema(name):
     """A comma in an unquoted description would end it there, and leave the rest as an unknown word."""
     known = {
-        "$schema", "$ref", "$defs", "title", "type", "description", "additionalProperties", "required", "properties", "items", "enum",
-        "oneOf", "pattern", "minimum", "maximum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "maxProperties",
-    }  # fmt: skip
+        "$schema",
+        "$ref",
+        "$defs",
+        "title",
+        "type",
+        "description",
+        "additionalProperties",
+        "required",
+        "properties",
+        "items",
+        "enum",
+        "oneOf",
+        "pattern",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "minLength",
+        "minItems",
+        "minProperties",
+        "maxProperties",
+    }
 
     def words(schema):
         for word, value in schema.items():
@@ -78,7 +96,11 @@ def test_the_shipped_configuration_is_right():
         ("bias.too_old", "drop", "config.yaml: bias.too_old is 'drop'; expected use, skip or refuse."),
         ("flat.max_age_days", -1, "config.yaml: flat.max_age_days is -1; expected days above 0, or null."),
         ("dark.split_hours", "6 h", "config.yaml: dark.split_hours is '6 h'; expected hours above 0, or null."),
-        ("dark.temperature_tolerance", -2, "config.yaml: dark.temperature_tolerance is -2; expected degrees of 0 or more."),
+        (
+            "dark.temperature_tolerance",
+            -2,
+            "config.yaml: dark.temperature_tolerance is -2; expected degrees of 0 or more.",
+        ),
     ],
 )
 def test_a_wrong_value_is_told_with_key_value_and_expectation(path, value, sentence):
@@ -89,11 +111,14 @@ def test_a_wrong_value_is_told_with_key_value_and_expectation(path, value, sente
     ("path", "sentence"),
     [
         ("batchsize", "config.yaml: batchsize is not a known key; did you mean batch_size?"),
-        ("dark.temperature_tolerence", "config.yaml: dark.temperature_tolerence is not a known key; did you mean temperature_tolerance?"),
+        (
+            "dark.temperature_tolerence",
+            "config.yaml: dark.temperature_tolerence is not a known key; did you mean temperature_tolerance?",
+        ),
         ("rejection.stak", "config.yaml: rejection.stak is not a known key; did you mean stack?"),
         ("rejection.zzz", "config.yaml: rejection.zzz is not a known key; expected one of level, stack, floor."),
     ],
-)  # fmt: skip
+)
 def test_a_mistyped_key_is_told_with_what_was_meant(path, sentence):
     assert sentence_about(changed(path, 1)) == sentence
 
@@ -106,10 +131,14 @@ def test_a_missing_key_is_named(key):
 
 @pytest.mark.parametrize("document", [None, [], "text", 5])
 def test_a_file_that_is_no_list_of_keys_is_told(document):
-    assert sentence_about(document) == f"config.yaml: the file is {document!r}; expected the keys of config/config.yaml."
+    assert (
+        sentence_about(document) == f"config.yaml: the file is {document!r}; expected the keys of config/config.yaml."
+    )
 
 
-@pytest.mark.parametrize("path", ["rejection.stack", "rejection.level", "bias.max_age_days", "dark.temperature_tolerance"])
+@pytest.mark.parametrize(
+    "path", ["rejection.stack", "rejection.level", "bias.max_age_days", "dark.temperature_tolerance"]
+)
 def test_not_a_number_is_not_a_number(path):
     assert path in sentence_about(changed(path, float("nan")))
 
@@ -118,17 +147,21 @@ def test_not_a_number_is_not_a_number(path):
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | st.integers(), inner, max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | st.integers(), inner, max_size=3)
+        ),
         max_leaves=8,
     ),
     st.sampled_from(["raw", "night", "library", "rejection", "dark", "batch_size"]),
 )
 def test_any_yaml_at_all_is_accepted_or_told_in_one_sentence(value, key):
+    sentence = f"config.yaml: {key}."
     try:
         check(changed(key, value), SCHEMA, "config.yaml")
     except ConfigurationError as error:
-        assert str(error).startswith(f"config.yaml: {key}")
-        assert str(error).endswith((".", "?"))
+        sentence = str(error)
+    assert sentence.startswith(f"config.yaml: {key}")
+    assert sentence.endswith((".", "?"))
 
 
 def test_yaml_is_read(tmp_path):

@@ -87,7 +87,7 @@ def test_each_science_frame_has_bias_dark_and_the_flat_of_its_own_filter(arcsat,
         used = [header[card] for card in ("BIASMAST", "DARKMAST", "FLATMAST", "BPMMAST")]
         assert used == [master.name for master in (bias, dark, flats[raw[path.name]["FILTER"]], mask)]
         assert "SKIPPED" not in header
-        assert header["DARKTIME"] == raw[path.name]["EXPTIME"]
+        assert header["DARKMULT"] == raw[path.name]["EXPTIME"]
 
 
 def test_the_plan_names_the_same_masters_as_the_headers(arcsat):

@@ -3,24 +3,25 @@
 ccdproc takes the whole of ARCSAT's night from the raw files, with the gain and the read noise that nightcal measured.
 What had to be bridged between its conventions and ours:
 
-* **Unsigned wrap.** The raw files are uint16, and ``subtract_bias`` of two such images wraps below 0. `gain_correct` comes
-  first here: its product is float64.
-* **MAD factor.** ``dev_func="mad_std"`` multiplies by 1.482602...; rstd is 1.4826 x MAD by definition. Own ``dev_func``.
-* **Floor.** ccdproc knows no noise model. The ``dev_func`` here returns the larger of rstd and what read noise and photon
-  noise of the median allow, which is what nightcal documents for stacks.
-* **One pass.** `Combiner.sigma_clipping` does one by default. Its own ``maxiters`` cannot be given: it passes the
-  keyword on twice, a `TypeError`.
+* **Unsigned wrap.** The raw files are uint16, and ``subtract_bias`` of two such images wraps below 0. `gain_correct`
+  comes first here: its product is float64.
+* **MAD factor.** ``dev_func="mad_std"`` multiplies by 1.482602...; rstd is 1.4826 x MAD by definition: a ``dev_func``
+  of our own.
+* **Floor.** ccdproc knows no noise model. The ``dev_func`` here returns the larger of rstd and what read noise and
+  photon noise of the median allow, which is what nightcal documents for stacks.
+* **One pass.** `Combiner.sigma_clipping` does one unless told otherwise, and it cannot be told: it passes ``maxiters``
+  on twice, a `TypeError`.
 * **Strictly greater.** Both reject what lies *beyond* k deviations and keep what lies on the limit.
 * **Masks.** `sigma_clipping` looks at ``data_arr.data``: masked pixels enter median and deviation. Pixels that must not
   enter are NaN as well as masked.
-* **Bias levels.** ``Combiner.scaling`` multiplies; bias frames differ by a sum. The levels are taken off before and their
-  mean is put back after.
-* **Level.** `astropy.stats.sigma_clip` with the same ``dev_func``; ccdproc's ``scaling`` would take a plain function.
-* **Dark per second.** nightcal's dark is in e-/s, but `subtract_dark` wants the unit of the image. A dark of ours is
-  therefore an image in e- of an exposure of 1 s, and ``scale=True`` does the rest. Ours is stacked in e-/s, so ccdproc's
-  is divided by its exposure before stacking, not after: with 3 frames of one exposure time the two are the same.
-* **Flat normalisation.** `flat_correct` divides by a plain mean of the whole flat, masked pixels included. Here each flat is
-  divided by its clipped mean in the central quarter of the area before stacking, and ``norm_value=1`` afterwards.
+* **Bias levels.** ``Combiner.scaling`` multiplies; bias frames differ by a sum. The levels, found with
+  `astropy.stats.sigma_clip`, are taken off before, and their mean is put back after.
+* **Dark per second.** nightcal's dark is in e-/s, but `subtract_dark` wants the unit of the image. Here it is an image
+  in e- of an exposure of 1 s, and ``scale=True`` does the rest. Each frame is divided by its exposure before the stack,
+  as in nightcal.
+* **Flat normalisation.** `flat_correct` divides by a plain mean of the whole flat, masked pixels included. Here each
+  flat is divided by its clipped mean in the central quarter of the area, without the pixels that bias or dark flag,
+  before the stack; and ``norm_value=1`` afterwards.
 * **Masked flat.** `flat_correct` sets masked pixels of the flat to 1; no flat of this night has any.
 * **Uncertainties.** `Combiner` gives the scatter of each pixel over the square root of N, `create_deviation` takes the
   error of a pixel from its own value, and neither is what nightcal promises: not compared.

@@ -17,7 +17,8 @@ calibrate(raw="raw2.fits", calibrated="calibrated2.fits", gain=8.0)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -25,12 +26,11 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
+from nightcal.calibration import Calibration, as_mask, in_electrons
+from nightcal.chain import Calibrated, calibrate_signal
 from nightcal.detector.overscan import OverscanMethod, OverscanMethods
 from nightcal.detector.readout import Electronics, Readout, UserMethod, as_area
-from nightcal.errors import SetAside
 from nightcal.fitsio import (
     Product,
     RawImage,
@@ -38,12 +38,12 @@ from nightcal.fitsio import (
     product_header,
     provenance,
     set_cards,
-    warn,
-    warnings_of,
     write_product,
 )
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.masters import Calibration, load_master
+from nightcal.headers import RawHeader
+from nightcal.masters import inherit_warnings
+from nightcal.parameters import CHECKS
 from nightcal.sections import Area
 
 MasterLike = Calibration | str | PathLike[str] | None
@@ -52,9 +52,7 @@ AreaLike = Area | Mapping[str, int]
 NO_DATA_SIGMA = 1e9
 """Uncertainty of a pixel that holds no data: finite, and of no weight."""
 
-AGREEMENT = 3.0
 EXPOSURE_CARDS = ("EXPTIME", "EXPOSURE")
-UNITS = ("electron", "adu")
 UNSET: Any = object()
 
 
@@ -162,6 +160,10 @@ class Calibrator:
         target = Path(calibrated)
         if target.exists() and target.samefile(raw):
             raise FileExistsError(f"calibrated is {target}, the raw frame itself; raw frames are never written")
+        if target.name.lower().endswith((".gz", ".fz")):
+            raise ValueError(
+                f"calibrated is {str(target)!r}; expected a name that ends in .fits: products are plain FITS"
+            )
         if target.exists() and not overwrite:
             raise FileExistsError(f"calibrated: {target} exists; pass overwrite=True to replace it")
         write_product(target, self.calibrate(raw, **this_call))
@@ -178,13 +180,13 @@ class Calibrator:
             masters = self._masters(readout.shape)
             exposure = self._exposure(image) if masters["dark"] is not None else 0.0
             signal, flags = readout.read()
-            calibrated = _apply(signal, flags, readout, exposure, **masters)
+            calibrated = calibrate_signal(signal, flags, readout, exposure, **masters)
             header = product_header(image.header.cards)
             set_cards(
                 header,
                 [("RAWFILE", image.path.name, "raw frame"), ("RAWSHA", file_hash(image.path), "its SHA-256 begins")],
             )
-            _describe(header, readout, exposure, masters)
+            _describe(header, readout, exposure, masters, self.unit)
             return self._in_unit(calibrated, header)
 
     def _electronics(self) -> Electronics:
@@ -215,8 +217,10 @@ class Calibrator:
                     f"{name} is {master.name} of {master.data.shape[1]} x {master.data.shape[0]} pixels; "
                     f"expected {shape[1]} x {shape[0]}, the image area of the frame"
                 )
+            if master is not None and step == "bpm":
+                master = as_mask(master)
             if master is not None and step in ("bias", "dark"):
-                master = _in_electrons(name, master, self.gain, per_second=step == "dark")
+                master = in_electrons(name, master, self.gain, per_second=step == "dark")
             found[step] = master
         return found
 
@@ -232,7 +236,7 @@ class Calibrator:
             )
         return float(seconds)
 
-    def _in_unit(self, calibrated: _Calibrated, header: fits.Header) -> Product:
+    def _in_unit(self, calibrated: Calibrated, header: fits.Header) -> Product:
         set_cards(header, [("NMASKED", int(np.count_nonzero(calibrated.mask)), "pixels with a flag")])
         scale = 1.0 if self.unit == "electron" else 1.0 / self.gain
         empty = calibrated.mask & Flag.NO_DATA > 0
@@ -247,115 +251,16 @@ class Calibrator:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Calibrated:
-    data: NDArray[np.float64]
-    variance: NDArray[np.float64]
-    mask: NDArray[np.uint8]
-
-
-def expected_signal(signal: NDArray[np.float64], floor: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Signal whose shot noise a pixel has: the mean of its 3 x 3 neighbourhood, its own where it stands out.
-
-    Parameters
-    ----------
-    signal : ndarray of float64, shape (ny, nx)
-        Measured signal [e-].
-    floor : array_like, broadcastable to (ny, nx)
-        Variance without signal [e-^2].
-
-    Returns
-    -------
-    ndarray of float64, shape (ny, nx)
-        [e-], never negative.
-
-    Notes
-    -----
-    A variance from the pixel's own value is too small where noise made the value low and too large where it made it
-    high: (measured - true) / sigma then has a mean of -1 / (2 sigma), and weights 1 / sigma^2 pull every mean down by
-    about one electron. The mean of nine pixels takes most of that away. In the cores of stars it would be wrong, so a
-    pixel that differs from it by more than 3 sigma keeps its own value.
-    """
-    smooth = np.maximum(uniform_filter(signal, 3, mode="nearest"), 0)
-    agrees = (signal - smooth) ** 2 <= AGREEMENT**2 * (smooth + floor)
-    return np.where(agrees, smooth, np.maximum(signal, 0))
-
-
-def _apply(
-    signal: NDArray[np.float64],
-    flags: NDArray[np.uint8],
-    readout: Readout,
-    exposure: float,
-    bias: Calibration | None,
-    dark: Calibration | None,
-    flat: Calibration | None,
-    bpm: Calibration | None,
-) -> _Calibrated:
-    """Bias, dark and flat with their errors: ``data = (S - t D) / F``."""
-    mask = flags.copy()
-    empty = flags & Flag.NO_DATA > 0
-    signal[empty] = 0.0
-    for master in (bias, dark, flat, bpm):
-        if master is not None:
-            mask |= master.mask
-    variance = np.full(signal.shape, readout.electronics.read_noise**2)
-    variance += _of_area(readout)
-    if bias is not None:
-        signal -= bias.data
-        variance += bias.variance
-    variance += expected_signal(signal, variance)
-    if dark is not None:
-        signal -= exposure * dark.data
-        variance += exposure**2 * dark.variance
-        variance -= _shared_bias(bias, dark, exposure)
-    if flat is not None:
-        divisor = np.where(flat.data > 0, flat.data, 1.0)
-        signal /= divisor
-        variance = (variance + signal**2 * flat.variance) / divisor**2
-        mask[flat.data <= 0] |= Flag.LOW_FLAT
-    signal[empty], variance[empty] = 0.0, 0.0
-    return _Calibrated(signal, variance, mask)
-
-
-def _of_area(readout: Readout) -> NDArray[np.float64]:
-    variance = readout.level_variance
-    return variance[:, readout.area.slices[1]] if variance.ndim == 2 and variance.shape[1] > 1 else variance
-
-
-def _shared_bias(bias: Calibration | None, dark: Calibration | None, exposure: float) -> NDArray[np.float64] | float:
-    """Variance counted twice when the dark was made with the very bias that is subtracted here [e-^2].
-
-    Then ``S - B - t (X - B) / t_d`` holds the bias with a weight of ``1 - t / t_d`` only: for an exposure as long as
-    the dark's, it cancels.
-    """
-    if bias is None or dark is None or dark.header.get("BIASSHA") != bias.digest:
-        return 0.0
-    return 2 * exposure / float(dark.header["DARKTEFF"]) * bias.variance
-
-
-def _in_electrons(name: str, master: Calibration, gain: float, per_second: bool) -> Calibration:
-    """Bring a bias to electrons, a dark to electrons per second."""
-    scale = gain if master.unit.startswith("adu") else 1.0
-    if per_second and not master.unit.endswith(("/s", "s-1", "s**-1")):
-        seconds = master.header.get("EXPTIME")
-        if not isinstance(seconds, int | float) or not seconds > 0:
-            raise ValueError(
-                f"{name} is {master.name} with BUNIT {master.unit!r} and EXPTIME {seconds!r}; expected a dark per "
-                "second (BUNIT 'electron/s' or 'adu/s') or its exposure time"
-            )
-        scale /= seconds
-    return master if scale == 1.0 else replace(master, data=master.data * scale, variance=master.variance * scale**2)
-
-
 def _describe(
-    header: fits.Header, readout: Readout, exposure: float, masters: Mapping[str, Calibration | None]
+    header: fits.Header, readout: Readout, exposure: float, masters: Mapping[str, Calibration | None], unit: str
 ) -> None:
     """Write what was done, with what, into the header."""
     electronics, area = readout.electronics, readout.area
     level = readout.level
     method = electronics.overscan_method
     method_name = str(getattr(method, "name", None) or getattr(method, "__name__", "function"))
-    provenance(header, asdict(electronics) | {"overscan_method": method_name, "saturation": readout.saturation})
+    settled = {"overscan_method": method_name, "saturation": readout.saturation, "unit": unit}
+    provenance(header, asdict(electronics) | settled)
     cards: list[tuple[str, Any, str]] = [
         ("GAINUSED", electronics.gain, "[electron/adu]"),
         ("RNUSED", electronics.read_noise, "[electron]"),
@@ -365,7 +270,7 @@ def _describe(
         cards.append(("SATUSED", readout.saturation, "[adu] raw values from here on are saturated"))
     if level is not None:
         cards += [
-            ("OVSCLEV", float(np.mean(level.value)), "[adu] mean overscan level"),
+            ("OVSCLEV", float(np.nanmean(level.value)), "[adu] mean overscan level"),
             ("OVSCMETH", method_name, "overscan method"),
         ]
         for n, overscan in enumerate(electronics.overscans, start=1):
@@ -382,10 +287,9 @@ def _describe(
             ]
             if "MJDMEAN" in master.header:
                 cards.append((f"{step.upper()}MJD", master.header["MJDMEAN"], "its mean time"))
-            for text in warnings_of(master.header):
-                warn(header, text)
+    inherit_warnings(header, *masters.values())
     if masters["dark"] is not None:
-        cards.append(("DARKTIME", exposure, "[s] by which the dark was multiplied"))
+        cards.append(("DARKMULT", exposure, "[s] by which the dark was multiplied"))
     set_cards(header, cards)
     skipped = [step for step in ("bias", "dark", "flat") if masters[step] is None]
     if skipped:
@@ -396,119 +300,39 @@ def _shift_wcs(header: fits.Header, area: Area) -> None:
     """Move the reference pixels of every WCS with the corner of the trimmed image."""
     for keyword in list(header):
         for axis, start in (("1", area.xmin), ("2", area.ymin)):
-            if start and keyword.startswith(f"CRPIX{axis}") and len(keyword) <= len("CRPIX1A"):
+            if start and re.fullmatch(f"CRPIX{axis}[A-Z]?", keyword) and isinstance(header[keyword], int | float):
                 header[keyword] -= start
 
 
-def _positive(expected: str) -> Callable[[str, Any], float]:
-    def check(name: str, value: Any) -> float:
-        if not _finite(value) or value <= 0:
-            raise ValueError(f"{name} is {value!r}; expected {expected}")
-        return float(value)
-
-    return check
-
-
-def _not_negative(expected: str) -> Callable[[str, Any], float]:
-    def check(name: str, value: Any) -> float:
-        if not _finite(value) or value < 0:
-            raise ValueError(f"{name} is {value!r}; expected {expected}")
-        return float(value)
-
-    return check
-
-
-def _or_none(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
-    return lambda name, value: None if value is None else check(name, value)
-
-
-def _finite(value: Any) -> bool:
-    return (
-        isinstance(value, int | float | np.integer | np.floating)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    )
-
-
-def _check_area(name: str, value: Any) -> Area:
-    try:
-        return as_area(value)
-    except ValueError as error:
-        raise ValueError(f"{name} is {value!r}; {error}") from error
-
-
-def _check_areas(name: str, value: Any) -> tuple[Area, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, Mapping | str) or not isinstance(value, Sequence):
-        raise TypeError(f"{name} is {value!r}; expected a list of areas, each with xmin, xmax, ymin and ymax")
-    return tuple(_check_area(f"{name}[{i}]", entry) for i, entry in enumerate(value))
-
-
-def _check_method(name: str, value: Any) -> Any:
-    if not callable(value):
-        raise TypeError(
-            f"{name} is {value!r}; expected a method of OverscanMethods or a function of image and overscans"
-        )
-    return value
-
-
-def _check_master(name: str, value: Any) -> Calibration:
-    if isinstance(value, Calibration):
-        return value
-    if not isinstance(value, str | PathLike):
-        raise TypeError(f"{name} is {value!r}; expected a file name, a loaded master, or None")
-    try:
-        return load_master(Path(value))
-    except ValueError as error:
-        raise ValueError(f"{name} is {str(value)!r}; expected a FITS image: {error}") from error
-
-
-def _check_unit(name: str, value: Any) -> str:
-    if value not in UNITS:
-        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(UNITS)}")
-    return str(value)
-
-
-CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
-    "overscans": _check_areas,
-    "overscan_method": _check_method,
-    "master_bias": _or_none(_check_master),
-    "master_dark": _or_none(_check_master),
-    "master_flat": _or_none(_check_master),
-    "bad_pixels": _or_none(_check_master),
-    "gain": _positive("a positive number of e-/ADU"),
-    "read_noise": _not_negative("e- of 0 or more"),
-    "image_area": _or_none(_check_area),
-    "saturation": _or_none(_positive("ADU above 0")),
-    "exposure": _or_none(_not_negative("seconds of 0 or more")),
-    "unit": _check_unit,
-}
-
-
-def refused_product(
-    shape: tuple[int, int], reason: str, unit: str = "electron", raw: fits.Header | None = None
-) -> Product:
+def refused_product(path: Path, reason: str, unit: str = "electron", readout: RawHeader | None = None) -> Product:
     """Stand in for a frame that could not be calibrated: no data, every pixel flagged, the reason in the header.
 
     Parameters
     ----------
-    shape : (int, int)
+    path : Path
+        The raw frame.
     reason : str
         In one plain sentence.
     unit : str
-    raw : astropy.io.fits.Header, optional
-        Cards of the raw frame, if they could be read.
+    readout : RawHeader, optional
+        Header of the raw frame, if it could be read.
 
     Returns
     -------
     Product
+        Of the shape of the raw frame, 1 x 1 if nobody knows.
     """
-    header = fits.Header() if raw is None else product_header(raw)
-    provenance(header, {})
-    set_cards(header, [("REFUSED", reason, "why there is no data"), ("SKIPPED", "bias,dark,flat", "steps not applied")])
+    header = fits.Header() if readout is None else product_header(readout.cards)
+    shape = (1, 1) if readout is None else readout.shape
+    provenance(header, {"unit": unit})
+    cards = [
+        ("RAWFILE", path.name, "raw frame"),
+        ("REFUSED", reason, "why there is no data"),
+        ("SKIPPED", "bias,dark,flat", "steps that were not applied"),
+    ]
+    set_cards(header, cards)
     mask = np.full(shape, Flag.NO_DATA, dtype=MASK_DTYPE)
     return Product(np.zeros(shape, np.float32), np.full(shape, NO_DATA_SIGMA, np.float32), mask, unit, header)
 
 
-__all__ = ["Calibrator", "OverscanMethods", "SetAside", "expected_signal", "refused_product"]
+__all__ = ["Calibrator", "OverscanMethods", "refused_product"]

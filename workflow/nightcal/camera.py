@@ -19,7 +19,7 @@ from nightcal.validation import check, read_yaml
 SCHEMA = Path(__file__).parents[1] / "schemas" / "camera.schema.yaml"
 
 ROLES = (
-    "type", "object", "exposure", "filter", "start", "start_time", "temperature", "set_temperature", "instrument",
+    "type", "object", "exposure", "filter", "start", "start_time", "set_temperature", "instrument",
     "gain", "read_noise", "saturation", "longitude",
 )  # fmt: skip
 """What a camera file may name cards for, the first card that has a value serving."""
@@ -28,6 +28,7 @@ MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 LONGEST_EXPOSURE = 86400.0
 SMALLEST_GAIN, LARGEST_GAIN = 1e-4, 100.0
 
+_TIME = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})[T ]\s*(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d*)?))?\s*(?:Z|\+00:?00)?")
 _SEXAGESIMAL = re.compile(
     r"([+-]?)\s*(\d+(?:\.\d+)?)[\s:dh]+(\d+(?:\.\d+)?)(?:[\s:m']+(\d+(?:\.\d+)?))?[\s\"s]*([EW]?)"
 )
@@ -116,8 +117,8 @@ class Camera:
         if value is None:
             return None
         try:
-            number = float(value)
-        except ValueError:
+            number = float("nan") if isinstance(value, bool) else float(value)
+        except (ValueError, TypeError):
             number = float("nan")
         if not low <= number <= high:
             raise SetAside(f"{self.card(header, role)} is {value!r}; expected {expected}")
@@ -151,20 +152,15 @@ class Camera:
         value = self.value(header, "start")
         if value is None:
             raise SetAside(f"the time of the exposure is missing ({self.card(header, 'start')})")
-        if not isinstance(value, str):
+        if isinstance(value, int | float) and not isinstance(value, bool):
             return _plausible_mjd(float(value), f"{self.card(header, 'start')} is {value!r}")
-        text = value
+        text = value = str(value)
         if "T" not in value and ":" not in value:
             time = self.value(header, "start_time")
             if time is None:
                 raise SetAside(f"{self.card(header, 'start')} is {value!r}, a date without a time")
             text = f"{value}T{time}"
-        try:
-            moment = datetime.fromisoformat(text.replace(" ", "T").rstrip("Z"))
-        except ValueError as error:
-            raise SetAside(f"the time {text!r} cannot be read; expected YYYY-MM-DDThh:mm:ss") from error
-        mjd = (moment.replace(tzinfo=moment.tzinfo or UTC) - MJD_ZERO) / timedelta(days=1)
-        return _plausible_mjd(mjd, f"the time is {text!r}")
+        return _plausible_mjd(_mjd(text), f"the time is {text!r}")
 
     def noise_cards(self, header: RawHeader) -> tuple[float | None, float | None]:
         """Gain [e-/ADU] and read noise [e-] from the header, else the camera file; None where neither tells.
@@ -173,9 +169,9 @@ class Camera:
         """
         listed = self.value(header, "gain")
         if isinstance(listed, str) and listed.startswith("["):
-            gains = [float(text) for text in re.findall(r"\d+(?:\.\d*)?", listed)]
-            if not gains or not all(0 < gain <= LARGEST_GAIN for gain in gains):
-                raise SetAside(f"{self.card(header, 'gain')} is {listed!r}; expected e-/ADU above 0")
+            gains = _numbers(listed)
+            if not gains or not all(SMALLEST_GAIN <= gain <= LARGEST_GAIN for gain in gains):
+                raise SetAside(f"{self.card(header, 'gain')} is {listed!r}; expected e-/ADU above 0 and up to 100")
             gain: float | None = sum(gains) / len(gains)
         else:
             gain = self.number(header, "gain", SMALLEST_GAIN, LARGEST_GAIN, "e-/ADU above 0 and up to 100")
@@ -271,9 +267,9 @@ def load_camera(path: Path) -> Camera:
     """
     document = read_yaml(path)
     check(document, _schema(), str(path))
-    for entry in document.get("overscan", []) + _listed(document.get("image", [])):
-        if entry.startswith("["):
-            _check_template(entry, path)
+    for key in ("image", "overscan"):
+        for entry in _listed(document.get(key, [])):
+            _check_template(key, entry, path)
     return Camera(
         name=document["name"],
         title=document["title"],
@@ -347,7 +343,7 @@ def _like(value: Value | None, wanted: tuple[str | float | None, ...]) -> bool:
 
 def _area(entry: str, header: RawHeader) -> Area | None:
     try:
-        area = parse_section(entry if entry.startswith("[") else header.value(entry), header.cards)
+        area = parse_section(entry if entry.startswith("[") else header.value(entry), header.value)
     except ValueError as error:
         raise SetAside(f"the section {entry}: {error}") from error
     if area is not None and not area.fits_in(header.shape):
@@ -356,12 +352,39 @@ def _area(entry: str, header: RawHeader) -> Area | None:
     return area
 
 
-def _check_template(entry: str, path: Path) -> None:
-    names = dict.fromkeys(re.findall(r"[A-Z][A-Z0-9_]*", entry), 1)
+def _check_template(key: str, entry: str, path: Path) -> None:
+    """Refuse a section that no header could make right: every card in it is taken to be 1, and nothing subtracted."""
+    if entry.startswith("["):
+        try:
+            parse_section(entry.replace("-", "+"), lambda name: 1)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{path}: {key} is {entry!r}; expected a section such as [1:1024,1:1024] ({error})."
+            ) from error
+
+
+def _numbers(listed: str) -> list[float]:
+    """Numbers of a list written in a string; empty if one of them is none."""
     try:
-        parse_section(entry.replace("-", "+"), names)
+        return [float(text) for text in listed.strip().strip("[]").split(",")]
+    except ValueError:
+        return []
+
+
+def _mjd(text: str) -> float:
+    """MJD of a date and time; 24:00:00 and a second of 60 are the next day's and minute's first."""
+    match = _TIME.fullmatch(text.strip())
+    try:
+        if match is None:
+            raise ValueError(text)
+        year, month, day, hour, minute = map(int, match.groups()[:5])
+        if hour > 24 or minute > 59 or float(match[6] or 0) >= 61:
+            raise ValueError(text)
+        moment = datetime(year, month, day, tzinfo=UTC)
     except ValueError as error:
-        raise ConfigurationError(f"{path}: {error}.") from error
+        raise SetAside(f"the time {text!r} cannot be read; expected YYYY-MM-DDThh:mm:ss") from error
+    moment += timedelta(hours=hour, minutes=minute, seconds=float(match[6] or 0))
+    return (moment - MJD_ZERO) / timedelta(days=1)
 
 
 def _plausible_mjd(mjd: float, said: str) -> float:
@@ -373,7 +396,9 @@ def _plausible_mjd(mjd: float, said: str) -> float:
 def _degrees(value: Value | None) -> float | None:
     """Degrees east from a number or ``[-]ddd mm ss``; None for anything else."""
     try:
-        degrees = float(value) if value is not None else None
+        degrees = float(value) if value is not None and not isinstance(value, bool) else None
+    except TypeError:
+        return None
     except ValueError:
         match = _SEXAGESIMAL.fullmatch(str(value).strip())
         if match is None:

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from nightcal.calibration import Calibration, load_master
 from nightcal.camera import load_camera
 from nightcal.errors import ConfigurationError
 from nightcal.exposures import Opened, open_exposures
-from nightcal.masters import Calibration, Rejection, load_master
+from nightcal.masters import Rejection
 from nightcal.photon_transfer import read_noise
 
 
@@ -31,6 +32,7 @@ def add_rejection(made: argparse.ArgumentParser) -> None:
     """Add the arguments of stacks."""
     made.add_argument("--reject-level", type=float, default=3.5, help="half-width for a frame's level [rstd]")
     made.add_argument("--reject-stack", type=float, default=3.0, help="half-width along the stack [rstd]")
+    made.add_argument("--warn", action="append", default=[], help="a warning for the header")
     made.add_argument("--no-floor", action="store_true", help="trust the rstd of a few frames, however small")
 
 

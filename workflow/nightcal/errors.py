@@ -1,5 +1,8 @@
 """The two ways in which nightcal says no, and what unreadable files raise."""
 
+import zlib
+
+from astropy.io.fits import VerifyError
 from astropy.io.fits.hdu.compressed._compression import CfitsioException  # of a broken tile; it has no public name
 
 
@@ -11,5 +14,5 @@ class SetAside(Exception):  # noqa: N818 - not a failure: one frame leaves the n
     """One frame cannot be used; the message is the reason, in one plain sentence."""
 
 
-UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, CfitsioException)
+UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, CfitsioException, VerifyError, zlib.error)
 """What astropy, gzip and numpy raise on the files that observatories really have."""

@@ -12,6 +12,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from nightcal.calibration import Calibration
 from nightcal.calibrator import Calibrator, refused_product
 from nightcal.camera import Camera
 from nightcal.detector.overscan import OverscanMethods
@@ -19,8 +20,8 @@ from nightcal.detector.readout import Electronics, Readout
 from nightcal.errors import SetAside
 from nightcal.fitsio import Product, RawImage, file_hash, provenance, set_cards, warn
 from nightcal.frames import Frame, read_frame
-from nightcal.headers import RawHeader
-from nightcal.masters import Calibration, Exposure, refused_master
+from nightcal.headers import RawHeader, read_header
+from nightcal.masters import Exposure, Refusal, make_bad_pixel_mask, refused_master
 from nightcal.photon_transfer import ASSUMED, Noise, measure_noise
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,16 @@ def noise_of(header: RawHeader, camera: Camera, measured: Noise | None) -> Noise
     return Noise(gain, read_noise, "header or camera file")
 
 
+def noise_of_master(master: object) -> Noise | None:
+    """Gain and read noise that a master was made with, for frames of a night that could not measure them."""
+    if not isinstance(master, Calibration) or master.refused or "GAINSRC" not in master.header:
+        return None
+    header = master.header
+    if ASSUMED.source in header["GAINSRC"]:
+        return None
+    return Noise(header["GAINUSED"], header["RNUSED"], f"{header['GAINSRC']} of {header['NIGHT']}")
+
+
 def electronics_of(header: RawHeader, camera: Camera, noise: Noise) -> Electronics:
     """Geometry and numbers of a frame's readout.
 
@@ -76,8 +87,8 @@ class Opened:
     ----------
     camera : Camera
     exposures : list of Exposure
-    refused : list of (Path, str)
-        What could not be opened, and why.
+    refused : list of Refusal
+        What could not be opened.
     frames : list of Frame
         Records of the exposures.
     noise : Noise
@@ -86,7 +97,7 @@ class Opened:
 
     camera: Camera
     exposures: list[Exposure]
-    refused: list[tuple[Path, str]]
+    refused: list[Refusal]
     frames: list[Frame]
     noise: Noise
 
@@ -114,7 +125,7 @@ def open_exposures(paths: Sequence[Path], camera: Camera, measured: Noise | None
             readout = Readout(image, electronics_of(image.header, camera, noise))
         except SetAside as reason:
             log.warning("%s: set aside: %s.", path.name, reason)
-            opened.refused.append((path, str(reason)))
+            opened.refused.append(Refusal(path, str(reason)))
             continue
         opened.exposures.append(Exposure(readout, frame.exposure, frame.mjd or 0.0))
         opened.frames.append(frame)
@@ -122,7 +133,9 @@ def open_exposures(paths: Sequence[Path], camera: Camera, measured: Noise | None
     return opened
 
 
-def finish_master(kind: str, opened: Opened, make: Callable[[], Product], options: Mapping[str, Any]) -> Product:
+def finish_master(
+    kind: str, opened: Opened, make: Callable[[], Product], options: Mapping[str, Any], warnings: Sequence[str] = ()
+) -> Product:
     """Make a master and complete its header; without a usable frame, an empty master that says why.
 
     Parameters
@@ -134,7 +147,9 @@ def finish_master(kind: str, opened: Opened, make: Callable[[], Product], option
     make : function
         Makes the master, or raises `SetAside`.
     options : mapping
-        What mattered besides the camera file.
+        What mattered besides camera file, gain and read noise.
+    warnings : sequence of str
+        For the header.
 
     Returns
     -------
@@ -148,7 +163,10 @@ def finish_master(kind: str, opened: Opened, make: Callable[[], Product], option
     if opened.frames:
         describe_setup(product.header, opened.frames[0])
     describe_noise(product.header, opened.noise)
-    provenance(product.header, {**options, "camera": file_hash(opened.camera.path)})
+    for text in warnings:
+        warn(product.header, text)
+    noise = {"gain": opened.noise.gain, "read_noise": opened.noise.read_noise}
+    provenance(product.header, {**options, **noise, "camera": file_hash(opened.camera.path)})
     for exposure in opened.exposures:
         exposure.readout.image.close()
     return product
@@ -172,10 +190,9 @@ def reduce_frame(path: Path, camera: Camera, measured: Noise | None, calibrator:
     """
     raw: RawHeader | None = None
     try:
+        raw = read_header(path)
         frame = _good_frame(path, camera)
-        with RawImage(path) as image:
-            raw = image.header
-        noise = noise_of(raw, camera, measured)
+        noise = noise_of(raw, camera, measured or noise_of_master(calibrator.master_bias))
         electronics = electronics_of(raw, camera, noise)
         product = calibrator.calibrate(
             path,
@@ -189,8 +206,7 @@ def reduce_frame(path: Path, camera: Camera, measured: Noise | None, calibrator:
         )
     except (SetAside, ValueError) as reason:
         log.warning("%s: set aside: %s.", path.name, reason)
-        shape = raw.shape if raw else (1, 1)
-        return refused_product(shape, str(reason), calibrator.unit, raw.cards if raw else None)
+        return refused_product(path, str(reason), calibrator.unit, raw)
     describe_noise(product.header, noise)
     cards: list[tuple[str, Any, str]] = [("MJD-MID", frame.mjd, "middle of the exposure, UTC")]
     for step in ("BIAS", "DARK", "FLAT", "BPM"):
@@ -231,13 +247,17 @@ SETUP_CARDS = ("NIGHT", "NCCAMERA", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NC
 """Cards of `describe_setup` that masters of one setup share."""
 
 
-def copy_setup(header: fits.Header, masters: Sequence[Calibration]) -> None:
-    """Give a master made from masters their setup."""
-    for master in masters:
-        if not master.refused:
-            names = [card for card in SETUP_CARDS if card in master.header]
-            set_cards(header, [(card, master.header[card], master.header.comments[card]) for card in names])
-            return
+def bad_pixel_mask_of(masters: Sequence[Calibration]) -> Product:
+    """Make a bad pixel mask and complete its header; without a master that holds data, an empty one that says why."""
+    try:
+        product = make_bad_pixel_mask(masters)
+    except SetAside as reason:
+        return refused_master("bpm", (1, 1), str(reason))
+    source = next(master for master in masters if not master.refused)
+    names = [card for card in SETUP_CARDS if card in source.header]
+    set_cards(product.header, [(card, source.header[card], source.header.comments[card]) for card in names])
+    provenance(product.header, {"masters": [master.digest for master in masters]})
+    return product
 
 
 def measure_noise_of(paths: Sequence[Path], camera: Camera) -> Noise:

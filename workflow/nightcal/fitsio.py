@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import tempfile
@@ -22,6 +23,8 @@ from nightcal.headers import RawHeader, read_header
 from nightcal.version import __version__
 
 HASH_DIGITS = 16
+LONGEST_TEXT = 250  # of a value, over several cards if need be
+NUMBER_COMMENT = 47  # characters beside a number
 CARD_ROOM = 65  # for a text and its comment
 
 RAW_ONLY = (
@@ -104,8 +107,8 @@ class RawImage:
         bits = int(cards.get("ZBITPIX", cards["BITPIX"]))
         if bits < 0:
             return float("inf")
-        top = 255 if bits == 8 else 2 ** (bits - 1) - 1
-        return top * float(cards.get("BSCALE", 1)) + float(cards.get("BZERO", 0))
+        ends = (0, 255) if bits == 8 else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        return max(end * float(cards.get("BSCALE", 1)) for end in ends) + float(cards.get("BZERO", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,7 @@ class _whole:  # noqa: N801 - reads as a verb
 
     def __enter__(self) -> str:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        for left_over in self.path.parent.glob(f".{self.path.name}.*.partial"):
+        for left_over in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.partial"):
             left_over.unlink(missing_ok=True)
         handle, self.name = tempfile.mkstemp(".partial", f".{self.path.name}.", self.path.parent)
         os.close(handle)
@@ -219,7 +222,8 @@ def product_header(raw: fits.Header) -> fits.Header:
         except fits.VerifyError:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                header.add_comment(f"not FITS: {ascii_text(str(card), 60)}")
+                # only the text as it stands in the file is safe to ask such a card for, and it has no public name
+                header.add_comment(f"not FITS: {ascii_text(str(card._image).strip(), 60)}")
             continue
         if keyword in RAW_ONLY:
             continue
@@ -233,13 +237,16 @@ def product_header(raw: fits.Header) -> fits.Header:
 
 
 def set_cards(header: fits.Header, cards: Iterable[tuple[str, Any, str]]) -> None:
-    """Set cards, replacing what the raw frame had under the same names; text is made printable ASCII."""
+    """Set cards, replacing what the raw frame had under the same names; text is made printable ASCII.
+
+    Long text goes on over CONTINUE cards (FITS standard 4.2.1.2).
+    """
     for keyword, value, comment in cards:
         if isinstance(value, str):
-            text = ascii_text(value, 68)
+            text = ascii_text(value, LONGEST_TEXT)
             header[keyword] = (text, comment[: max(0, CARD_ROOM - len(text) - text.count("'"))])
         else:
-            header[keyword] = (value, comment)
+            header[keyword] = (value, comment[:NUMBER_COMMENT])
 
 
 def ascii_text(text: str, length: int) -> str:
@@ -251,7 +258,7 @@ def ascii_text(text: str, length: int) -> str:
 def warn(header: fits.Header, text: str) -> None:
     """Add a warning to a header, once."""
     told = {value for keyword, value in header.items() if keyword.startswith("WARN")}
-    text = ascii_text(text, 68)
+    text = ascii_text(text, LONGEST_TEXT)
     if text not in told:
         header[f"WARN{len(told) + 1:03d}"] = text
 

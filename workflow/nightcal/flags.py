@@ -27,7 +27,7 @@ MEANINGS = {
     "BLEED": "next to saturation in the leak direction",
     "COSMIC_RAY": "cosmic ray",
     "LOW_FLAT": "flat too low, set to 1",
-    "NO_DATA": "nothing read or nothing survived; filled",
+    "NO_DATA": "nothing read, or nothing survived in a master",
     "EDGE": "edge",
 }
 """What each bit says, by name, in the header of every mask."""

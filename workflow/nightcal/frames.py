@@ -126,7 +126,10 @@ def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
         header = read_header(path)
         camera = recognise(header, cameras)
         frame = replace(frame, camera=camera.name, shape=header.shape)
-        frame = _with_time(frame, header, camera)
+        start = camera.start(header)
+        frame = replace(frame, night=night_of(start, camera.east_longitude(header) or 0.0))
+        exposure = camera.exposure(header)
+        frame = replace(frame, exposure=exposure, mjd=start + 0.5 * exposure / SECONDS_A_DAY)
         return _with_details(frame, header, camera)
     except SetAside as reason:
         return replace(frame, problem=str(reason))
@@ -147,16 +150,12 @@ def night_of(mjd: float, longitude: float) -> str:
     str
         YYYYMMDD.
     """
-    return f"{MJD_ZERO + timedelta(days=mjd + longitude / 360 - 0.5):%Y%m%d}"
+    return f"{MJD_ZERO + timedelta(days=mjd + _east(longitude) / 360 - 0.5):%Y%m%d}"
 
 
-def _with_time(frame: Frame, header: RawHeader, camera: Camera) -> Frame:
-    """Time first: it decides in which night's plan a frame appears even if the rest is unusable."""
-    start = camera.start(header)
-    night = night_of(start, camera.east_longitude(header) or 0.0)
-    exposure = camera.exposure(header)
-    mjd = start + 0.5 * exposure / SECONDS_A_DAY
-    return replace(frame, exposure=exposure, mjd=mjd, night=night)
+def _east(longitude: float) -> float:
+    """Longitude from -180 to 180: local time runs behind that of Greenwich in the west, not a day ahead."""
+    return (longitude + 180) % 360 - 180
 
 
 def _with_details(frame: Frame, header: RawHeader, camera: Camera) -> Frame:

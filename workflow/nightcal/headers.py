@@ -1,5 +1,6 @@
 """One raw file's header: which image it holds, whether the file is whole, and its cards read with care."""
 
+import re
 import warnings
 from copy import copy
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from nightcal.sections import NOTHING
 
 SUFFIXES = tuple(stem + end for stem in (".fits", ".fit", ".fts") for end in ("", ".fz", ".gz"))
 """Names that raw frames have, in lower case."""
+
+GZIP_MAGIC = b"\x1f\x8b"
+LARGEST_NAXIS = 999
+_NAXIS = re.compile(rb"NAXIS   =\s*(\d+)")
 
 Value = str | int | float | bool
 
@@ -73,6 +78,7 @@ def read_header(path: Path) -> RawHeader:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            _check_axes(path)
             with fits.open(path, memmap=True, lazy_load_hdus=False) as hdus:
                 return _one_image(path, hdus)
         except UNREADABLE as error:
@@ -81,8 +87,11 @@ def read_header(path: Path) -> RawHeader:
 
 def _as_written(card: fits.Card) -> str:
     repaired = copy(card)
-    repaired.verify("silentfix")
-    return str(repaired.value).strip()
+    try:
+        repaired.verify("silentfix")
+        return str(repaired.value).strip()
+    except (ValueError, fits.VerifyError):
+        return "unreadable text"
 
 
 def _one_image(path: Path, hdus: fits.HDUList) -> RawHeader:
@@ -95,7 +104,7 @@ def _one_image(path: Path, hdus: fits.HDUList) -> RawHeader:
     planes = hdu.header["NAXIS3"] if hdu.header["NAXIS"] > 2 else 1
     if hdu.header["NAXIS"] > 3 or planes != 1:
         raise SetAside(f"the image is a cube of {planes} planes; expected one (several amplifiers are not handled yet)")
-    _check_length(path, hdu)
+    _check_length(path, images[0])
     cards = hdu.header.copy()
     if images[0] > 0:
         cards.extend(hdus[0].header, unique=True)
@@ -111,12 +120,11 @@ def _plane(hdu: fits.hdu.base._BaseHDU) -> tuple[int, int] | None:
     return (axes[1], axes[0]) if hdu.header.get("NAXIS", 0) >= 2 and min(axes) > 0 else None
 
 
-def _check_length(path: Path, hdu: fits.hdu.base._BaseHDU) -> None:
+def _check_length(path: Path, index: int) -> None:
     """Compare the file's length with what its headers promise; padding at the very end may be missing."""
-    place = hdu.fileinfo()
-    compressed = isinstance(hdu, fits.CompImageHDU)
-    promised = place["datLoc"] + (place["datSpan"] - 2879 if compressed else hdu.size)
-    if path.suffix.lower() == ".gz":
+    with fits.open(path, memmap=True, disable_image_compression=True) as hdus:
+        promised = hdus[index].fileinfo()["datLoc"] + hdus[index].size
+    if _is_gzip(path):
         with path.open("rb") as file:
             file.seek(-4, 2)
             found = int.from_bytes(file.read(4), "little")
@@ -125,6 +133,19 @@ def _check_length(path: Path, hdu: fits.hdu.base._BaseHDU) -> None:
         found = path.stat().st_size
     if found < promised:
         raise SetAside(f"the file is truncated: {found} bytes, its header promises {promised}")
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == GZIP_MAGIC
+
+
+def _check_axes(path: Path) -> None:
+    """Refuse a number of axes that astropy would count for hours."""
+    with path.open("rb") as file:
+        match = _NAXIS.search(file.read(2880))
+    if match is not None and int(match[1]) > LARGEST_NAXIS:
+        raise SetAside(f"NAXIS is {match[1].decode()[:20]}; expected a whole number up to {LARGEST_NAXIS}")
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:

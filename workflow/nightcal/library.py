@@ -9,7 +9,7 @@ from astropy.io import fits
 
 from nightcal.errors import UNREADABLE
 from nightcal.frames import find
-from nightcal.plan import Master, Setup
+from nightcal.matching import Master, Setup
 
 KINDS = ("bias", "dark", "flat", "bpm")
 
@@ -38,8 +38,15 @@ def _master(path: Path) -> Master | None:
             header = fits.getheader(path)
     except UNREADABLE:
         return None
-    if header.get("MASTER") not in KINDS or "REFUSED" in header or "NCCAMERA" not in header:
+    if header.get("MASTER") not in KINDS or "REFUSED" in header:
         return None
+    try:
+        return _described(path, header)
+    except KeyError:  # a master of another program, or of a version that said less
+        return None
+
+
+def _described(path: Path, header: fits.Header) -> Master:
     setup = Setup(
         camera=header["NCCAMERA"],
         instrument=header["NCINSTR"],

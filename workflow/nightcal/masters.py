@@ -13,11 +13,12 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
+from nightcal.calibration import Calibration
 from nightcal.detector.readout import Readout
-from nightcal.errors import UNREADABLE, SetAside
-from nightcal.fitsio import Product, file_hash, set_cards, warn
+from nightcal.errors import SetAside
+from nightcal.fitsio import Product, file_hash, set_cards, warn, warnings_of
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.robust import QUANTISATION, Clipped, clipped_mean
+from nightcal.robust import QUANTISATION, Clipped, clipped_mean, rstd
 from nightcal.stack import Layer, Stack, stack
 
 log = logging.getLogger(__name__)
@@ -25,11 +26,11 @@ log = logging.getLogger(__name__)
 LOW_FLAT = 0.2
 NOISY_CHANCE = 1e-7
 NOISY_LEAST = 2.0
+HOT_SIGMA = 5.0
+FEWEST_USABLE = 0.5
 RATIO_RANGE = (0.5, 2.0)
 
 Image = NDArray[np.float64]
-Refused = Sequence[tuple[Path, str]]
-"""Raw files that could not be used, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,15 @@ class Rejection:
     level: float = 3.5
     stack: float = 3.0
     floor: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A raw frame that could not be used: its file, why, and the middle of its exposure [MJD] where that is known."""
+
+    path: Path
+    reason: str
+    mjd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,67 +65,10 @@ class Exposure:
         return self.readout.image.path
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """A master as it is used: image and variance [e- or e-/s], mask, and where it came from."""
-
-    data: Image
-    variance: Image
-    mask: NDArray[np.uint8]
-    header: fits.Header
-    name: str
-    digest: str
-    unit: str
-
-    @property
-    def refused(self) -> str:
-        """Why the master holds nothing; empty for a good one."""
-        return str(self.header.get("REFUSED", ""))
-
-
-def load_master(path: Path) -> Calibration:
-    """Read a master.
-
-    Parameters
-    ----------
-    path : Path
-        A product of nightcal, or any FITS image; without an ``UNCERT`` extension its error is taken to be 0, without
-        ``MASK`` all its pixels to be good.
-
-    Returns
-    -------
-    Calibration
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read or holds no image.
-    """
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            images = [hdu for hdu in hdus if hdu.is_image and hdu.header["NAXIS"] == 2]
-            if not images:
-                raise ValueError("it holds no image")
-            data = np.asarray(images[0].data, dtype=np.float64)
-            names = [hdu.name for hdu in hdus]
-            error = np.asarray(hdus["UNCERT"].data, np.float64) if "UNCERT" in names else np.zeros_like(data)
-            mask = (
-                np.asarray(hdus["MASK"].data).astype(MASK_DTYPE)
-                if "MASK" in names
-                else np.zeros(data.shape, MASK_DTYPE)
-            )
-            header = images[0].header.copy()
-    except UNREADABLE as reason:
-        raise ValueError(f"{path} cannot be read as a master ({reason})") from reason
-    mask[~np.isfinite(data)] |= Flag.NO_DATA
-    unit = "".join(str(header.get("BUNIT", "adu")).lower().split())
-    return Calibration(np.nan_to_num(data), error**2, mask, header, Path(path).name, file_hash(Path(path)), unit)
-
-
 def make_master_bias(
     exposures: Sequence[Exposure],
     rejection: Rejection = Rejection(),
-    refused: Refused = (),
+    refused: Sequence[Refusal] = (),
 ) -> Product:
     """Stack bias frames, each brought to the mean level first.
 
@@ -124,8 +77,8 @@ def make_master_bias(
     exposures : sequence of Exposure
         Of equal shape.
     rejection : Rejection
-    refused : sequence of (path, str)
-        Frames that could not even be opened, and why, for the header.
+    refused : sequence of Refusal
+        Frames that could not even be opened, for the header.
 
     Returns
     -------
@@ -163,7 +116,7 @@ def make_master_dark(
     exposures: Sequence[Exposure],
     bias: Calibration | None,
     rejection: Rejection = Rejection(),
-    refused: Refused = (),
+    refused: Sequence[Refusal] = (),
     hot: float = 10.0,
 ) -> Product:
     """Stack dark frames per second of exposure, after bias.
@@ -175,10 +128,11 @@ def make_master_dark(
     bias : Calibration or None
         Only frames with overscan do without.
     rejection : Rejection
-    refused : sequence of (path, str)
+    refused : sequence of Refusal
         As for a bias.
     hot : float
-        A pixel whose current exceeds the typical one by more than this many rstd of all pixels is hot.
+        A pixel whose current exceeds the typical one by more than this many rstd of all pixels, and by five times its
+        own error, is hot.
 
     Returns
     -------
@@ -207,23 +161,25 @@ def make_master_dark(
 
     layers = [layer(exposure) for exposure in good]
     weights = np.array([item.weight for item in layers])
-    effective = float(weights.sum() / np.sum(weights / [exposure.exposure for exposure in good]))
+    effective = float(f"{weights.sum() / np.sum(weights / [exposure.exposure for exposure in good]):.9g}")
     stacked = stack(layers, good[0].readout.shape, *_cut(rejection))
     if bias is not None:
         stacked = _add_variance(stacked, bias.variance / effective**2)
     mask = _mask(stacked, bias)
     typical = clipped_mean(stacked.mean.ravel(), rejection.level)
+    spread = rstd(stacked.mean.ravel())
     pedestal = min(0.0, float(typical.mean))
-    mask[stacked.mean - typical.mean > np.maximum(hot * typical.scatter, 5 * stacked.uncertainty)] |= Flag.HOT
+    mask[stacked.mean - typical.mean > np.maximum(hot * spread, HOT_SIGMA * stacked.uncertainty)] |= Flag.HOT
     header = _header("dark", good, refused, stacked)
     cards = [
         ("DARKCURR", float(typical.mean), "[electron/s] typical dark current"),
-        ("DARKTEFF", effective, "[s] exposure by which an error of the bias enters"),
-        ("EXPTIME", effective, "[s] of the typical frame; the image is per second"),
+        ("DARKTEFF", effective, "[s] by which an error of the bias enters"),
+        ("EXPTIME", effective, "[s] of the frames; the image is per second"),
         ("NHOT", int(np.sum(mask & Flag.HOT > 0)), "hot pixels"),
         *_used("BIAS", bias),
     ]
     set_cards(header, cards)
+    inherit_warnings(header, bias)
     if pedestal < 0:
         warn(header, f"dark current of {pedestal:.2g} e-/s is bias drift: set to 0")
     if bias is None:
@@ -236,7 +192,7 @@ def make_master_flat(
     bias: Calibration | None,
     dark: Calibration | None,
     rejection: Rejection = Rejection(),
-    refused: Refused = (),
+    refused: Sequence[Refusal] = (),
 ) -> Product:
     """Stack flats of one filter, each divided by the clipped mean of its central quarter, after bias and dark.
 
@@ -247,7 +203,7 @@ def make_master_flat(
     bias, dark : Calibration or None
         Pixels that they flag are left out of the normalisation.
     rejection : Rejection
-    refused : sequence of (path, str)
+    refused : sequence of Refusal
         As for a bias.
 
     Returns
@@ -291,6 +247,7 @@ def make_master_flat(
         *_used("DARK", dark),
     ]
     set_cards(header, cards)
+    inherit_warnings(header, bias, dark)
     skipped = ",".join(name for name, master in (("bias", bias), ("dark", dark)) if master is None)
     if skipped:
         set_cards(header, [("SKIPPED", skipped, "steps that the frames did not have")])
@@ -310,12 +267,19 @@ def make_bad_pixel_mask(masters: Sequence[Calibration]) -> Product:
     Product
         The image is the mask: ``BAD`` where a pixel is noisy or never gave data, ``HOT`` where it is hot in a dark.
         What a flat says of its own filter (``LOW_FLAT``) stays with that flat.
+
+    Raises
+    ------
+    SetAside
+        If none of the masters holds data.
     """
+    masters = [master for master in masters if not master.refused]
+    if not masters:
+        raise SetAside("none of the masters holds data")
     bits = np.zeros(masters[0].mask.shape, dtype=MASK_DTYPE)
     for master in masters:
-        if not master.refused:
-            bits |= master.mask & (Flag.BAD | Flag.HOT)
-            bits[master.mask & Flag.NO_DATA > 0] |= Flag.BAD
+        bits |= master.mask & (Flag.BAD | Flag.HOT)
+        bits[master.mask & Flag.NO_DATA > 0] |= Flag.BAD
     header = fits.Header()
     times = [master.header["MJDMEAN"] for master in masters]
     cards: list[tuple[str, Any, str]] = [
@@ -328,7 +292,18 @@ def make_bad_pixel_mask(masters: Sequence[Calibration]) -> Product:
     for n, master in enumerate(masters, start=1):
         cards += [(f"FRAM{n:04d}", master.name, "made from"), (f"FSHA{n:04d}", master.digest, "its SHA-256 begins")]
     set_cards(header, cards)
+    inherit_warnings(header, *masters)
     return Product(bits, np.zeros(bits.shape, np.float32), bits, "", header)
+
+
+def inherit_warnings(header: fits.Header, *masters: Calibration | None) -> None:
+    """Pass on what the headers of masters warn of, and which steps their frames did not have."""
+    for master in masters:
+        if master is not None:
+            for text in warnings_of(master.header):
+                warn(header, text)
+            if "SKIPPED" in master.header:
+                warn(header, f"{master.header['MASTER']} made without {master.header['SKIPPED'].replace(',', ' and ')}")
 
 
 def refused_master(kind: str, shape: tuple[int, int], reason: str) -> Product:
@@ -344,25 +319,27 @@ def refused_master(kind: str, shape: tuple[int, int], reason: str) -> Product:
 def _levels(
     exposures: Sequence[Exposure],
     rejection: Rejection,
-    refused: Refused,
+    refused: Sequence[Refusal],
     bias: Calibration | None = None,
     dark: Calibration | None = None,
     central: bool = False,
-) -> tuple[list[Exposure], list[Clipped], Refused]:
+) -> tuple[list[Exposure], list[Clipped], list[Refusal]]:
     """Find the level of each frame, one frame in memory at a time; leave out what cannot be used."""
     good, levels, left_out = [], [], list(refused)
     for exposure in exposures:
         try:
             ny, nx = exposure.readout.shape
             signal = _usable(exposure, 0, ny) - _part(bias, 0, ny) - exposure.exposure * _part(dark, 0, ny)
+            known = np.ones(signal.shape, dtype=bool)
             for master in (bias, dark):
                 if master is not None:
-                    signal[master.mask > 0] = np.nan
+                    known &= master.mask == 0
             if central:
-                signal = signal[ny // 4 : ny - ny // 4, nx // 4 : nx - nx // 4]
-            values = signal[np.isfinite(signal)]
-            if values.size == 0:
-                raise SetAside("none of its pixels holds a usable number")
+                middle = slice(ny // 4, ny - ny // 4), slice(nx // 4, nx - nx // 4)
+                signal, known = signal[middle], known[middle]
+            values = signal[known & np.isfinite(signal)]
+            if values.size <= FEWEST_USABLE * np.count_nonzero(known):
+                raise SetAside("fewer than half of its pixels hold a usable number")
             electronics = exposure.readout.electronics
             level = clipped_mean(
                 values, rejection.level, np.hypot(electronics.read_noise, QUANTISATION * electronics.gain)
@@ -371,13 +348,13 @@ def _levels(
                 raise SetAside(f"there is no light in it: its level is {level.mean:.1f} e- after bias and dark")
         except SetAside as reason:
             log.warning("%s: set aside: %s.", exposure.path.name, reason)
-            left_out.append((exposure.path, str(reason)))
+            left_out.append(Refusal(exposure.path, str(reason), exposure.mjd))
             continue
         log.info("%s: level %.2f e-", exposure.path.name, level.mean)
         good.append(exposure)
         levels.append(level)
     if not good:
-        raise SetAside(f"none of {len(left_out)} frames can be used; the first: {left_out[0][1]}")
+        raise SetAside(f"none of {len(left_out)} frames can be used; the first: {left_out[0].reason}")
     return good, levels, left_out
 
 
@@ -400,10 +377,9 @@ def _usable_master(master: Calibration | None) -> Calibration | None:
 
 
 def _read_variance(exposure: Exposure) -> float:
-    """Variance [e-^2] of a pixel without light; digitisation alone where the read noise is unknown."""
-    electronics = exposure.readout.electronics
-    least = QUANTISATION * electronics.gain
-    return max(electronics.read_noise, least) ** 2 + float(np.mean(exposure.readout.level_variance))
+    """Variance [e-^2] of a pixel without light, that of the overscan level included."""
+    readout = exposure.readout
+    return readout.electronics.read_variance + float(np.mean(readout.level_variance))
 
 
 def _cut(rejection: Rejection) -> tuple[float, bool]:
@@ -432,7 +408,7 @@ def _add_variance(stacked: Stack, variance: Image) -> Stack:
     return Stack(stacked.mean, uncertainty, stacked.survivors, stacked.excess, stacked.ratio)
 
 
-def _header(kind: str, exposures: Sequence[Exposure], refused: Refused, stacked: Stack) -> fits.Header:
+def _header(kind: str, exposures: Sequence[Exposure], refused: Sequence[Refusal], stacked: Stack) -> fits.Header:
     header = fits.Header()
     times = [exposure.mjd for exposure in exposures]
     electronics = exposures[0].readout.electronics
@@ -454,8 +430,10 @@ def _header(kind: str, exposures: Sequence[Exposure], refused: Refused, stacked:
     for n, exposure in enumerate(exposures, start=1):
         cards.append((f"FRAM{n:04d}", exposure.path.name, "stacked"))
         cards.append((f"FSHA{n:04d}", file_hash(exposure.path), "its SHA-256 begins"))
-    for n, (path, reason) in enumerate(refused, start=1):
-        cards += [(f"RFRM{n:04d}", path.name, "set aside"), (f"RWHY{n:04d}", reason, "")]
+    for n, refusal in enumerate(refused, start=1):
+        cards += [(f"RFRM{n:04d}", refusal.path.name, "set aside"), (f"RWHY{n:04d}", refusal.reason, "")]
+        if refusal.mjd is not None:
+            cards.append((f"RMJD{n:04d}", refusal.mjd, "middle of its exposure"))
     set_cards(header, cards)
     if len(exposures) < 3:
         warn(header, f"{kind} of {len(exposures)} frame{'s' * (len(exposures) > 1)}: too few to reject outliers")

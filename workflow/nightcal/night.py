@@ -13,7 +13,8 @@ from nightcal.camera import Camera, load_camera, load_cameras
 from nightcal.errors import ConfigurationError
 from nightcal.frames import scan
 from nightcal.library import read_library
-from nightcal.plan import STEPS, Options, Plan, make_plan
+from nightcal.matching import Options
+from nightcal.plan import STEPS, Plan, make_plan
 from nightcal.validation import check, read_yaml
 
 WHERE = "configuration"
@@ -89,13 +90,19 @@ def night_from_config(config: Mapping[str, Any], home: Path) -> Night:
             ".fts, with or without .fz or .gz."
         )
     frames = [replace(f, problem=BRACES) if not f.problem and "{" in str(f.path) else f for f in frames]
-    library = [master for folder in config["library"] for master in read_library(Path(folder))]
+    library = [master for folder in config.get("library", []) for master in read_library(_folder("library", folder))]
     plan = make_plan(frames, options_of(config), library)
     wanted = config.get("night")
     if wanted is not None and str(wanted) not in plan.nights:
         raise ConfigurationError(f"{WHERE}: night is {wanted!r}; expected one of {', '.join(plan.nights)}.")
     nights = plan.nights if wanted is None else (str(wanted),)
     return Night({camera.name: camera for camera in cameras}, plan, nights)
+
+
+def _folder(key: str, name: str) -> Path:
+    if not Path(name).is_dir():
+        raise ConfigurationError(f"{WHERE}: {key} holds {name!r}; expected a folder.")
+    return Path(name)
 
 
 def choose_cameras(chosen: str, folder: Path) -> tuple[Camera, ...]:

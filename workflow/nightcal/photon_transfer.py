@@ -84,7 +84,10 @@ def measure_noise(biases: Iterable[Image], flats: Iterable[tuple[str, Image]]) -
 
 def _pair_gains(one: Image, other: Image, bias_variance: float) -> Image:
     """Gain [e-/ADU] from each tile of a pair of flats; empty if there is no light."""
-    ratio = float(np.nanmedian(one) / np.nanmedian(other)) if np.nanmedian(other) > 0 else 0.0
+    lights = [
+        float(np.median(image[np.isfinite(image)])) if np.isfinite(image).any() else 0.0 for image in (one, other)
+    ]
+    ratio = lights[0] / lights[1] if lights[1] > 0 else 0.0
     if not 0.2 < ratio < 5:
         return np.empty(0)
     light = _tile_means(one + ratio**2 * other)

@@ -7,98 +7,19 @@ and the graph that Snakemake runs are the same thing.
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from pathlib import Path
 
 from nightcal.camera import MJD_ZERO
 from nightcal.frames import Frame
-from nightcal.headers import SUFFIXES
+from nightcal.matching import REFUSED, Chooser, Master, Match, Options, Setup, close
+from nightcal.naming import digest, printable, product_names, slug
 
 STEPS = ("bias", "dark", "flat")
 UNDATED = "undated"
-LONGEST_NAME = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What frames must share before one may calibrate another."""
-
-    camera: str
-    instrument: str
-    binning: tuple[int, int]
-    mode: str
-    shape: tuple[int, int]
-
-    @classmethod
-    def of(cls, frame: Frame) -> Setup:
-        """Take the setup from a frame."""
-        return cls(frame.camera, frame.instrument, frame.binning, frame.mode, frame.shape)
-
-    @property
-    def name(self) -> str:
-        """The setup in a file name."""
-        rows, columns = self.shape
-        parts = (self.camera, self.instrument, f"{columns}x{rows}", f"{self.binning[0]}x{self.binning[1]}", self.mode)
-        return "_".join(slug(part) for part in parts if part)
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """The master chosen for a step, or none, and why."""
-
-    master: Master | None = None
-    gap_hours: float | None = None
-    reason: str = ""
-    warning: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Master:
-    """One master that exists in the library or will be made.
-
-    Attributes
-    ----------
-    kind : str
-        ``bias``, ``dark``, ``flat``, ``bpm`` (bad pixel mask) or ``noise`` (gain and read noise, measured).
-    name : str
-        Stem of the file name, unique within its night.
-    night : str
-    setup : Setup
-    mjd : float
-        Mean of the middles of the exposures.
-    filter : str
-        Of a flat.
-    set_temperature : float or None
-        Of a dark [deg C].
-    frames : tuple of Frame
-        What is stacked, in time order.
-    ingredients : tuple of Master
-        Masters that a bad pixel mask is made from.
-    bias, dark, noise : Match
-        What calibrates the frames before they are stacked.
-    path : Path or None
-        Where a master of the library is; None for one of these nights.
-    """
-
-    kind: str
-    name: str
-    night: str
-    setup: Setup
-    mjd: float
-    filter: str = ""
-    set_temperature: float | None = None
-    frames: tuple[Frame, ...] = ()
-    ingredients: tuple[Master, ...] = ()
-    bias: Match = Match()
-    dark: Match = Match()
-    noise: Match = Match()
-    path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,28 +52,6 @@ class Batch:
     name: str
     night: str
     members: tuple[Science, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What an observer may choose about a plan.
-
-    Attributes
-    ----------
-    split_hours : mapping of str to float or None
-        For bias, dark and flat: a pause longer than this begins another master.
-    max_age_days : mapping of str to float or None
-        For bias, dark and flat: the largest time between frame and master.
-    too_old : mapping of str to str
-        Beyond that: ``use``, ``skip`` the step, or ``refuse`` the frame; the first two are flagged.
-    temperature_tolerance : float
-        Largest difference of set temperatures between a dark and a frame [deg C].
-    """
-
-    split_hours: Mapping[str, float | None] = field(default_factory=dict)
-    max_age_days: Mapping[str, float | None] = field(default_factory=dict)
-    too_old: Mapping[str, str] = field(default_factory=dict)
-    temperature_tolerance: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +108,9 @@ class Plan:
         """Science frames of a night in groups of equal masters, in time order, at most ``size`` in one."""
         alike: dict[tuple[Match, ...] | tuple[object, ...], list[Science]] = defaultdict(list)
         for science in self.science_of(night):
-            key = tuple((m.master and (m.master.night, m.master.name), m.warning) for m in science.matches)
+            key = tuple(
+                (m.master and (m.master.night, m.master.name, m.master.path), m.warning) for m in science.matches
+            )
             alike[Setup.of(science.frame), key].append(science)
         chunks = [members[i : i + size] for members in alike.values() for i in range(0, len(members), size)]
         return tuple(Batch(f"{night}_{n:04d}", night, tuple(chunk)) for n, chunk in enumerate(chunks, start=1))
@@ -223,6 +124,8 @@ class Plan:
         return text.getvalue()
 
 
+DEFAULTS = Options()
+
 COLUMNS = (
     "file", "night", "camera", "type", "exposure", "filter", "mjd_mid", "group", "role",
     "bias", "bias_gap_hours", "dark", "dark_gap_hours", "flat", "flat_gap_hours", "product", "reason",
@@ -230,7 +133,7 @@ COLUMNS = (
 """Columns of ``plan.csv``."""
 
 
-def make_plan(frames: Sequence[Frame], options: Options = Options(), library: Sequence[Master] = ()) -> Plan:
+def make_plan(frames: Sequence[Frame], options: Options = DEFAULTS, library: Sequence[Master] = ()) -> Plan:
     """Plan the reduction of a set of raw files.
 
     Parameters
@@ -249,49 +152,36 @@ def make_plan(frames: Sequence[Frame], options: Options = Options(), library: Se
     frames = _with_nights(sorted(frames, key=lambda frame: (frame.mjd or 0.0, frame.name)))
     usable = [frame for frame in frames if not frame.problem]
     noise = _noise_masters(usable)
-    choose = _Chooser(options, [*library, *noise])
+    choose = Chooser(options, [*library, *noise])
 
     biases = _stacks("bias", usable, options)
     choose.among(biases := [replace(m, noise=choose("noise", m)) for m in biases])
 
-    darks, unscalable = _split_scalable(
-        [
-            replace(master, bias=choose("bias", master), noise=choose("noise", master))
-            for master in _stacks("dark", usable, options)
-        ]
+    darks, unusable = _usable(
+        [replace(m, bias=choose("bias", m), noise=choose("noise", m)) for m in _stacks("dark", usable, options)]
     )
     choose.among(darks)
 
-    flats = [
-        replace(m, bias=choose("bias", m), dark=choose("dark", m), noise=choose("noise", m))
-        for m in _stacks("flat", usable, options)
-    ]
+    flats, dim = _usable(
+        [
+            replace(m, bias=choose("bias", m), dark=choose("dark", m), noise=choose("noise", m))
+            for m in _stacks("flat", usable, options)
+        ]
+    )
     choose.among(flats)
     choose.among(masks := _bad_pixel_masks([*biases, *darks, *flats]))
 
-    names = _product_names([frame for frame in usable if frame.kind == "science"])
+    names = product_names([frame for frame in usable if frame.kind == "science"])
     science = [
         Science(f, names[f.name], *(choose(kind, f) for kind in (*STEPS, "bpm", "noise")))
         for f in usable
         if f.kind == "science"
     ]
-    refused = {s.frame.name: reason for s in science if (reason := _refusal(s))}
+    refused = {s.frame.name: reason for s in science if (reason := _refusal(s.matches))}
     science = [s for s in science if s.frame.name not in refused]
     masters = (*noise, *biases, *darks, *flats, *masks)
-    entries = _entries(frames, masters, science, refused, {f.name: m for m in unscalable for f in m.frames})
+    entries = _entries(frames, masters, science, refused, unusable | dim)
     return Plan(entries, masters, tuple(science))
-
-
-def slug(text: str) -> str:
-    """Make header text safe in a file name: letters, digits and ``. _ + -``, never first a dot or hyphen."""
-    clean = re.sub(r"[^A-Za-z0-9._+-]+", "-", text.strip()).strip(".-")
-    if len(clean) > LONGEST_NAME:
-        clean = clean[: LONGEST_NAME - 9] + "-" + _digest(text)
-    return clean or _digest(text)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def _with_nights(frames: Sequence[Frame]) -> list[Frame]:
@@ -355,7 +245,7 @@ def _uniquely_named(masters: Sequence[Master]) -> list[Master]:
     """Tell masters apart whose names became equal when header text was made safe."""
     count = Counter((m.night, m.name.lower()) for m in masters)
     return [
-        replace(m, name=f"{m.name}_{_digest(repr((m.setup, m.filter, m.set_temperature, m.frames[0].name)))}")
+        replace(m, name=f"{m.name}_{digest(repr((m.setup, m.filter, m.set_temperature, m.frames[0].name)))}")
         if count[m.night, m.name.lower()] > 1
         else m
         for m in masters
@@ -366,15 +256,11 @@ def _by_temperature(frames: Sequence[Frame], tolerance: float) -> list[list[Fram
     """Part darks whose set temperatures differ; a dark without one goes by itself."""
     sets: list[list[Frame]] = []
     for frame in sorted(frames, key=lambda f: (f.set_temperature is not None, f.set_temperature or 0.0)):
-        if sets and _close(sets[-1][0].set_temperature, frame.set_temperature, tolerance):
+        if sets and close(sets[-1][0].set_temperature, frame.set_temperature, tolerance):
             sets[-1].append(frame)
         else:
             sets.append([frame])
     return [sorted(alike, key=lambda f: (f.mjd or 0.0, f.name)) for alike in sets]
-
-
-def _close(one: float | None, other: float | None, tolerance: float) -> bool:
-    return one == other or (one is not None and other is not None and abs(one - other) <= tolerance)
 
 
 def _by_pause(frames: Sequence[Frame], hours: float | None) -> list[list[Frame]]:
@@ -420,85 +306,29 @@ def _bad_pixel_masks(masters: Sequence[Master]) -> list[Master]:
     return _uniquely_named(masks)
 
 
-def _split_scalable(darks: Sequence[Master]) -> tuple[list[Master], list[Master]]:
-    """Separate the darks whose bias level can be taken off from those where it would be scaled like current."""
-    usable = [m for m in darks if m.bias.master is not None or all(frame.has_overscan for frame in m.frames)]
-    return usable, [m for m in darks if m not in usable]
+def _usable(masters: Sequence[Master]) -> tuple[list[Master], dict[str, Entry]]:
+    """Separate darks and flats that can be made from those that would mislead, with a row for each frame of these."""
+    made: list[Master] = []
+    rows: dict[str, Entry] = {}
+    for master in masters:
+        reason = _refusal(master.matches)
+        if not reason and master.bias.master is None and not all(frame.has_overscan for frame in master.frames):
+            reason = NO_PEDESTAL[master.kind]
+        if reason:
+            rows |= {frame.name: Entry(frame, "unused", master.name, reason) for frame in master.frames}
+        else:
+            made.append(master)
+    return made, rows
 
 
-class _Chooser:
-    """Finds the master closest in time among those known so far."""
-
-    def __init__(self, options: Options, known: Iterable[Master]) -> None:
-        self.options = options
-        self.known: dict[tuple[str, Setup], list[Master]] = defaultdict(list)
-        self.among(known)
-
-    def among(self, masters: Iterable[Master]) -> None:
-        for master in masters:
-            self.known[master.kind, master.setup].append(master)
-
-    def __call__(self, kind: str, subject: Frame | Master) -> Match:
-        setup = subject.setup if isinstance(subject, Master) else Setup.of(subject)
-        rivals = self.known[kind, setup]
-        if not rivals:
-            return Match(reason=f"no {kind} of this camera, binning, mode and shape: step skipped")
-        if kind == "dark":
-            wanted = _set_temperature(subject)
-            tolerance = self.options.temperature_tolerance
-            rivals = [
-                m for m in rivals if None in (wanted, m.set_temperature) or _close(m.set_temperature, wanted, tolerance)
-            ]
-            if not rivals:
-                return Match(reason=f"no dark within {tolerance:g} C of {wanted:g} C: step skipped")
-        if kind == "flat":
-            rivals = [m for m in rivals if m.filter == subject.filter]
-            if not rivals:
-                return Match(reason=f"no flat in filter {subject.filter or '(none)'}: step skipped")
-        mjd = subject.mjd or 0.0
-        best = min(rivals, key=lambda m: (abs(m.mjd - mjd), m.mjd, m.night, m.name))
-        return self._judged(kind, best, abs(best.mjd - mjd) * 24, len(rivals))
-
-    def _judged(self, kind: str, best: Master, hours: float, rivals: int) -> Match:
-        reason = "the only one" if rivals == 1 else f"nearest of {rivals} in time"
-        reason = f"{kind}: {reason}, {hours:.1f} h"
-        limit = self.options.max_age_days.get(kind)
-        if limit is None or hours <= 24 * limit:
-            return Match(best, hours, reason)
-        policy = self.options.too_old.get(kind, "use")
-        old = f"{kind} {best.name} of {best.night} is {hours / 24:.1f} days away, the limit is {limit:g}"
-        if policy == "use":
-            return Match(best, hours, f"{reason}; {old}: used and flagged", warning=f"{kind} older than {limit:g} days")
-        if policy == "skip":
-            return Match(None, hours, f"{old}: step skipped")
-        return Match(None, hours, f"{old}: frame refused", warning="refused")
+NO_PEDESTAL = {
+    "dark": "no bias to take off and no overscan: its bias level would be scaled like dark current",
+    "flat": "no bias to take off and no overscan: its bias level would be taken for light",
+}
 
 
-def _set_temperature(subject: Frame | Master) -> float | None:
-    if isinstance(subject, Frame):
-        return subject.set_temperature
-    return next((f.set_temperature for f in subject.frames if f.set_temperature is not None), None)
-
-
-def _refusal(science: Science) -> str:
-    return next((m.reason for m in science.matches if m.master is None and m.warning == "refused"), "")
-
-
-def _product_names(frames: Sequence[Frame]) -> dict[str, str]:
-    """Names of the products of science frames: the file's own, with its folder's where two are alike."""
-
-    def stem(name: str) -> str:
-        lower = name.lower()
-        return next((name[: -len(end)] for end in sorted(SUFFIXES, key=len, reverse=True) if lower.endswith(end)), name)
-
-    def settle(names: dict[str, str], longer: Callable[[str], str]) -> dict[str, str]:
-        count = Counter((nights[raw], name.lower()) for raw, name in names.items())
-        return {raw: longer(raw) if count[nights[raw], name.lower()] > 1 else name for raw, name in names.items()}
-
-    nights = {frame.name: frame.night for frame in frames}
-    names = {frame.name: slug(stem(frame.name).rpartition("/")[2]) for frame in frames}
-    names = settle(names, lambda raw: slug(stem(raw).replace("/", "_")))
-    return settle(names, lambda raw: f"{slug(stem(raw).replace('/', '_'))}_{_digest(raw)}")
+def _refusal(matches: Sequence[Match]) -> str:
+    return next((match.reason for match in matches if match.master is None and match.warning == REFUSED), "")
 
 
 def _entries(
@@ -506,7 +336,7 @@ def _entries(
     masters: Sequence[Master],
     reductions: Sequence[Science],
     refused: Mapping[str, str],
-    unscalable: Mapping[str, Master],
+    unused: Mapping[str, Entry],
 ) -> tuple[Entry, ...]:
     stacked = {f.name: m for m in masters if m.kind in STEPS for f in m.frames}
     reduced = {s.frame.name: s for s in reductions}
@@ -516,9 +346,8 @@ def _entries(
             return Entry(frame, "set aside", "", frame.problem)
         if frame.name in refused:
             return Entry(frame, "set aside", Setup.of(frame).name, refused[frame.name])
-        if frame.name in unscalable:
-            reason = "no bias to take off and no overscan: its bias level would be scaled like dark current"
-            return Entry(frame, "unused", unscalable[frame.name].name, reason)
+        if frame.name in unused:
+            return unused[frame.name]
         if frame.name in stacked:
             master = stacked[frame.name]
             wanted = {"bias": (), "dark": ("bias",), "flat": ("bias", "dark")}[master.kind]
@@ -541,12 +370,12 @@ def _entries(
 def _row(entry: Entry) -> list[str]:
     frame = entry.frame
     row = [
-        frame.name,
+        printable(frame.name),
         frame.night,
         frame.camera,
         frame.kind,
         f"{frame.exposure:g}" if frame.kind else "",
-        frame.filter,
+        printable(frame.filter),
         f"{frame.mjd:.6f}" if frame.mjd is not None else "",
         entry.group,
         entry.role,
@@ -555,4 +384,4 @@ def _row(entry: Entry) -> list[str]:
         match = entry.matches.get(step, Match())
         found = match.master is not None and match.gap_hours is not None
         row += [match.master.name, f"{match.gap_hours:.2f}"] if found and match.master else ["", ""]
-    return [*row, entry.product, entry.reason]
+    return [*row, entry.product, printable(entry.reason)]

@@ -13,7 +13,8 @@ from typing import Any
 
 from astropy.io import fits
 
-from nightcal.fitsio import ascii_text, warnings_of
+from nightcal.fitsio import LONGEST_TEXT, ascii_text, warnings_of
+from nightcal.naming import printable
 from nightcal.plan import COLUMNS
 from nightcal.version import __version__
 
@@ -42,10 +43,10 @@ class Made:
         return str(self.header.get("REFUSED", ""))
 
     @property
-    def left_out(self) -> dict[str, str]:
-        """Raw frames that a master was made without, and why."""
+    def left_out(self) -> list[tuple[str, str, float | None]]:
+        """Raw frames that a master was made without: name, why, middle of the exposure."""
         names = {k[4:]: str(v) for k, v in self.header.items() if k.startswith("RFRM")}
-        return {name: str(self.header.get(f"RWHY{n}", "")) for n, name in names.items()}
+        return [(name, str(self.header.get(f"RWHY{n}", "")), self.header.get(f"RMJD{n}")) for n, name in names.items()]
 
 
 def read_table(text: str) -> list[dict[str, str]]:
@@ -82,17 +83,23 @@ def amend(rows: Sequence[Row], products: Sequence[Made]) -> list[dict[str, str]]
     list of dict
         Rows, in which those frames are set aside, with the reason.
     """
-    made = {product.path: product for product in products}
+    reasons: dict[str, str] = {}
+    for product in products:
+        group = [row for row in rows if row["product"] == product.path and row["role"] != SET_ASIDE]
+        if product.refused and product.path.startswith("science/"):
+            reasons |= {row["file"]: product.refused for row in group}
+        for name, reason, mjd in product.left_out:
+            alike = [row for row in group if _file_name(row) == name and row["file"] not in reasons]
+            if alike:
+                reasons[min(alike, key=lambda row: abs(float(row["mjd_mid"]) - (mjd or 0)))["file"]] = reason
+    return [
+        {**row, "role": SET_ASIDE, "reason": printable(reasons[row["file"]])} if row["file"] in reasons else dict(row)
+        for row in rows
+    ]
 
-    def reason(row: Row) -> str:
-        product = made.get(row["product"])
-        if product is None or row["role"] == SET_ASIDE:
-            return ""
-        if row["role"] == "reduced":
-            return product.refused
-        return product.left_out.get(ascii_text(PurePosixPath(row["file"]).name, 68), "")
 
-    return [{**row, "role": SET_ASIDE, "reason": why} if (why := reason(row)) else dict(row) for row in rows]
+def _file_name(row: Row) -> str:
+    return ascii_text(PurePosixPath(row["file"]).name, LONGEST_TEXT)
 
 
 def report(night: str, rows: Sequence[Row], products: Sequence[Made]) -> str:

@@ -50,6 +50,7 @@ def median(values: ArrayLike) -> NDArray[np.float64]:
     Parameters
     ----------
     values : array_like, shape (n, ...)
+        One or more.
 
     Returns
     -------
@@ -116,11 +117,11 @@ def clipped_mean(
     if weights is None:
         ordered = np.sort(ordered, axis=0)
     else:
-        order = np.argsort(ordered, axis=0, kind="stable")
+        order = np.lexsort((weight, ordered), axis=0)
         ordered = np.take_along_axis(ordered, order, axis=0)
         weight = np.take_along_axis(weight, order, axis=0)
     center = _middle(ordered, np.isfinite(ordered).sum(axis=0))
-    deviation = np.abs(ordered - center) * np.sqrt(weight)
+    deviation = np.abs(ordered - center) / _deviation_noise(weight)
     with np.errstate(invalid="ignore"):
         smallest = floor(center) if callable(floor) else floor
         keep = deviation <= k * np.maximum(RSTD * median(deviation), smallest)
@@ -154,11 +155,12 @@ def clipping_response(n: int, k: float, floor: float) -> ClippingResponse:
     have no closed form that would serve every N. Without a floor the mean of 5 is 12 percent noisier than
     1 / sqrt(5), of 64 by 3 percent.
     """
+    if n < 2:
+        return ClippingResponse(1.0, 1.0)
     stacks = np.random.default_rng(n).standard_normal((n, 2_000_000 // n))
     clipped = clipped_mean(stacks, k, floor)
     noise = float(np.sqrt(np.mean(clipped.mean**2 * clipped.survivors)))
-    scatter = 1.0 if n < 2 else pooled(clipped.scatter**2)
-    return ClippingResponse(noise, scatter)
+    return ClippingResponse(noise, pooled(clipped.scatter**2))
 
 
 def pooled(variances: NDArray[np.float64]) -> float:
@@ -214,6 +216,16 @@ def noise_ratio(measured: float, n: int, k: float, floored: bool = True) -> tupl
         response = clipping_response(n, k, float(f"{1 / ratio:.1g}") if floored else 0.0)
         ratio = measured / response.scatter
     return ratio, response
+
+
+def _deviation_noise(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Noise of each value's distance from the median, in units of the typical one; 1 for equal weights.
+
+    A value of variance ``v_i`` and the median, of variance ``pi / 2 / sum(1 / sqrt(v))^2``, both scatter: without the
+    second, the best frame would be rejected for the noise of the others.
+    """
+    of_median = np.pi / 2 / np.sum(np.sqrt(weight), axis=0) ** 2
+    return np.sqrt((1 / weight + of_median) / (1 + np.pi / 2 / len(weight)))
 
 
 def _finite(values: ArrayLike) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Sections of an image: ``[x1:x2,y1:y2]`` in headers and camera files, half-open areas in Python."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,7 @@ class Area:
         return f"[{x[0]}:{x[1]},{y[0]}:{y[1]}]"
 
 
-def parse_section(text: object, cards: Mapping[str, Any] | None = None) -> Area | None:
+def parse_section(text: object, value: Callable[[str], Any] = lambda name: None) -> Area | None:
     """Read a FITS/IRAF section.
 
     Parameters
@@ -54,8 +54,8 @@ def parse_section(text: object, cards: Mapping[str, Any] | None = None) -> Area 
     text : object
         ``[x1:x2,y1:y2]``: 1-based, inclusive, a descending range means a flip, spaces allowed. Each number may be a sum
         of whole numbers and names of integer cards, as in ``[NAXIS1-COVER+1:NAXIS1,1:NAXIS2]``.
-    cards : mapping, optional
-        Where names are looked up.
+    value : function, optional
+        Looks the value of a card up by its name.
 
     Returns
     -------
@@ -69,26 +69,26 @@ def parse_section(text: object, cards: Mapping[str, Any] | None = None) -> Area 
     """
     if text is None or str(text).strip().upper() in NOTHING:
         return None
-    match = _SECTION.fullmatch(re.sub(r"\s", "", str(text)))
+    match = _SECTION.fullmatch(re.sub(r"\s*([\[\]:,+-])\s*", r"\1", str(text)))
     if match is None:
         raise ValueError(f"{str(text)!r} is not a section; expected [x1:x2,y1:y2]")
-    x1, x2, y1, y2 = (_number(term, cards or {}) for term in match.groups())
+    x1, x2, y1, y2 = (_number(term, value) for term in match.groups())
     if min(x1, x2, y1, y2) < 1:
-        raise ValueError(f"section {str(text)!r} begins below pixel 1")
+        raise ValueError(f"section {str(text)!r} begins below pixel 1, the first")
     return Area(min(x1, x2) - 1, max(x1, x2), min(y1, y2) - 1, max(y1, y2), flip_x=x1 > x2, flip_y=y1 > y2)
 
 
-def _number(text: str, cards: Mapping[str, Any]) -> int:
+def _number(text: str, value: Callable[[str], Any]) -> int:
     terms = _TERM.findall(text)
     if "".join(sign + value for sign, value in terms) != text or any(not sign for sign, _ in terms[1:]):
         raise ValueError(f"{text!r} is not a pixel number")
-    return sum((-1 if sign == "-" else 1) * _value(value, cards) for sign, value in terms)
+    return sum((-1 if sign == "-" else 1) * _term(name, value) for sign, name in terms)
 
 
-def _value(text: str, cards: Mapping[str, Any]) -> int:
+def _term(text: str, value: Callable[[str], Any]) -> int:
     if text.isdecimal():
         return int(text)
-    value = cards.get(text)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{text} is {value!r}; expected a card with a whole number")
-    return value
+    found = value(text)
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise ValueError(f"{text} is {found!r}; expected a card with a whole number")
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,10 +89,11 @@ def stack(layers: Sequence[Layer], shape: tuple[int, int], k: float = 3.0, floor
     measured to modelled scatter that is pooled over the image; `nightcal.robust.clipping_response` corrects what
     clipping does to both.
     """
-    weights = np.array([layer.weight for layer in layers])
-    weights /= weights.mean()
-    constant = float(np.mean(weights**2 * [layer.variance for layer in layers]))
-    slope = float(np.mean(weights**2 * [layer.variance_per_signal for layer in layers]))
+    n = len(layers)
+    mean_weight = fsum(layer.weight for layer in layers) / n
+    weights = np.array([layer.weight / mean_weight for layer in layers])
+    constant = fsum(weights**2 * [layer.variance for layer in layers]) / n
+    slope = fsum(weights**2 * [layer.variance_per_signal for layer in layers]) / n
 
     def model(signal: NDArray[np.float64]) -> NDArray[np.float64]:
         return constant + slope * np.maximum(np.nan_to_num(signal), 0)

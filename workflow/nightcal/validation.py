@@ -1,6 +1,7 @@
 """Configuration and camera files against their schemas, with messages an observer can act on."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,18 @@ def check(document: Any, schema: Mapping[str, Any], where: str) -> None:
     )
     if mistakes:
         raise ConfigurationError(f"{where}: {_sentence(mistakes[0])}")
+    for key, value in _numbers(document):
+        if not math.isfinite(value):
+            raise ConfigurationError(f"{where}: {key} is {value!r}; expected a finite number.")
+
+
+def _numbers(document: Any, key: str = "") -> Iterator[tuple[str, float]]:
+    if isinstance(document, float):
+        yield key, document
+    elif isinstance(document, Mapping | list):
+        items = document.items() if isinstance(document, Mapping) else enumerate(document)
+        for name, value in items:
+            yield from _numbers(value, f"{key}.{name}" if key else str(name))
 
 
 def _sentence(mistake: jsonschema.ValidationError) -> str:

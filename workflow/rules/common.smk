@@ -75,6 +75,11 @@ def option(flag, paths):
     return f"{flag} {shlex.quote(str(paths))}" if paths else ""
 
 
+def warnings_for(item):
+    """Options that put the plan's warnings into the header of a product."""
+    return " ".join(option("--warn", match.warning) for match in item.matches)
+
+
 def masters_of(night):
     """Paths of the masters of a night, the measurement of its noise left out."""
     return [product_path(master) for master in PLAN.masters_of(night) if master.kind != "noise"]

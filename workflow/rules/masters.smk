@@ -46,11 +46,12 @@ rule make_master_bias:
         runtime=60,
     params:
         script=script("make_master_bias"),
+        warn=lambda w: warnings_for(master_of(w)),
         rejection=REJECTION,
         noise=lambda w, input: option("--noise", input.noise),
     shell:
         "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise}"
-        " {params.rejection} --out {output:q} > {log:q} 2>&1"
+        " {params.warn} {params.rejection} --out {output:q} > {log:q} 2>&1"
 
 
 rule make_master_dark:
@@ -74,13 +75,14 @@ rule make_master_dark:
         runtime=60,
     params:
         script=script("make_master_dark"),
+        warn=lambda w: warnings_for(master_of(w)),
         rejection=REJECTION,
         noise=lambda w, input: option("--noise", input.noise),
         bias=lambda w, input: option("--bias", input.bias),
         hot=config["dark"]["hot"],
     shell:
         "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
-        " --hot {params.hot} {params.rejection} --out {output:q} > {log:q} 2>&1"
+        " --hot {params.hot} {params.warn} {params.rejection} --out {output:q} > {log:q} 2>&1"
 
 
 rule make_master_flat:
@@ -105,13 +107,14 @@ rule make_master_flat:
         runtime=60,
     params:
         script=script("make_master_flat"),
+        warn=lambda w: warnings_for(master_of(w)),
         rejection=REJECTION,
         noise=lambda w, input: option("--noise", input.noise),
         bias=lambda w, input: option("--bias", input.bias),
         dark=lambda w, input: option("--dark", input.dark),
     shell:
         "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
-        " {params.dark} {params.rejection} --out {output:q} > {log:q} 2>&1"
+        " {params.dark} {params.warn} {params.rejection} --out {output:q} > {log:q} 2>&1"
 
 
 rule make_bad_pixel_mask:

@@ -30,7 +30,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches(night, config[
             dark=lambda w, input: option("--dark", input.dark),
             flat=lambda w, input: option("--flat", input.flat),
             bpm=lambda w, input: option("--bad-pixels", input.bpm),
-            warn=" ".join(option("--warn", match.warning) for match in batch.members[0].matches),
+            warn=warnings_for(batch.members[0]),
             unit=config["unit"],
         shell:
             "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"

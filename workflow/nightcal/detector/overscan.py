@@ -99,6 +99,7 @@ def _row_pixels(image: Image, overscans: Sequence[Area]) -> NDArray[np.float64]:
         right = left + area.shape[1]
         columns[area.ymin : area.ymax, left:right] = image[area.slices]
         left = right
+    columns[~np.isfinite(columns)] = np.nan
     if not np.isfinite(columns).any(axis=1).all():
         row = int(np.argmin(np.isfinite(columns).any(axis=1)))
         raise ValueError(f"row {row} has no overscan pixel; a method by rows needs areas beside every row")
@@ -109,11 +110,16 @@ def _scatter(values: NDArray[np.float64]) -> float:
     return max(float(clipped_mean(values, 3.5, QUANTISATION).scatter), QUANTISATION) if values.size > 1 else 0.0
 
 
+def _rounding(values: NDArray[np.float64]) -> float:
+    """Variance that a median of whole ADU has for being whole itself."""
+    finite = values[np.isfinite(values)]
+    return QUANTISATION**2 if np.array_equal(finite, np.rint(finite)) else 0.0
+
+
 def _median(image: Image, overscans: Sequence[Area]) -> Level:
     values = _pixels(image, overscans)
     error = MEDIAN_VARIANCE * _scatter(values) ** 2 / values.size
-    whole_adu = np.issubdtype(image.dtype, np.integer)
-    return Level(np.asarray(np.median(values)), np.asarray(error + (QUANTISATION**2 if whole_adu else 0.0)))
+    return Level(np.asarray(np.median(values)), np.asarray(error + _rounding(values)))
 
 
 def _mean(image: Image, overscans: Sequence[Area]) -> Level:
@@ -130,7 +136,7 @@ def _row_median(image: Image, overscans: Sequence[Area]) -> Level:
     values = _row_pixels(image, overscans)
     number = np.isfinite(values).sum(axis=0)
     variance = np.where(number > 2, MEDIAN_VARIANCE, 1.0) * _scatter(_residuals(values)) ** 2 / number
-    return Level(np.nanmedian(values, axis=0)[:, np.newaxis], variance[:, np.newaxis])
+    return Level(np.nanmedian(values, axis=0)[:, np.newaxis], (variance + _rounding(values))[:, np.newaxis])
 
 
 def _row_mean(image: Image, overscans: Sequence[Area]) -> Level:

@@ -13,6 +13,8 @@ from nightcal.detector.overscan import Level, OverscanMethod, OverscanMethods
 from nightcal.detector.saturation import flag_raw
 from nightcal.errors import SetAside
 from nightcal.fitsio import RawImage
+from nightcal.flags import Flag
+from nightcal.robust import QUANTISATION
 from nightcal.sections import Area
 
 UserMethod = Callable[[NDArray[Any], list[dict[str, int]]], NDArray[Any]]
@@ -44,6 +46,11 @@ class Electronics:
     gain: float = 1.0
     read_noise: float = 0.0
     saturation: float | None = None
+
+    @property
+    def read_variance(self) -> float:
+        """Variance [e-^2] of a pixel without light; that of digitisation where no read noise is known."""
+        return max(self.read_noise, QUANTISATION * self.gain) ** 2
 
 
 class Readout:
@@ -104,7 +111,9 @@ class Readout:
         if self._level is not None:
             value = self._level.rows(first, last).value
             adu -= value[:, columns] if value.ndim == 2 and value.shape[1] > 1 else value
-        return adu * self.electronics.gain, flag_raw(raw[:, columns], self.saturation)
+        flags = flag_raw(raw[:, columns], self.saturation)
+        flags[~np.isfinite(adu)] |= Flag.NO_DATA
+        return adu * self.electronics.gain, flags
 
     def read(self) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
         """Read the whole light-sensitive area, as `rows` does."""
@@ -120,7 +129,7 @@ class Readout:
                 return method.level(raw, overscans)
         except ValueError as error:
             raise SetAside(f"overscan: {error}") from error
-        corrected = np.asarray(method(raw, as_dictionaries(overscans)))
+        corrected = np.asarray(method(raw.copy(), as_dictionaries(overscans)))
         if corrected.shape != raw.shape or corrected.dtype.kind != "f":
             raise TypeError(
                 f"overscan_method returned {corrected.dtype} of shape {corrected.shape}; "

@@ -1,0 +1,200 @@
+"""From the configuration to the plan; what an observer mistyped is told with key, value and expectation."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from astropy.io import fits
+from nightcal.errors import ConfigurationError
+from nightcal.night import choose_cameras, night_from_config, options_of
+
+HOME = Path(__file__).parents[1]
+SHIPPED = yaml.safe_load((HOME / "config/config.yaml").read_text())
+
+
+def write(path, kind, time, **more):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exposure = {"Bias Frame": 0.0, "Dark Frame": 300.0}.get(kind, 20.0)
+    cards = {
+        "IMAGETYP": kind,
+        "DATE-OBS": time,
+        "EXPTIME": exposure,
+        "FILTER": "V",
+        "SITELONG": 0.0,
+        "EGAIN": 1.5,
+        "RDNOISE": 5.0,
+        **more,
+    }
+    fits.PrimaryHDU(np.full((8, 9), 1000, np.uint16), fits.Header(cards)).writeto(path)
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("night") / "raw"
+    for n in range(3):
+        write(folder / f"bias{n}.fits", "Bias Frame", f"2024-03-01T18:0{n}:00")
+        write(folder / f"flat{n}.fits", "Flat Field", f"2024-03-01T18:3{n}:00")
+    write(folder / "m67.fits", "Light Frame", "2024-03-01T23:00:00")
+    write(folder / "next/m44.fits", "Light Frame", "2024-03-02T23:00:00")
+    (folder / "broken.fits").write_bytes(b"")
+    write(folder / "results/20240301/science/m67.fits", "Light Frame", "2024-03-01T23:00:00")
+    return folder
+
+
+def config(folder, **changes):
+    document = copy.deepcopy(SHIPPED)
+    document.update(raw=str(folder), results=str(folder / "results"))
+    for path, value in changes.items():
+        *above, key = path.split("__")
+        place = document
+        for name in above:
+            place = place[name]
+        place[key] = value
+    return document
+
+
+def mistake(document):
+    with pytest.raises(ConfigurationError) as caught:
+        night_from_config(document, HOME)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_folder_of_frames_becomes_the_plan_of_its_nights(raw):
+    night = night_from_config(config(raw), HOME)
+    assert tuple(night.nights) == ("20240301", "20240302")
+    assert sorted(entry.frame.name for entry in night.plan.entries) == [
+        *(f"bias{n}.fits" for n in range(3)),
+        "broken.fits",
+        *(f"flat{n}.fits" for n in range(3)),
+        "m67.fits",
+        "next/m44.fits",
+    ]
+    assert [m.kind for m in night.plan.masters] == ["bias", "flat", "bpm"]
+    assert [entry.reason for entry in night.plan.set_aside("20240301")] == ["the file is empty"]
+    assert set(night.cameras) == {path.stem for path in (HOME / "config/cameras").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("wanted", [20240302, "20240302"])
+def test_one_night_is_chosen_and_the_others_still_lend_their_masters(raw, wanted):
+    night = night_from_config(config(raw, night=wanted), HOME)
+    assert tuple(night.nights) == ("20240302",)
+    (science,) = night.plan.science_of("20240302")
+    assert science.bias.master.night == "20240301"
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"xyzzy": "x"}, "configuration: xyzzy is not a known key; expected one of raw, results"),
+        ({"rawdata": "x"}, "configuration: rawdata is not a known key; did you mean raw?"),
+        ({"bath_size": 5}, "configuration: bath_size is not a known key; did you mean batch_size?"),
+        ({"rejection__stck": 5}, "configuration: rejection.stck is not a known key; did you mean stack?"),
+        ({"rejection__stack": -3}, "configuration: rejection.stack is -3; expected a number above 0."),
+        ({"batch_size": "many"}, "configuration: batch_size is 'many'; expected a whole number above 0."),
+        ({"bias__too_old": "ignore"}, "configuration: bias.too_old is 'ignore'; expected use, skip or refuse."),
+        ({"raw": "/no/such/folder"}, "configuration: raw is '/no/such/folder', which is no folder"),
+        (
+            {"camera": "nikon"},
+            "configuration: camera is 'nikon'; expected auto, one of afosc, arcsat, lco, nickel, generic, or the path",
+        ),
+        ({"camera": "/no/such/camera.yaml"}, "/no/such/camera.yaml: cannot be read"),
+        ({"night": 20250101}, "configuration: night is 20250101; expected one of 20240301, 20240302."),
+        ({"night": "20250101"}, "configuration: night is '20250101'; expected one of 20240301, 20240302."),
+        ({"night": "tonight"}, "configuration: night is 'tonight'; expected a night as in 20240301, or null."),
+        ({"library": "old"}, "configuration: library is 'old'; expected a list of folders."),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_told_with_key_value_and_expectation(raw, changes, sentence):
+    assert mistake(config(raw, **changes)).startswith(sentence)
+
+
+def test_a_library_that_is_not_there_is_told(raw):
+    sentence = mistake(config(raw, library=["/no/such/library"]))
+    assert "library" in sentence
+    assert "/no/such/library" in sentence
+
+
+def test_a_file_is_no_folder_of_raw_frames(raw):
+    assert "raw is " in mistake(config(raw) | {"raw": str(raw / "m67.fits")})
+
+
+def test_an_empty_folder_is_told_with_the_names_expected(tmp_path):
+    (tmp_path / "notes.txt").write_text("clouds")
+    assert "holds no FITS file; expected names that end in .fits, .fit or .fts" in mistake(config(tmp_path))
+
+
+@pytest.mark.parametrize("key", ["library", "night", "unit", "batch_size", "strict"])
+def test_a_key_that_the_schema_does_not_require_may_be_left_out(raw, key):
+    document = config(raw)
+    del document[key]
+    assert len(night_from_config(document, HOME).plan.science) == 2
+
+
+def test_an_observers_own_camera_file_is_taken_by_its_path(raw, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\ntitle: x\n"
+        "cards: {start: DATE-OBS, exposure: EXPTIME, type: IMAGETYP}\ntypes: [{science: {type: '*'}}]\n"
+    )
+    night = night_from_config(config(raw, camera=str(path)), HOME)
+    assert list(night.cameras) == ["mine"]
+    assert {entry.frame.camera for entry in night.plan.entries if not entry.frame.problem} == {"mine"}
+
+
+def test_a_camera_is_chosen_by_name():
+    assert [camera.name for camera in choose_cameras("nickel", HOME / "config/cameras")] == ["nickel"]
+    assert len(choose_cameras("auto", HOME / "config/cameras")) == 5
+
+
+def test_what_the_observer_chose_reaches_the_planner():
+    document = config(
+        Path("raw"),
+        bias__split_hours=3,
+        dark__max_age_days=7.5,
+        flat__too_old="refuse",
+        dark__temperature_tolerance=0.0,
+    )
+    options = options_of(document)
+    assert options.split_hours == {"bias": 3, "dark": None, "flat": None}
+    assert options.max_age_days == {"bias": None, "dark": 7.5, "flat": None}
+    assert options.too_old == {"bias": "use", "dark": "use", "flat": "refuse"}
+    assert options.temperature_tolerance == 0
+
+
+def test_masters_in_a_library_compete(raw, tmp_path):
+    header = fits.Header(
+        {
+            "MASTER": "bias",
+            "NCCAMERA": "generic",
+            "NCINSTR": "",
+            "NCXBIN": 1,
+            "NCYBIN": 1,
+            "NCMODE": "",
+            "NCNY": 8,
+            "NCNX": 9,
+            "NIGHT": "20240302",
+            "MJDMEAN": 60371.9,
+            "FILTER": "",
+        }
+    )
+    fits.PrimaryHDU(np.zeros((8, 9), np.float32), header).writeto(tmp_path / "bias_of_old.fits")
+    (tmp_path / "notes.fits").write_text("not a master")
+    write(tmp_path / "raw.fits", "Light Frame", "2024-03-02T23:00:00")
+    plan = night_from_config(config(raw, library=[str(tmp_path)]), HOME).plan
+    chosen = {science.frame.name: science.bias.master for science in plan.science}
+    assert chosen["next/m44.fits"].path == tmp_path / "bias_of_old.fits"  # 1.5 h away; tonight's 29 h
+    assert chosen["m67.fits"].path is None
+
+
+def test_a_library_master_that_was_refused_or_lacks_cards_does_not_stop_the_night(raw, tmp_path):
+    fits.PrimaryHDU(
+        np.zeros((8, 9)), fits.Header({"MASTER": "bias", "NCCAMERA": "generic", "REFUSED": "no frames"})
+    ).writeto(tmp_path / "a.fits")
+    fits.PrimaryHDU(np.zeros((8, 9)), fits.Header({"MASTER": "bias", "NCCAMERA": "generic"})).writeto(
+        tmp_path / "b.fits"
+    )
+    plan = night_from_config(config(raw, library=[str(tmp_path)]), HOME).plan
+    assert all(science.bias.master.path is None for science in plan.science)

@@ -1,0 +1,631 @@
+"""What the plan promises an observer: every file has its fate, and every frame the master nearest in time."""
+
+import csv
+import io
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nightcal.frames import Frame
+from nightcal.plan import COLUMNS, STEPS, Master, Options, Setup, make_plan, slug
+
+MANY = settings(deadline=None, derandomize=True, database=None, max_examples=100)
+SAFE = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]*")
+NIGHT, MIDNIGHT = "20240301", 60371.0
+HOSTILE = [
+    "../../etc",
+    "; rm -rf ~",
+    "{x}",
+    "$(touch x)",
+    "`x`",
+    "-rf",
+    ".",
+    "..",
+    "a b",
+    "V",
+    "v",
+    "V ",
+    "H\u03b1",
+    "H\u03b2",
+    "\u03b1",
+    "x" * 300,
+    "a/b",
+    "a\\b",
+    "new\nline",
+    "tab\t",
+    "c\rr",
+    "quo'te\"",
+    "%s",
+    "con,ma",
+    "=1+1",
+    "nofilter",
+    "",
+]
+TEXT = st.sampled_from(HOSTILE) | st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12
+)
+
+
+def frame(name, kind="science", hours=0.0, **more):
+    """A good frame of one camera, ``hours`` after midnight of 1/2 March 2024."""
+    exposure = {"bias": 0.0, "dark": 300.0}.get(kind, 30.0)
+    plain = Frame(
+        Path("raw") / name,
+        name,
+        camera="mine",
+        kind=kind,
+        exposure=exposure,
+        mjd=MIDNIGHT + hours / 24,
+        night=NIGHT,
+        shape=(10, 12),
+        gain=1.5,
+        read_noise=5.0,
+        filter="V" if kind in ("flat", "science") else "",
+    )
+    return replace(plain, **more)
+
+
+def frames(kind, count, hours=0.0, **more):
+    return [frame(f"{kind}{hours:+.2f}_{n}.fits", kind, hours + n / 64, **more) for n in range(count)]
+
+
+def library_master(kind, name, hours, **more):
+    setup = Setup("mine", "", (1, 1), "", (10, 12))
+    return Master(kind, name, "20240229", setup, MIDNIGHT + hours / 24, path=Path(f"/library/{name}.fits"), **more)
+
+
+def entry_of(plan, name):
+    (found,) = [entry for entry in plan.entries if entry.frame.name == name]
+    return found
+
+
+def science_of(plan, name):
+    (found,) = [science for science in plan.science if science.frame.name == name]
+    return found
+
+
+@st.composite
+def records(draw):
+    """Any night that headers could tell of; times are multiples of 1/64 day, so that ties are ties."""
+    names = draw(st.lists(TEXT, max_size=14, unique=True))
+    found = []
+    for n, text in enumerate(names):
+        kind = draw(st.sampled_from(["bias", "dark", "flat", "flat", "science", "science", "other"]))
+        mjd = MIDNIGHT + draw(st.integers(-32, 160)) / 64
+        one = frame(
+            draw(st.sampled_from(["", "a/", "A/", "b/c/"]))
+            + text
+            + draw(st.sampled_from([".fits", ".FIT", ".fits.gz", f"{n}.fit"])),
+            kind,
+            mjd=mjd,
+            night=str(int(NIGHT) + int(mjd - MIDNIGHT + 0.5)),
+            filter=draw(TEXT) if kind in ("flat", "science") else "",
+            mode=draw(st.sampled_from(["", "fast"]) | TEXT),
+            instrument=draw(st.sampled_from(["", "i1", "i 1"])),
+            binning=draw(st.sampled_from([(1, 1), (1, 1), (2, 2)])),
+            set_temperature=draw(st.sampled_from([None, 0.0, -0.4, -20.0, -21.5, -23.0])),
+            gain=draw(st.sampled_from([None, 1.5])),
+            has_overscan=draw(st.booleans()),
+            problem=draw(st.sampled_from(["", "", "", "the file is empty"])),
+        )
+        if one.problem and draw(st.booleans()):
+            one = replace(one, mjd=None, night="", kind="")
+        found.append(one)
+    return list({one.name: one for one in found}.values())
+
+
+@st.composite
+def alike(draw):
+    """A night of one setup: many rivals for each frame."""
+    kinds = draw(st.lists(st.sampled_from(["bias", "dark", "flat", "science"]), min_size=2, max_size=24))
+    return [frame(f"f{n:02d}.fits", kind, 24 * draw(st.integers(0, 64)) / 64) for n, kind in enumerate(kinds)]
+
+
+OPTIONS = st.builds(
+    Options,
+    split_hours=st.fixed_dictionaries(dict.fromkeys(STEPS, st.sampled_from([None, 0.5, 3.0]))),
+    max_age_days=st.fixed_dictionaries(dict.fromkeys(STEPS, st.sampled_from([None, 0.1, 1.0]))),
+    too_old=st.fixed_dictionaries(dict.fromkeys(STEPS, st.sampled_from(["use", "skip", "refuse"]))),
+    temperature_tolerance=st.sampled_from([0.0, 1.0, 2.0]),
+)
+
+
+@MANY
+@given(records(), OPTIONS)
+def test_every_file_has_exactly_one_row_in_exactly_one_night(found, options):
+    plan = make_plan(found, options)
+    assert Counter(entry.frame.name for entry in plan.entries) == Counter(one.name for one in found)
+    assert all(entry.frame.night for entry in plan.entries)
+
+
+@MANY
+@given(records(), OPTIONS)
+def test_every_row_tells_a_role_and_says_why(found, options):
+    plan = make_plan(found, options)
+    stacked = {one.name for master in plan.masters if master.kind in STEPS for one in master.frames}
+    reduced = {science.frame.name for science in plan.science}
+    for entry in plan.entries:
+        assert entry.role in ("stacked", "reduced", "set aside", "unused")
+        assert entry.reason
+        assert (entry.role == "stacked") == (entry.frame.name in stacked)
+        assert (entry.role == "reduced") == (entry.frame.name in reduced)
+        assert bool(entry.product) == (entry.role in ("stacked", "reduced"))
+        assert not entry.frame.problem or entry.role == "set aside"
+
+
+@MANY
+@given(records(), OPTIONS, st.data())
+def test_the_plan_does_not_depend_on_the_order_of_the_files(found, options, data):
+    shuffled = data.draw(st.permutations(found))
+    assert make_plan(shuffled, options) == make_plan(found, options)
+
+
+@MANY
+@given(records(), OPTIONS)
+def test_only_frames_of_one_setup_meet(found, options):
+    plan = make_plan(found, options)
+    for master in plan.masters:
+        assert {Setup.of(one) for one in master.frames} <= {master.setup}
+        assert {one.night for one in master.frames} <= {master.night}
+        assert not any(one.problem for one in master.frames)
+        if master.kind == "flat":
+            assert {one.filter for one in master.frames} == {master.filter}
+        if master.kind == "dark":
+            temperatures = {one.set_temperature for one in master.frames}
+            assert temperatures == {None} or max(temperatures) - min(temperatures) <= options.temperature_tolerance
+    for subject in (*plan.science, *plan.masters):
+        for step in STEPS:
+            match = getattr(subject, step, None)
+            if match is not None and match.master is not None:
+                assert match.master.kind == step
+                assert match.master.setup == subject.setup
+    for science in plan.science:
+        if science.flat.master is not None:
+            assert science.flat.master.filter == science.frame.filter
+
+
+@MANY
+@given(alike(), st.sampled_from([0.3, 0.5, 2.0]))
+def test_each_frame_gets_the_master_nearest_in_time(found, pause):
+    plan = make_plan(found, Options(split_hours=dict.fromkeys(STEPS, pause)))
+    for science in plan.science:
+        for step in STEPS:
+            rivals = [(abs(m.mjd - science.frame.mjd), m.mjd, m.name, m) for m in plan.masters if m.kind == step]
+            match = getattr(science, step)
+            if not rivals:
+                assert match.master is None
+                assert "step skipped" in match.reason
+                continue
+            nearest = min(rivals, key=lambda rival: rival[:3])
+            assert match.master is nearest[3]
+            assert match.gap_hours == pytest.approx(24 * nearest[0])
+
+
+def test_the_time_of_a_master_is_the_mean_of_its_exposures():
+    plan = make_plan([frame("a.fits", "bias", 0), frame("b.fits", "bias", 3), frame("c.fits", "bias", 6)])
+    assert plan.masters[0].mjd == pytest.approx(MIDNIGHT + 3 / 24)
+
+
+def test_a_tie_in_time_goes_to_the_older_master():
+    evening, morning = frames("bias", 3, -6), frames("bias", 3, 6)
+    middle = frame("s.fits", hours=1 / 64)
+    plan = make_plan([*morning, middle, *evening], Options(split_hours={"bias": 2}))
+    match = science_of(plan, "s.fits").bias
+    assert match.gap_hours == 6
+    assert set(match.master.frames) == set(evening)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_tie_in_time_and_age_goes_by_name(order):
+    rivals = [
+        library_master("bias", "bias_a", -3),
+        library_master("bias", "bias_b", -3),
+        library_master("bias", "bias_c", 3),
+    ]
+    plan = make_plan([frame("s.fits")], library=rivals[::order])
+    assert science_of(plan, "s.fits").bias.master.name == "bias_a"
+
+
+def test_a_nearer_master_of_the_library_wins_over_tonights():
+    tonight = frames("bias", 3, -5)
+    nearer, farther = library_master("bias", "nearer", 1), library_master("bias", "farther", 30)
+    plan = make_plan([*tonight, frame("s.fits")], library=[farther, nearer])
+    assert science_of(plan, "s.fits").bias.master == nearer
+    assert science_of(make_plan([*tonight, frame("s.fits")], library=[farther]), "s.fits").bias.master.path is None
+    assert nearer not in plan.masters_of(NIGHT)
+
+
+def test_a_library_master_of_another_chip_or_filter_never_serves():
+    other = replace(library_master("bias", "b", 0), setup=Setup("mine", "", (2, 2), "", (10, 12)))
+    red = library_master("flat", "f", 0, filter="R")
+    science = science_of(make_plan([frame("s.fits")], library=[other, red]), "s.fits")
+    assert science.bias.master is None
+    assert science.flat.master is None
+    assert science.flat.reason == "no flat in filter V: step skipped"
+
+
+@MANY
+@given(records(), OPTIONS)
+def test_products_of_a_night_never_overwrite_each_other(found, options):
+    """Not on any disk: some tell upper from lower case, some do not."""
+    plan = make_plan(found, options)
+    for night in plan.nights:
+        for names in ([m.name for m in plan.masters_of(night)], [s.name for s in plan.science_of(night)]):
+            assert len({name.lower() for name in names}) == len(names)
+            assert all(SAFE.fullmatch(name) for name in names), names
+
+
+@MANY
+@given(TEXT | st.text(max_size=200).filter(lambda text: text.isprintable()))
+def test_any_header_text_becomes_a_safe_part_of_a_file_name(text):
+    assert SAFE.fullmatch(slug(text))
+    assert len(slug(text)) <= 100
+
+
+@pytest.mark.parametrize("text", [text for text in HOSTILE if text != ""])
+def test_hostile_words_in_a_header_stay_words(text):
+    found = [
+        *frames("bias", 2, mode=text),
+        *frames("flat", 2, mode=text, filter=text),
+        frame(f"x/{text}.fits", mode=text, filter=text, instrument=text),
+        frame(f"y/{text}.fits", mode=text, filter=text),
+    ]
+    plan = make_plan(found)
+    names = [m.name for m in plan.masters] + [s.name for s in plan.science]
+    assert all(SAFE.fullmatch(name) for name in names)
+    assert len({name.lower() for name in names}) == len(names) == 5
+
+
+def test_a_name_fits_in_a_folder_however_long_the_header():
+    """255 bytes are the most that a file name may have on common disks; a temporary name needs some of them."""
+    long = {"instrument": "i" * 68, "mode": " ".join(["m" * 68] * 4), "filter": "f" * 68}
+    found = [
+        *frames("bias", 2, **{**long, "filter": ""}),
+        *frames("flat", 2, **long),
+        frame("s" * 240 + ".fits", **long),
+    ]
+    plan = make_plan(found)
+    assert max(len(m.name) for m in plan.masters) <= 220
+    assert max(len(s.name) for s in plan.science) <= 220
+
+
+def test_frames_of_equal_name_in_two_folders_give_two_products():
+    names = ["a/s.fits", "b/s.fits", "a_s.fits", "A_S.fits", "c/S.fits.gz", "s.fit", "c/s.fits"]
+    plan = make_plan([frame(name) for name in names])
+    assert len({science.name.lower() for science in plan.science}) == len(names)
+
+
+def test_a_product_bears_the_name_of_its_raw_file():
+    plan = make_plan([frame("night/d3009.fits"), frame("AF770685.fits.gz"), frame("coj1m011-e90.fits.fz")])
+    assert {science.name for science in plan.science} == {"d3009", "AF770685", "coj1m011-e90"}
+
+
+def test_filters_that_look_alike_in_a_file_name_are_not_mixed():
+    plan = make_plan(
+        [
+            *frames("flat", 3, filter="H\u03b1"),
+            *frames("flat", 3, 1, filter="H\u03b2"),
+            frame("s.fits", filter="H\u03b2"),
+        ]
+    )
+    flats = [m for m in plan.masters if m.kind == "flat"]
+    assert len({m.name.lower() for m in flats}) == 2
+    assert {one.filter for one in science_of(plan, "s.fits").flat.master.frames} == {"H\u03b2"}
+
+
+def test_a_pause_longer_than_split_hours_begins_another_master():
+    found = [frame(f"{hours}.fits", "bias", hours) for hours in (0, 0.5, 2.5, 5, 5.25)]
+    plan = make_plan(found, Options(split_hours={"bias": 2}))
+    assert [[one.name for one in m.frames] for m in plan.masters if m.kind == "bias"] == [
+        ["0.fits", "0.5.fits", "2.5.fits"],
+        ["5.fits", "5.25.fits"],
+    ]
+    assert [len(m.frames) for m in make_plan(found).masters if m.kind == "bias"] == [5]
+
+
+def test_the_evenings_bias_serves_the_evening_and_the_mornings_the_morning():
+    evening, morning = frames("bias", 3, -6), frames("bias", 3, 6)
+    plan = make_plan(
+        [*evening, *morning, frame("e.fits", hours=-4), frame("m.fits", hours=5)], Options(split_hours={"bias": 3})
+    )
+    assert set(science_of(plan, "e.fits").bias.master.frames) == set(evening)
+    assert set(science_of(plan, "m.fits").bias.master.frames) == set(morning)
+
+
+def test_two_nights_are_never_stacked_together():
+    found = frames("bias", 3) + frames("bias", 3, 24, night="20240302")
+    assert [(m.night, len(m.frames)) for m in make_plan(found).masters if m.kind == "bias"] == [
+        ("20240301", 3),
+        ("20240302", 3),
+    ]
+
+
+COLD = {"bias": frames("bias", 3, -3)}
+
+
+def with_darks(*temperatures, wanted, tolerance=2.0):
+    darks = [one for n, t in enumerate(temperatures) for one in frames("dark", 2, n, set_temperature=t)]
+    plan = make_plan(
+        [*COLD["bias"], *darks, frame("s.fits", set_temperature=wanted)], Options(temperature_tolerance=tolerance)
+    )
+    return science_of(plan, "s.fits").dark
+
+
+def test_a_dark_of_another_temperature_never_serves_however_near_in_time():
+    assert with_darks(-20.0, 0.0, wanted=0.0).master.set_temperature == 0
+    assert with_darks(0.0, -20.0, wanted=-20.0).master.set_temperature == -20
+
+
+def test_zero_degrees_are_a_temperature():
+    match = with_darks(-20.0, wanted=0.0)
+    assert match.master is None
+    assert match.reason == "no dark within 2 C of 0 C: step skipped"
+    assert with_darks(0.0, wanted=-20.0).master is None
+    assert with_darks(0.0, wanted=0.0).master is not None
+
+
+@pytest.mark.parametrize(("wanted", "served"), [(-20, True), (-22, True), (-18, True), (-22.5, False), (-17.5, False)])
+def test_the_tolerance_is_in_degrees_either_way(wanted, served):
+    assert (with_darks(-20.0, wanted=float(wanted)).master is not None) == served
+
+
+def test_where_nobody_set_a_temperature_any_dark_serves():
+    assert with_darks(None, wanted=None).master is not None
+    assert with_darks(None, wanted=-20.0).master is not None
+    assert with_darks(-20.0, wanted=None).master is not None
+
+
+def test_darks_of_different_temperatures_are_stacked_apart():
+    darks = [
+        *frames("dark", 3, 0, set_temperature=0.0),
+        *frames("dark", 3, 1, set_temperature=-20.0),
+        *frames("dark", 3, 2),
+    ]
+    plan = make_plan([*COLD["bias"], *darks])
+    assert sorted(
+        (m.set_temperature is None, m.set_temperature or 0, len(m.frames)) for m in plan.masters if m.kind == "dark"
+    ) == [
+        (False, -20, 3),
+        (False, 0, 3),
+        (True, 0, 3),
+    ]
+
+
+def aged(kind, policy, limit=1.0):
+    calibrations = {"bias": {}, "flat": {}, "dark": {"has_overscan": True}}[kind]
+    found = [*frames(kind, 3, -72, night="20240227", **calibrations), frame("s.fits")]
+    return make_plan(found, Options(max_age_days={kind: limit}, too_old={kind: policy}))
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_a_master_past_its_age_is_used_and_flagged(kind):
+    match = getattr(science_of(aged(kind, "use"), "s.fits"), kind)
+    assert match.master is not None
+    assert match.warning == f"{kind} older than 1 days"
+    assert "used and flagged" in match.reason
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_a_master_past_its_age_skips_the_step(kind):
+    plan = aged(kind, "skip")
+    match = getattr(science_of(plan, "s.fits"), kind)
+    assert match.master is None
+    assert "days away, the limit is 1: step skipped" in match.reason
+    assert match.reason in entry_of(plan, "s.fits").reason
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_a_master_past_its_age_refuses_the_frame(kind):
+    plan = aged(kind, "refuse")
+    assert plan.science == ()
+    entry = entry_of(plan, "s.fits")
+    assert entry.role == "set aside"
+    assert "the limit is 1: frame refused" in entry.reason
+    assert entry in plan.set_aside(NIGHT)
+
+
+@pytest.mark.parametrize("policy", ["use", "skip", "refuse"])
+@pytest.mark.parametrize("kind", STEPS)
+def test_a_master_within_its_age_is_not_remarked_upon(kind, policy):
+    match = getattr(science_of(aged(kind, policy, limit=3.5), "s.fits"), kind)
+    assert match.master is not None
+    assert match.warning == ""
+
+
+@pytest.mark.parametrize("kind", ["dark", "flat"])
+def test_a_calibration_whose_bias_is_refused_is_not_stacked_without_it(kind):
+    """``refuse`` refuses the frame; a flat with its bias still in it would be worse than none."""
+    old = frames("bias", 3, -72, night="20240227")
+    found = [*old, *frames(kind, 3, has_overscan=True), frame("s.fits", has_overscan=True)]
+    plan = make_plan(found, Options(max_age_days={"bias": 1}, too_old={"bias": "refuse"}))
+    roles = {entry.role for entry in plan.entries if entry.frame.kind == kind}
+    assert roles <= {"set aside", "unused"}
+    assert not [m for m in plan.masters if m.kind == kind]
+
+
+def test_no_row_is_worked_on_and_called_refused():
+    found = [*frames("bias", 3, -72, night="20240227"), *frames("flat", 3), frame("s.fits")]
+    plan = make_plan(found, Options(max_age_days={"bias": 1}, too_old={"bias": "refuse"}))
+    assert not [entry for entry in plan.entries if "refused" in entry.reason and entry.role in ("stacked", "reduced")]
+
+
+def test_without_darks_the_step_is_skipped_and_said():
+    plan = make_plan([*frames("bias", 3, -3), *frames("flat", 3, -2), frame("s.fits")])
+    science = science_of(plan, "s.fits")
+    assert science.bias.master is not None
+    assert science.flat.master is not None
+    assert science.dark.master is None
+    assert "no dark of this camera, binning, mode and shape: step skipped" in entry_of(plan, "s.fits").reason
+
+
+def test_without_flats_in_a_filter_only_that_filter_goes_without():
+    plan = make_plan([*frames("bias", 3, -3), *frames("flat", 3, -2), frame("v.fits"), frame("b.fits", filter="B")])
+    assert science_of(plan, "v.fits").flat.master is not None
+    assert science_of(plan, "b.fits").flat.master is None
+    assert "no flat in filter B: step skipped" in entry_of(plan, "b.fits").reason
+
+
+def test_a_night_of_calibrations_alone_makes_masters():
+    plan = make_plan([*frames("bias", 3, -3), *frames("dark", 3, -2), *frames("flat", 3, -1)])
+    assert [m.kind for m in plan.masters] == ["bias", "dark", "flat", "bpm"]
+    assert plan.science == ()
+    assert plan.batches(NIGHT, 10) == ()
+
+
+def test_a_night_of_science_alone_is_reduced_without_masters_and_says_so():
+    plan = make_plan([frame("s.fits")])
+    assert plan.masters == ()
+    assert [match.master for match in science_of(plan, "s.fits").matches] == [None] * 5
+    assert entry_of(plan, "s.fits").reason.count("step skipped") == 3
+
+
+def test_an_empty_folder_has_an_empty_plan():
+    plan = make_plan([])
+    assert (plan.entries, plan.masters, plan.science, plan.nights) == ((), (), (), ())
+
+
+def test_darks_without_bias_and_overscan_are_not_scaled_by_time():
+    plan = make_plan([*frames("dark", 3), frame("s.fits")])
+    assert {entry.role for entry in plan.entries if entry.frame.kind == "dark"} == {"unused"}
+    assert not plan.masters
+    assert science_of(plan, "s.fits").dark.master is None
+    with_overscan = make_plan([*frames("dark", 3, has_overscan=True), frame("s.fits")])
+    assert science_of(with_overscan, "s.fits").dark.master is not None
+    with_bias = make_plan([*frames("dark", 3), *frames("bias", 3, -3), frame("s.fits")])
+    assert science_of(with_bias, "s.fits").dark.master.bias.master.kind == "bias"
+
+
+def test_a_dark_one_frame_of_which_has_no_overscan_is_not_scaled_either():
+    plan = make_plan([*frames("dark", 2, has_overscan=True), frame("d.fits", "dark")])
+    assert entry_of(plan, "d.fits").role == "unused"
+
+
+def test_gain_and_noise_are_measured_where_no_header_tells_them():
+    unknown = {"gain": None, "read_noise": None}
+    plan = make_plan([*frames("bias", 3, **unknown), *frames("flat", 4, 1, **unknown), frame("s.fits", **unknown)])
+    (noise,) = [m for m in plan.masters if m.kind == "noise"]
+    assert {one.kind for one in noise.frames} == {"bias", "flat"}
+    assert len(noise.frames) == 7
+    assert science_of(plan, "s.fits").noise.master is noise
+    known = make_plan([*frames("bias", 3), *frames("flat", 4, 1), frame("s.fits")])
+    assert not [m for m in known.masters if m.kind == "noise"]
+
+
+def test_a_stack_too_small_to_reject_outliers_is_told():
+    assert "one of 2: too few to reject outliers" in make_plan(frames("bias", 2)).entries[0].reason
+    assert "too few" not in make_plan(frames("bias", 3)).entries[0].reason
+
+
+def test_focus_frames_are_left_alone():
+    assert entry_of(make_plan([frame("focus.fits", "other")]), "focus.fits").role == "unused"
+
+
+def broken(name, night="", mjd=None):
+    return Frame(Path("raw") / name, name, problem="the file is empty", night=night, mjd=mjd)
+
+
+def test_a_broken_file_without_a_date_appears_in_the_night_of_its_neighbours():
+    found = [
+        frame("one/a.fits"),
+        frame("two/b.fits", night="20240302", mjd=MIDNIGHT + 1),
+        frame("two/c.fits", night="20240302", mjd=MIDNIGHT + 1),
+        broken("two/x.fits"),
+        broken("one/y.fits"),
+        broken("three/z.fits"),
+    ]
+    plan = make_plan(found)
+    assert {name: entry_of(plan, name).frame.night for name in ("two/x.fits", "one/y.fits", "three/z.fits")} == {
+        "two/x.fits": "20240302",
+        "one/y.fits": "20240301",
+        "three/z.fits": "20240301",
+    }
+    assert [entry.frame.name for entry in plan.set_aside("20240302")] == ["two/x.fits"]
+
+
+def test_a_broken_file_with_a_date_stays_in_its_own_night():
+    found = [
+        frame("a.fits"),
+        frame("b.fits", night="20240302"),
+        frame("c.fits", night="20240302"),
+        broken("x.fits", "20240301", MIDNIGHT),
+    ]
+    assert entry_of(make_plan(found), "x.fits").frame.night == "20240301"
+
+
+def test_nothing_but_broken_files_still_makes_a_table():
+    plan = make_plan([broken("x.fits"), broken("y.fits")])
+    (night,) = plan.nights
+    assert night
+    assert plan.table(night).count("the file is empty") == 2
+
+
+@MANY
+@given(records(), OPTIONS)
+def test_the_table_reads_back_as_it_was_meant(found, options):
+    plan = make_plan(found, options)
+    for night in plan.nights:
+        rows = list(csv.reader(io.StringIO(plan.table(night), newline="")))
+        entries = [entry for entry in plan.entries if entry.frame.night == night]
+        assert tuple(rows[0]) == COLUMNS
+        assert len(rows) == len(entries) + 1
+        for row, entry in zip(rows[1:], entries, strict=True):
+            told = dict(zip(COLUMNS, row, strict=True))
+            assert (told["file"], told["filter"], told["role"]) == (entry.frame.name, entry.frame.filter, entry.role)
+            assert (told["product"], told["reason"], told["group"]) == (entry.product, entry.reason, entry.group)
+            if entry.frame.mjd is None:
+                assert told["mjd_mid"] == ""
+            else:
+                assert float(told["mjd_mid"]) == pytest.approx(entry.frame.mjd, abs=1e-6)
+            for step, match in entry.matches.items():
+                assert told[step] == (match.master.name if match.master else "")
+
+
+@MANY
+@given(records(), OPTIONS, st.integers(1, 5))
+def test_batches_hold_each_science_frame_once_and_never_mix_masters(found, options, size):
+    plan = make_plan(found, options)
+    for night in plan.nights:
+        batches = plan.batches(night, size)
+        members = [science.frame.name for batch in batches for science in batch.members]
+        assert Counter(members) == Counter(science.frame.name for science in plan.science_of(night))
+        assert len({batch.name for batch in batches}) == len(batches)
+        for batch in batches:
+            assert 1 <= len(batch.members) <= size
+            assert len({science.setup for science in batch.members}) == 1
+            for masters in zip(*(science.matches for science in batch.members), strict=True):
+                assert all(match.master == masters[0].master for match in masters)
+                assert len({match.warning for match in masters}) == 1
+            assert [s.frame.mjd for s in batch.members] == sorted(s.frame.mjd for s in batch.members)
+
+
+def test_masters_of_one_name_from_two_libraries_are_not_mixed_in_a_batch():
+    here, there = library_master("bias", "bias", -1), library_master("bias", "bias", 9)
+    there = replace(there, path=Path("/other/library/bias.fits"))
+    plan = make_plan([frame("a.fits"), frame("b.fits", hours=8)], library=[here, there])
+    assert science_of(plan, "a.fits").bias.master == here
+    assert science_of(plan, "b.fits").bias.master == there
+    assert len(plan.batches(NIGHT, 50)) == 2
+
+
+def test_a_batch_holds_as_many_as_asked():
+    plan = make_plan([frame(f"{n:03d}.fits", hours=n / 64) for n in range(23)])
+    assert [len(batch.members) for batch in plan.batches(NIGHT, 10)] == [10, 10, 3]
+
+
+def test_a_master_is_looked_up_by_night_and_name():
+    plan = make_plan(frames("bias", 3))
+    master = plan.masters[0]
+    assert plan.master(NIGHT, master.name) is master
+    with pytest.raises(KeyError):
+        plan.master("20240302", master.name)
+
+
+def test_the_bad_pixel_mask_is_made_of_the_masters_of_its_night():
+    plan = make_plan([*frames("bias", 3, -3), *frames("dark", 3, -2), *frames("flat", 3, -1), frame("s.fits")])
+    mask = science_of(plan, "s.fits").bpm.master
+    assert mask.kind == "bpm"
+    assert {m.kind for m in mask.ingredients} == {"bias", "dark", "flat"}

@@ -1,0 +1,103 @@
+"""Checks of the parameters of the low-level interface, one message each: name, value, what was expected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nightcal.calibration import Calibration, load_master
+from nightcal.detector.readout import as_area
+from nightcal.sections import Area
+
+UNITS = ("electron", "adu")
+
+
+def _positive(expected: str) -> Callable[[str, Any], float]:
+    def check(name: str, value: Any) -> float:
+        if not _finite(value) or value <= 0:
+            raise ValueError(f"{name} is {value!r}; expected {expected}")
+        return float(value)
+
+    return check
+
+
+def _not_negative(expected: str) -> Callable[[str, Any], float]:
+    def check(name: str, value: Any) -> float:
+        if not _finite(value) or value < 0:
+            raise ValueError(f"{name} is {value!r}; expected {expected}")
+        return float(value)
+
+    return check
+
+
+def _or_none(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def _finite(value: Any) -> bool:
+    return (
+        isinstance(value, int | float | np.integer | np.floating)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )
+
+
+def _check_area(name: str, value: Any) -> Area:
+    try:
+        return as_area(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is {value!r}; {error}") from error
+
+
+def _check_areas(name: str, value: Any) -> tuple[Area, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, Mapping | str) or not isinstance(value, Sequence):
+        raise TypeError(f"{name} is {value!r}; expected a list of areas, each with xmin, xmax, ymin and ymax")
+    return tuple(_check_area(f"{name}[{i}]", entry) for i, entry in enumerate(value))
+
+
+def _check_method(name: str, value: Any) -> Any:
+    if not callable(value):
+        raise TypeError(
+            f"{name} is {value!r}; expected a method of OverscanMethods or a function of image and overscans"
+        )
+    return value
+
+
+def _check_master(name: str, value: Any) -> Calibration:
+    if isinstance(value, Calibration):
+        return value
+    if not isinstance(value, str | PathLike):
+        raise TypeError(f"{name} is {value!r}; expected a file name, a loaded master, or None")
+    try:
+        return load_master(Path(value))
+    except ValueError as error:
+        raise ValueError(f"{name} is {str(value)!r}; expected a FITS image: {error}") from error
+
+
+def _check_unit(name: str, value: Any) -> str:
+    if value not in UNITS:
+        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(UNITS)}")
+    return str(value)
+
+
+CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
+    "overscans": _check_areas,
+    "overscan_method": _check_method,
+    "master_bias": _or_none(_check_master),
+    "master_dark": _or_none(_check_master),
+    "master_flat": _or_none(_check_master),
+    "bad_pixels": _or_none(_check_master),
+    "gain": _positive("a positive number of e-/ADU"),
+    "read_noise": _not_negative("e- of 0 or more"),
+    "image_area": _or_none(_check_area),
+    "saturation": _or_none(_positive("ADU above 0")),
+    "exposure": _or_none(_not_negative("seconds of 0 or more")),
+    "unit": _check_unit,
+}
