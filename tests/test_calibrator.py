@@ -875,11 +875,11 @@ def test_the_expected_signal_is_that_of_the_sky_and_of_the_star():
 
 
 def test_a_refused_frame_is_flagged_everywhere_and_says_why(tmp_path):
-    product = refused_product((5, 6), "the file is truncated", "adu")
+    product = refused_product(Path("torn.fits"), "the file is truncated", "adu")
     write_product(tmp_path / "out.fits", product)
     ccd = CCDData.read(tmp_path / "out.fits")
     assert ccd.mask.all()
-    assert ccd.shape == (5, 6)
+    assert ccd.header["RAWFILE"] == "torn.fits"
     assert ccd.unit == u.adu
     assert ccd.header["REFUSED"] == "the file is truncated"
     assert (product.mask == Flag.NO_DATA).all()
@@ -888,5 +888,6 @@ def test_a_refused_frame_is_flagged_everywhere_and_says_why(tmp_path):
 
 def test_a_refused_frame_keeps_what_could_be_read(raw):
     with RawImage(Path(raw)) as image:
-        product = refused_product(image.shape, "no reason", raw=image.header.cards)
+        product = refused_product(Path(raw), "no reason", readout=image.header)
+    assert product.data.shape == image.shape
     assert product.header["EXPTIME"] == 30.0

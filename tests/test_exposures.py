@@ -146,7 +146,7 @@ def test_frames_that_cannot_be_opened_are_named_and_the_others_serve(take, camer
     opened = open_exposures(paths, camera)
     assert [exposure.path.name for exposure in opened.exposures] == ["a.fits", "b.fits"]
     assert [frame.name for frame in opened.frames] == ["a.fits", "b.fits"]
-    reasons = {path.name: reason for path, reason in opened.refused}
+    reasons = {refusal.path.name: refusal.reason for refusal in opened.refused}
     assert set(reasons) == {"torn.fits", "note.fits", "elsewhere.fits", "negative.fits", "missing.fits"}
     assert "truncated" in reasons["torn.fits"]
     assert "[500:600,1:128]" in reasons["elsewhere.fits"]

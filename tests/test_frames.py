@@ -333,7 +333,7 @@ def test_an_overscan_width_that_cannot_be_parsed_does_not_stop_the_night(tmp_pat
         "OBSTYPE": "OBJECT",
         "DATE_BEG": "2019-09-24T04:45:11.90",
         "ROVER": 0,
-        "COVER": 4,
+        "COVER": 8,
     }
     assert read(write(tmp_path / "good.fits", **changes)).problem == ""
     path = overwrite_card(write(tmp_path / "a.fits", **changes), "COVER", b"                 3,2")

@@ -55,6 +55,7 @@ def test_every_word_of_a_schema_is_one_of_json_schema(name):
         "minItems",
         "minProperties",
         "maxProperties",
+        "propertyNames",
     }
 
     def words(schema):

@@ -154,7 +154,9 @@ class Camera:
             raise SetAside(f"the time of the exposure is missing ({self.card(header, 'start')})")
         if isinstance(value, int | float) and not isinstance(value, bool):
             return _plausible_mjd(float(value), f"{self.card(header, 'start')} is {value!r}")
-        text = value = str(value)
+        if not isinstance(value, str):
+            raise SetAside(f"{self.card(header, 'start')} is {value!r}; expected a time")
+        text = value
         if "T" not in value and ":" not in value:
             time = self.value(header, "start_time")
             if time is None:

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 from nightcal.calibration import Calibration
 from nightcal.detector.readout import Readout
 from nightcal.flags import Flag
-
-AGREEMENT = 3.0
+from nightcal.shot_noise import expected_signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,33 +20,6 @@ class Calibrated:
     data: NDArray[np.float64]
     variance: NDArray[np.float64]
     mask: NDArray[np.uint8]
-
-
-def expected_signal(signal: NDArray[np.float64], floor: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Signal whose shot noise a pixel has: the mean of its 3 x 3 neighbourhood, its own where it stands out.
-
-    Parameters
-    ----------
-    signal : ndarray of float64, shape (ny, nx)
-        Measured signal [e-].
-    floor : array_like, broadcastable to (ny, nx)
-        Variance without signal [e-^2].
-
-    Returns
-    -------
-    ndarray of float64, shape (ny, nx)
-        [e-], never negative.
-
-    Notes
-    -----
-    A variance from the pixel's own value is too small where noise made the value low and too large where it made it
-    high: (measured - true) / sigma then has a mean of -1 / (2 sigma), and weights 1 / sigma^2 pull every mean down by
-    about one electron. The mean of nine pixels takes most of that away. In the cores of stars it would be wrong, so a
-    pixel that differs from it by more than 3 sigma keeps its own value.
-    """
-    smooth = np.maximum(uniform_filter(signal, 3, mode="nearest"), 0)
-    agrees = (signal - smooth) ** 2 <= AGREEMENT**2 * (smooth + floor)
-    return np.where(agrees, smooth, np.maximum(signal, 0))
 
 
 def calibrate_signal(

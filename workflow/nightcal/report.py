@@ -91,7 +91,7 @@ def amend(rows: Sequence[Row], products: Sequence[Made]) -> list[dict[str, str]]
         for name, reason, mjd in product.left_out:
             alike = [row for row in group if _file_name(row) == name and row["file"] not in reasons]
             if alike:
-                reasons[min(alike, key=lambda row: abs(float(row["mjd_mid"]) - (mjd or 0)))["file"]] = reason
+                reasons[min(alike, key=lambda row: abs(float(row["mjd_mid"] or 0) - (mjd or 0)))["file"]] = reason
     return [
         {**row, "role": SET_ASIDE, "reason": printable(reasons[row["file"]])} if row["file"] in reasons else dict(row)
         for row in rows

@@ -121,7 +121,9 @@ def clipped_mean(
         ordered = np.take_along_axis(ordered, order, axis=0)
         weight = np.take_along_axis(weight, order, axis=0)
     center = _middle(ordered, np.isfinite(ordered).sum(axis=0))
-    deviation = np.abs(ordered - center) / _deviation_noise(weight)
+    deviation = np.abs(ordered - center)
+    if weights is not None:
+        deviation /= _deviation_noise(weight)
     with np.errstate(invalid="ignore"):
         smallest = floor(center) if callable(floor) else floor
         keep = deviation <= k * np.maximum(RSTD * median(deviation), smallest)
@@ -221,11 +223,12 @@ def noise_ratio(measured: float, n: int, k: float, floored: bool = True) -> tupl
 def _deviation_noise(weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """Noise of each value's distance from the median, in units of the typical one; 1 for equal weights.
 
-    A value of variance ``v_i`` and the median, of variance ``pi / 2 / sum(1 / sqrt(v))^2``, both scatter: without the
-    second, the best frame would be rejected for the noise of the others.
+    A value of variance ``v_i`` and the median of ``n``, of variance ``pi / 2 n / sum(1 / sqrt(v))^2``, both scatter:
+    without the second, the best frame would be rejected for the noise of the others.
     """
-    of_median = np.pi / 2 / np.sum(np.sqrt(weight), axis=0) ** 2
-    return np.sqrt((1 / weight + of_median) / (1 + np.pi / 2 / len(weight)))
+    n = len(weight)
+    of_median = np.pi / 2 * n / np.sum(np.sqrt(weight), axis=0) ** 2
+    return np.sqrt((1 / weight + of_median) / (1 + np.pi / 2 / n))
 
 
 def _finite(values: ArrayLike) -> NDArray[np.float64]:

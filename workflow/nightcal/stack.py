@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.robust import clipped_mean, noise_ratio, pooled
+from nightcal.shot_noise import expected_signal
 
 BLOCK_BYTES = 48 * 2**20
 """Size of the cube of float64 that is stacked at a time."""
@@ -111,7 +112,7 @@ def stack(layers: Sequence[Layer], shape: tuple[int, int], k: float = 3.0, floor
         clipped = clipped_mean(cube, k, floor, None if equal else weights)
         mean[start:stop], weight[start:stop] = clipped.mean, clipped.weight
         survivors[start:stop], scatter[start:stop] = clipped.survivors, clipped.scatter
-    variance = model(mean)
+    variance = model(expected_signal(mean, constant / n, slope / n))
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = scatter**2 / variance
         ratio, response = noise_ratio(pooled(relative), len(layers), k, floored)

@@ -1,7 +1,7 @@
 """Configuration and camera files against their schemas, with messages an observer can act on."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -46,22 +46,20 @@ def check(document: Any, schema: Mapping[str, Any], where: str) -> None:
         With the key, the value and what was expected, for the first mistake.
     """
     mistakes = sorted(
-        jsonschema.Draft202012Validator(schema).iter_errors(document), key=lambda e: list(map(str, e.path))
+        jsonschema.Draft202012Validator(schema).iter_errors(_spelled_out(document)),
+        key=lambda e: list(map(str, e.path)),
     )
     if mistakes:
         raise ConfigurationError(f"{where}: {_sentence(mistakes[0])}")
-    for key, value in _numbers(document):
-        if not math.isfinite(value):
-            raise ConfigurationError(f"{where}: {key} is {value!r}; expected a finite number.")
 
 
-def _numbers(document: Any, key: str = "") -> Iterator[tuple[str, float]]:
-    if isinstance(document, float):
-        yield key, document
-    elif isinstance(document, Mapping | list):
-        items = document.items() if isinstance(document, Mapping) else enumerate(document)
-        for name, value in items:
-            yield from _numbers(value, f"{key}.{name}" if key else str(name))
+def _spelled_out(document: Any) -> Any:
+    """Write not-a-number and infinity as text, since no bound of a schema excludes them."""
+    if isinstance(document, Mapping):
+        return {key: _spelled_out(value) for key, value in document.items()}
+    if isinstance(document, list):
+        return [_spelled_out(value) for value in document]
+    return str(document) if isinstance(document, float) and not math.isfinite(document) else document
 
 
 def _sentence(mistake: jsonschema.ValidationError) -> str:
