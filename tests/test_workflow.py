@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
-from conftest import REPOSITORY, digests
+from helpers import REPOSITORY, digests
 from nightcal.simulate import simulate_night
 from nightcal.truth import compare_with_truth
 

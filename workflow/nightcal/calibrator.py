@@ -1,17 +1,19 @@
 """The low-level interface: calibrate one raw frame after another, with every parameter in the observer's hand.
 
-from nightcal import Calibrator, OverscanMethods
+Two flats, the second read out with another gain::
 
-calibrate = Calibrator(
-    overscans=[dict(xmin=0, xmax=4096, ymin=0, ymax=20)],
-    overscan_method=OverscanMethods.median,
-    master_bias="masters/bias.fits",
-    gain=16.0,
-    image_area=dict(xmin=0, xmax=4096, ymin=20, ymax=4116),
-)
-calibrate.set_masters(dark="masters/dark.fits")
-calibrate(raw="raw1.fits", calibrated="calibrated1.fits")
-calibrate(raw="raw2.fits", calibrated="calibrated2.fits", gain=8.0)
+    from nightcal import Calibrator, OverscanMethods
+
+    calibrate = Calibrator(
+        overscans=[dict(xmin=0, xmax=4096, ymin=0, ymax=20)],
+        overscan_method=OverscanMethods.median,
+        master_bias="masters/bias.fits",
+        gain=16.0,
+        image_area=dict(xmin=0, xmax=4096, ymin=20, ymax=4116),
+    )
+    calibrate.set_masters(dark="masters/dark.fits")
+    calibrate(raw="raw1.fits", calibrated="calibrated1.fits")
+    calibrate(raw="raw2.fits", calibrated="calibrated2.fits", gain=8.0)
 """
 
 from __future__ import annotations

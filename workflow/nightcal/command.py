@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -51,9 +52,16 @@ def optional_master(path: Path | None) -> Calibration | None:
     return None if path is None else load_master(path)
 
 
+def _allow_many_open_files() -> None:
+    """Raise the number of files a process may have open: a stack keeps one for each of its frames."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a script: log to standard error, a user's mistake in one line."""
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    _allow_many_open_files()
     try:
         main()
     except ConfigurationError as mistake:
