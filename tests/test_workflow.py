@@ -294,6 +294,12 @@ def test_a_library_serves_a_night_without_calibrations(night, reduced, tmp_path,
         np.testing.assert_array_equal(fits.getdata(results / NIGHT / "science" / path.name), fits.getdata(path))
 
 
+def test_a_library_that_holds_this_very_night_changes_nothing(night, reduced, snakemake):
+    done = snakemake("-n", "--cores", "1", raw=night, results=reduced, library=f"[{reduced}]")
+    assert done.returncode == 0, done.stderr
+    assert "reduce_science" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("config", "told"),
     [

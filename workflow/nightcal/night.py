@@ -90,7 +90,13 @@ def night_from_config(config: Mapping[str, Any], home: Path) -> Night:
             ".fts, with or without .fz or .gz."
         )
     frames = [replace(f, problem=BRACES) if not f.problem and "{" in str(f.path) else f for f in frames]
-    library = [master for folder in config.get("library", []) for master in read_library(_folder("library", folder))]
+    ours = {(Path(config["results"]) / frame.night / "masters").resolve() for frame in frames}
+    library = [
+        master
+        for folder in config.get("library", [])
+        for master in read_library(_folder("library", folder))
+        if master.path is not None and master.path.resolve().parent not in ours  # those will be made again
+    ]
     plan = make_plan(frames, options_of(config), library)
     wanted = config.get("night")
     if wanted is not None and str(wanted) not in plan.nights:
