@@ -22,7 +22,8 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="the master dark")
     add_rejection(arguments)
     args = arguments.parse_args()
-    opened, rejection, bias = open_frames(args), rejection_of(args), optional_master(args.bias)
+    bias, rejection = optional_master(args.bias), rejection_of(args)
+    opened = open_frames(args, bias)
     master = finish_master(
         "dark",
         opened,

@@ -20,8 +20,8 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="the master flat")
     add_rejection(arguments)
     args = arguments.parse_args()
-    opened, rejection = open_frames(args), rejection_of(args)
-    bias, dark = optional_master(args.bias), optional_master(args.dark)
+    bias, dark, rejection = optional_master(args.bias), optional_master(args.dark), rejection_of(args)
+    opened = open_frames(args, bias)
     master = finish_master(
         "flat",
         opened,

@@ -21,6 +21,7 @@ def main() -> None:
     plan = night_from_config(args.config, HOME).plan
     for path in args.out:
         table = plan.table(path.parent.name)
+        write_text(path.parent / "logs" / "planned.csv", table)
         write_text(path, table)
         print(table)
 

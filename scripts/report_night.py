@@ -1,6 +1,7 @@
 """Tell on one page what became of every raw frame of a night.
 
-python scripts/report_night.py 20240301 --plan results/20240301/plan.csv --out results/20240301/report.html
+python scripts/report_night.py 20240301 --planned results/20240301/logs/planned.csv \
+    --plan results/20240301/plan.csv --out results/20240301/report.html
 """
 
 from pathlib import Path
@@ -13,13 +14,16 @@ from nightcal.report import amend, read_products, read_table, report, write_tabl
 def main() -> None:
     arguments = parser(__doc__, frames=None)
     arguments.add_argument("night", help="date of the evening")
-    arguments.add_argument("--plan", type=Path, required=True, help="plan.csv; frames that failed on the way are added")
+    arguments.add_argument("--planned", type=Path, required=True, help="the plan as it was made")
+    arguments.add_argument(
+        "--plan", type=Path, required=True, help="plan.csv, which gets the frames that failed on the way"
+    )
     arguments.add_argument("--out", type=Path, required=True, help="the page")
     args = arguments.parse_args()
-    planned = read_table(args.plan.read_text(encoding="utf-8"))
+    planned = read_table(args.planned.read_text(encoding="utf-8"))
     products = read_products(args.plan.parent, planned)
     rows = amend(planned, products)
-    if rows != planned:
+    if rows != read_table(args.plan.read_text(encoding="utf-8")):
         write_text(args.plan, write_table(rows))
     write_text(args.out, report(args.night, rows, products))
 

@@ -175,6 +175,8 @@ def test_masters_in_a_library_compete(raw, tmp_path):
             "NCMODE": "",
             "NCNY": 8,
             "NCNX": 9,
+            "NCAREA": "[1:9,1:8]",
+            "NCOVSC": False,
             "NIGHT": "20240302",
             "MJDMEAN": 60371.9,
             "FILTER": "",

@@ -398,7 +398,7 @@ def test_darks_of_different_temperatures_are_stacked_apart():
 
 def aged(kind, policy, limit=1.0):
     calibrations = {"bias": {}, "flat": {"has_overscan": True}, "dark": {"has_overscan": True}}[kind]
-    found = [*frames(kind, 3, -72, night="20240227", **calibrations), frame("s.fits")]
+    found = [*frames(kind, 3, -72, night="20240227", **calibrations), frame("s.fits", **calibrations)]
     return make_plan(found, Options(max_age_days={kind: limit}, too_old={kind: policy}))
 
 
@@ -440,7 +440,7 @@ def test_a_master_within_its_age_is_not_remarked_upon(kind, policy):
 @pytest.mark.parametrize("kind", ["dark", "flat"])
 def test_a_calibration_whose_bias_is_refused_is_not_stacked_without_it(kind):
     """``refuse`` refuses the frame; a flat with its bias still in it would be worse than none."""
-    old = frames("bias", 3, -72, night="20240227")
+    old = frames("bias", 3, -72, night="20240227", has_overscan=True)
     found = [*old, *frames(kind, 3, has_overscan=True), frame("s.fits", has_overscan=True)]
     plan = make_plan(found, Options(max_age_days={"bias": 1}, too_old={"bias": "refuse"}))
     roles = {entry.role for entry in plan.entries if entry.frame.kind == kind}
@@ -494,7 +494,7 @@ def test_darks_without_bias_and_overscan_are_not_scaled_by_time():
     assert {entry.role for entry in plan.entries if entry.frame.kind == "dark"} == {"unused"}
     assert not plan.masters
     assert science_of(plan, "s.fits").dark.master is None
-    with_overscan = make_plan([*frames("dark", 3, has_overscan=True), frame("s.fits")])
+    with_overscan = make_plan([*frames("dark", 3, has_overscan=True), frame("s.fits", has_overscan=True)])
     assert science_of(with_overscan, "s.fits").dark.master is not None
     with_bias = make_plan([*frames("dark", 3), *frames("bias", 3, -3), frame("s.fits")])
     assert science_of(with_bias, "s.fits").dark.master.bias.master.kind == "bias"

@@ -144,7 +144,7 @@ class Calibrator:
         raw : path
             Read, never written.
         calibrated : path
-            The image, its error and its mask become the first three extensions.
+            The image becomes the primary HDU, its error and its mask the next two.
         overwrite : bool
             Whether an existing file may be replaced.
         **this_call

@@ -148,21 +148,23 @@ class Camera:
         return seconds
 
     def start(self, header: RawHeader) -> float:
-        """Start of the exposure [MJD, UTC]."""
-        value = self.value(header, "start")
-        if value is None:
-            raise SetAside(f"the time of the exposure is missing ({self.card(header, 'start')})")
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return _plausible_mjd(float(value), f"{self.card(header, 'start')} is {value!r}")
-        if not isinstance(value, str):
-            raise SetAside(f"{self.card(header, 'start')} is {value!r}; expected a time")
-        text = value
-        if "T" not in value and ":" not in value:
-            time = self.value(header, "start_time")
-            if time is None:
-                raise SetAside(f"{self.card(header, 'start')} is {value!r}, a date without a time")
-            text = f"{value}T{time}"
-        return _plausible_mjd(_mjd(text), f"the time is {text!r}")
+        """Start of the exposure [MJD, UTC], from the first card that tells it to the second."""
+        bare = ""
+        for card in self.cards.get("start", ()):
+            value = header.value(card)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return _plausible_mjd(float(value), f"{card} is {value!r}")
+            if value is not None and not isinstance(value, str):
+                raise SetAside(f"{card} is {value!r}; expected a time")
+            if value is None:
+                continue
+            whole = "T" in value or ":" in value
+            time = None if whole else self.value(header, "start_time")
+            if whole or time is not None:
+                text = value if whole else f"{value}T{time}"
+                return _plausible_mjd(_mjd(text), f"the time is {text!r}")
+            bare = bare or f"{card} is {value!r}, a date without a time"
+        raise SetAside(bare or f"the time of the exposure is missing ({self.card(header, 'start')})")
 
     def noise_cards(self, header: RawHeader) -> tuple[float | None, float | None]:
         """Gain [e-/ADU] and read noise [e-] from the header, else the camera file; None where neither tells.

@@ -64,7 +64,7 @@ def calibrate_signal(
     if bias is not None:
         signal -= bias.data
         variance += bias.variance
-    variance += expected_signal(signal, variance)
+    variance += expected_signal(signal, variance, valid=~empty)
     if dark is not None:
         signal -= exposure * dark.data
         variance += exposure**2 * dark.variance

@@ -12,9 +12,11 @@ from pathlib import Path
 from nightcal.calibration import Calibration, load_master
 from nightcal.camera import load_camera
 from nightcal.errors import ConfigurationError
-from nightcal.exposures import Opened, open_exposures
+from nightcal.exposures import Opened, better_noise, open_exposures
 from nightcal.masters import Rejection
 from nightcal.photon_transfer import read_noise
+
+OPEN_FILES = 1024
 
 
 def parser(description: str | None, *, frames: str | None = "raw frames") -> argparse.ArgumentParser:
@@ -42,9 +44,10 @@ def rejection_of(args: argparse.Namespace) -> Rejection:
     return Rejection(args.reject_level, args.reject_stack, not args.no_floor)
 
 
-def open_frames(args: argparse.Namespace) -> Opened:
-    """Open the frames that a script was given."""
-    return open_exposures(args.frames, load_camera(args.camera), read_noise(args.noise) if args.noise else None)
+def open_frames(args: argparse.Namespace, bias: Calibration | None = None) -> Opened:
+    """Open the frames that a script was given, with the gain of their master bias where no better one is known."""
+    measured = read_noise(args.noise) if args.noise else None
+    return open_exposures(args.frames, load_camera(args.camera), better_noise(measured, bias))
 
 
 def optional_master(path: Path | None) -> Calibration | None:
@@ -54,8 +57,10 @@ def optional_master(path: Path | None) -> Calibration | None:
 
 def _allow_many_open_files() -> None:
     """Raise the number of files a process may have open: a stack keeps one for each of its frames."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def run(main: Callable[[], None]) -> None:

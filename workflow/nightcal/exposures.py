@@ -18,7 +18,7 @@ from nightcal.camera import Camera
 from nightcal.detector.overscan import OverscanMethods
 from nightcal.detector.readout import Electronics, Readout
 from nightcal.errors import SetAside
-from nightcal.fitsio import Product, RawImage, file_hash, provenance, set_cards, warn
+from nightcal.fitsio import Product, RawImage, file_hash, provenance, set_cards, warn, warnings_of
 from nightcal.frames import Frame, read_frame
 from nightcal.headers import RawHeader, read_header
 from nightcal.masters import Exposure, Refusal, make_bad_pixel_mask, refused_master
@@ -47,7 +47,9 @@ def noise_of(header: RawHeader, camera: Camera, measured: Noise | None) -> Noise
         return replace(found, read_noise=found.read_noise if read_noise is None else read_noise)
     if read_noise is None:
         warning = "" if measured else "read noise unknown, 0 e- assumed: uncertainties are too small"
-        return Noise(gain, found.read_noise * gain / found.gain, f"gain from header, {found.source}", warning)
+        return Noise(
+            gain, found.read_noise * gain / found.gain, f"gain from header or camera file, {found.source}", warning
+        )
     return Noise(gain, read_noise, "header or camera file")
 
 
@@ -56,9 +58,16 @@ def noise_of_master(master: object) -> Noise | None:
     if not isinstance(master, Calibration) or master.refused or "GAINSRC" not in master.header:
         return None
     header = master.header
-    if ASSUMED.source in header["GAINSRC"]:
+    if ASSUMED.warning in warnings_of(header):
         return None
     return Noise(header["GAINUSED"], header["RNUSED"], f"{header['GAINSRC']} of {header['NIGHT']}")
+
+
+def better_noise(measured: Noise | None, bias: object) -> Noise | None:
+    """Choose between what the night measured and what its master bias was made with: a gain that was not assumed."""
+    if measured is not None and not measured.warning:
+        return measured
+    return noise_of_master(bias) or measured
 
 
 def electronics_of(header: RawHeader, camera: Camera, noise: Noise) -> Electronics:
@@ -92,7 +101,7 @@ class Opened:
     frames : list of Frame
         Records of the exposures.
     noise : Noise
-        Of the last exposure.
+        Of the first exposure.
     """
 
     camera: Camera
@@ -118,6 +127,7 @@ def open_exposures(paths: Sequence[Path], camera: Camera, measured: Noise | None
     """
     opened = Opened(camera, [], [], [], measured or ASSUMED)
     for path in paths:
+        frame = None
         try:
             frame = _good_frame(path, camera)
             image = RawImage(path)
@@ -125,11 +135,12 @@ def open_exposures(paths: Sequence[Path], camera: Camera, measured: Noise | None
             readout = Readout(image, electronics_of(image.header, camera, noise))
         except SetAside as reason:
             log.warning("%s: set aside: %s.", path.name, reason)
-            opened.refused.append(Refusal(path, str(reason)))
+            opened.refused.append(Refusal(path, str(reason), frame.mjd if frame else None))
             continue
+        image.close()
         opened.exposures.append(Exposure(readout, frame.exposure, frame.mjd or 0.0))
         opened.frames.append(frame)
-        opened = replace(opened, noise=noise)
+        opened = replace(opened, noise=noise if len(opened.frames) == 1 else opened.noise)
     return opened
 
 
@@ -192,7 +203,7 @@ def reduce_frame(path: Path, camera: Camera, measured: Noise | None, calibrator:
     try:
         raw = read_header(path)
         frame = _good_frame(path, camera)
-        noise = noise_of(raw, camera, measured or noise_of_master(calibrator.master_bias))
+        noise = noise_of(raw, camera, better_noise(measured, calibrator.master_bias))
         electronics = electronics_of(raw, camera, noise)
         product = calibrator.calibrate(
             path,
@@ -234,6 +245,8 @@ def describe_setup(header: fits.Header, frame: Frame) -> None:
         ("NCXBIN", frame.binning[0], "binning in x"),
         ("NCYBIN", frame.binning[1], "binning in y"),
         ("NCMODE", frame.mode, "readout mode"),
+        ("NCAREA", frame.area, "light-sensitive pixels of the raw frames"),
+        ("NCOVSC", frame.has_overscan, "frames have overscan"),
         ("NCNX", frame.shape[1], "columns of the raw frames"),
         ("NCNY", frame.shape[0], "rows of the raw frames"),
         ("FILTER", frame.filter, "filter"),
@@ -243,7 +256,7 @@ def describe_setup(header: fits.Header, frame: Frame) -> None:
     set_cards(header, cards)
 
 
-SETUP_CARDS = ("NIGHT", "NCCAMERA", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NCNX", "NCNY")
+SETUP_CARDS = ("NIGHT", "NCCAMERA", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NCAREA", "NCOVSC", "NCNX", "NCNY")
 """Cards of `describe_setup` that masters of one setup share."""
 
 
@@ -283,6 +296,7 @@ def measure_noise_of(paths: Sequence[Path], camera: Camera) -> Noise:
                 except SetAside as reason:
                     log.warning("%s: left out: %s.", frame.name, reason)
                     continue
+                exposure.readout.image.close()
                 image /= exposure.readout.electronics.gain
                 image[flags > 0] = np.nan
                 yield frame.filter, image

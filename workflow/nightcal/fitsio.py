@@ -5,10 +5,12 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +19,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.errors import UNREADABLE, SetAside
+from nightcal.errors import UNREADABLE, SetAside, blame_machine
 from nightcal.flags import MEANINGS, Flag
 from nightcal.headers import RawHeader, read_header
 from nightcal.version import __version__
@@ -91,6 +93,7 @@ class RawImage:
                 planes = (0,) * (hdu.header["NAXIS"] - 2)
                 rows = np.asarray(hdu.section[(*planes, slice(start, stop), slice(None))])
             except (*UNREADABLE, RuntimeError) as error:
+                blame_machine(error)
                 raise SetAside(f"its pixels cannot be read ({type(error).__name__}: {str(error)[:80]})") from error
         if rows.shape != (stop - start, self.shape[1]):
             raise SetAside(f"its pixels end before row {stop}")
@@ -256,16 +259,16 @@ def ascii_text(text: str, length: int) -> str:
 
 
 def warn(header: fits.Header, text: str) -> None:
-    """Add a warning to a header, once."""
-    told = {value for keyword, value in header.items() if keyword.startswith("WARN")}
+    """Add a warning to a header, once, beside any cards of such a name that the raw frame had."""
     text = ascii_text(text, LONGEST_TEXT)
-    if text not in told:
-        header[f"WARN{len(told) + 1:03d}"] = text
+    if text not in warnings_of(header):
+        number = next(n for n in count(1) if f"WARN{n:03d}" not in header)
+        header[f"WARN{number:03d}"] = text
 
 
 def warnings_of(header: fits.Header) -> list[str]:
     """Warnings that a header carries."""
-    return [str(value) for keyword, value in header.items() if keyword.startswith("WARN") and keyword[4:].isdigit()]
+    return [str(header[keyword]) for keyword in header if re.fullmatch(r"WARN\d{3}", keyword)]
 
 
 def provenance(header: fits.Header, options: Mapping[str, Any]) -> None:

@@ -47,6 +47,10 @@ class Frame:
     gain, read_noise : float or None
         [e-/ADU], [e-], from the header or the camera file.
     has_overscan : bool
+    area : str
+        Section of the light-sensitive pixels.
+    has_longitude : bool
+        Whether the header or the camera file tells the longitude of the observatory; else Greenwich's is taken.
     """
 
     path: Path
@@ -67,6 +71,8 @@ class Frame:
     gain: float | None = None
     read_noise: float | None = None
     has_overscan: bool = False
+    area: str = ""
+    has_longitude: bool = True
 
 
 def scan(folder: Path, cameras: Sequence[Camera], leave_out: Sequence[Path] = ()) -> list[Frame]:
@@ -87,7 +93,32 @@ def scan(folder: Path, cameras: Sequence[Camera], leave_out: Sequence[Path] = ()
         Sorted by name.
     """
     paths = sorted(find(folder, leave_out))
-    return [read_frame(path, path.relative_to(folder).as_posix(), cameras) for path in paths]
+    return _without_copies([read_frame(path, path.relative_to(folder).as_posix(), cameras) for path in paths])
+
+
+def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
+    """Set aside a second file of one exposure: packed beside unpacked, or the same name in another folder.
+
+    Stacked as if it were another exposure, it would make errors too small.
+    """
+    first: dict[tuple[object, ...], str] = {}
+    found = []
+    for frame in frames:
+        stem = frame.path.name.lower().partition(".f")[0]
+        exposure = (
+            stem,
+            frame.camera,
+            frame.instrument,
+            frame.kind,
+            frame.mjd,
+            frame.exposure,
+            frame.filter,
+            frame.shape,
+        )
+        if not frame.problem and first.setdefault(exposure, frame.name) != frame.name:
+            frame = replace(frame, problem=f"a copy of {first[exposure]}: same name, type, time and exposure")
+        found.append(frame)
+    return found
 
 
 def find(folder: Path, leave_out: Sequence[Path] = ()) -> Iterator[Path]:
@@ -127,7 +158,8 @@ def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
         camera = recognise(header, cameras)
         frame = replace(frame, camera=camera.name, shape=header.shape)
         start = camera.start(header)
-        frame = replace(frame, night=night_of(start, camera.east_longitude(header) or 0.0))
+        longitude = camera.east_longitude(header)
+        frame = replace(frame, night=night_of(start, longitude or 0.0), has_longitude=longitude is not None)
         exposure = camera.exposure(header)
         frame = replace(frame, exposure=exposure, mjd=start + 0.5 * exposure / SECONDS_A_DAY)
         return _with_details(frame, header, camera)
@@ -164,7 +196,6 @@ def _with_details(frame: Frame, header: RawHeader, camera: Camera) -> Frame:
         raise SetAside("a dark of 0 s holds no dark current")
     gain, read_noise = camera.noise_cards(header)
     camera.saturation_level(header)
-    camera.image_area(header)
     return replace(
         frame,
         kind=kind,
@@ -177,4 +208,5 @@ def _with_details(frame: Frame, header: RawHeader, camera: Camera) -> Frame:
         gain=gain,
         read_noise=read_noise,
         has_overscan=bool(camera.overscans(header)),
+        area=str(camera.image_area(header)),
     )

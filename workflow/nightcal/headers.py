@@ -8,7 +8,7 @@ from pathlib import Path
 
 from astropy.io import fits
 
-from nightcal.errors import UNREADABLE, SetAside
+from nightcal.errors import UNREADABLE, SetAside, blame_machine
 from nightcal.sections import NOTHING
 
 SUFFIXES = tuple(stem + end for stem in (".fits", ".fit", ".fts") for end in ("", ".fz", ".gz"))
@@ -82,6 +82,7 @@ def read_header(path: Path) -> RawHeader:
             with fits.open(path, memmap=True, lazy_load_hdus=False) as hdus:
                 return _one_image(path, hdus)
         except UNREADABLE as error:
+            blame_machine(error)
             raise SetAside(_why_unreadable(path, error)) from error
 
 

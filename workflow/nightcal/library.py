@@ -53,6 +53,8 @@ def _described(path: Path, header: fits.Header) -> Master:
         binning=(header["NCXBIN"], header["NCYBIN"]),
         mode=header["NCMODE"],
         shape=(header["NCNY"], header["NCNX"]),
+        has_overscan=header["NCOVSC"],
+        area=header["NCAREA"],
     )
     return Master(
         header["MASTER"],

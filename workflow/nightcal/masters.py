@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
-from nightcal.calibration import Calibration
+from nightcal.calibration import Calibration, in_electrons
 from nightcal.detector.readout import Readout
 from nightcal.errors import SetAside
 from nightcal.fitsio import Product, file_hash, set_cards, warn, warnings_of
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.robust import QUANTISATION, Clipped, clipped_mean, rstd
+from nightcal.robust import Clipped, clipped_mean, rstd
 from nightcal.stack import Layer, Stack, stack
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,10 @@ LOW_FLAT = 0.2
 NOISY_CHANCE = 1e-7
 NOISY_LEAST = 2.0
 HOT_SIGMA = 5.0
+FAINTEST_FLAT = 10.0  # times the read noise
+ALIKE = 2.0  # ratio of variances up to which frames count alike
 FEWEST_USABLE = 0.5
+MOST_OPEN = 100
 RATIO_RANGE = (0.5, 2.0)
 
 Image = NDArray[np.float64]
@@ -53,11 +56,15 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """A calibration frame ready to be stacked: its readout, exposure time [s] and middle [MJD]."""
+    """A calibration frame ready to be stacked: its readout, exposure time [s] and middle [MJD].
+
+    ``keep_open`` tells whether its file stays open between two readings of rows.
+    """
 
     readout: Readout
     exposure: float
     mjd: float
+    keep_open: bool = True
 
     @property
     def path(self) -> Path:
@@ -126,7 +133,7 @@ def make_master_dark(
     exposures : sequence of Exposure
         Exposure times may differ: frames are weighted by their inverse variance.
     bias : Calibration or None
-        Only frames with overscan do without.
+        Frames with overscan do without.
     rejection : Rejection
     refused : sequence of Refusal
         As for a bias.
@@ -144,10 +151,11 @@ def make_master_dark(
     Raises
     ------
     SetAside
-        If no frame could be read.
+        If no frame could be read, or the bias level of one cannot be taken off.
     """
-    bias = _usable_master(bias)
+    bias = _usable_master("bias", bias, exposures)
     good, levels, refused = _levels(exposures, rejection, refused, bias)
+    _check_pedestal(bias, good)
     current = max(0.0, float(np.mean([level.mean / e.exposure for e, level in zip(good, levels, strict=True)])))
 
     def layer(exposure: Exposure) -> Layer:
@@ -214,10 +222,12 @@ def make_master_flat(
     Raises
     ------
     SetAside
-        If no frame could be read or none has light in it.
+        If no frame could be read, none has light in it, or the bias level of one cannot be taken off.
     """
-    bias, dark = _usable_master(bias), _usable_master(dark)
+    bias = _usable_master("bias", bias, exposures)
+    dark = _usable_master("dark", dark, exposures, per_second=True)
     good, levels, refused = _levels(exposures, rejection, refused, bias, dark, central=True)
+    _check_pedestal(bias, good)
 
     def layer(exposure: Exposure, level: Clipped) -> Layer:
         light, time = float(level.mean), exposure.exposure
@@ -226,9 +236,10 @@ def make_master_flat(
             signal = _usable(exposure, start, stop) - _part(bias, start, stop) - time * _part(dark, start, stop)
             return signal / light
 
-        return Layer(rows, _read_variance(exposure) / light**2, 1 / light)
+        variance = _read_variance(exposure) / light**2
+        return Layer(rows, variance, 1 / light, weight=1 / (variance + 1 / light))
 
-    layers = [layer(*pair) for pair in zip(good, levels, strict=True)]
+    layers = _plain_if_alike([layer(*pair) for pair in zip(good, levels, strict=True)])
     stacked = stack(layers, good[0].readout.shape, *_cut(rejection))
     lights = np.array([float(level.mean) for level in levels])
     times = np.array([exposure.exposure for exposure in good])
@@ -238,7 +249,9 @@ def make_master_flat(
     flags = _mask(stacked, bias, dark)
     low = stacked.mean < LOW_FLAT
     flags[low] |= Flag.LOW_FLAT
-    stacked.mean[low], stacked.uncertainty[low] = 1.0, 0.0
+    stacked = replace(
+        stacked, mean=np.where(low, 1.0, stacked.mean), uncertainty=np.where(low, 0.0, stacked.uncertainty)
+    )
     header = _header("flat", good, refused, stacked)
     cards = [
         ("FLATLVL", float(lights.mean()), "[electron] mean light in the central quarter"),
@@ -292,7 +305,7 @@ def make_bad_pixel_mask(masters: Sequence[Calibration]) -> Product:
     for n, master in enumerate(masters, start=1):
         cards += [(f"FRAM{n:04d}", master.name, "made from"), (f"FSHA{n:04d}", master.digest, "its SHA-256 begins")]
     set_cards(header, cards)
-    inherit_warnings(header, *masters)
+    inherit_warnings(header, *(master for master in masters if master.header["MASTER"] != "flat"))
     return Product(bits, np.zeros(bits.shape, np.float32), bits, "", header)
 
 
@@ -303,7 +316,8 @@ def inherit_warnings(header: fits.Header, *masters: Calibration | None) -> None:
             for text in warnings_of(master.header):
                 warn(header, text)
             if "SKIPPED" in master.header:
-                warn(header, f"{master.header['MASTER']} made without {master.header['SKIPPED'].replace(',', ' and ')}")
+                missing = master.header["SKIPPED"].replace(",", " and ")
+                warn(header, f"{master.header.get('MASTER', 'master')} made without {missing}")
 
 
 def refused_master(kind: str, shape: tuple[int, int], reason: str) -> Product:
@@ -316,6 +330,12 @@ def refused_master(kind: str, shape: tuple[int, int], reason: str) -> Product:
     return Product(zeros, zeros, np.full(shape, Flag.NO_DATA, MASK_DTYPE), unit, header)
 
 
+def _plain_if_alike(layers: Sequence[Layer]) -> list[Layer]:
+    """Take the weights away from frames that differ too little for weights to help: a plain mean is easier to check."""
+    weights = [layer.weight for layer in layers]
+    return [replace(layer, weight=1.0) for layer in layers] if max(weights) <= ALIKE * min(weights) else list(layers)
+
+
 def _levels(
     exposures: Sequence[Exposure],
     rejection: Rejection,
@@ -326,7 +346,8 @@ def _levels(
 ) -> tuple[list[Exposure], list[Clipped], list[Refusal]]:
     """Find the level of each frame, one frame in memory at a time; leave out what cannot be used."""
     good, levels, left_out = [], [], list(refused)
-    for exposure in exposures:
+    for opened in exposures:
+        exposure = replace(opened, keep_open=len(exposures) <= MOST_OPEN)
         try:
             ny, nx = exposure.readout.shape
             signal = _usable(exposure, 0, ny) - _part(bias, 0, ny) - exposure.exposure * _part(dark, 0, ny)
@@ -341,11 +362,10 @@ def _levels(
             if values.size <= FEWEST_USABLE * np.count_nonzero(known):
                 raise SetAside("fewer than half of its pixels hold a usable number")
             electronics = exposure.readout.electronics
-            level = clipped_mean(
-                values, rejection.level, np.hypot(electronics.read_noise, QUANTISATION * electronics.gain)
-            )
-            if central and level.mean <= 0:
-                raise SetAside(f"there is no light in it: its level is {level.mean:.1f} e- after bias and dark")
+            level = clipped_mean(values, rejection.level, np.sqrt(electronics.read_variance))
+            faintest = FAINTEST_FLAT * np.sqrt(electronics.read_variance)
+            if central and level.mean < faintest:
+                raise SetAside(f"too faint: {level.mean:.1f} e- after bias and dark, expected {faintest:.0f} or more")
         except SetAside as reason:
             log.warning("%s: set aside: %s.", exposure.path.name, reason)
             left_out.append(Refusal(exposure.path, str(reason), exposure.mjd))
@@ -361,6 +381,8 @@ def _levels(
 def _usable(exposure: Exposure, start: int, stop: int) -> Image:
     """Rows in electrons, NaN where saturated or missing."""
     electrons, flags = exposure.readout.rows(start, stop)
+    if not exposure.keep_open:
+        exposure.readout.image.close()
     electrons[flags > 0] = np.nan
     return electrons
 
@@ -369,11 +391,21 @@ def _part(master: Calibration | None, start: int, stop: int) -> Image | float:
     return 0.0 if master is None else master.data[start:stop]
 
 
-def _usable_master(master: Calibration | None) -> Calibration | None:
+def _usable_master(
+    name: str, master: Calibration | None, exposures: Sequence[Exposure], per_second: bool = False
+) -> Calibration | None:
+    """Take a master in electrons of the frames' gain, or none if it holds no data."""
     if master is not None and master.refused:
         log.warning("%s holds no data (%s): step skipped.", master.name, master.refused)
         return None
-    return master
+    if master is None or not exposures:
+        return master
+    return in_electrons(name, master, exposures[0].readout.electronics.gain, per_second)
+
+
+def _check_pedestal(bias: Calibration | None, exposures: Sequence[Exposure]) -> None:
+    if bias is None and any(exposure.readout.level is None for exposure in exposures):
+        raise SetAside("there is neither a master bias nor overscan to take the bias level off")
 
 
 def _read_variance(exposure: Exposure) -> float:
@@ -404,8 +436,7 @@ def _noisy(stacked: Stack, n: int) -> NDArray[np.bool_]:
 
 
 def _add_variance(stacked: Stack, variance: Image) -> Stack:
-    uncertainty = np.sqrt(stacked.uncertainty**2 + variance)
-    return Stack(stacked.mean, uncertainty, stacked.survivors, stacked.excess, stacked.ratio)
+    return replace(stacked, uncertainty=np.sqrt(stacked.uncertainty**2 + variance))
 
 
 def _header(kind: str, exposures: Sequence[Exposure], refused: Sequence[Refusal], stacked: Stack) -> fits.Header:

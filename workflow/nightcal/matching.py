@@ -24,11 +24,15 @@ class Setup:
     binning: tuple[int, int]
     mode: str
     shape: tuple[int, int]
+    has_overscan: bool = False
+    area: str = ""
 
     @classmethod
     def of(cls, frame: Frame) -> Setup:
         """Take the setup from a frame."""
-        return cls(frame.camera, frame.instrument, frame.binning, frame.mode, frame.shape)
+        return cls(
+            frame.camera, frame.instrument, frame.binning, frame.mode, frame.shape, frame.has_overscan, frame.area
+        )
 
     @property
     def name(self) -> str:
@@ -151,7 +155,7 @@ class Chooser:
             if not rivals:
                 return Match(reason=f"no flat in filter {subject.filter or '(none)'}: step skipped")
         mjd = subject.mjd or 0.0
-        best = min(rivals, key=lambda m: (abs(m.mjd - mjd), m.mjd, m.night, m.name))
+        best = min(rivals, key=lambda m: (abs(m.mjd - mjd), m.mjd, m.path is not None, m.night, m.name))
         return self._judged(kind, best, abs(best.mjd - mjd) * 24, len(rivals))
 
     def _judged(self, kind: str, best: Master, hours: float, rivals: int) -> Match:

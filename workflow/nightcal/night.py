@@ -83,6 +83,10 @@ def night_from_config(config: Mapping[str, Any], home: Path) -> Night:
         )
     if "{" in config["results"]:
         raise ConfigurationError(f"{WHERE}: results is {config['results']!r}; expected a path without {{.")
+    if raw.resolve() == Path(config["results"]).resolve():
+        raise ConfigurationError(
+            f"{WHERE}: results is {config['results']!r}, the folder of the raw frames; expected another."
+        )
     frames = scan(raw, cameras, leave_out=[Path(config["results"])])
     if not frames:
         raise ConfigurationError(
@@ -125,6 +129,8 @@ def choose_cameras(chosen: str, folder: Path) -> tuple[Camera, ...]:
     ConfigurationError
         If there is no such camera, or a camera file is wrong.
     """
+    if "{" in chosen:
+        raise ConfigurationError(f"{WHERE}: camera is {chosen!r}; expected a path without {{.")
     if chosen.endswith((".yaml", ".yml")):
         return (load_camera(Path(chosen)),)
     cameras = load_cameras(folder)

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.robust import clipped_mean
+from nightcal.robust import clipped_mean, median, rstd
 
 TILE = 32
 FEWEST_TILES = 4
+FAINTEST = 1.0  # photon noise of a flat, in variances of a bias
+SMALLEST_GAIN, LARGEST_GAIN = 1e-3, 100.0
 REJECT = 4.0
 
 Image = NDArray[np.float64]
@@ -56,8 +58,8 @@ def measure_noise(biases: Iterable[Image], flats: Iterable[tuple[str, Image]]) -
     -----
     Janesick, Photon Transfer (2007), ch. 5: with the second flat scaled by ``r`` to the first,
     ``gain = (F1 + r^2 F2) / (var(F1 - r F2) - (1 + r^2) var_bias)`` and ``var_bias = var(B1 - B2) / 2``. Differences
-    cancel fixed patterns. Variances are taken in tiles of 32 x 32 pixels, so that slopes between the two do not count,
-    about clipped means at 4 rstd, whose loss for Gaussian noise is corrected; the median tile of all pairs counts.
+    cancel fixed patterns. Variances are taken in tiles of 32 x 32 pixels about a plane, so that slopes do not count, at
+    4 rstd, whose loss for Gaussian noise is corrected; the median tile of all pairs counts.
     """
     bias, spreads = None, []
     for one, other in pairwise(biases):
@@ -65,19 +67,20 @@ def measure_noise(biases: Iterable[Image], flats: Iterable[tuple[str, Image]]) -
         spreads.append(_tile_variances(one - other))
     if bias is None:
         return ASSUMED
-    bias_variance = float(np.median(np.concatenate(spreads))) / 2
+    bias_variance = _middle(np.concatenate(spreads)) / 2
+    if not bias_variance > 0:
+        return ASSUMED
     gains = [
         _pair_gains(one - bias, other - bias, bias_variance)
         for (name, one), (other_name, other) in pairwise(flats)
         if name == other_name
     ]
     found = np.concatenate([np.empty(0), *gains])
-    found = found[np.isfinite(found) & (found > 0)]
-    if found.size < FEWEST_TILES:
+    if np.isfinite(found).sum() < FEWEST_TILES or not SMALLEST_GAIN < _middle(found) < LARGEST_GAIN:
         return Noise(
             1.0, float(np.sqrt(bias_variance)), f"read noise from {len(spreads)} pairs of bias", ASSUMED.warning
         )
-    gain = float(np.median(found))
+    gain = _middle(found)
     source = f"measured: {len(spreads)} pairs of bias, {len(gains)} of flats"
     return Noise(gain, float(gain * np.sqrt(bias_variance)), source)
 
@@ -92,8 +95,10 @@ def _pair_gains(one: Image, other: Image, bias_variance: float) -> Image:
         return np.empty(0)
     light = _tile_means(one + ratio**2 * other)
     spread = _tile_variances(one - ratio * other) - (1 + ratio**2) * bias_variance
+    if not _middle(spread) > FAINTEST * bias_variance:
+        return np.empty(0)  # too little light to see its noise beside the read noise
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(spread > 0, light / spread, np.nan)
+        return light / spread
 
 
 def _tiles(image: Image) -> Image:
@@ -109,10 +114,32 @@ def _tile_means(image: Image) -> Image:
 
 
 def _tile_variances(image: Image) -> Image:
-    """Variance of the pixels of each tile; 4 rstd of a Gaussian cut away 0.11 percent of it."""
-    scatter = clipped_mean(_tiles(image), REJECT, floor=0.5).scatter
-    return scatter[np.isfinite(scatter)] ** 2 / KEPT_VARIANCE
+    """Variance of the pixels of each tile about a plane; NaN for a tile without two good pixels."""
+    tiles = _tiles(image)
+    tiles = tiles - median(tiles)
+    tiles -= _planes(tiles, image.shape)
+    scatter = clipped_mean(tiles, REJECT, floor=0.5).scatter
+    return scatter**2 / KEPT_VARIANCE * len(tiles) / max(1, len(tiles) - PLANE)
 
+
+def _planes(tiles: Image, shape: tuple[int, ...]) -> Image:
+    """Least-squares plane through each tile; outliers beyond 4 rstd and missing pixels count as 0."""
+    y, x = np.mgrid[: min(TILE, shape[0]), : min(TILE, shape[1])].reshape(2, -1)
+    basis = np.stack([x - x.mean(), y - y.mean()], axis=1).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        inside = np.abs(tiles) <= REJECT * np.maximum(rstd(tiles), 0.5)
+    slopes = np.linalg.pinv(basis) @ np.where(inside, tiles, 0.0)
+    return np.asarray(basis @ slopes)
+
+
+def _middle(values: Image) -> float:
+    """Median of what is finite; NaN if nothing is."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else float("nan")
+
+
+PLANE = 2
+"""Free parameters of a plane, its level aside."""
 
 KEPT_VARIANCE = 1 - 2 * REJECT * np.exp(-(REJECT**2) / 2) / np.sqrt(2 * np.pi)
 """Variance of a Gaussian within 4 sigma."""

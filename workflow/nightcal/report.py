@@ -86,7 +86,7 @@ def amend(rows: Sequence[Row], products: Sequence[Made]) -> list[dict[str, str]]
     reasons: dict[str, str] = {}
     for product in products:
         group = [row for row in rows if row["product"] == product.path and row["role"] != SET_ASIDE]
-        if product.refused and product.path.startswith("science/"):
+        if product.refused:
             reasons |= {row["file"]: product.refused for row in group}
         for name, reason, mjd in product.left_out:
             alike = [row for row in group if _file_name(row) == name and row["file"] not in reasons]
@@ -117,6 +117,7 @@ def report(night: str, rows: Sequence[Row], products: Sequence[Made]) -> str:
     str
         HTML; all text from headers and file names is escaped.
     """
+    by_product = {row["product"]: row for row in rows}
     roles = Counter(row["role"] for row in rows)
     masters = [p for p in products if p.path.startswith("masters/")]
     science = [p for p in products if p.path.startswith("science/")]
@@ -139,7 +140,7 @@ def report(night: str, rows: Sequence[Row], products: Sequence[Made]) -> str:
         _section(
             "Science frames",
             ("product", "object", "filter", "exposure [s]", "flagged pixels", "skipped", "warnings"),
-            [_science_row(product) for product in science],
+            [_science_row(product, by_product.get(product.path, {})) for product in science],
             "No science frames.",
         ),
     ]
@@ -168,14 +169,14 @@ def _master_row(product: Made) -> tuple[Any, ...]:
 LEVELS = (("BIASLVL", "e-"), ("DARKCURR", "e-/s"), ("FLATLVL", "e-"))
 
 
-def _science_row(product: Made) -> tuple[Any, ...]:
+def _science_row(product: Made, row: Row) -> tuple[Any, ...]:
     header = product.header
     warnings = [product.refused] if product.refused else warnings_of(header)
     return (
         PurePosixPath(product.path).name,
         header.get("OBJECT", ""),
-        header.get("FILTER", header.get("FILTNAM", "")),
-        _number(header.get("EXPTIME"), "g"),
+        row.get("filter", ""),
+        row.get("exposure", ""),
         header.get("NMASKED", ""),
         header.get("SKIPPED", ""),
         "; ".join(warnings),

@@ -9,6 +9,7 @@ from pathlib import Path
 from nightcal.errors import ConfigurationError
 from nightcal.fitsio import ascii_text
 from nightcal.night import from_command_line, night_from_config
+from nightcal.version import __version__
 
 HOME = Path(workflow.basedir)
 
@@ -75,6 +76,11 @@ def option(flag, paths):
     return f"{flag} {shlex.quote(str(paths))}" if paths else ""
 
 
+def memory(setup):
+    """Memory for a job on frames of a setup [MB]: about a hundred bytes a pixel, and Python."""
+    return 500 + round(setup.shape[0] * setup.shape[1] * 120e-6)
+
+
 def warnings_for(item):
     """Options that put the plan's warnings into the header of a product."""
     return " ".join(option("--warn", match.warning) for match in item.matches)
@@ -108,5 +114,7 @@ def summary():
         masters = [master.kind for master in PLAN.masters_of(night)]
         kinds = ", ".join(f"{masters.count(kind)} {kind}" for kind in ("bias", "dark", "flat") if kind in masters)
         yield f"Night {night}: masters: {kinds or 'none'}; {len(PLAN.science_of(night))} science frames to calibrate."
+        if not all(entry.frame.has_longitude for entry in PLAN.entries if entry.frame.night == night):
+            yield "  Neither headers nor camera file tell the longitude: nights are counted at Greenwich."
         for entry in PLAN.set_aside(night):
             yield f"  {ascii_text(entry.frame.name, 200)}: set aside: {entry.reason}."

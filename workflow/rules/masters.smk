@@ -18,10 +18,11 @@ rule measure_noise:
         "../../envs/nightcal.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
         runtime=30,
     params:
         script=script("measure_noise"),
+        version=__version__,
     shell:
         "python {params.script:q} {input.frames:q} --camera {input.camera:q} --out {output:q} > {log:q} 2>&1"
 
@@ -42,10 +43,11 @@ rule make_master_bias:
         "../../envs/nightcal.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
         runtime=60,
     params:
         script=script("make_master_bias"),
+        version=__version__,
         warn=lambda w: warnings_for(master_of(w)),
         rejection=REJECTION,
         noise=lambda w, input: option("--noise", input.noise),
@@ -71,10 +73,11 @@ rule make_master_dark:
         "../../envs/nightcal.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
         runtime=60,
     params:
         script=script("make_master_dark"),
+        version=__version__,
         warn=lambda w: warnings_for(master_of(w)),
         rejection=REJECTION,
         noise=lambda w, input: option("--noise", input.noise),
@@ -103,10 +106,11 @@ rule make_master_flat:
         "../../envs/nightcal.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
         runtime=60,
     params:
         script=script("make_master_flat"),
+        version=__version__,
         warn=lambda w: warnings_for(master_of(w)),
         rejection=REJECTION,
         noise=lambda w, input: option("--noise", input.noise),
@@ -131,9 +135,10 @@ rule make_bad_pixel_mask:
         "../../envs/nightcal.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
         runtime=10,
     params:
         script=script("make_bad_pixel_mask"),
+        version=__version__,
     shell:
         "python {params.script:q} {input.masters:q} --out {output:q} > {log:q} 2>&1"

@@ -10,24 +10,28 @@ localrules:
 rule plan:
     """Write and print the plan of each night, and nothing else."""
     output:
-        [RESULTS / night / "plan.csv" for night in NIGHTS],
+        plans=[RESULTS / night / "plan.csv" for night in NIGHTS],
+        # kept as planned; to the other, the report adds the frames that failed on the way
+        planned=[RESULTS / night / "logs" / "planned.csv" for night in NIGHTS],
     log:
         RESULTS / "logs/plan.log",
     conda:
         "../../envs/nightcal.yaml"
     params:
         script=script("plan"),
+        version=__version__,
         config=lambda w: json.dumps(dict(config)),
         # a frame that comes or goes changes the plan, though no input file of this rule
         digest=lambda w: hashlib.sha256("".join(map(PLAN.table, NIGHTS)).encode()).hexdigest(),
     shell:
-        "python {params.script:q} {params.config:q} --out {output:q} | tee {log:q}"
+        "python {params.script:q} {params.config:q} --out {output.plans:q} | tee {log:q}"
 
 
 rule report_night:
     """Tell on one page what became of every raw frame; frames set aside on the way are added to the plan."""
     input:
         plan=RESULTS / "{night}/plan.csv",
+        planned=RESULTS / "{night}/logs/planned.csv",
         masters=lambda w: masters_of(w.night),
         science=lambda w: science_of(w.night),
     output:
@@ -38,8 +42,9 @@ rule report_night:
         "../../envs/nightcal.yaml"
     params:
         script=script("report_night"),
+        version=__version__,
     shell:
-        "python {params.script:q} {wildcards.night} --plan {input.plan:q} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {wildcards.night} --planned {input.planned:q} --plan {input.plan:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule check_night:

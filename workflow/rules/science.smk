@@ -21,10 +21,11 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches(night, config[
             "../../envs/nightcal.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
+            mem_mb=lambda w, attempt, batch=batch: attempt * memory(batch.members[0].setup),
             runtime=60,
         params:
             script=script("reduce_science"),
+            version=__version__,
             noise=lambda w, input: option("--noise", input.noise),
             bias=lambda w, input: option("--bias", input.bias),
             dark=lambda w, input: option("--dark", input.dark),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.robust import QUANTISATION, clipped_mean
+from nightcal.robust import QUANTISATION, clipped_mean, median
 from nightcal.sections import Area
 
 Image = NDArray[np.generic]
@@ -17,6 +17,7 @@ MEDIAN_VARIANCE = np.pi / 2
 """Variance of the median of many Gaussian values over that of their mean."""
 
 SMOOTH_ORDER = 3
+ALL_ROWS = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class OverscanMethod:
     name: str
     find: Callable[[Image, Sequence[Area]], Level] = field(repr=False)
 
-    def level(self, image: Image, overscans: Sequence[Area]) -> Level:
+    def level(self, image: Image, overscans: Sequence[Area], rows: slice = ALL_ROWS) -> Level:
         """Find the bias level of an image.
 
         Parameters
@@ -57,6 +58,8 @@ class OverscanMethod:
             Raw image [ADU].
         overscans : sequence of Area
             One or more areas of overscan pixels, inside the image.
+        rows : slice
+            Rows that must have a level: those of the light-sensitive pixels.
 
         Returns
         -------
@@ -67,7 +70,11 @@ class OverscanMethod:
         ValueError
             If a method by rows meets a row without overscan pixels.
         """
-        return self.find(image, overscans)
+        level = self.find(image, overscans)
+        if level.value.ndim == 2 and not np.isfinite(level.value[rows]).all():
+            missing = range(*rows.indices(len(level.value)))[int(np.argmin(np.isfinite(level.value[rows]).all(axis=1)))]
+            raise ValueError(f"row {missing} has no overscan pixel; a method by rows needs areas beside every row")
+        return level
 
     def __call__(self, image: Image, overscans: Sequence[Area]) -> NDArray[np.float64]:
         """Subtract the level.
@@ -100,9 +107,8 @@ def _row_pixels(image: Image, overscans: Sequence[Area]) -> NDArray[np.float64]:
         columns[area.ymin : area.ymax, left:right] = image[area.slices]
         left = right
     columns[~np.isfinite(columns)] = np.nan
-    if not np.isfinite(columns).any(axis=1).all():
-        row = int(np.argmin(np.isfinite(columns).any(axis=1)))
-        raise ValueError(f"row {row} has no overscan pixel; a method by rows needs areas beside every row")
+    if not np.isfinite(columns).any():
+        raise ValueError("the overscan areas hold no finite pixel")
     return columns.T
 
 
@@ -128,21 +134,23 @@ def _mean(image: Image, overscans: Sequence[Area]) -> Level:
 
 
 def _clipped_mean(image: Image, overscans: Sequence[Area]) -> Level:
-    clipped = clipped_mean(_pixels(image, overscans), 3.5, QUANTISATION)
-    return Level(clipped.mean, np.nan_to_num(np.asarray(clipped.scatter**2 / clipped.survivors)))
+    values = _pixels(image, overscans)
+    clipped = clipped_mean(values, 3.5, QUANTISATION)
+    return Level(clipped.mean, np.asarray(_scatter(values) ** 2 / clipped.survivors))
 
 
 def _row_median(image: Image, overscans: Sequence[Area]) -> Level:
     values = _row_pixels(image, overscans)
     number = np.isfinite(values).sum(axis=0)
-    variance = np.where(number > 2, MEDIAN_VARIANCE, 1.0) * _scatter(_residuals(values)) ** 2 / number
-    return Level(np.nanmedian(values, axis=0)[:, np.newaxis], (variance + _rounding(values))[:, np.newaxis])
+    variance = np.where(number > 2, MEDIAN_VARIANCE, 1.0) * _scatter(_residuals(values)) ** 2 / np.maximum(number, 1)
+    return Level(median(values)[:, np.newaxis], (variance + _rounding(values))[:, np.newaxis])
 
 
 def _row_mean(image: Image, overscans: Sequence[Area]) -> Level:
     values = _row_pixels(image, overscans)
-    variance = _scatter(_residuals(values)) ** 2 / np.isfinite(values).sum(axis=0)
-    return Level(np.nanmean(values, axis=0)[:, np.newaxis], variance[:, np.newaxis])
+    number = np.isfinite(values).sum(axis=0)
+    variance = _scatter(_residuals(values)) ** 2 / np.maximum(number, 1)
+    return Level(_row_means(values)[:, np.newaxis], variance[:, np.newaxis])
 
 
 def _smooth(image: Image, overscans: Sequence[Area]) -> Level:
@@ -152,19 +160,27 @@ def _smooth(image: Image, overscans: Sequence[Area]) -> Level:
 
     rows = _row_mean(image, overscans)
     y = np.linspace(-1, 1, len(rows.value)) if len(rows.value) > 1 else np.zeros(1)
-    order = min(SMOOTH_ORDER, len(y) - 1)
+    seen = np.isfinite(rows.value[:, 0])
+    order = min(SMOOTH_ORDER, int(seen.sum()) - 1)
     fit = FittingWithOutlierRemoval(LinearLSQFitter(), sigma_clip, niter=3, sigma=3.5, stdfunc="mad_std")
-    model, _ = fit(Chebyshev1D(order), y, rows.value[:, 0])
+    model, _ = fit(Chebyshev1D(order), y[seen], rows.value[seen, 0])
     basis = np.polynomial.chebyshev.chebvander(y, order)
-    leverage = np.einsum("ij,jk,ik->i", basis, np.linalg.pinv(basis.T @ basis), basis)
-    return Level(model(y)[:, np.newaxis], (leverage * np.median(rows.variance))[:, np.newaxis])
+    leverage = np.einsum("ij,jk,ik->i", basis, np.linalg.pinv(basis[seen].T @ basis[seen]), basis)
+    value = np.where(seen, model(y), np.nan)  # a polynomial is no guide to rows that it was not fitted to
+    return Level(value[:, np.newaxis], (leverage * np.median(rows.variance[seen]))[:, np.newaxis])
+
+
+def _row_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of the overscan pixels of each row, NaN where there are none."""
+    with np.errstate(invalid="ignore"):
+        return np.nansum(values, axis=0) / np.isfinite(values).sum(axis=0)
 
 
 def _residuals(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Overscan pixels about the mean of their row, scaled so that their scatter is that of one pixel."""
     number = np.isfinite(values).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        residuals = (values - np.nanmean(values, axis=0)) * np.sqrt(number / (number - 1.0))
+        residuals = (values - _row_means(values)) * np.sqrt(number / (number - 1.0))
     return residuals[np.isfinite(residuals)]
 
 

@@ -126,7 +126,7 @@ class Readout:
         raw = self.image.read()
         try:
             if isinstance(method, OverscanMethod):
-                return method.level(raw, overscans)
+                return method.level(raw, overscans, slice(self.area.ymin, self.area.ymax))
         except ValueError as error:
             raise SetAside(f"overscan: {error}") from error
         corrected = np.asarray(method(raw.copy(), as_dictionaries(overscans)))
