@@ -1,6 +1,7 @@
 """Write and print the plan of the nights of a folder.
 
-python scripts/plan.py "$(yq --output-format json config/config.yaml)" --out results/20240301/plan.csv
+python scripts/plan.py "$(yq --output-format json config/config.yaml)" \
+    --out results/20240301/plan.csv --planned results/logs/planned_20240301.csv
 """
 
 import json
@@ -17,12 +18,13 @@ def main() -> None:
     arguments = parser(__doc__, frames=None)
     arguments.add_argument("config", type=json.loads, help="configuration as JSON, with the keys of config/config.yaml")
     arguments.add_argument("--out", nargs="+", type=Path, required=True, help="plan.csv in the folder of each night")
+    arguments.add_argument("--planned", nargs="+", type=Path, required=True, help="copies that stay as planned")
     args = arguments.parse_args()
     plan = night_from_config(args.config, HOME).plan
-    for path in args.out:
+    for path, planned in zip(args.out, args.planned, strict=True):
         table = plan.table(path.parent.name)
-        write_text(path.parent / "logs" / "planned.csv", table)
         write_text(path, table)
+        write_text(planned, table)
         print(table)
 
 

@@ -1,6 +1,6 @@
 """Tell on one page what became of every raw frame of a night.
 
-python scripts/report_night.py 20240301 --planned results/20240301/logs/planned.csv \
+python scripts/report_night.py 20240301 --planned results/logs/planned_20240301.csv \
     --plan results/20240301/plan.csv --out results/20240301/report.html
 """
 

@@ -871,6 +871,37 @@ def test_the_expected_signal_is_that_of_the_sky_and_of_the_star():
     assert (expected_signal(rng.normal(0, 6, (50, 50)), 36.0) >= 0).all()
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_missing_neighbours_do_not_pull_the_expected_signal_down(marked):
+    sky = np.random.default_rng(47).normal(80, np.sqrt(80 + 36), (200, 60))
+    sky[:, 10::20] = 0.0 if marked else np.nan
+    valid = np.ones(sky.shape, dtype=bool)
+    valid[:, 10::20] = False
+    found = expected_signal(sky, 36.0, valid=valid if marked else None)
+    beside = np.zeros(60, dtype=bool)
+    beside[9::20] = beside[11::20] = True
+    # With zeros in place of the empty column it would be 53 e-; 1200 pixels of 80 know their mean to 0.3.
+    assert found[:, beside].mean() == pytest.approx(80, abs=1)
+    assert found[:, ~beside & valid[0]].mean() == pytest.approx(80, abs=1)
+    assert np.isfinite(found[valid]).all()
+
+
+def test_a_pixel_without_any_neighbour_keeps_its_own_value():
+    sky = np.full((5, 5), np.nan)
+    sky[2, 2] = 50.0
+    assert expected_signal(sky, 4.0)[2, 2] == pytest.approx(50)
+
+
+def test_the_expected_signal_does_not_depend_on_its_unit():
+    rng = np.random.default_rng(48)
+    electrons = rng.poisson(400, (60, 60)) + rng.normal(0, 6, (60, 60))
+    electrons[30, 30] += 5000
+    # As a rate over 50 s, and as a flat of 400 e-: a unit of signal adds 1/50, 1/400 to the variance.
+    for unit in (50.0, 400.0):
+        scaled = expected_signal(electrons / unit, 36 / unit**2, 1 / unit)
+        np.testing.assert_allclose(scaled * unit, expected_signal(electrons, 36.0), rtol=1e-9)
+
+
 # --- frames that cannot be used --------------------------------------------------------------------------------------
 
 

@@ -668,3 +668,22 @@ def test_a_camera_of_no_file_says_no_to_nothing():
     assert bare.bins(header({})) == (1, 1)
     assert bare.noise_cards(header({})) == (None, None)
     assert bare.image_area(header({}, shape=(3, 4))) == Area(0, 4, 0, 3)
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"DATE-OBS": "2015-12-16", "MJD-OBS": 57372.75},
+        {"DATE-OBS": "2015-12-16", "UT": "UNKNOWN", "MJD-OBS": 57372.75},
+        {"DATE-OBS": "2015-12-16", "DATE-BEG": "2015-12-16T18:00:00"},
+        {"DATE-OBS": "2015-12-16", "UT": "18:00:00", "MJD-OBS": 57372.0},
+    ],
+)
+def test_a_date_without_its_time_leaves_the_word_to_a_card_that_has_one(cards):
+    expected = Time("2015-12-16T18:00:00", scale="utc").mjd
+    assert camera("generic").start(header(cards)) == pytest.approx(expected, abs=10 * MICROSECOND)
+
+
+def test_a_date_that_nothing_completes_is_told():
+    with pytest.raises(SetAside, match="DATE-OBS is '2015-12-16', a date without a time"):
+        camera("generic").start(header({"DATE-OBS": "2015-12-16"}))

@@ -1,5 +1,8 @@
 """Raw frames are opened as their camera file says; what is wrong with one frame stays with that frame."""
 
+import errno
+import os
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -7,16 +10,19 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
+from nightcal import masters, stack
 from nightcal.calibration import load_master
 from nightcal.calibrator import Calibrator
 from nightcal.camera import load_camera
 from nightcal.exposures import (
     bad_pixel_mask_of,
+    better_noise,
     describe_noise,
     electronics_of,
     finish_master,
     measure_noise_of,
     noise_of,
+    noise_of_master,
     open_exposures,
     reduce_frame,
 )
@@ -332,3 +338,142 @@ def test_frames_stay_closed_after_a_master_is_made(take, camera):
     for exposure in opened.exposures:
         assert isinstance(exposure.readout.image, RawImage)
         assert exposure.readout.image._hdus is None
+
+
+# --- gain of the master bias -----------------------------------------------------------------------------------------
+
+
+UNKNOWN = {"GAIN": None, "RDNOISE": None}
+
+
+@pytest.fixture
+def bias_with(take, camera, tmp_path):
+    """Make and load a master bias of three frames with such cards."""
+
+    def make(**cards):
+        path = tmp_path / "master_bias.fits"
+        write_product(path, finished([take(f"b{n}", minutes=n, **cards) for n in range(3)], camera))
+        return load_master(path)
+
+    return make
+
+
+def test_frames_without_a_gain_take_that_of_their_master_bias(take, camera, bias_with):
+    noise = noise_of(read_header(take("a", **UNKNOWN)), camera, better_noise(None, bias_with(GAIN=2.4, RDNOISE=7.0)))
+    assert (noise.gain, noise.read_noise, noise.warning) == (2.4, 7.0, "")
+    assert "20240301" in noise.source
+
+
+def test_a_gain_that_was_assumed_for_the_bias_is_no_gain(take, camera, bias_with):
+    bias = bias_with(**UNKNOWN)
+    assert noise_of_master(bias) is None
+    assert better_noise(None, bias) is None
+    assert noise_of(read_header(take("a", **UNKNOWN)), camera, better_noise(None, bias)) == ASSUMED
+
+
+def test_what_the_night_measured_counts_before_the_gain_of_its_bias(bias_with):
+    bias = bias_with(GAIN=2.4, RDNOISE=7.0)
+    assert better_noise(MEASURED, bias) == MEASURED
+    half = Noise(1.0, 4.0, "read noise from 2 pairs of bias", ASSUMED.warning)
+    assert better_noise(half, bias).gain == 2.4
+    assert better_noise(half, None) == half
+
+
+def test_a_refused_bias_and_one_of_another_program_know_no_gain(take, camera, tmp_path):
+    write_product(tmp_path / "refused.fits", finished([truncate(take("torn"))], camera))
+    fits.PrimaryHDU(np.zeros((128, 128), np.float32)).writeto(tmp_path / "plain.fits")
+    for name in ("refused.fits", "plain.fits"):
+        assert noise_of_master(load_master(tmp_path / name)) is None
+
+
+def test_a_science_frame_without_a_gain_is_in_electrons_of_its_bias(take, camera, bias_with):
+    bias = bias_with()
+    product = reduce_frame(sky_frame(take, **UNKNOWN), camera, None, Calibrator(master_bias=bias))
+    assert np.median(product.data[product.mask == 0]) == pytest.approx(480, rel=0.02)  # 320 ADU at 1.5 e-/ADU
+    assert not warnings_of(product.header)
+
+
+def test_a_science_frame_without_any_gain_is_warned_about(take, camera, bias_with):
+    product = reduce_frame(sky_frame(take, **UNKNOWN), camera, None, Calibrator(master_bias=bias_with(**UNKNOWN)))
+    assert np.median(product.data[product.mask == 0]) == pytest.approx(320, rel=0.02)
+    assert any("gain unknown" in text for text in warnings_of(product.header))
+
+
+def test_an_unknown_read_noise_of_the_bias_stays_warned_about(take, camera, bias_with):
+    product = reduce_frame(sky_frame(take, **UNKNOWN), camera, None, Calibrator(master_bias=bias_with(RDNOISE=None)))
+    assert any("read noise unknown" in text for text in warnings_of(product.header))
+
+
+# --- overscan beside the image area only -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["row_median", "row_mean", "smooth"])
+def test_rows_outside_the_image_area_need_no_overscan(method, take, camera):
+    by_row = replace(camera, overscan_method=method)
+    sections = {"TRIMSEC": "[1:128,1:100]", "BIASSEC": "[129:160,1:100]"}
+    (exposure,) = open_exposures([take("a", **sections)], by_row).exposures
+    electrons, _ = exposure.readout.read()
+    assert electrons.shape == (100, 128)
+    assert np.isfinite(electrons).all()
+    assert np.isfinite(exposure.readout.level_variance).all()
+    shorter = sections | {"BIASSEC": "[129:160,1:99]"}
+    (refused,) = open_exposures([take("b", **shorter)], by_row).refused
+    assert "row 99 has no overscan pixel" in refused.reason
+
+
+# --- what is the machine's fault -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "reading", [lambda p, c: open_exposures([p], c), lambda p, c: reduce_frame(p, c, None, Calibrator())]
+)
+def test_no_frame_is_refused_because_the_machine_has_no_file_left_to_open(reading, take, camera, monkeypatch):
+    path = take("a")
+
+    def full(*args, **kwargs):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(fits, "open", full)
+    with pytest.raises(OSError, match="Too many open files"):
+        reading(path, camera)
+
+
+@pytest.mark.parametrize(("most", "held"), [(2, 1), (5, 5)])
+def test_a_stack_of_many_frames_holds_no_file_open(most, held, take, camera, tmp_path, monkeypatch):
+    counts = []
+
+    def counting(self, start, stop, rows=RawImage.rows):
+        found = rows(self, start, stop)
+        links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if is_link(fd)]
+        counts.append(sum(link.startswith(str(tmp_path)) for link in links))
+        return found
+
+    def is_link(fd):
+        return os.path.islink(f"/proc/self/fd/{fd}")
+
+    opened = open_exposures([take(f"b{n}", minutes=n) for n in range(5)], camera)
+    monkeypatch.setattr(masters, "MOST_OPEN", most)
+    monkeypatch.setattr(stack, "BLOCK_BYTES", 8 * 5 * 128 * 40)
+    monkeypatch.setattr(RawImage, "rows", counting)
+    master = finish_master("bias", opened, lambda: make_master_bias(opened.exposures), {})
+    assert len(counts) > 5 * 3  # each level, and blocks of 40 rows
+    assert max(counts) == held
+    assert master.header["NFRAMES"] == 5
+    assert all(exposure.readout.image._hdus is None for exposure in opened.exposures)
+
+
+def test_a_frame_refused_at_opening_leaves_its_time_in_the_master(take, camera):
+    paths = [take(f"b{n}", minutes=10 * n) for n in range(3)]
+    with fits.open(paths[1]) as hdus:
+        image = hdus[0].data.astype(np.float32)
+        image[:, 128:] = np.nan
+        header = hdus[0].header.copy()
+    del header["BZERO"], header["BSCALE"]
+    fits.PrimaryHDU(image, header).writeto(paths[1], overwrite=True)
+    opened = open_exposures(paths, camera)
+    (refusal,) = opened.refused
+    # 22:10 of 1 March 2024
+    assert refusal.mjd == pytest.approx(60370 + (22 + 1 / 6) / 24, abs=1e-6)
+    header = finished(paths, camera).header
+    assert header["RFRM0001"] == "b1.fits"
+    assert header["RMJD0001"] == pytest.approx(refusal.mjd, abs=1e-6)

@@ -1,7 +1,10 @@
 """Raw frames are read as astropy reads them; products appear whole or not at all, and anyone can open them."""
 
+import contextlib
+import errno
 import gzip
 import os
+import resource
 import shutil
 import time
 import warnings
@@ -12,7 +15,7 @@ import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 from nightcal import fitsio
-from nightcal.errors import SetAside
+from nightcal.errors import SetAside, blame_machine
 from nightcal.fitsio import (
     Product,
     RawImage,
@@ -547,3 +550,80 @@ def test_gzip_of_any_program_is_read(rng, tmp_path):
         shutil.copyfileobj(plain, packed)
     with RawImage(tmp_path / "RAW.FIT.GZ") as image:
         np.testing.assert_array_equal(image.read(), values)
+
+
+def test_warnings_of_the_camera_stay_and_ours_follow():
+    header = fits.Header({"WARN001": "dome was closing", "WARN002": "guider lost", "WARNING": "not one of ours"})
+    warn(header, "too few frames")
+    assert (header["WARN001"], header["WARN002"], header["WARNING"]) == (
+        "dome was closing",
+        "guider lost",
+        "not one of ours",
+    )
+    assert header["WARN003"] == "too few frames"
+    assert warnings_of(header) == ["dome was closing", "guider lost", "too few frames"]
+
+
+def test_a_gap_in_the_warnings_of_the_camera_is_filled_and_none_replaced():
+    header = fits.Header({"WARN002": "guider lost"})
+    for text in ("one", "two"):
+        warn(header, text)
+    assert dict(header) == {"WARN001": "one", "WARN002": "guider lost", "WARN003": "two"}
+
+
+# --- what is the machine's fault -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_file_left():
+    """A process that has opened as many files as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = []
+
+    def use_up():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, soft), hard))
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+
+    yield use_up
+    for handle in held:
+        os.close(handle)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", ["a.fits", "a.fits.gz"])
+def test_too_many_open_files_are_not_the_frames_fault(name, rng, tmp_path, no_file_left):
+    fits.PrimaryHDU(raw_values(rng, np.uint16)).writeto(tmp_path / name)
+    with RawImage(tmp_path / name) as image:
+        whole = image.read()
+        image.close()
+        no_file_left()
+        with pytest.raises(OSError, match="Too many open files") as caught:
+            image.rows(0, 5)
+    assert caught.value.errno == errno.EMFILE
+    with pytest.raises(OSError, match="Too many open files"):
+        RawImage(tmp_path / name)
+    assert whole.size
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.EIO])
+def test_what_the_machine_cannot_do_is_raised_as_it_is(number):
+    with pytest.raises(OSError, match="trouble") as caught:
+        blame_machine(OSError(number, "trouble"))
+    assert caught.value.errno == number
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("Empty or corrupt FITS file"), OSError(errno.ENOENT, "gone"), ValueError("x")]
+)
+def test_what_is_wrong_with_a_file_is_not_the_machines_fault(error, rng, tmp_path, monkeypatch):
+    fits.PrimaryHDU(raw_values(rng, np.uint16)).writeto(tmp_path / "a.fits")
+    image = RawImage(tmp_path / "a.fits")
+
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(fits, "open", fail)
+    with pytest.raises(SetAside, match="cannot be read"):
+        image.rows(0, 5)

@@ -444,3 +444,63 @@ def test_a_night_lasts_from_local_noon_to_local_noon(evening, longitude, part):
 @given(st.floats(41000, 90000), st.floats(0, 179))
 def test_a_longitude_west_is_the_same_counted_east(mjd, west):
     assert night_of(mjd, -west) == night_of(mjd, 360 - west)
+
+
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+
+def problems(folder):
+    return {frame.name: frame.problem for frame in scan(folder, CAMERAS)}
+
+
+@pytest.mark.parametrize("other", ["b0.fits.fz", "b0.fits.gz", "b0.FIT", "copies/b0.fits"])
+def test_a_second_file_of_one_exposure_is_set_aside(tmp_path, other):
+    write(tmp_path / "b0.fits")
+    (write_compressed if other.endswith(".fz") else write)(tmp_path / other)
+    write(tmp_path / "b1.fits")
+    found = problems(tmp_path)
+    assert len(found) == 3
+    assert found.pop("b1.fits") == ""
+    kept, copy = sorted(found, key=found.get)
+    assert found[kept] == ""
+    assert found[copy] == f"a copy of {kept}: same name, type, time and exposure"
+
+
+def test_of_three_copies_one_is_reduced(tmp_path):
+    for name in ("b0.fits", "b0.fits.gz", "again/b0.fits"):
+        write(tmp_path / name)
+    assert sorted(map(bool, problems(tmp_path).values())) == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"DATE_OBS": "2024-03-01T06:00:01"},
+        {"EXPTIME": 11.0},
+        {"IMAGETYP": "Bias Frame"},
+        {"FILTER": "R"},
+        {"INSTRUME": "the other camera"},
+    ],
+)
+def test_another_exposure_of_the_same_name_is_no_copy(tmp_path, changes):
+    write(tmp_path / "b0.fits")
+    write(tmp_path / "next/b0.fits", **changes)
+    assert not any(problems(tmp_path).values())
+
+
+def test_the_whole_file_serves_where_its_copy_is_torn(tmp_path):
+    path = write(tmp_path / "b0.fits")
+    path.write_bytes(path.read_bytes()[:4000])
+    write(tmp_path / "b0.fits.gz")
+    found = problems(tmp_path)
+    assert "truncated" in found["b0.fits"]
+    assert found["b0.fits.gz"] == ""
+
+
+@pytest.mark.xfail(strict=True, reason="a name is cut at its first '.f', not at its suffix")
+@pytest.mark.parametrize("names", [("night.f001.fits", "night.f002.fits"), ("m67.filterV.fits", "m67.focus.fits")])
+def test_names_that_differ_after_a_dot_are_no_copies(tmp_path, names):
+    # Where DATE-OBS tells whole seconds or minutes, biases in a row share their time.
+    for name in names:
+        write(tmp_path / name, IMAGETYP="Bias Frame", EXPTIME=0.0)
+    assert not any(problems(tmp_path).values())

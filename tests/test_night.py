@@ -200,3 +200,27 @@ def test_a_library_master_that_was_refused_or_lacks_cards_does_not_stop_the_nigh
     )
     plan = night_from_config(config(raw, library=[str(tmp_path)]), HOME).plan
     assert all(science.bias.master.path is None for science in plan.science)
+
+
+def test_results_among_the_raw_frames_themselves_are_refused(raw):
+    sentence = "configuration: results is {!r}, the folder of the raw frames; expected another."
+    for written in (str(raw), f"{raw}/", f"{raw}/next/.."):
+        assert mistake(config(raw) | {"results": written}) == sentence.format(written)
+
+
+def test_results_that_are_the_raw_folder_by_a_link_are_refused(raw, tmp_path):
+    (tmp_path / "link").symlink_to(raw, target_is_directory=True)
+    assert "the folder of the raw frames" in mistake(config(raw) | {"results": str(tmp_path / "link")})
+
+
+@pytest.mark.parametrize("key", ["results", "camera"])
+def test_a_path_with_a_brace_is_told(raw, key, tmp_path):
+    # The file is there and would serve under another name.
+    path = tmp_path / "{mine}.yaml"
+    path.write_text(
+        "name: mine\ntitle: x\n"
+        "cards: {start: DATE-OBS, exposure: EXPTIME, type: IMAGETYP}\ntypes: [{science: {type: '*'}}]\n"
+    )
+    assert (
+        mistake(config(raw) | {key: str(path)}) == f"configuration: {key} is {str(path)!r}; expected a path without {{."
+    )

@@ -274,3 +274,33 @@ def test_level_of_some_rows_is_cut_from_the_level_of_all(rng):
     np.testing.assert_array_equal(by_row.rows(10, 13).variance, by_row.variance[10:13])
     single = OverscanMethods.mean.level(readout(rng, 1000.0), BESIDE)
     assert single.rows(10, 13).value == single.value
+
+
+# 40 rows, of which the first 32 are light-sensitive and have overscan beside them
+PART = (Area(NX, NX + WIDE, 0, 32),)
+IMAGE_ROWS = slice(0, 32)
+
+
+@pytest.mark.parametrize("name", BY_ROW)
+def test_overscan_beside_the_rows_of_the_image_area_suffices(name, rng):
+    drift = 1000 + 30 * np.linspace(-1, 1, NY)[:40]
+    image = readout(rng, np.append(drift, np.zeros(NY - 40)), whole=False)[:40]
+    image[32:] = 50000.0
+    method = OverscanMethods.named(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        level = method.level(image, PART, IMAGE_ROWS)
+    assert np.abs(level.value[:32, 0] - drift[:32]).max() < 5 * 4 / np.sqrt(WIDE) * np.sqrt(np.pi / 2)
+    assert np.isfinite(level.variance[:32]).all()
+    # The rows above are none of its business: the level is that of the first 32 rows on their own.
+    alone = method.level(image[:32], PART)
+    np.testing.assert_allclose(level.value[:32], alone.value, rtol=1e-9)
+    np.testing.assert_allclose(level.variance[:32], alone.variance, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", BY_ROW)
+@pytest.mark.parametrize(("area", "row"), [((0, 31), 31), ((1, 32), 0)])
+def test_a_row_of_the_image_area_without_overscan_is_refused(name, area, row, rng):
+    image = readout(rng, 1000.0)[:40]
+    with pytest.raises(ValueError, match=f"row {row} has no overscan pixel"):
+        OverscanMethods.named(name).level(image, [Area(NX, NX + WIDE, *area)], IMAGE_ROWS)

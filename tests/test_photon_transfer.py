@@ -135,3 +135,42 @@ def test_a_measurement_survives_the_disk(tmp_path):
     noise = Noise(1.234567890123, 5.4321, "measured: 4 pairs of bias, 3 of flats", "")
     write_noise(tmp_path / "noise.json", noise)
     assert read_noise(tmp_path / "noise.json") == noise
+
+
+def test_flats_of_two_electrons_measure_no_gain(rng):
+    # Two electrons of light have a variance of 2 beside the 36 of the read noise.
+    chip = make_chip(SHAPE)
+    found = measure_noise(biases(chip, rng, 5), flats(chip, rng, [2 / chip.gain] * 5))
+    assert found.gain == 1
+    assert "gain unknown" in found.warning
+    assert found.read_noise == pytest.approx(chip.read_noise / chip.gain, rel=0.02)  # in ADU
+
+
+@pytest.mark.parametrize("percent", [5, 10])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_slope_that_changes_from_flat_to_flat_does_not_change_the_gain(percent, axis, rng):
+    chip = make_chip((512, 512))
+    across = np.expand_dims(percent / 200 * np.linspace(-1, 1, 512), 1 - axis)
+    frames = []
+    for slope in (0, 1, 0):
+        raw = expose(chip, rng, 20000 * chip.gain / 5 * (1 + slope * across) + np.zeros((512, 512)), 5.0, "V")
+        frames.append(("V", image_of(raw, chip)))
+    found = measure_noise(biases(chip, rng, 3), frames)
+    assert found.gain == pytest.approx(chip.gain, rel=0.02)
+    assert found.warning == ""
+
+
+def test_a_saturated_corner_does_not_change_the_gain(rng):
+    chip = make_chip(SHAPE)
+    frames = flats(chip, rng, [20000] * 3)
+    for _, image in frames:
+        image[:32, :32] = np.nan
+    found = measure_noise(biases(chip, rng, 3), frames)
+    assert found.gain == pytest.approx(chip.gain, rel=0.02)
+    assert found.read_noise == pytest.approx(chip.read_noise, rel=0.02)
+    assert found.warning == ""
+
+
+def test_of_a_single_pixel_nothing_is_known():
+    dark, lit = np.full((1, 1), 1000.0), np.full((1, 1), 21000.0)
+    assert measure_noise([dark, dark + 3, dark - 2], [("V", lit), ("V", lit + 90)]) == ASSUMED

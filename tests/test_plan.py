@@ -631,3 +631,55 @@ def test_the_bad_pixel_mask_is_made_of_the_masters_of_its_night():
     mask = science_of(plan, "s.fits").bpm.master
     assert mask.kind == "bpm"
     assert {m.kind for m in mask.ingredients} == {"bias", "dark", "flat"}
+
+
+# --- image area and overscan -----------------------------------------------------------------------------------------
+
+
+OTHER_READOUT = [{"area": "[3:12,1:10]"}, {"has_overscan": True}]
+
+
+@pytest.mark.parametrize("other", OTHER_READOUT)
+def test_frames_of_another_image_area_or_overscan_are_stacked_apart(other):
+    full = {"area": "[1:12,1:10]"}
+    odd = frame("odd.fits", "bias", 1, **full | other)
+    plan = make_plan([*frames("bias", 2, **full), odd])
+    stacked = {
+        tuple(one.name for one in master.frames): master.name for master in plan.masters if master.kind == "bias"
+    }
+    assert set(map(len, stacked)) == {1, 2}
+    assert ("odd.fits",) in stacked
+    assert len(set(stacked.values())) == 2
+
+
+@pytest.mark.parametrize("other", OTHER_READOUT)
+@pytest.mark.parametrize("kind", STEPS)
+def test_a_master_of_another_image_area_or_overscan_never_serves(kind, other):
+    full = {"area": "[1:12,1:10]"}
+    near, far = frames(kind, 3, 1, **full | other), frames(kind, 3, 9, **full)
+    # Frames without overscan need a bias; it is taken far from all of them.
+    biases = [*frames("bias", 3, -11, **full), *frames("bias", 3, -10, **full | other)] if kind != "bias" else []
+    plan = make_plan([*near, *far, *biases, frame("s.fits", **full), frame("t.fits", **full | other)])
+    assert set(getattr(science_of(plan, "s.fits"), kind).master.frames) == set(far)
+    assert set(getattr(science_of(plan, "t.fits"), kind).master.frames) == set(near)
+    alone = make_plan([*near, *biases, frame("s.fits", **full)])
+    assert getattr(science_of(alone, "s.fits"), kind).master is None
+
+
+@pytest.mark.parametrize("other", OTHER_READOUT)
+def test_a_library_master_of_another_image_area_or_overscan_never_serves(other):
+    mine = frame("s.fits", area="[1:12,1:10]")
+    foreign = replace(library_master("bias", "b", 0), setup=Setup.of(replace(mine, **other)))
+    fitting = replace(library_master("bias", "c", 9), setup=Setup.of(mine))
+    assert science_of(make_plan([mine], library=[foreign]), "s.fits").bias.master is None
+    assert science_of(make_plan([mine], library=[foreign, fitting]), "s.fits").bias.master == fitting
+
+
+@pytest.mark.parametrize("hours", [-6.0, 6.0])
+def test_of_equal_age_tonights_own_master_wins_over_the_librarys(hours):
+    # By night and by name the library's comes first.
+    tonight = [frame(f"b{n}.fits", "bias", hours) for n in range(3)]
+    plan = make_plan([*tonight, frame("s.fits")], library=[library_master("bias", "a", hours)])
+    match = science_of(plan, "s.fits").bias
+    assert match.master.path is None
+    assert match.gap_hours == 6

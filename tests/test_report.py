@@ -252,3 +252,52 @@ def test_a_level_that_is_no_use_does_not_spoil_the_page(level):
     if np.isfinite(level):
         header["BIASLVL"] = level
     assert "bias" in Page(report("20240301", [], [Made("masters/bias.fits", header)])).rows[-1]
+
+
+@pytest.mark.parametrize("spoilt", ["evening", "morning"])
+def test_of_two_frames_of_one_name_the_one_of_that_time_is_set_aside(spoilt):
+    times = {"evening": 60370.9, "morning": 60371.4}
+    rows = [
+        row(f"{when}/b1.fits", "stacked", "masters/bias.fits", reason="one of 2", mjd_mid=f"{mjd:.6f}")
+        for when, mjd in times.items()
+    ]
+    cards = {"RFRM0001": "b1.fits", "RWHY0001": "no overscan", "RMJD0001": times[spoilt] + 1e-7}
+    amended = fate(amend(rows, [made("masters/bias.fits", **cards)]))
+    assert amended.pop(f"{spoilt}/b1.fits") == ("set aside", "no overscan")
+    assert list(amended.values()) == [("stacked", "one of 2")]
+
+
+def test_two_spoilt_frames_of_one_name_are_each_charged_with_their_own_reason():
+    times = [60370.9, 60371.0, 60371.4]
+    rows = [row(f"{n}/b.fits", "stacked", "masters/m.fits", mjd_mid=f"{mjd:.6f}") for n, mjd in enumerate(times)]
+    cards = {"RFRM0001": "b.fits", "RWHY0001": "late", "RMJD0001": times[2]}
+    cards |= {"RFRM0002": "b.fits", "RWHY0002": "middle", "RMJD0002": times[1]}
+    assert fate(amend(rows, [made("masters/m.fits", **cards)])) == {
+        "0/b.fits": ("stacked", ""),
+        "1/b.fits": ("set aside", "middle"),
+        "2/b.fits": ("set aside", "late"),
+    }
+
+
+def test_all_frames_of_a_master_that_could_not_be_made_are_set_aside():
+    rows = [row(f"f{n}.fits", "stacked", "masters/flat.fits", reason="one of 3") for n in range(3)]
+    rows += [row("b.fits", "stacked", "masters/bias.fits", reason="one of 1")]
+    products = [made("masters/flat.fits", REFUSED="none of 3 frames can be used"), made("masters/bias.fits", NFRAMES=1)]
+    assert fate(amend(rows, products)) == {
+        **{f"f{n}.fits": ("set aside", "none of 3 frames can be used") for n in range(3)},
+        "b.fits": ("stacked", "one of 1"),
+    }
+
+
+def test_when_the_trouble_is_gone_the_plan_is_as_it_was_planned():
+    frames = [
+        Frame(Path(f"{k}{n}.fits"), f"{k}{n}.fits", camera="c", kind=k, mjd=60371.0 + n / 99, night="20240301")
+        for k in ("bias", "science")
+        for n in range(3)
+    ]
+    planned = read_table(make_plan(frames).table("20240301"))
+    bias = next(r["product"] for r in planned if r["file"] == "bias0.fits")
+    science = next(r["product"] for r in planned if r["file"] == "science1.fits")
+    trouble = [made(bias, RFRM0001="bias1.fits", RWHY0001="torn"), made(science, REFUSED="torn")]
+    assert {r["file"] for r in amend(planned, trouble) if r["role"] == "set aside"} == {"bias1.fits", "science1.fits"}
+    assert amend(planned, [made(bias, NFRAMES=3), made(science, OBJECT="M 67")]) == planned

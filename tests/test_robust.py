@@ -335,3 +335,24 @@ def test_noisy_pixels_and_holes_do_not_move_the_pooled_scatter():
     variances[1::100] = np.nan
     assert pooled(variances) == pytest.approx(2)
     assert np.isnan(pooled(np.array([np.nan, np.inf])))
+
+
+def test_the_best_frame_is_not_rejected_for_the_noise_of_the_others():
+    """Darks of 30 to 300 s, limited by read noise: the longest has three quarters of the weight."""
+    times = np.array([30.0, 60, 90, 120, 300])
+    weights = times**2 / np.mean(times**2)
+    sigma = 1 / np.sqrt(weights)
+    stacks = np.random.default_rng(12).normal(0, sigma[:, None], (5, 200_000))
+    clipped = clipped_mean(stacks, 3.0, 1.0, weights)
+    best_kept = clipped.weight > 0.999 * weights[-1]  # all others together weigh less
+    assert best_kept.mean() == pytest.approx(0.997, abs=0.003)
+    best = 1 / np.sqrt(weights.sum())
+    assert best * 0.99 < clipped.mean.std() < best * 1.04
+
+
+def test_an_outlier_in_the_best_frame_is_still_rejected():
+    times = np.array([30.0, 60, 90, 120, 300])
+    weights = times**2 / np.mean(times**2)
+    stacks = np.random.default_rng(13).normal(0, 1 / np.sqrt(weights)[:, None], (5, 10_000))
+    stacks[-1] += 50 * np.max(1 / np.sqrt(weights))
+    assert (clipped_mean(stacks, 3.0, 1.0, weights).weight < weights[-1]).mean() > 0.999

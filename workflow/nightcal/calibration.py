@@ -78,7 +78,18 @@ def load_master(path: Path) -> Calibration:
 
 
 def as_mask(master: Calibration) -> Calibration:
-    """Take a plain image, of another program, for a bad pixel mask: what is not 0 is bad."""
+    """Take a plain image, of another program, for a bad pixel mask: what is not 0 is bad.
+
+    Parameters
+    ----------
+    master : Calibration
+        As `load_master` read it.
+
+    Returns
+    -------
+    Calibration
+        The same if it is a master of nightcal or has a mask already.
+    """
     if "MASTER" in master.header or master.mask.any():
         return master
     return replace(master, mask=np.where(master.data != 0, Flag.BAD, MASK_DTYPE(0)))

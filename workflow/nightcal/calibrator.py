@@ -128,7 +128,18 @@ class Calibrator:
         flat: MasterLike = UNSET,
         bad_pixels: MasterLike = UNSET,
     ) -> None:
-        """Set some masters; None takes one away, what is not given stays."""
+        """Set some masters; None takes one away, what is not given stays.
+
+        Parameters
+        ----------
+        bias, dark, flat, bad_pixels : path, Calibration or None
+            As the parameters ``master_bias``, ``master_dark``, ``master_flat`` and ``bad_pixels``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one is neither, or cannot be read as a master.
+        """
         given = {"master_bias": bias, "master_dark": dark, "master_flat": flat, "bad_pixels": bad_pixels}
         for name, master in given.items():
             if master is not UNSET:

@@ -89,6 +89,17 @@ class Camera:
     def value(self, header: RawHeader, role: str) -> Value | None:
         """Value of the first card that has one for a role.
 
+        Parameters
+        ----------
+        header : RawHeader
+        role : str
+            One of `ROLES`.
+
+        Returns
+        -------
+        str, int, float, bool or None
+            As the card has it, text without blanks around; None if no card has a value.
+
         Raises
         ------
         SetAside
@@ -101,17 +112,48 @@ class Camera:
         return None
 
     def card(self, header: RawHeader, role: str) -> str:
-        """Name of the card that `value` reads, or the names of those it looked for."""
+        """Name of the card that `value` reads, or the names of those it looked for.
+
+        Parameters
+        ----------
+        header : RawHeader
+        role : str
+            One of `ROLES`.
+
+        Returns
+        -------
+        str
+            For messages; ``no card`` if the camera file names none for the role.
+
+        Raises
+        ------
+        SetAside
+            If the card cannot be parsed.
+        """
         names = self.cards.get(role, ())
         return next((name for name in names if header.value(name) is not None), " or ".join(names) or "no card")
 
     def number(self, header: RawHeader, role: str, low: float, high: float, expected: str) -> float | None:
         """Value of a role as a number within bounds, None if there is none.
 
+        Parameters
+        ----------
+        header : RawHeader
+        role : str
+            One of `ROLES`.
+        low, high : float
+            Smallest and largest value that is believed, in the unit of the role.
+        expected : str
+            What the message says was expected, as in ``seconds between 0 and 86400``.
+
+        Returns
+        -------
+        float or None
+
         Raises
         ------
         SetAside
-            If the value is no finite number from ``low`` to ``high``; ``expected`` completes the sentence.
+            If the value is no finite number from ``low`` to ``high``, or the card cannot be parsed.
         """
         value = self.value(header, role)
         if value is None:
@@ -311,6 +353,16 @@ def load_cameras(folder: Path) -> tuple[Camera, ...]:
 
 def recognise(header: RawHeader, cameras: Sequence[Camera]) -> Camera:
     """Find the camera of a header: the first that recognises it, else the first that recognises nothing.
+
+    Parameters
+    ----------
+    header : RawHeader
+    cameras : sequence of Camera
+        In the order in which they are asked, as `load_cameras` returns them: those that recognise nothing last.
+
+    Returns
+    -------
+    Camera
 
     Raises
     ------

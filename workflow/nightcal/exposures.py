@@ -26,6 +26,8 @@ from nightcal.photon_transfer import ASSUMED, Noise, measure_noise
 
 log = logging.getLogger(__name__)
 
+UNKNOWN_READ_NOISE = "read noise unknown, 0 e- assumed: uncertainties are too small"
+
 
 def noise_of(header: RawHeader, camera: Camera, measured: Noise | None) -> Noise:
     """Gain and read noise of a frame: from its header or camera file, else measured, else assumed.
@@ -46,7 +48,7 @@ def noise_of(header: RawHeader, camera: Camera, measured: Noise | None) -> Noise
     if gain is None:
         return replace(found, read_noise=found.read_noise if read_noise is None else read_noise)
     if read_noise is None:
-        warning = "" if measured else "read noise unknown, 0 e- assumed: uncertainties are too small"
+        warning = "" if measured else UNKNOWN_READ_NOISE
         return Noise(
             gain, found.read_noise * gain / found.gain, f"gain from header or camera file, {found.source}", warning
         )
@@ -58,13 +60,26 @@ def noise_of_master(master: object) -> Noise | None:
     if not isinstance(master, Calibration) or master.refused or "GAINSRC" not in master.header:
         return None
     header = master.header
-    if ASSUMED.warning in warnings_of(header):
+    if {ASSUMED.warning, UNKNOWN_READ_NOISE} & set(warnings_of(header)):
         return None
     return Noise(header["GAINUSED"], header["RNUSED"], f"{header['GAINSRC']} of {header['NIGHT']}")
 
 
 def better_noise(measured: Noise | None, bias: object) -> Noise | None:
-    """Choose between what the night measured and what its master bias was made with: a gain that was not assumed."""
+    """Choose between what the night measured and what its master bias was made with: a gain that was not assumed.
+
+    Parameters
+    ----------
+    measured : Noise or None
+        Of the night.
+    bias : Calibration or None
+        The master bias; anything else counts as None.
+
+    Returns
+    -------
+    Noise or None
+        ``measured`` if it has no warning, else that of the bias if it is known, else ``measured``.
+    """
     if measured is not None and not measured.warning:
         return measured
     return noise_of_master(bias) or measured
@@ -73,10 +88,21 @@ def better_noise(measured: Noise | None, bias: object) -> Noise | None:
 def electronics_of(header: RawHeader, camera: Camera, noise: Noise) -> Electronics:
     """Geometry and numbers of a frame's readout.
 
+    Parameters
+    ----------
+    header : RawHeader
+    camera : Camera
+    noise : Noise
+        Gain [e-/ADU] and read noise [e-] to use, as `noise_of` finds them.
+
+    Returns
+    -------
+    Electronics
+
     Raises
     ------
     SetAside
-        If a section of the header does not fit the image.
+        If a section cannot be read or does not fit the image, or the saturation level is no number.
     """
     return Electronics(
         overscans=camera.overscans(header),
@@ -230,14 +256,30 @@ def reduce_frame(path: Path, camera: Camera, measured: Noise | None, calibrator:
 
 
 def describe_noise(header: fits.Header, noise: Noise) -> None:
-    """Say in a product's header where gain and read noise come from, and what is wrong with them."""
+    """Say in a product's header where gain and read noise come from, and what is wrong with them.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Of the product; changed in place.
+    noise : Noise
+        What was used.
+    """
     set_cards(header, [("GAINSRC", noise.source, "source of gain and read noise")])
     if noise.warning:
         warn(header, noise.warning)
 
 
 def describe_setup(header: fits.Header, frame: Frame) -> None:
-    """Say in a master's header for which frames it serves, so that a library of masters can be searched."""
+    """Say in a master's header for which frames it serves, so that a library of masters can be searched.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Of the master; changed in place.
+    frame : Frame
+        The first of those stacked.
+    """
     cards: list[tuple[str, Any, str]] = [  # the first ones are SETUP_CARDS
         ("NIGHT", frame.night, "date of the evening"),
         ("NCCAMERA", frame.camera, "camera file"),
@@ -261,7 +303,18 @@ SETUP_CARDS = ("NIGHT", "NCCAMERA", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NC
 
 
 def bad_pixel_mask_of(masters: Sequence[Calibration]) -> Product:
-    """Make a bad pixel mask and complete its header; without a master that holds data, an empty one that says why."""
+    """Make a bad pixel mask and complete its header; without a master that holds data, an empty one that says why.
+
+    Parameters
+    ----------
+    masters : sequence of Calibration
+        As for `make_bad_pixel_mask`.
+
+    Returns
+    -------
+    Product
+        The image is the mask; 1 x 1, with ``REFUSED``, if it is empty.
+    """
     try:
         product = make_bad_pixel_mask(masters)
     except SetAside as reason:

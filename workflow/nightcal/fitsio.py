@@ -83,7 +83,25 @@ class RawImage:
             self._hdus = None
 
     def rows(self, start: int, stop: int) -> NDArray[np.generic]:
-        """Rows ``start`` to ``stop`` in ADU, in the data type of the file, native byte order."""
+        """Rows ``start`` to ``stop`` in ADU, in the data type of the file, native byte order.
+
+        Parameters
+        ----------
+        start, stop : int
+            0-based, half-open, of the image as read out.
+
+        Returns
+        -------
+        ndarray, shape (stop - start, nx)
+            [ADU]
+
+        Raises
+        ------
+        SetAside
+            If the pixels cannot be read, or end before ``stop``.
+        OSError
+            If the fault is the machine's and not the file's, as with too many open files.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -170,7 +188,15 @@ def write_product(path: Path, product: Product) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced if it exists; its folder is made.
+    text : str
+        Written as UTF-8.
+    """
     with _whole(path) as name:
         Path(name).write_text(text, encoding="utf-8", errors="surrogateescape")
 
@@ -242,7 +268,13 @@ def product_header(raw: fits.Header) -> fits.Header:
 def set_cards(header: fits.Header, cards: Iterable[tuple[str, Any, str]]) -> None:
     """Set cards, replacing what the raw frame had under the same names; text is made printable ASCII.
 
-    Long text goes on over CONTINUE cards (FITS standard 4.2.1.2).
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Changed in place.
+    cards : iterable of (str, value, str)
+        Keyword, value and comment. Text goes on over CONTINUE cards (FITS standard 4.2.1.2), up to 250 characters;
+        comments are cut to what a card holds.
     """
     for keyword, value, comment in cards:
         if isinstance(value, str):
@@ -253,13 +285,33 @@ def set_cards(header: fits.Header, cards: Iterable[tuple[str, Any, str]]) -> Non
 
 
 def ascii_text(text: str, length: int) -> str:
-    """Text as a FITS card can hold it: what is not printable ASCII is escaped, what is too long is cut."""
+    """Text as a FITS card can hold it: what is not printable ASCII is escaped, what is too long is cut.
+
+    Parameters
+    ----------
+    text : str
+    length : int
+        Largest number of characters, after escaping.
+
+    Returns
+    -------
+    str
+        Control characters become blanks.
+    """
     escaped = text.encode("ascii", "backslashreplace").decode("ascii")
     return "".join(c if c.isprintable() else " " for c in escaped)[:length]
 
 
 def warn(header: fits.Header, text: str) -> None:
-    """Add a warning to a header, once, beside any cards of such a name that the raw frame had."""
+    """Add a warning to a header, once, beside any cards of such a name that the raw frame had.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Changed in place.
+    text : str
+        One sentence; it goes into the first free card of ``WARN001``, ``WARN002``, ...
+    """
     text = ascii_text(text, LONGEST_TEXT)
     if text not in warnings_of(header):
         number = next(n for n in count(1) if f"WARN{n:03d}" not in header)
@@ -272,7 +324,15 @@ def warnings_of(header: fits.Header) -> list[str]:
 
 
 def provenance(header: fits.Header, options: Mapping[str, Any]) -> None:
-    """Write the version and a hash of the options that mattered into a header."""
+    """Write the version and a hash of the options that mattered into a header.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Changed in place.
+    options : mapping of str to anything
+        By name; their text is hashed, in any order.
+    """
     text = repr(sorted((key, str(value)) for key, value in options.items()))
     set_cards(
         header,

@@ -101,28 +101,33 @@ def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
 
     Stacked as if it were another exposure, it would make errors too small.
     """
-    first: dict[tuple[object, ...], str] = {}
+    first: dict[Frame, str] = {}
     found = []
     for frame in frames:
         stem = frame.path.name.lower().partition(".f")[0]
-        exposure = (
-            stem,
-            frame.camera,
-            frame.instrument,
-            frame.kind,
-            frame.mjd,
-            frame.exposure,
-            frame.filter,
-            frame.shape,
-        )
-        if not frame.problem and first.setdefault(exposure, frame.name) != frame.name:
+        exposure = replace(frame, path=Path(stem), name="")
+        usable = not frame.problem and "{" not in frame.name
+        if usable and first.setdefault(exposure, frame.name) != frame.name:
             frame = replace(frame, problem=f"a copy of {first[exposure]}: same name, type, time and exposure")
         found.append(frame)
     return found
 
 
 def find(folder: Path, leave_out: Sequence[Path] = ()) -> Iterator[Path]:
-    """Yield the files below a folder whose names are those of FITS files."""
+    """Yield the files below a folder whose names are those of FITS files.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched to any depth, links followed; hidden files and folders are passed over.
+    leave_out : sequence of Path
+        Folders not to search.
+
+    Yields
+    ------
+    Path
+        Below ``folder``, in the order of the file system.
+    """
     skipped = {os.path.realpath(path) for path in leave_out}
     seen = set()
     for directory, subfolders, files in os.walk(folder, followlinks=True):

@@ -30,7 +30,8 @@ HOT_SIGMA = 5.0
 FAINTEST_FLAT = 10.0  # times the read noise
 ALIKE = 2.0  # ratio of variances up to which frames count alike
 FEWEST_USABLE = 0.5
-MOST_OPEN = 100
+SAME_GAIN = 0.01
+MOST_OPEN = 500
 RATIO_RANGE = (0.5, 2.0)
 
 Image = NDArray[np.float64]
@@ -243,7 +244,9 @@ def make_master_flat(
     stacked = stack(layers, good[0].readout.shape, *_cut(rejection))
     lights = np.array([float(level.mean) for level in levels])
     times = np.array([exposure.exposure for exposure in good])
-    for master, share in ((bias, np.mean(1 / lights)), (dark, np.mean(times / lights))):
+    weights = [item.weight for item in layers]
+    shares = np.average(1 / lights, weights=weights), np.average(times / lights, weights=weights)
+    for master, share in zip((bias, dark), shares, strict=True):
         if master is not None:
             stacked = _add_variance(stacked, master.variance * share**2)
     flags = _mask(stacked, bias, dark)
@@ -310,7 +313,15 @@ def make_bad_pixel_mask(masters: Sequence[Calibration]) -> Product:
 
 
 def inherit_warnings(header: fits.Header, *masters: Calibration | None) -> None:
-    """Pass on what the headers of masters warn of, and which steps their frames did not have."""
+    """Pass on what the headers of masters warn of, and which steps their frames did not have.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Of what is made with the masters; changed in place.
+    *masters : Calibration or None
+        None is passed over.
+    """
     for master in masters:
         if master is not None:
             for text in warnings_of(master.header):
@@ -321,7 +332,22 @@ def inherit_warnings(header: fits.Header, *masters: Calibration | None) -> None:
 
 
 def refused_master(kind: str, shape: tuple[int, int], reason: str) -> Product:
-    """Stand in for a master that could not be made: no data, the reason in the header, so that the night goes on."""
+    """Stand in for a master that could not be made: no data, the reason in the header, so that the night goes on.
+
+    Parameters
+    ----------
+    kind : str
+        ``bias``, ``dark``, ``flat`` or ``bpm``.
+    shape : (int, int)
+        Rows and columns.
+    reason : str
+        In one plain sentence.
+
+    Returns
+    -------
+    Product
+        Image and uncertainty are 0, every pixel is ``NO_DATA``.
+    """
     header = fits.Header()
     set_cards(header, [("MASTER", kind, "kind of master"), ("REFUSED", reason, "why there is no data")])
     header["MJDMEAN"] = 0.0
@@ -346,9 +372,13 @@ def _levels(
 ) -> tuple[list[Exposure], list[Clipped], list[Refusal]]:
     """Find the level of each frame, one frame in memory at a time; leave out what cannot be used."""
     good, levels, left_out = [], [], list(refused)
+    first_gain = exposures[0].readout.electronics.gain if exposures else 1.0
     for opened in exposures:
         exposure = replace(opened, keep_open=len(exposures) <= MOST_OPEN)
         try:
+            gain = exposure.readout.electronics.gain
+            if abs(gain - first_gain) > SAME_GAIN * first_gain:
+                raise SetAside(f"its gain is {gain:g} e-/ADU, that of the first frame {first_gain:g}")
             ny, nx = exposure.readout.shape
             signal = _usable(exposure, 0, ny) - _part(bias, 0, ny) - exposure.exposure * _part(dark, 0, ny)
             known = np.ones(signal.shape, dtype=bool)

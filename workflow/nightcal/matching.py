@@ -124,7 +124,14 @@ class Options:
 
 
 class Chooser:
-    """Finds the master closest in time among those known so far."""
+    """Finds the master closest in time among those known so far.
+
+    Parameters
+    ----------
+    options : Options
+    known : iterable of Master
+        Those that compete from the start.
+    """
 
     def __init__(self, options: Options, known: Iterable[Master]) -> None:
         self.options = options
@@ -137,7 +144,20 @@ class Chooser:
             self.known[master.kind, master.setup].append(master)
 
     def __call__(self, kind: str, subject: Frame | Master) -> Match:
-        """Choose a master of a kind for a frame, or for the frames of a master."""
+        """Choose a master of a kind for a frame, or for the frames of a master.
+
+        Parameters
+        ----------
+        kind : str
+            As in `Master`.
+        subject : Frame or Master
+            What is to be calibrated.
+
+        Returns
+        -------
+        Match
+            Without a master, the reason; with ``REFUSED`` for a warning if the frame must not be used without.
+        """
         setup = subject.setup if isinstance(subject, Master) else Setup.of(subject)
         rivals = self.known[kind, setup]
         if not rivals:
@@ -180,5 +200,18 @@ def _set_temperature(subject: Frame | Master) -> float | None:
 
 
 def close(one: float | None, other: float | None, tolerance: float) -> bool:
-    """Whether two set temperatures, or their absence, are alike."""
+    """Whether two set temperatures, or their absence, are alike.
+
+    Parameters
+    ----------
+    one, other : float or None
+        [deg C]; None where a header does not tell.
+    tolerance : float
+        Largest difference [deg C].
+
+    Returns
+    -------
+    bool
+        Two absent ones are alike, one absent and one present are not.
+    """
     return one == other or (one is not None and other is not None and abs(one - other) <= tolerance)

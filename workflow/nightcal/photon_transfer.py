@@ -81,7 +81,7 @@ def measure_noise(biases: Iterable[Image], flats: Iterable[tuple[str, Image]]) -
             1.0, float(np.sqrt(bias_variance)), f"read noise from {len(spreads)} pairs of bias", ASSUMED.warning
         )
     gain = _middle(found)
-    source = f"measured: {len(spreads)} pairs of bias, {len(gains)} of flats"
+    source = f"measured: {len(spreads)} pairs of bias, {sum(pair.size > 0 for pair in gains)} of flats"
     return Noise(gain, float(gain * np.sqrt(bias_variance)), source)
 
 
@@ -146,12 +146,28 @@ KEPT_VARIANCE = 1 - 2 * REJECT * np.exp(-(REJECT**2) / 2) / np.sqrt(2 * np.pi)
 
 
 def write_noise(path: Path, noise: Noise) -> None:
-    """Write a measurement as JSON."""
+    """Write a measurement as JSON.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced if it exists; its folder is made.
+    noise : Noise
+    """
     from nightcal.fitsio import write_text
 
     write_text(path, json.dumps(asdict(noise), indent=2) + "\n")
 
 
 def read_noise(path: Path) -> Noise:
-    """Read a measurement that `write_noise` wrote."""
+    """Read a measurement that `write_noise` wrote.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Noise
+    """
     return Noise(**json.loads(path.read_text(encoding="utf-8")))

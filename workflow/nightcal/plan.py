@@ -94,6 +94,17 @@ class Plan:
     def master(self, night: str, name: str) -> Master:
         """Look a master up by night and name.
 
+        Parameters
+        ----------
+        night : str
+            YYYYMMDD, or ``undated``.
+        name : str
+            Stem of the file name.
+
+        Returns
+        -------
+        Master
+
         Raises
         ------
         KeyError
@@ -105,7 +116,20 @@ class Plan:
         raise KeyError(name)
 
     def batches(self, night: str, size: int) -> tuple[Batch, ...]:
-        """Science frames of a night in groups of equal masters, in time order, at most ``size`` in one."""
+        """Science frames of a night in groups of equal masters, in time order, at most ``size`` in one.
+
+        Parameters
+        ----------
+        night : str
+            YYYYMMDD, or ``undated``.
+        size : int
+            1 or more.
+
+        Returns
+        -------
+        tuple of Batch
+            The frames of one batch also share setup and warnings.
+        """
         alike: dict[tuple[Match, ...] | tuple[object, ...], list[Science]] = defaultdict(list)
         for science in self.science_of(night):
             key = tuple(

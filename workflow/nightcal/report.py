@@ -64,7 +64,20 @@ def write_table(rows: Iterable[Row]) -> str:
 
 
 def read_products(folder: Path, rows: Sequence[Row]) -> list[Made]:
-    """Headers of the products that the rows of a plan name, in order of first appearance."""
+    """Headers of the products that the rows of a plan name, in order of first appearance.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the night.
+    rows : sequence of mapping
+        Rows of ``plan.csv``.
+
+    Returns
+    -------
+    list of Made
+        A product that does not exist is passed over.
+    """
     paths = dict.fromkeys(row["product"] for row in rows if row["product"])
     return [Made(path, fits.getheader(folder / path)) for path in paths if (folder / path).is_file()]
 

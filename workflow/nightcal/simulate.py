@@ -89,8 +89,24 @@ def make_chip(
 ) -> Chip:
     """Grow a chip with the blemishes of a real one; the same arguments give the same chip.
 
-    `n_hot` pixels have 2 to 50 e-/s of dark current, `n_dead` a response of 0.02, and one column sticks from a third of
-    its height up. `scalars` are those of `Chip`: gain, read_noise, bias_level, overscan, saturation.
+    Parameters
+    ----------
+    shape : (ny, nx)
+        Rows and columns of the light-sensitive area.
+    filters : sequence of str
+    seed : int
+    n_hot : int
+        Pixels with 2 to 50 e-/s of dark current.
+    n_dead : int
+        Pixels with a response of 0.02.
+    stuck_column : bool
+        Whether one column sticks from a third of its height up.
+    **scalars
+        Those of `Chip`: gain, read_noise, bias_level, overscan, saturation.
+
+    Returns
+    -------
+    Chip
     """
     rng = np.random.default_rng(seed)
     y, x = np.linspace(-1, 1, shape[0])[:, None], np.linspace(-1, 1, shape[1])
@@ -160,17 +176,21 @@ def expose(
 
     Parameters
     ----------
-    chip, rng : Chip, numpy.random.Generator
+    chip : Chip
+    rng : numpy.random.Generator
     scene : ndarray of shape (ny, nx), or float
         Rate of photoelectrons where the response is 1 [e-/s]; 0 behind a closed shutter.
-    exposure, filter_name : float, str or None
-        Seconds; None for a bias or a dark.
+    exposure : float
+        [s]
+    filter_name : str or None
+        None for a bias or a dark.
     bias_drift : float
         What the electronics add to the bias level in this frame [ADU].
 
     Returns
     -------
     ndarray of uint16, shape (ny, nx + overscan)
+        [ADU]
     """
     ny, nx = chip.shape
     response = 1.0 if filter_name is None else chip.response[filter_name]
@@ -184,9 +204,23 @@ def expose(
 
 
 def add_cosmic_rays(raw: Raw, rng: Rng, n: int, chip: Chip) -> tuple[Raw, Mask]:
-    """Add `n` straight tracks of 1 to 7 pixels with 300 to 3000 ADU in each pixel.
+    """Add straight tracks of 1 to 7 pixels with 300 to 3000 ADU in each pixel.
 
-    Returns a new frame, whose overscan and stuck pixels are as they were, and the pixels hit, shape (ny, nx).
+    Parameters
+    ----------
+    raw : ndarray of uint16, shape (ny, nx + overscan)
+        [ADU]; stays as it is.
+    rng : numpy.random.Generator
+    n : int
+        Tracks.
+    chip : Chip
+
+    Returns
+    -------
+    frame : ndarray of uint16, shape (ny, nx + overscan)
+        A new frame [ADU], whose overscan and stuck pixels are as they were.
+    hit : ndarray of bool, shape (ny, nx)
+        Pixels hit.
     """
     ny, nx = chip.shape
     angle, length, adu = rng.uniform(0, 2 * np.pi, n), rng.integers(1, 8, n), rng.uniform(300, 3000, n)
@@ -211,7 +245,27 @@ def write_raw(
     start_utc: datetime,
     object_name: str = "",
 ) -> None:
-    """Write a raw frame as the camera would: plain FITS, unsigned 16 bits, the observatory's header words."""
+    """Write a raw frame as the camera would: plain FITS, unsigned 16 bits, the observatory's header words.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced if it exists; its folder must exist.
+    raw : ndarray of uint16, shape (ny, nx + overscan)
+        [ADU]
+    chip : Chip
+        For geometry, gain, read noise and saturation in the header.
+    kind : str
+        For ``IMAGETYP``.
+    exposure : float
+        [s]
+    filter_name : str or None
+        None for no ``FILTER`` card.
+    start_utc : datetime
+        Start of the exposure, without a time zone.
+    object_name : str
+        For ``OBJECT``.
+    """
     ny, nx = chip.shape
     cards: dict[str, Any] = {
         "INSTRUME": "Simulated CCD",

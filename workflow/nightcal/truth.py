@@ -81,7 +81,18 @@ def _pulls(pull: Floats) -> Pulls:
 
 
 def verdict(comparisons: Sequence[Comparison]) -> str:
-    """Say in an observer's words whether the error bars can be believed."""
+    """Say in an observer's words whether the error bars can be believed.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison
+        As `compare_with_truth` returns them.
+
+    Returns
+    -------
+    str
+        One sentence; it names the frames that cannot.
+    """
     dishonest = [c.name for c in comparisons if not c.honest]
     if dishonest:
         return (
@@ -106,7 +117,18 @@ def _table(comparisons: Sequence[Comparison]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the comparison; return the exit status, 1 if errors are wrong."""
+    """Print the comparison; return the exit status, 1 if errors are wrong.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Of the command line; None for the program's own.
+
+    Returns
+    -------
+    int
+        0 if the errors of every frame are right, else 1; also 1 if there is no truth.
+    """
     parser = argparse.ArgumentParser(prog="python -m nightcal.truth", description="Are the error bars honest?")
     parser.add_argument("science_folder", type=Path, metavar="SCIENCE", help="calibrated frames")
     parser.add_argument("truth_folder", type=Path, metavar="TRUTH", help="as nightcal.simulate wrote it")

@@ -78,7 +78,7 @@ def option(flag, paths):
 
 def memory(setup):
     """Memory for a job on frames of a setup [MB]: about a hundred bytes a pixel, and Python."""
-    return 500 + round(setup.shape[0] * setup.shape[1] * 120e-6)
+    return 700 + round(setup.shape[0] * setup.shape[1] * 120e-6)
 
 
 def warnings_for(item):
@@ -115,6 +115,6 @@ def summary():
         kinds = ", ".join(f"{masters.count(kind)} {kind}" for kind in ("bias", "dark", "flat") if kind in masters)
         yield f"Night {night}: masters: {kinds or 'none'}; {len(PLAN.science_of(night))} science frames to calibrate."
         if not all(entry.frame.has_longitude for entry in PLAN.entries if entry.frame.night == night):
-            yield "  Neither headers nor camera file tell the longitude: nights are counted at Greenwich."
+            yield "  Some frames have no longitude, in header or camera file: their nights are counted at Greenwich."
         for entry in PLAN.set_aside(night):
             yield f"  {ascii_text(entry.frame.name, 200)}: set aside: {entry.reason}."

@@ -12,7 +12,7 @@ rule plan:
     output:
         plans=[RESULTS / night / "plan.csv" for night in NIGHTS],
         # kept as planned; to the other, the report adds the frames that failed on the way
-        planned=[RESULTS / night / "logs" / "planned.csv" for night in NIGHTS],
+        planned=[RESULTS / "logs" / f"planned_{night}.csv" for night in NIGHTS],
     log:
         RESULTS / "logs/plan.log",
     conda:
@@ -24,14 +24,14 @@ rule plan:
         # a frame that comes or goes changes the plan, though no input file of this rule
         digest=lambda w: hashlib.sha256("".join(map(PLAN.table, NIGHTS)).encode()).hexdigest(),
     shell:
-        "python {params.script:q} {params.config:q} --out {output.plans:q} | tee {log:q}"
+        "python {params.script:q} {params.config:q} --out {output.plans:q} --planned {output.planned:q} | tee {log:q}"
 
 
 rule report_night:
     """Tell on one page what became of every raw frame; frames set aside on the way are added to the plan."""
     input:
         plan=RESULTS / "{night}/plan.csv",
-        planned=RESULTS / "{night}/logs/planned.csv",
+        planned=RESULTS / "logs/planned_{night}.csv",
         masters=lambda w: masters_of(w.night),
         science=lambda w: science_of(w.night),
     output:

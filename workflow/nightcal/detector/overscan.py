@@ -34,7 +34,18 @@ class Level:
     variance: NDArray[np.float64]
 
     def rows(self, start: int, stop: int) -> Level:
-        """Level of some rows."""
+        """Level of some rows.
+
+        Parameters
+        ----------
+        start, stop : int
+            0-based, half-open, of the image as read out.
+
+        Returns
+        -------
+        Level
+            One level for the frame stays as it is, of shape ().
+        """
 
         def cut(values: NDArray[np.float64]) -> NDArray[np.float64]:
             return values if values.ndim == 0 else values[start:stop]

@@ -97,12 +97,22 @@ class Readout:
     def rows(self, start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
         """Rows of the light-sensitive area.
 
+        Parameters
+        ----------
+        start, stop : int
+            0-based, half-open, counted from the first row of the area.
+
         Returns
         -------
         electrons : ndarray of float64, shape (stop - start, nx)
             Overscan-subtracted signal [e-].
-        flags : ndarray of uint8
+        flags : ndarray of uint8, shape (stop - start, nx)
             ``SATURATED`` and ``NO_DATA`` bits.
+
+        Raises
+        ------
+        SetAside
+            If the pixels cannot be read.
         """
         first, last = self.area.ymin + start, self.area.ymin + stop
         raw = self.image.rows(first, last)
