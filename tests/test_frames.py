@@ -497,7 +497,6 @@ def test_the_whole_file_serves_where_its_copy_is_torn(tmp_path):
     assert found["b0.fits.gz"] == ""
 
 
-@pytest.mark.xfail(strict=True, reason="a name is cut at its first '.f', not at its suffix")
 @pytest.mark.parametrize("names", [("night.f001.fits", "night.f002.fits"), ("m67.filterV.fits", "m67.focus.fits")])
 def test_names_that_differ_after_a_dot_are_no_copies(tmp_path, names):
     # Where DATE-OBS tells whole seconds or minutes, biases in a row share their time.

@@ -526,7 +526,6 @@ def test_a_flat_fainter_than_ten_times_the_read_noise_is_left_out_and_named(ligh
         assert header["RMJD0001"] == pytest.approx(frames[3].mjd)
 
 
-@pytest.mark.xfail(strict=True, reason="the bias enters by mean(1 / light), not by the weighted mean")
 def test_an_error_of_the_bias_enters_unlike_flats_by_their_weights(camera, chip):
     bias = loaded(make_master_bias(camera.biases(5)), camera.folder / "bias.fits")
     flat = make_master_flat(camera.flats(np.array([40000.0, 20000, 100]) / chip.gain), bias, None)

@@ -345,9 +345,11 @@ def test_the_best_frame_is_not_rejected_for_the_noise_of_the_others():
     stacks = np.random.default_rng(12).normal(0, sigma[:, None], (5, 200_000))
     clipped = clipped_mean(stacks, 3.0, 1.0, weights)
     best_kept = clipped.weight > 0.999 * weights[-1]  # all others together weigh less
-    assert best_kept.mean() == pytest.approx(0.997, abs=0.003)
+    # Judged by its own noise alone, it would be kept in 0.93 and the mean be 1.39 times noisier than the best.
+    assert best_kept.mean() > 0.98
+    assert clipped.survivors.mean() / 5 > 0.99
     best = 1 / np.sqrt(weights.sum())
-    assert best * 0.99 < clipped.mean.std() < best * 1.04
+    assert best * 0.99 < clipped.mean.std() < best * 1.2
 
 
 def test_an_outlier_in_the_best_frame_is_still_rejected():

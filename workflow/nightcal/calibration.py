@@ -9,7 +9,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.errors import UNREADABLE
+from nightcal.errors import UNREADABLE, blame_machine
 from nightcal.fitsio import file_hash
 from nightcal.flags import MASK_DTYPE, Flag
 
@@ -69,6 +69,7 @@ def load_master(path: Path) -> Calibration:
             )
             header = images[0].header.copy()
     except UNREADABLE as reason:
+        blame_machine(reason)
         raise ValueError(f"{path} cannot be read as a master ({reason})") from reason
     undefined = ~(np.isfinite(data) & np.isfinite(error))
     mask[undefined] |= Flag.NO_DATA

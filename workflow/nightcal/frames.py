@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nightcal.camera import MJD_ZERO, Camera, recognise
 from nightcal.errors import SetAside
-from nightcal.headers import SUFFIXES, RawHeader, read_header
+from nightcal.headers import SUFFIXES, RawHeader, read_header, stem
 
 SECONDS_A_DAY = 86400.0
 
@@ -104,8 +104,7 @@ def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
     first: dict[Frame, str] = {}
     found = []
     for frame in frames:
-        stem = frame.path.name.lower().partition(".f")[0]
-        exposure = replace(frame, path=Path(stem), name="")
+        exposure = replace(frame, path=Path(stem(frame.path.name).lower()), name="")
         usable = not frame.problem and "{" not in frame.name
         if usable and first.setdefault(exposure, frame.name) != frame.name:
             frame = replace(frame, problem=f"a copy of {first[exposure]}: same name, type, time and exposure")

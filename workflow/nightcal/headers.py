@@ -21,6 +21,12 @@ _NAXIS = re.compile(rb"NAXIS   =\s*(\d+)")
 Value = str | int | float | bool
 
 
+def stem(name: str) -> str:
+    """Name of a raw file without what makes it a FITS file: ``a.b.fits.fz`` is ``a.b``."""
+    ends = [end for end in SUFFIXES if name.lower().endswith(end)]
+    return name[: -len(max(ends, key=len))] if ends else name
+
+
 @dataclass(frozen=True, slots=True)
 class RawHeader:
     """The header of one raw frame.

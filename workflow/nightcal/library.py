@@ -7,7 +7,7 @@ from pathlib import Path
 
 from astropy.io import fits
 
-from nightcal.errors import UNREADABLE
+from nightcal.errors import UNREADABLE, blame_machine
 from nightcal.frames import find
 from nightcal.matching import Master, Setup
 
@@ -36,7 +36,8 @@ def _master(path: Path) -> Master | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             header = fits.getheader(path)
-    except UNREADABLE:
+    except UNREADABLE as error:
+        blame_machine(error)
         return None
     if header.get("MASTER") not in KINDS or "REFUSED" in header:
         return None

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from nightcal.frames import Frame
-from nightcal.headers import SUFFIXES
+from nightcal.headers import stem
 
 LONGEST_NAME = 60
 
@@ -34,10 +34,6 @@ def digest(text: str) -> str:
 
 def product_names(frames: Sequence[Frame]) -> dict[str, str]:
     """Names of the products of science frames: the file's own, with its folder's where two are alike."""
-
-    def stem(name: str) -> str:
-        lower = name.lower()
-        return next((name[: -len(end)] for end in sorted(SUFFIXES, key=len, reverse=True) if lower.endswith(end)), name)
 
     def settle(names: dict[str, str], longer: Callable[[str], str]) -> dict[str, str]:
         count = Counter((nights[raw], name.lower()) for raw, name in names.items())

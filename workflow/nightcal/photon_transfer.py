@@ -15,7 +15,7 @@ from nightcal.robust import clipped_mean, median, rstd
 
 TILE = 32
 FEWEST_TILES = 4
-FAINTEST = 1.0  # photon noise of a flat, in variances of a bias
+FAINTEST = 1.0  # photon noise of a pair of flats, in variances of a bias
 SMALLEST_GAIN, LARGEST_GAIN = 1e-3, 100.0
 REJECT = 4.0
 
