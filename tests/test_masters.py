@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 from astropy.io import fits
+from nightcal.bad_pixels import make_bad_pixel_mask
 from nightcal.calibration import load_master
 from nightcal.detector.readout import Electronics, Readout
 from nightcal.errors import SetAside
@@ -15,7 +16,6 @@ from nightcal.masters import (
     Exposure,
     Refusal,
     Rejection,
-    make_bad_pixel_mask,
     make_master_bias,
     make_master_dark,
     make_master_flat,

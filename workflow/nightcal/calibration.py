@@ -10,7 +10,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from nightcal.errors import UNREADABLE, blame_machine
-from nightcal.fitsio import file_hash
+from nightcal.fitsio import file_hash, warn, warnings_of
 from nightcal.flags import MASK_DTYPE, Flag
 
 Image = NDArray[np.float64]
@@ -130,3 +130,22 @@ def in_electrons(name: str, master: Calibration, gain: float, per_second: bool) 
             )
         scale /= seconds
     return master if scale == 1.0 else replace(master, data=master.data * scale, variance=master.variance * scale**2)
+
+
+def inherit_warnings(header: fits.Header, *masters: Calibration | None) -> None:
+    """Pass on what the headers of masters warn of, and which steps their frames did not have.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Of what is made with the masters; changed in place.
+    *masters : Calibration or None
+        None is passed over.
+    """
+    for master in masters:
+        if master is not None:
+            for text in warnings_of(master.header):
+                warn(header, text)
+            if "SKIPPED" in master.header:
+                missing = master.header["SKIPPED"].replace(",", " and ")
+                warn(header, f"{master.header.get('MASTER', 'master')} made without {missing}")

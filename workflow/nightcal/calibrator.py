@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from nightcal.calibration import Calibration, as_mask, in_electrons
+from nightcal.calibration import Calibration, as_mask, in_electrons, inherit_warnings
 from nightcal.chain import Calibrated, calibrate_signal
 from nightcal.detector.overscan import OverscanMethod, OverscanMethods
 from nightcal.detector.readout import Electronics, Readout, UserMethod, as_area
@@ -44,7 +44,6 @@ from nightcal.fitsio import (
 )
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.headers import RawHeader
-from nightcal.masters import inherit_warnings
 from nightcal.parameters import CHECKS
 from nightcal.sections import Area
 

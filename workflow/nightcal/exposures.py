@@ -12,6 +12,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from nightcal.bad_pixels import make_bad_pixel_mask
 from nightcal.calibration import Calibration
 from nightcal.calibrator import Calibrator, refused_product
 from nightcal.camera import Camera
@@ -21,7 +22,7 @@ from nightcal.errors import SetAside
 from nightcal.fitsio import Product, RawImage, file_hash, provenance, set_cards, warn, warnings_of
 from nightcal.frames import Frame, read_frame
 from nightcal.headers import RawHeader, read_header
-from nightcal.masters import Exposure, Refusal, make_bad_pixel_mask, refused_master
+from nightcal.masters import Exposure, Refusal, refused_master
 from nightcal.photon_transfer import ASSUMED, Noise, measure_noise
 
 log = logging.getLogger(__name__)

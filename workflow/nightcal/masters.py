@@ -13,10 +13,10 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
-from nightcal.calibration import Calibration, in_electrons
+from nightcal.calibration import Calibration, in_electrons, inherit_warnings
 from nightcal.detector.readout import Readout
 from nightcal.errors import SetAside
-from nightcal.fitsio import Product, file_hash, set_cards, warn, warnings_of
+from nightcal.fitsio import Product, file_hash, set_cards, warn
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.robust import Clipped, clipped_mean, rstd
 from nightcal.stack import Layer, Stack, stack
@@ -268,67 +268,6 @@ def make_master_flat(
     if skipped:
         set_cards(header, [("SKIPPED", skipped, "steps that the frames did not have")])
     return _product(stacked, flags, "", header, fill=1.0)
-
-
-def make_bad_pixel_mask(masters: Sequence[Calibration]) -> Product:
-    """Gather what the night's masters say about pixels.
-
-    Parameters
-    ----------
-    masters : sequence of Calibration
-        Bias, darks and flats of one setup, any number of each.
-
-    Returns
-    -------
-    Product
-        The image is the mask: ``BAD`` where a pixel is noisy or never gave data, ``HOT`` where it is hot in a dark.
-        What a flat says of its own filter (``LOW_FLAT``) stays with that flat.
-
-    Raises
-    ------
-    SetAside
-        If none of the masters holds data.
-    """
-    masters = [master for master in masters if not master.refused]
-    if not masters:
-        raise SetAside("none of the masters holds data")
-    bits = np.zeros(masters[0].mask.shape, dtype=MASK_DTYPE)
-    for master in masters:
-        bits |= master.mask & (Flag.BAD | Flag.HOT)
-        bits[master.mask & Flag.NO_DATA > 0] |= Flag.BAD
-    header = fits.Header()
-    times = [master.header["MJDMEAN"] for master in masters]
-    cards: list[tuple[str, Any, str]] = [
-        ("MASTER", "bpm", "kind of master"),
-        ("MJDMEAN", float(np.mean(times)), "mean of the middles of the exposures"),
-        ("NBAD", int(np.sum(bits & Flag.BAD > 0)), "bad pixels"),
-        ("NHOT", int(np.sum(bits & Flag.HOT > 0)), "hot pixels"),
-        ("NFRAMES", len(masters), "masters it is made from"),
-    ]
-    for n, master in enumerate(masters, start=1):
-        cards += [(f"FRAM{n:04d}", master.name, "made from"), (f"FSHA{n:04d}", master.digest, "its SHA-256 begins")]
-    set_cards(header, cards)
-    inherit_warnings(header, *(master for master in masters if master.header["MASTER"] != "flat"))
-    return Product(bits, np.zeros(bits.shape, np.float32), bits, "", header)
-
-
-def inherit_warnings(header: fits.Header, *masters: Calibration | None) -> None:
-    """Pass on what the headers of masters warn of, and which steps their frames did not have.
-
-    Parameters
-    ----------
-    header : astropy.io.fits.Header
-        Of what is made with the masters; changed in place.
-    *masters : Calibration or None
-        None is passed over.
-    """
-    for master in masters:
-        if master is not None:
-            for text in warnings_of(master.header):
-                warn(header, text)
-            if "SKIPPED" in master.header:
-                missing = master.header["SKIPPED"].replace(",", " and ")
-                warn(header, f"{master.header.get('MASTER', 'master')} made without {missing}")
 
 
 def refused_master(kind: str, shape: tuple[int, int], reason: str) -> Product:
