@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
 from nightcal.errors import UNREADABLE, blame_machine
-from nightcal.fitsio import file_hash, warn, warnings_of
+from nightcal.fitsio import file_hash, set_cards, warn, warnings_of
 from nightcal.flags import MASK_DTYPE, Flag
 
 Image = NDArray[np.float64]
@@ -149,3 +151,18 @@ def inherit_warnings(header: fits.Header, *masters: Calibration | None) -> None:
             if "SKIPPED" in master.header:
                 missing = master.header["SKIPPED"].replace(",", " and ")
                 warn(header, f"{master.header.get('MASTER', 'master')} made without {missing}")
+
+
+def used_cards(step: str, master: Calibration | None) -> list[tuple[str, Any, str]]:
+    """Cards that name the master of a step, none if there was none."""
+    if master is None:
+        return []
+    name = step.upper()
+    return [(f"{name}MAST", master.name, f"master {step}"), (f"{name}SHA", master.digest, "its SHA-256 begins")]
+
+
+def note_skipped(header: fits.Header, masters: Mapping[str, Calibration | None], comment: str) -> None:
+    """Name in ``SKIPPED`` the steps that had no master; no card if all had one."""
+    skipped = ",".join(step for step, master in masters.items() if master is None)
+    if skipped:
+        set_cards(header, [("SKIPPED", skipped, comment)])

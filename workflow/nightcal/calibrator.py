@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from nightcal.calibration import Calibration, as_mask, in_electrons, inherit_warnings
+from nightcal.calibration import Calibration, as_mask, in_electrons, inherit_warnings, note_skipped, used_cards
 from nightcal.chain import Calibrated, calibrate_signal
 from nightcal.detector.overscan import OverscanMethod, OverscanMethods
 from nightcal.detector.readout import Electronics, Readout, UserMethod, as_area
@@ -292,20 +292,14 @@ def _describe(
         _shift_wcs(header, area)
     for step, master in masters.items():
         cards.append((f"{step.upper()}COR", master is not None, f"{step} applied"))
-        if master is not None:
-            cards += [
-                (f"{step.upper()}MAST", master.name, f"master {step}"),
-                (f"{step.upper()}SHA", master.digest, "its SHA-256 begins"),
-            ]
-            if "MJDMEAN" in master.header:
-                cards.append((f"{step.upper()}MJD", master.header["MJDMEAN"], "its mean time"))
+        cards += used_cards(step, master)
+        if master is not None and "MJDMEAN" in master.header:
+            cards.append((f"{step.upper()}MJD", master.header["MJDMEAN"], "its mean time"))
     inherit_warnings(header, *masters.values())
     if masters["dark"] is not None:
         cards.append(("DARKMULT", exposure, "[s] by which the dark was multiplied"))
     set_cards(header, cards)
-    skipped = [step for step in ("bias", "dark", "flat") if masters[step] is None]
-    if skipped:
-        set_cards(header, [("SKIPPED", ",".join(skipped), "steps that were not applied")])
+    note_skipped(header, {step: masters[step] for step in ("bias", "dark", "flat")}, "steps that were not applied")
 
 
 def _shift_wcs(header: fits.Header, area: Area) -> None:

@@ -60,7 +60,7 @@ def calibrate_signal(
         if master is not None:
             mask |= master.mask
     variance = np.full(signal.shape, readout.electronics.read_variance)
-    variance += _of_area(readout)
+    variance += readout.level_variance
     if bias is not None:
         signal -= bias.data
         variance += bias.variance
@@ -76,11 +76,6 @@ def calibrate_signal(
         mask[flat.data <= 0] |= Flag.LOW_FLAT
     signal[empty], variance[empty] = 0.0, 0.0
     return Calibrated(signal, variance, mask)
-
-
-def _of_area(readout: Readout) -> NDArray[np.float64]:
-    variance = readout.level_variance
-    return variance[:, readout.area.slices[1]] if variance.ndim == 2 and variance.shape[1] > 1 else variance
 
 
 def _shared_bias(bias: Calibration | None, dark: Calibration | None, exposure: float) -> NDArray[np.float64] | float:

@@ -20,7 +20,7 @@ from nightcal.detector.overscan import OverscanMethods
 from nightcal.detector.readout import Electronics, Readout
 from nightcal.errors import SetAside
 from nightcal.fitsio import Product, RawImage, file_hash, provenance, set_cards, warn, warnings_of
-from nightcal.frames import Frame, read_frame
+from nightcal.frames import Frame, understand
 from nightcal.headers import RawHeader, read_header
 from nightcal.masters import Exposure, Refusal, refused_master
 from nightcal.photon_transfer import ASSUMED, Noise, measure_noise
@@ -156,8 +156,8 @@ def open_exposures(paths: Sequence[Path], camera: Camera, measured: Noise | None
     for path in paths:
         frame = None
         try:
-            frame = _good_frame(path, camera)
             image = RawImage(path)
+            frame = _good_frame(path, image.header, camera)
             noise = noise_of(image.header, camera, measured)
             readout = Readout(image, electronics_of(image.header, camera, noise))
         except SetAside as reason:
@@ -229,7 +229,7 @@ def reduce_frame(path: Path, camera: Camera, measured: Noise | None, calibrator:
     raw: RawHeader | None = None
     try:
         raw = read_header(path)
-        frame = _good_frame(path, camera)
+        frame = _good_frame(path, raw, camera)
         noise = noise_of(raw, camera, better_noise(measured, calibrator.master_bias))
         electronics = electronics_of(raw, camera, noise)
         product = calibrator.calibrate(
@@ -360,8 +360,8 @@ def measure_noise_of(paths: Sequence[Path], camera: Camera) -> Noise:
     return noise
 
 
-def _good_frame(path: Path, camera: Camera) -> Frame:
-    frame = read_frame(path, path.name, [camera])
+def _good_frame(path: Path, header: RawHeader, camera: Camera) -> Frame:
+    frame = understand(path, path.name, header, [camera])
     if frame.problem:
         raise SetAside(frame.problem)
     return frame

@@ -156,9 +156,17 @@ def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
     Frame
         With ``problem`` set if the file cannot be used.
     """
-    frame = Frame(path, name)
     try:
         header = read_header(path)
+    except SetAside as reason:
+        return Frame(path, name, problem=str(reason))
+    return understand(path, name, header, cameras)
+
+
+def understand(path: Path, name: str, header: RawHeader, cameras: Sequence[Camera]) -> Frame:
+    """Say what a header that has been read means; parameters and result as for `read_frame`."""
+    frame = Frame(path, name)
+    try:
         camera = recognise(header, cameras)
         frame = replace(frame, camera=camera.name, shape=header.shape)
         start = camera.start(header)

@@ -102,24 +102,23 @@ def _as_written(card: fits.Card) -> str:
 
 
 def _one_image(path: Path, hdus: fits.HDUList) -> RawHeader:
-    images = [i for i, hdu in enumerate(hdus) if hdu.is_image and _plane(hdu) is not None]
+    images = {i: shape for i, hdu in enumerate(hdus) if hdu.is_image and (shape := _plane(hdu)) is not None}
     if not images:
         raise SetAside("the file holds no image")
     if len(images) > 1:
         raise SetAside(f"the file holds {len(images)} images; expected one (several amplifiers are not handled yet)")
-    hdu = hdus[images[0]]
+    ((index, shape),) = images.items()
+    hdu = hdus[index]
     planes = hdu.header["NAXIS3"] if hdu.header["NAXIS"] > 2 else 1
     if hdu.header["NAXIS"] > 3 or planes != 1:
         raise SetAside(f"the image is a cube of {planes} planes; expected one (several amplifiers are not handled yet)")
-    _check_length(path, images[0])
+    _check_length(path, index)
     cards = hdu.header.copy()
-    if images[0] > 0:
+    if index > 0:
         cards.extend(hdus[0].header, unique=True)
     if "NIGHTCAL" in cards:
         raise SetAside("the file is a product of nightcal, not a raw frame")
-    shape = _plane(hdu)
-    assert shape is not None
-    return RawHeader(cards, images[0], shape)
+    return RawHeader(cards, index, shape)
 
 
 def _plane(hdu: fits.hdu.base._BaseHDU) -> tuple[int, int] | None:

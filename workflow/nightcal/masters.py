@@ -13,7 +13,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
-from nightcal.calibration import Calibration, in_electrons, inherit_warnings
+from nightcal.calibration import Calibration, in_electrons, inherit_warnings, note_skipped, used_cards
 from nightcal.detector.readout import Readout
 from nightcal.errors import SetAside
 from nightcal.fitsio import Product, file_hash, set_cards, warn
@@ -185,14 +185,13 @@ def make_master_dark(
         ("DARKTEFF", effective, "[s] by which an error of the bias enters"),
         ("EXPTIME", effective, "[s] of the frames; the image is per second"),
         ("NHOT", int(np.sum(mask & Flag.HOT > 0)), "hot pixels"),
-        *_used("BIAS", bias),
+        *used_cards("bias", bias),
     ]
     set_cards(header, cards)
     inherit_warnings(header, bias)
     if pedestal < 0:
         warn(header, f"dark current of {pedestal:.2g} e-/s is bias drift: set to 0")
-    if bias is None:
-        set_cards(header, [("SKIPPED", "bias", "steps that the frames did not have")])
+    note_skipped(header, {"bias": bias}, "steps that the frames did not have")
     return _product(stacked, mask, "electron / s", header, fill=float(typical.mean), pedestal=pedestal)
 
 
@@ -259,14 +258,12 @@ def make_master_flat(
     cards = [
         ("FLATLVL", float(lights.mean()), "[electron] mean light in the central quarter"),
         ("FLATLOW", int(low.sum()), "pixels below 0.2, set to 1"),
-        *_used("BIAS", bias),
-        *_used("DARK", dark),
+        *used_cards("bias", bias),
+        *used_cards("dark", dark),
     ]
     set_cards(header, cards)
     inherit_warnings(header, bias, dark)
-    skipped = ",".join(name for name, master in (("bias", bias), ("dark", dark)) if master is None)
-    if skipped:
-        set_cards(header, [("SKIPPED", skipped, "steps that the frames did not have")])
+    note_skipped(header, {"bias": bias, "dark": dark}, "steps that the frames did not have")
     return _product(stacked, flags, "", header, fill=1.0)
 
 
@@ -330,9 +327,9 @@ def _levels(
             values = signal[known & np.isfinite(signal)]
             if values.size <= FEWEST_USABLE * np.count_nonzero(known):
                 raise SetAside("fewer than half of its pixels hold a usable number")
-            electronics = exposure.readout.electronics
-            level = clipped_mean(values, rejection.level, np.sqrt(electronics.read_variance))
-            faintest = FAINTEST_FLAT * np.sqrt(electronics.read_variance)
+            noise = np.sqrt(exposure.readout.electronics.read_variance)
+            level = clipped_mean(values, rejection.level, noise)
+            faintest = FAINTEST_FLAT * noise
             if central and level.mean < faintest:
                 raise SetAside(f"too faint: {level.mean:.1f} e- after bias and dark, expected {faintest:.0f} or more")
         except SetAside as reason:
@@ -440,12 +437,6 @@ def _header(kind: str, exposures: Sequence[Exposure], refused: Sequence[Refusal]
     if not RATIO_RANGE[0] < stacked.ratio < RATIO_RANGE[1]:
         warn(header, f"{kind} frames scatter {stacked.ratio:.2f} times what gain and read noise say")
     return header
-
-
-def _used(step: str, master: Calibration | None) -> list[tuple[str, Any, str]]:
-    if master is None:
-        return []
-    return [(f"{step}MAST", master.name, f"master {step.lower()}"), (f"{step}SHA", master.digest, "its SHA-256 begins")]
 
 
 def _product(

@@ -52,6 +52,14 @@ class Level:
 
         return Level(cut(self.value), cut(self.variance))
 
+    def columns(self, columns: slice) -> Level:
+        """Level of some columns; the same where it does not differ between columns."""
+
+        def cut(values: NDArray[np.float64]) -> NDArray[np.float64]:
+            return values[:, columns] if values.ndim == 2 and values.shape[1] > 1 else values
+
+        return Level(cut(self.value), cut(self.variance))
+
 
 @dataclass(frozen=True, slots=True)
 class OverscanMethod:

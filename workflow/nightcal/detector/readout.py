@@ -92,7 +92,9 @@ class Readout:
     @property
     def level_variance(self) -> NDArray[np.float64]:
         """Variance [e-^2] of the overscan level, broadcastable to the light-sensitive area."""
-        return np.zeros(()) if self.level is None else self.level.variance * self.electronics.gain**2
+        if self.level is None:
+            return np.zeros(())
+        return self.level.columns(self.area.slices[1]).variance * self.electronics.gain**2
 
     def rows(self, start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
         """Rows of the light-sensitive area.
@@ -119,8 +121,7 @@ class Readout:
         columns = self.area.slices[1]
         adu = raw[:, columns].astype(np.float64)
         if self._level is not None:
-            value = self._level.rows(first, last).value
-            adu -= value[:, columns] if value.ndim == 2 and value.shape[1] > 1 else value
+            adu -= self._level.rows(first, last).columns(columns).value
         flags = flag_raw(raw[:, columns], self.saturation)
         flags[~np.isfinite(adu)] |= Flag.NO_DATA
         return adu * self.electronics.gain, flags
