@@ -11,7 +11,6 @@ from nightcal.camera import load_camera
 from nightcal.command import parser, run
 from nightcal.errors import ConfigurationError
 from nightcal.exposures import reduce_frame
-from nightcal.fitsio import warn, write_product
 from nightcal.photon_transfer import read_noise
 
 
@@ -35,10 +34,7 @@ def main() -> None:
         unit=args.unit,
     )
     for path, out in zip(args.frames, args.out, strict=True):
-        product = reduce_frame(path, camera, noise, calibrator)
-        for text in args.warn:
-            warn(product.header, text)
-        write_product(out, product)
+        reduce_frame(path, out, camera, noise, calibrator, args.warn)
 
 
 if __name__ == "__main__":

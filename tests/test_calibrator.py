@@ -13,13 +13,15 @@ from astropy.wcs import WCS
 from nightcal import Calibrator, OverscanMethods
 from nightcal.calibration import load_master
 from nightcal.calibrator import NO_DATA_SIGMA, refused_product
-from nightcal.chain import expected_signal
 from nightcal.detector.readout import Electronics, Readout
 from nightcal.errors import SetAside
-from nightcal.fitsio import RawImage, write_product
+from nightcal.fitsio import write_product
 from nightcal.flags import Flag
-from nightcal.masters import Exposure, make_master_bias, make_master_dark
+from nightcal.layers import Exposure
+from nightcal.masters import make_master_bias, make_master_dark
+from nightcal.raw_image import RawImage
 from nightcal.sections import Area
+from nightcal.shot_noise import expected_signal
 from nightcal.simulate import expose, make_chip
 
 NX, NY, FIRST = 64, 80, 20  # 4096 x 4116 with 20 rows of overscan, scaled down

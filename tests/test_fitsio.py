@@ -8,28 +8,18 @@ import resource
 import shutil
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 from nightcal import fitsio
+from nightcal.cards import ascii_text, product_header, set_cards, warn, warnings_of
 from nightcal.errors import SetAside, blame_machine
-from nightcal.fitsio import (
-    Product,
-    RawImage,
-    ascii_text,
-    file_hash,
-    product_header,
-    provenance,
-    set_cards,
-    warn,
-    warnings_of,
-    write_product,
-    write_text,
-)
+from nightcal.fitsio import Product, write_product, write_text
 from nightcal.flags import MEANINGS, Flag
+from nightcal.provenance import file_hash, provenance
+from nightcal.raw_image import RawImage
 
 SHAPE = (21, 34)
 
@@ -321,11 +311,15 @@ class DiskFullError(OSError):
 
 
 def crash_while_writing(monkeypatch):
-    def half_a_file(self, name, *args, **kwargs):
-        Path(name).write_bytes(b"SIMPLE  =                    T" * 20)
-        raise DiskFullError
+    written = []
 
-    monkeypatch.setattr(fits.HDUList, "writeto", half_a_file)
+    def half_a_file(file, content, place, pwrite=os.pwrite):
+        written.append(place)
+        if len(written) > 2:
+            raise DiskFullError
+        return pwrite(file, content, place)
+
+    monkeypatch.setattr(fitsio.os, "pwrite", half_a_file)
 
 
 def crash_before_renaming(monkeypatch):

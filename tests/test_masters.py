@@ -8,19 +8,20 @@ import pytest
 from astropy.io import fits
 from nightcal.bad_pixels import make_bad_pixel_mask
 from nightcal.calibration import load_master
+from nightcal.cards import warnings_of
 from nightcal.detector.readout import Electronics, Readout
 from nightcal.errors import SetAside
-from nightcal.fitsio import RawImage, warnings_of, write_product
+from nightcal.fitsio import write_product
 from nightcal.flags import Flag
+from nightcal.layers import Exposure, Refusal
 from nightcal.masters import (
-    Exposure,
-    Refusal,
     Rejection,
     make_master_bias,
     make_master_dark,
     make_master_flat,
     refused_master,
 )
+from nightcal.raw_image import RawImage
 from nightcal.sections import Area
 from nightcal.simulate import expose, make_chip, write_raw
 

@@ -9,7 +9,8 @@ import pytest
 from astropy.stats import sigma_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightcal.robust import QUANTISATION, RSTD, clipped_mean, clipping_response, median, noise_ratio, pooled, rstd
+from nightcal.response import clipping_response, noise_ratio
+from nightcal.robust import QUANTISATION, RSTD, clipped_mean, median, pooled, rstd
 from scipy import stats
 
 ANY_NUMBER_OF_FRAMES = range(1, 71)

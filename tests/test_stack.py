@@ -19,9 +19,16 @@ def layers_of(cube, variance=READ_NOISE**2, per_signal=0.0, weights=None):
     slopes = np.broadcast_to(per_signal, len(cube))
     weights = np.ones(len(cube)) if weights is None else weights
     return [
-        Layer(lambda start, stop, frame=frame: frame[start:stop].copy(), float(v), float(s), float(w))
+        layer_of_array(frame, float(v), float(s), float(w))
         for frame, v, s, w in zip(cube, variances, slopes, weights, strict=True)
     ]
+
+
+def layer_of_array(frame, variance, per_signal=0.0, weight=1.0):
+    def read(start, stop, out):
+        out[:] = frame[start:stop]
+
+    return Layer(read, False, frame.shape[1], np.zeros(()), variance, variance_per_signal=per_signal, weight=weight)
 
 
 def stack_of(cube, k=3.0, floored=True, **noise):
@@ -29,9 +36,14 @@ def stack_of(cube, k=3.0, floored=True, **noise):
 
 
 def assert_same_bits(one, other):
-    for name in ("mean", "uncertainty", "survivors", "excess"):
+    for name in ("mean", "uncertainty", "survivors", "noisy"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     assert one.ratio == other.ratio
+
+
+def read_by_rows(monkeypatch, rows, n, columns):
+    monkeypatch.setattr(nightcal.stack, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(nightcal.stack, "BLOCK_BYTES", 4 * n * columns * rows)
 
 
 def spoilt(rng, n, shape=(37, 23)):
@@ -46,12 +58,12 @@ def spoilt(rng, n, shape=(37, 23)):
 @pytest.mark.parametrize("floored", [True, False])
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 16])
 def test_stacking_by_rows_is_the_clipped_mean_of_the_whole_cube(n, floored, rng, monkeypatch):
-    monkeypatch.setattr(nightcal.stack, "BLOCK_BYTES", 8 * n * 23 * 4)
+    read_by_rows(monkeypatch, 4, n, 23)
     cube = spoilt(rng, n)
     stacked = stack_of(cube, floored=floored)
     reference = clipped_mean(cube, 3.0, READ_NOISE if floored else 0.0)
     np.testing.assert_array_equal(stacked.survivors, reference.survivors)
-    np.testing.assert_allclose(stacked.mean, reference.mean, rtol=1e-13)
+    np.testing.assert_allclose(stacked.mean, reference.mean, rtol=1e-6)
 
 
 def test_clipped_mean_of_a_stack_with_pencil_and_paper():
@@ -69,7 +81,7 @@ def test_a_stack_does_not_depend_on_how_many_rows_are_read_at_a_time(rows, weigh
     cube = spoilt(rng, n)
     noise = {"variance": np.linspace(1, 3, n), "weights": 1 / np.linspace(1, 3, n)} if weighted else {}
     whole = stack_of(cube, **noise)
-    monkeypatch.setattr(nightcal.stack, "BLOCK_BYTES", 8 * n * cube.shape[2] * rows)
+    read_by_rows(monkeypatch, rows, n, cube.shape[2])
     assert_same_bits(stack_of(cube, **noise), whole)
 
 
@@ -100,7 +112,7 @@ def test_missing_values_never_enter(rng):
     stacked = stack_of(cube, floored=True, k=1e6)
     assert stacked.mean[0, 0] == pytest.approx(cube[[0, 2, 3, 4], 0, 0].mean())
     assert stacked.mean[0, 1] == pytest.approx(cube[[0, 1, 3, 4], 0, 1].mean())
-    assert stacked.mean[0, 3] == cube[0, 0, 3]
+    assert stacked.mean[0, 3] == np.float32(cube[0, 0, 3])
     assert stacked.survivors[0].tolist() == [4, 4, 0, 1, 5, 5]
     assert np.isnan(stacked.mean[0, 2])
     rest = np.ones((4, 6), dtype=bool)
@@ -161,7 +173,7 @@ def test_error_bars_are_honest_though_the_stated_read_noise_is_wrong(n, wrong, f
 def test_a_single_frame_has_the_error_that_its_numbers_say(rng):
     cube = rng.normal(0, READ_NOISE, (1, 50, 50))
     stacked = stack_of(cube)
-    np.testing.assert_array_equal(stacked.mean, cube[0])
+    np.testing.assert_array_equal(stacked.mean, cube[0].astype(np.float32))
     np.testing.assert_allclose(stacked.uncertainty, READ_NOISE, rtol=2e-3)
     assert (stacked.survivors == 1).all()
 
@@ -215,5 +227,4 @@ def test_a_noisy_pixel_stands_out_by_its_excess(rng):
     cube = rng.normal(0, READ_NOISE, (16, 50, 50))
     cube[:, 20, 30] = rng.permutation(np.linspace(-60, 60, 16))
     stacked = stack_of(cube)
-    assert stacked.excess[20, 30] == pytest.approx(np.std(cube[:, 20, 30], ddof=1) / READ_NOISE, rel=0.05)
-    assert np.unravel_index(stacked.excess.argmax(), stacked.excess.shape) == (20, 30)
+    np.testing.assert_array_equal(np.argwhere(stacked.noisy), [[20, 30]])

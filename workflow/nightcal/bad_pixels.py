@@ -9,8 +9,9 @@ import numpy as np
 from astropy.io import fits
 
 from nightcal.calibration import Calibration, inherit_warnings
+from nightcal.cards import set_cards
 from nightcal.errors import SetAside
-from nightcal.fitsio import Product, set_cards
+from nightcal.fitsio import Product
 from nightcal.flags import MASK_DTYPE, Flag
 
 
@@ -38,8 +39,9 @@ def make_bad_pixel_mask(masters: Sequence[Calibration]) -> Product:
         raise SetAside("none of the masters holds data")
     bits = np.zeros(masters[0].mask.shape, dtype=MASK_DTYPE)
     for master in masters:
-        bits |= master.mask & (Flag.BAD | Flag.HOT)
-        bits[master.mask & Flag.NO_DATA > 0] |= Flag.BAD
+        mask = np.asarray(master.mask)
+        bits |= mask & (Flag.BAD | Flag.HOT)
+        bits[mask & Flag.NO_DATA > 0] |= Flag.BAD
     header = fits.Header()
     times = [master.header["MJDMEAN"] for master in masters]
     cards: list[tuple[str, Any, str]] = [

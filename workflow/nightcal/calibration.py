@@ -11,22 +11,72 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from nightcal.cards import set_cards, warn, warnings_of
 from nightcal.errors import UNREADABLE, blame_machine
-from nightcal.fitsio import file_hash, set_cards, warn, warnings_of
 from nightcal.flags import MASK_DTYPE, Flag
+from nightcal.provenance import file_hash
 
-Image = NDArray[np.float64]
 ADU = ("adu", "dn", "count", "ct")
 """What units of a raw image begin with."""
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    """A master as it is used: image and variance [e- or e-/s], mask, and where it came from."""
+class StoredPlane:
+    """An image of a product on disk, read by rows: ``plane[start:stop]`` is an array, as it is of an array.
 
-    data: Image
-    variance: Image
-    mask: NDArray[np.uint8]
+    Attributes
+    ----------
+    path : Path
+    start : int
+        Where the pixels begin in the file.
+    dtype : data type
+        As stored.
+    shape : (int, int)
+    scale : float
+        By which the numbers are multiplied.
+    squared : bool
+        Whether they are squared first: a variance from an uncertainty.
+    """
+
+    path: Path
+    start: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, int]
+    scale: float = 1.0
+    squared: bool = False
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        start, stop, _ = rows.indices(self.shape[0])
+        width = self.shape[1]
+        place = self.start + start * width * self.dtype.itemsize
+        stored = np.fromfile(self.path, self.dtype, max(0, stop - start) * width, offset=place)
+        image = stored.reshape(-1, width).astype(self.dtype.newbyteorder("="), copy=False)
+        if self.squared:
+            image *= image
+        if self.scale != 1.0:
+            image *= image.dtype.type(self.scale)
+        return image
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[:], dtype=dtype)
+
+    def __mul__(self, factor: float) -> StoredPlane:
+        return replace(self, scale=self.scale * factor)
+
+
+Plane = NDArray[Any] | StoredPlane
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A master as it is used: image and variance [e- or e-/s], mask, and where it came from.
+
+    Images are arrays, or stay on disk and are read by rows; ``np.asarray`` makes an array of either.
+    """
+
+    data: Plane
+    variance: Plane
+    mask: Plane
     header: fits.Header
     name: str
     digest: str
@@ -39,7 +89,7 @@ class Calibration:
 
 
 def load_master(path: Path) -> Calibration:
-    """Read a master.
+    """Open a master.
 
     Parameters
     ----------
@@ -50,6 +100,7 @@ def load_master(path: Path) -> Calibration:
     Returns
     -------
     Calibration
+        The pixels of a product of nightcal are not yet read.
 
     Raises
     ------
@@ -61,23 +112,40 @@ def load_master(path: Path) -> Calibration:
             images = [hdu for hdu in hdus if hdu.is_image and hdu.header["NAXIS"] == 2]
             if not images:
                 raise ValueError("it holds no image")
-            data = np.array(images[0].data, dtype=np.float64)
-            names = [hdu.name for hdu in hdus]
-            error = np.array(hdus["UNCERT"].data, np.float64) if "UNCERT" in names else np.zeros_like(data)
-            mask = (
-                np.asarray(hdus["MASK"].data).astype(MASK_DTYPE)
-                if "MASK" in names
-                else np.zeros(data.shape, MASK_DTYPE)
-            )
             header = images[0].header.copy()
+            planes = _stored(path, hdus) or _loaded(images[0], hdus)
     except UNREADABLE as reason:
         blame_machine(reason)
         raise ValueError(f"{path} cannot be read as a master ({reason})") from reason
+    unit = "".join(str(header.get("BUNIT", "adu")).lower().split())
+    return Calibration(*planes, header, Path(path).name, file_hash(Path(path)), unit)
+
+
+def _stored(path: Path, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane] | None:
+    """Planes of a product of nightcal, all finite and well aligned; None for any other file."""
+    if [hdu.name for hdu in hdus[:3]] != ["PRIMARY", "UNCERT", "MASK"] or "NIGHTCAL" not in hdus[0].header:
+        return None
+    if hdus._file.compression or {hdu.header["BITPIX"] for hdu in hdus[:2]} != {-32} or hdus[2].header["BITPIX"] != 8:
+        return None
+    places = [hdu.fileinfo()["datLoc"] for hdu in hdus[:3]]
+    shape = hdus[0].shape
+    if path.stat().st_size < places[2] + shape[0] * shape[1]:
+        raise ValueError("it is truncated")
+    image = StoredPlane(path, places[0], np.dtype(">f4"), shape)
+    error = StoredPlane(path, places[1], np.dtype(">f4"), shape, squared=True)
+    return image, error, StoredPlane(path, places[2], np.dtype(MASK_DTYPE), shape)
+
+
+def _loaded(image: Any, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane]:
+    """Planes of any FITS image; what is not finite becomes 0 and is flagged."""
+    names = [hdu.name for hdu in hdus]
+    data = np.array(image.data, np.float32)
+    error = np.array(hdus["UNCERT"].data, np.float32) if "UNCERT" in names else np.zeros_like(data)
+    mask = np.asarray(hdus["MASK"].data).astype(MASK_DTYPE) if "MASK" in names else np.zeros(data.shape, MASK_DTYPE)
     undefined = ~(np.isfinite(data) & np.isfinite(error))
     mask[undefined] |= Flag.NO_DATA
     data[undefined], error[undefined] = 0.0, 0.0
-    unit = "".join(str(header.get("BUNIT", "adu")).lower().split())
-    return Calibration(data, error**2, mask, header, Path(path).name, file_hash(Path(path)), unit)
+    return data, error**2, mask
 
 
 def as_mask(master: Calibration) -> Calibration:
@@ -93,9 +161,9 @@ def as_mask(master: Calibration) -> Calibration:
     Calibration
         The same if it is a master of nightcal or has a mask already.
     """
-    if "MASTER" in master.header or master.mask.any():
+    if "MASTER" in master.header or np.asarray(master.mask).any():
         return master
-    return replace(master, mask=np.where(master.data != 0, Flag.BAD, MASK_DTYPE(0)))
+    return replace(master, mask=np.where(np.asarray(master.data) != 0, Flag.BAD, MASK_DTYPE(0)))
 
 
 def in_electrons(name: str, master: Calibration, gain: float, per_second: bool) -> Calibration:
@@ -131,7 +199,9 @@ def in_electrons(name: str, master: Calibration, gain: float, per_second: bool) 
                 "second (BUNIT 'electron/s' or 'adu/s') or its exposure time"
             )
         scale /= seconds
-    return master if scale == 1.0 else replace(master, data=master.data * scale, variance=master.variance * scale**2)
+    if scale == 1.0:
+        return master
+    return replace(master, data=master.data * scale, variance=master.variance * scale**2)
 
 
 def inherit_warnings(header: fits.Header, *masters: Calibration | None) -> None:

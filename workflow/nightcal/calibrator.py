@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -30,28 +30,21 @@ import numpy as np
 from astropy.io import fits
 
 from nightcal.calibration import Calibration, as_mask, in_electrons, inherit_warnings, note_skipped, used_cards
-from nightcal.chain import Calibrated, calibrate_signal
+from nightcal.cards import product_header, set_cards
+from nightcal.chain import Corrections, KeptCorrections
 from nightcal.detector.overscan import OverscanMethod, OverscanMethods
 from nightcal.detector.readout import Electronics, Readout, UserMethod, as_area
-from nightcal.fitsio import (
-    Product,
-    RawImage,
-    file_hash,
-    product_header,
-    provenance,
-    set_cards,
-    write_product,
-)
+from nightcal.fitsio import Product
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.headers import RawHeader
 from nightcal.parameters import CHECKS
+from nightcal.provenance import provenance
+from nightcal.raw_image import RawImage
+from nightcal.reduction import NO_DATA_SIGMA, Reduction
 from nightcal.sections import Area
 
 MasterLike = Calibration | str | PathLike[str] | None
 AreaLike = Area | Mapping[str, int]
-
-NO_DATA_SIGMA = 1e9
-"""Uncertainty of a pixel that holds no data: finite, and of no weight."""
 
 EXPOSURE_CARDS = ("EXPTIME", "EXPOSURE")
 UNSET: Any = object()
@@ -113,8 +106,12 @@ class Calibrator:
     saturation: float | None = None
     exposure: float | None = None
     unit: str = "electron"
+    _kept: KeptCorrections = field(default_factory=KeptCorrections, init=False, repr=False)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_kept":
+            object.__setattr__(self, name, value)
+            return
         if name not in CHECKS:
             raise AttributeError(f"{name} is not a parameter of Calibrator; expected one of {', '.join(CHECKS)}")
         object.__setattr__(self, name, CHECKS[name](name, value))
@@ -178,28 +175,49 @@ class Calibrator:
             )
         if target.exists() and not overwrite:
             raise FileExistsError(f"calibrated: {target} exists; pass overwrite=True to replace it")
-        write_product(target, self.calibrate(raw, **this_call))
+        self.prepare(raw, **this_call).write(target)
 
     def calibrate(self, raw: str | PathLike[str], **this_call: Any) -> Product:
         """Calibrate one frame in memory; parameters, results and errors as for a call."""
+        return self.prepare(raw, **this_call).product()
+
+    def prepare(self, raw: str | PathLike[str], **this_call: Any) -> Reduction:
+        """Get ready to calibrate one frame: its header is made, its pixels are not yet calibrated.
+
+        Parameters
+        ----------
+        raw : path
+        **this_call
+            Parameters for this frame only.
+
+        Returns
+        -------
+        Reduction
+
+        Raises
+        ------
+        SetAside, ValueError, TypeError
+            As for a call.
+        """
         if this_call:
             unknown = sorted(set(this_call) - set(CHECKS))
             if unknown:
                 raise TypeError(f"{unknown[0]} is not a parameter of Calibrator; expected one of {', '.join(CHECKS)}")
-            return replace(self, **this_call).calibrate(raw)
-        with RawImage(Path(raw)) as image:
-            readout = Readout(image, self._electronics())
-            masters = self._masters(readout.shape)
-            exposure = self._exposure(image) if masters["dark"] is not None else 0.0
-            signal, flags = readout.read()
-            calibrated = calibrate_signal(signal, flags, readout, exposure, **masters)
-            header = product_header(image.header.cards)
-            set_cards(
-                header,
-                [("RAWFILE", image.path.name, "raw frame"), ("RAWSHA", file_hash(image.path), "its SHA-256 begins")],
-            )
-            _describe(header, readout, exposure, masters, self.unit)
-            return self._in_unit(calibrated, header)
+            other = replace(self, **this_call)
+            other._kept = self._kept
+            return other.prepare(raw)
+        image = RawImage(Path(raw))
+        readout = Readout(image, self._electronics())
+        masters = self._masters(readout.shape)
+        exposure = self._exposure(image) if masters["dark"] is not None else 0.0
+        image.hold()
+        header = product_header(image.header.cards)
+        set_cards(header, [("RAWFILE", image.path.name, "raw frame"), ("RAWSHA", image.digest, "its SHA-256 begins")])
+        _describe(header, readout, exposure, masters, self.unit)
+        set_cards(header, [("NMASKED", 0, "pixels with a flag")])
+        given = self.master_bias, self.master_dark, self.master_flat, self.bad_pixels
+        corrections = self._kept.of((self.gain, *given), Corrections(readout.shape, exposure, masters))
+        return Reduction(readout, corrections, header, self.unit)
 
     def _electronics(self) -> Electronics:
         areas = self.overscans or ()
@@ -247,20 +265,6 @@ class Calibrator:
                 "which a dark needs"
             )
         return float(seconds)
-
-    def _in_unit(self, calibrated: Calibrated, header: fits.Header) -> Product:
-        set_cards(header, [("NMASKED", int(np.count_nonzero(calibrated.mask)), "pixels with a flag")])
-        scale = 1.0 if self.unit == "electron" else 1.0 / self.gain
-        empty = calibrated.mask & Flag.NO_DATA > 0
-        uncertainty = np.sqrt(calibrated.variance) * scale
-        uncertainty[empty & (calibrated.variance == 0)] = NO_DATA_SIGMA
-        return Product(
-            (calibrated.data * scale).astype(np.float32),
-            uncertainty.astype(np.float32),
-            calibrated.mask,
-            self.unit,
-            header,
-        )
 
 
 def _describe(

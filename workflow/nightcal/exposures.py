@@ -16,14 +16,19 @@ from nightcal.bad_pixels import make_bad_pixel_mask
 from nightcal.calibration import Calibration
 from nightcal.calibrator import Calibrator, refused_product
 from nightcal.camera import Camera
+from nightcal.cards import set_cards, warn, warnings_of
 from nightcal.detector.overscan import OverscanMethods
 from nightcal.detector.readout import Electronics, Readout
 from nightcal.errors import SetAside
-from nightcal.fitsio import Product, RawImage, file_hash, provenance, set_cards, warn, warnings_of
+from nightcal.fitsio import Product, write_product
 from nightcal.frames import Frame, understand
 from nightcal.headers import RawHeader, read_header
-from nightcal.masters import Exposure, Refusal, refused_master
+from nightcal.layers import Exposure, Refusal
+from nightcal.masters import refused_master
 from nightcal.photon_transfer import ASSUMED, Noise, measure_noise
+from nightcal.provenance import file_hash, provenance
+from nightcal.raw_image import RawImage
+from nightcal.reduction import Reduction
 
 log = logging.getLogger(__name__)
 
@@ -210,50 +215,64 @@ def finish_master(
     return product
 
 
-def reduce_frame(path: Path, camera: Camera, measured: Noise | None, calibrator: Calibrator) -> Product:
-    """Calibrate one science frame; a frame that cannot be used becomes an empty, flagged product.
+def reduce_frame(
+    path: Path, out: Path, camera: Camera, measured: Noise | None, calibrator: Calibrator, warnings: Sequence[str] = ()
+) -> None:
+    """Calibrate one science frame and write it; of a frame that cannot be used, an empty, flagged product.
 
     Parameters
     ----------
-    path : Path
+    path, out : Path
+        The raw frame and its product, which is replaced if it exists.
     camera : Camera
     measured : Noise or None
         As for `open_exposures`.
     calibrator : Calibrator
         With the masters of this frame.
-
-    Returns
-    -------
-    Product
+    warnings : sequence of str
+        For the header.
     """
     raw: RawHeader | None = None
     try:
         raw = read_header(path)
-        frame = _good_frame(path, raw, camera)
-        noise = noise_of(raw, camera, better_noise(measured, calibrator.master_bias))
-        electronics = electronics_of(raw, camera, noise)
-        product = calibrator.calibrate(
-            path,
-            overscans=electronics.overscans,
-            overscan_method=electronics.overscan_method,
-            image_area=electronics.image_area,
-            gain=noise.gain,
-            read_noise=noise.read_noise,
-            saturation=electronics.saturation,
-            exposure=frame.exposure,
-        )
+        reduction = _reduction(path, raw, camera, measured, calibrator)
+        for text in warnings:
+            warn(reduction.header, text)
+        reduction.write(out)
     except (SetAside, ValueError) as reason:
         log.warning("%s: set aside: %s.", path.name, reason)
-        return refused_product(path, str(reason), calibrator.unit, raw)
-    describe_noise(product.header, noise)
+        product = refused_product(path, str(reason), calibrator.unit, raw)
+        for text in warnings:
+            warn(product.header, text)
+        write_product(out, product)
+        return
+    skipped = reduction.header.get("SKIPPED", "")
+    log.info("%s: calibrated%s", path.name, f"; skipped: {skipped}" if skipped else "")
+
+
+def _reduction(path: Path, raw: RawHeader, camera: Camera, measured: Noise | None, calibrator: Calibrator) -> Reduction:
+    """Get a science frame ready, with everything that its header should tell."""
+    frame = _good_frame(path, raw, camera)
+    noise = noise_of(raw, camera, better_noise(measured, calibrator.master_bias))
+    electronics = electronics_of(raw, camera, noise)
+    reduction = calibrator.prepare(
+        path,
+        overscans=electronics.overscans,
+        overscan_method=electronics.overscan_method,
+        image_area=electronics.image_area,
+        gain=noise.gain,
+        read_noise=noise.read_noise,
+        saturation=electronics.saturation,
+        exposure=frame.exposure,
+    )
+    header = reduction.header
+    describe_noise(header, noise)
     cards: list[tuple[str, Any, str]] = [("MJD-MID", frame.mjd, "middle of the exposure, UTC")]
     for step in ("BIAS", "DARK", "FLAT", "BPM"):
-        if f"{step}MJD" in product.header:
-            cards.append((f"{step}AGE", frame.mjd - product.header[f"{step}MJD"], "[d] from master to frame"))
-    set_cards(product.header, [("NIGHT", frame.night, "date of the evening"), *cards])
-    skipped = product.header.get("SKIPPED", "")
-    log.info("%s: calibrated%s", path.name, f"; skipped: {skipped}" if skipped else "")
-    return product
+        if f"{step}MJD" in header:
+            cards.append((f"{step}AGE", frame.mjd - header[f"{step}MJD"], "[d] from master to frame"))
+    set_cards(header, [("NIGHT", frame.night, "date of the evening"), *cards])
+    return reduction
 
 
 def describe_noise(header: fits.Header, noise: Noise) -> None:
@@ -342,7 +361,7 @@ def measure_noise_of(paths: Sequence[Path], camera: Camera) -> Noise:
     opened = open_exposures(paths, camera, Noise(1.0, 0.0, "ADU"))
     frames = sorted(zip(opened.frames, opened.exposures, strict=True), key=lambda pair: (pair[0].filter, pair[0].mjd))
 
-    def images(kind: str) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    def images(kind: str) -> Iterator[tuple[str, NDArray[np.float32]]]:
         for frame, exposure in frames:
             if frame.kind == kind:
                 try:
@@ -351,7 +370,7 @@ def measure_noise_of(paths: Sequence[Path], camera: Camera) -> Noise:
                     log.warning("%s: left out: %s.", frame.name, reason)
                     continue
                 exposure.readout.image.close()
-                image /= exposure.readout.electronics.gain
+                image /= np.float32(exposure.readout.electronics.gain)
                 image[flags > 0] = np.nan
                 yield frame.filter, image
 

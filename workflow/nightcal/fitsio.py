@@ -1,16 +1,13 @@
-"""Opening raw frames row by row, and writing products whole or not at all."""
+"""Writing products whole or not at all."""
 
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
-import re
 import tempfile
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,117 +16,13 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.errors import UNREADABLE, SetAside, blame_machine
+from nightcal.checksum import encoded, folded, sum_of_bytes, sum_of_words
 from nightcal.flags import MEANINGS, Flag
-from nightcal.headers import RawHeader, read_header
-from nightcal.version import __version__
 
-HASH_DIGITS = 16
-LONGEST_TEXT = 250  # of a value, over several cards if need be
-NUMBER_COMMENT = 47  # characters beside a number
-CARD_ROOM = 65  # for a text and its comment
+BLOCK = 2880
+"""Bytes of a FITS block."""
 
-RAW_ONLY = (
-    "SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "EXTEND", "PCOUNT", "GCOUNT", "GROUPS",
-    "BSCALE", "BZERO", "BLANK", "BUNIT", "CHECKSUM", "DATASUM", "EXTNAME", "EXTVER", "EXTLEVEL", "INHERIT", "NEXTEND",
-    "TFIELDS", "TTYPE1", "TFORM1", "ZIMAGE", "ZSIMPLE", "ZBITPIX", "ZNAXIS", "ZNAXIS1", "ZNAXIS2", "ZNAXIS3",
-    "ZTILE1", "ZTILE2", "ZTILE3", "ZCMPTYPE", "ZNAME1", "ZVAL1", "ZNAME2", "ZVAL2", "ZQUANTIZ", "ZDITHER0", "ZBLANK",
-    "ZTENSION", "ZPCOUNT", "ZGCOUNT", "ZEXTEND", "ZHECKSUM", "ZDATASUM",
-)  # fmt: skip
-"""Cards that describe the raw file rather than the exposure."""
-
-GEOMETRY = {"BIASSEC": "RAWBIAS", "TRIMSEC": "RAWTRIM", "DATASEC": "RAWDATA"}
-"""Sections of the raw image, which would mislead on a trimmed one, and the names they are kept under."""
-
-
-class RawImage:
-    """A raw frame whose pixels are read by rows.
-
-    Use as a context manager, or `close` when done. Compressed tiles are decompressed once each when rows are read in
-    order.
-
-    Parameters
-    ----------
-    path : Path
-
-    Raises
-    ------
-    SetAside
-        If the file cannot be used, here or when its pixels turn out to be unreadable.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.header: RawHeader = read_header(path)
-        self._hdus: fits.HDUList | None = None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns as read out."""
-        return self.header.shape
-
-    def __enter__(self) -> RawImage:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; reading rows opens it again."""
-        if self._hdus is not None:
-            self._hdus.close()
-            self._hdus = None
-
-    def rows(self, start: int, stop: int) -> NDArray[np.generic]:
-        """Rows ``start`` to ``stop`` in ADU, in the data type of the file, native byte order.
-
-        Parameters
-        ----------
-        start, stop : int
-            0-based, half-open, of the image as read out.
-
-        Returns
-        -------
-        ndarray, shape (stop - start, nx)
-            [ADU]
-
-        Raises
-        ------
-        SetAside
-            If the pixels cannot be read, or end before ``stop``.
-        OSError
-            If the fault is the machine's and not the file's, as with too many open files.
-        """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                if self._hdus is None:
-                    self._hdus = fits.open(self.path, memmap=False)
-                hdu = self._hdus[self.header.hdu]
-                planes = (0,) * (hdu.header["NAXIS"] - 2)
-                rows = np.asarray(hdu.section[(*planes, slice(start, stop), slice(None))])
-            except (*UNREADABLE, RuntimeError) as error:
-                blame_machine(error)
-                raise SetAside(f"its pixels cannot be read ({type(error).__name__}: {str(error)[:80]})") from error
-        if rows.shape != (stop - start, self.shape[1]):
-            raise SetAside(f"its pixels end before row {stop}")
-        return rows.astype(rows.dtype.newbyteorder("="), copy=False)
-
-    def read(self) -> NDArray[np.generic]:
-        """Read the whole image."""
-        return self.rows(0, self.shape[0])
-
-    @property
-    def largest(self) -> float:
-        """Largest value [ADU] that the file's integers can hold; infinity for floats."""
-        cards = self.header.cards
-        bits = int(cards.get("ZBITPIX", cards["BITPIX"]))
-        if bits < 0:
-            return float("inf")
-        ends = (0, 255) if bits == 8 else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-        return max(end * float(cards.get("BSCALE", 1)) for end in ends) + float(cards.get("BZERO", 0))
+WRITE_ROWS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +50,126 @@ class Product:
     survivors: NDArray[np.int16] | None = None
 
 
+class ProductFile:
+    """A product that is written by rows: image, ``UNCERT``, ``MASK``, and for a stack ``NUSED``.
+
+    Parameters
+    ----------
+    file : int
+        Descriptor of an empty file.
+    shape : (int, int)
+        Rows and columns.
+    unit : str
+        As in BUNIT; empty for a ratio.
+    header : astropy.io.fits.Header
+    dtype : data type
+        Of the image.
+    survivors : bool
+        Whether there will be numbers of survivors.
+
+    Attributes
+    ----------
+    header : astropy.io.fits.Header
+        That of the image, a copy. Numbers and flags may still change until `finish`, the number of cards may not.
+    """
+
+    def __init__(
+        self,
+        file: int,
+        shape: tuple[int, int],
+        unit: str,
+        header: fits.Header,
+        dtype: Any = np.float32,
+        survivors: bool = False,
+    ) -> None:
+        self.file = file
+        primary = fits.PrimaryHDU(_blank(shape, dtype), header=header)
+        primary.header.set("EXTEND", True, after="NAXIS2")
+        primary.header["BUNIT"] = (unit, "unit of the image")
+        uncertainty = fits.ImageHDU(_blank(shape, np.float32), name="UNCERT")
+        uncertainty.header["UTYPE"] = ("StdDevUncertainty", "one standard deviation")
+        uncertainty.header["BUNIT"] = (unit, "unit of the uncertainty")
+        mask = fits.ImageHDU(_blank(shape, np.uint8), name="MASK")
+        for name, meaning in MEANINGS.items():
+            mask.header[f"BIT{getattr(Flag, name)}"] = (name, meaning)
+        if "SKIPPED" in header:
+            mask.header["SKIPPED"] = (header["SKIPPED"], "steps that no pixel of this frame had")
+        hdus = [primary, uncertainty, mask]
+        if survivors:
+            hdus.append(fits.ImageHDU(_blank(shape, np.int16), name="NUSED"))
+            hdus[-1].header["BUNIT"] = ("", "frames averaged")
+        self._parts = []
+        start = 0
+        for hdu, kind in zip(hdus, (dtype, np.float32, np.uint8, np.int16), strict=False):
+            hdu.verify("silentfix+ignore")
+            hdu.header["CHECKSUM"] = ("0" * 16, "of the HDU; FITS standard 4.4.2.7")
+            hdu.header["DATASUM"] = ("0" * 10, "of its data")
+            self._parts.append(_Part(hdu.header, np.dtype(kind), start, shape))
+            start = self._parts[-1].stop
+        self.header = primary.header
+
+    def write(self, start: int, *images: NDArray[Any]) -> None:
+        """Write some rows.
+
+        Parameters
+        ----------
+        start : int
+            The first of them.
+        *images : ndarray, shape (rows, nx), C-contiguous
+            Image, uncertainty, mask and, where promised, survivors, in the data types promised.
+        """
+        for part, image in zip(self._parts, images, strict=True):
+            part.write(self.file, start, image)
+
+    def finish(self) -> None:
+        """Write headers, with checksums, and padding."""
+        for part in self._parts:
+            part.finish(self.file)
+
+
+class _Part:
+    """One HDU of a product: its header, where it lies in the file, and the sum of what was written."""
+
+    def __init__(self, header: fits.Header, dtype: np.dtype[Any], start: int, shape: tuple[int, int]) -> None:
+        self.header, self.dtype, self.start, self.columns = header, dtype, start, shape[1]
+        self.data = start + len(_text(header))
+        self.size = shape[0] * shape[1] * dtype.itemsize
+        self.stop = self.data - (-self.size // BLOCK) * BLOCK
+        self.sum = 0
+
+    def write(self, file: int, start: int, rows: NDArray[Any]) -> None:
+        place = start * self.columns * self.dtype.itemsize
+        stored = rows.astype(self.dtype.newbyteorder(">"), copy=False).reshape(-1).view(np.uint8)
+        self.sum += sum_of_words(rows) if self.dtype.itemsize == 4 else sum_of_bytes(stored, place)
+        _write_all(file, stored, self.data + place)
+
+    def finish(self, file: int) -> None:
+        self.header["DATASUM"] = f"{folded(self.sum):010d}"
+        self.header["CHECKSUM"] = "0" * 16
+        text = _text(self.header)
+        self.header["CHECKSUM"] = encoded(self.sum + sum_of_bytes(np.frombuffer(text, np.uint8)))
+        text = _text(self.header)
+        if self.start + len(text) != self.data:
+            raise ValueError("cards were added to the header of a product that is being written")
+        _write_all(file, np.frombuffer(text, np.uint8), self.start)
+        os.ftruncate(file, max(self.stop, os.fstat(file).st_size))
+
+
+def _blank(shape: tuple[int, int], dtype: Any) -> NDArray[Any]:
+    """Give an image for its shape and data type only, which takes no memory."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+def _text(header: fits.Header) -> bytes:
+    return bytes(header.tostring().encode("ascii"))
+
+
+def _write_all(file: int, content: NDArray[np.uint8], place: int) -> None:
+    written = 0
+    while written < content.size:
+        written += os.pwrite(file, content[written:].data, place + written)
+
+
 def write_product(path: Path, product: Product) -> None:
     """Write a product under a temporary name beside its own, then rename: it appears whole or not at all.
 
@@ -166,25 +179,42 @@ def write_product(path: Path, product: Product) -> None:
         Replaced if it exists; its folder is made.
     product : Product
     """
-    primary = fits.PrimaryHDU(product.data, header=product.header)
-    primary.header.set("EXTEND", True, after="NAXIS2")
-    primary.header["BUNIT"] = (product.unit, "unit of the image")
-    uncertainty = fits.ImageHDU(product.uncertainty, name="UNCERT")
-    uncertainty.header["UTYPE"] = ("StdDevUncertainty", "one standard deviation")
-    uncertainty.header["BUNIT"] = (product.unit, "unit of the uncertainty")
-    mask = fits.ImageHDU(product.mask, name="MASK")
-    for name, meaning in MEANINGS.items():
-        mask.header[f"BIT{getattr(Flag, name)}"] = (name, meaning)
-    if "SKIPPED" in product.header:
-        mask.header["SKIPPED"] = (product.header["SKIPPED"], "steps that no pixel of this frame had")
-    hdus = fits.HDUList([primary, uncertainty, mask])
+    images = [product.data, product.uncertainty, product.mask]
     if product.survivors is not None:
-        hdus.append(fits.ImageHDU(product.survivors, name="NUSED"))
-        hdus[-1].header["BUNIT"] = ("", "frames averaged")
-    for hdu in hdus:
-        hdu.add_checksum(when="FITS standard 4.4.2.7")  # the default comment is the time of day
+        images.append(product.survivors)
+    with product_file(
+        path, product.mask.shape, product.unit, product.header, product.data.dtype, product.survivors is not None
+    ) as file:
+        for start in range(0, len(product.mask), WRITE_ROWS):
+            file.write(start, *(image[start : start + WRITE_ROWS] for image in images))
+
+
+@contextmanager
+def product_file(
+    path: Path,
+    shape: tuple[int, ...],
+    unit: str,
+    header: fits.Header,
+    dtype: Any = np.float32,
+    survivors: bool = False,
+) -> Iterator[ProductFile]:
+    """Write a product by rows, under a temporary name that becomes its own when the block ends well.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced if it exists; its folder is made.
+    shape, unit, header, dtype, survivors
+        As for `ProductFile`.
+    """
     with _whole(path) as name:
-        hdus.writeto(name, overwrite=True, output_verify="silentfix+ignore")
+        descriptor = os.open(name, os.O_RDWR)
+        try:
+            file = ProductFile(descriptor, (shape[0], shape[1]), unit, header, dtype, survivors)
+            yield file
+            file.finish()
+        finally:
+            os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -230,120 +260,3 @@ class _whole:  # noqa: N801 - reads as a verb
             os.close(handle)
             if name == self.name:
                 os.replace(self.name, self.path)
-
-
-def product_header(raw: fits.Header) -> fits.Header:
-    """Cards of a raw frame that its product keeps: all but those that describe the raw file.
-
-    Parameters
-    ----------
-    raw : astropy.io.fits.Header
-
-    Returns
-    -------
-    astropy.io.fits.Header
-        Cards that are not FITS are kept as comments.
-    """
-    header = fits.Header()
-    for card in raw.cards:
-        try:
-            keyword, value, comment = card.keyword, card.value, card.comment
-        except fits.VerifyError:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                # only the text as it stands in the file is safe to ask such a card for, and it has no public name
-                header.add_comment(f"not FITS: {ascii_text(str(card._image).strip(), 60)}")
-            continue
-        if keyword in RAW_ONLY:
-            continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                header.append((GEOMETRY.get(keyword, keyword), value, comment), end=True)
-            except (ValueError, fits.VerifyError):
-                header.add_comment(f"not FITS: {ascii_text(f'{keyword} {value}', 60)}")
-    return header
-
-
-def set_cards(header: fits.Header, cards: Iterable[tuple[str, Any, str]]) -> None:
-    """Set cards, replacing what the raw frame had under the same names; text is made printable ASCII.
-
-    Parameters
-    ----------
-    header : astropy.io.fits.Header
-        Changed in place.
-    cards : iterable of (str, value, str)
-        Keyword, value and comment. Text goes on over CONTINUE cards (FITS standard 4.2.1.2), up to 250 characters;
-        comments are cut to what a card holds.
-    """
-    for keyword, value, comment in cards:
-        if isinstance(value, str):
-            text = ascii_text(value, LONGEST_TEXT)
-            header[keyword] = (text, comment[: max(0, CARD_ROOM - len(text) - text.count("'"))])
-        else:
-            header[keyword] = (value, comment[:NUMBER_COMMENT])
-
-
-def ascii_text(text: str, length: int) -> str:
-    """Text as a FITS card can hold it: what is not printable ASCII is escaped, what is too long is cut.
-
-    Parameters
-    ----------
-    text : str
-    length : int
-        Largest number of characters, after escaping.
-
-    Returns
-    -------
-    str
-        Control characters become blanks.
-    """
-    escaped = text.encode("ascii", "backslashreplace").decode("ascii")
-    return "".join(c if c.isprintable() else " " for c in escaped)[:length]
-
-
-def warn(header: fits.Header, text: str) -> None:
-    """Add a warning to a header, once, beside any cards of such a name that the raw frame had.
-
-    Parameters
-    ----------
-    header : astropy.io.fits.Header
-        Changed in place.
-    text : str
-        One sentence; it goes into the first free card of ``WARN001``, ``WARN002``, ...
-    """
-    text = ascii_text(text, LONGEST_TEXT)
-    if text not in warnings_of(header):
-        number = next(n for n in count(1) if f"WARN{n:03d}" not in header)
-        header[f"WARN{number:03d}"] = text
-
-
-def warnings_of(header: fits.Header) -> list[str]:
-    """Warnings that a header carries."""
-    return [str(header[keyword]) for keyword in header if re.fullmatch(r"WARN\d{3}", keyword)]
-
-
-def provenance(header: fits.Header, options: Mapping[str, Any]) -> None:
-    """Write the version and a hash of the options that mattered into a header.
-
-    Parameters
-    ----------
-    header : astropy.io.fits.Header
-        Changed in place.
-    options : mapping of str to anything
-        By name; their text is hashed, in any order.
-    """
-    text = repr(sorted((key, str(value)) for key, value in options.items()))
-    set_cards(
-        header,
-        [
-            ("NIGHTCAL", __version__, "version of nightcal"),
-            ("CONFHASH", hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS], "hash of the options that mattered"),
-        ],
-    )
-
-
-def file_hash(path: Path) -> str:
-    """First digits of the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:HASH_DIGITS]

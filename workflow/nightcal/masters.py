@@ -1,40 +1,36 @@
-"""Master bias, dark, flat and bad pixel mask."""
+"""Master bias, dark and flat."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from math import ceil
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
-from scipy.special import chdtri
 
 from nightcal.calibration import Calibration, in_electrons, inherit_warnings, note_skipped, used_cards
-from nightcal.detector.readout import Readout
+from nightcal.cards import set_cards, warn
 from nightcal.errors import SetAside
-from nightcal.fitsio import Product, file_hash, set_cards, warn
+from nightcal.fitsio import Product
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.robust import Clipped, clipped_mean, rstd
-from nightcal.stack import Layer, Stack, stack
+from nightcal.kernels import kernels
+from nightcal.layers import Exposure, Refusal, central_level, judge, layer_of, whole_level
+from nightcal.levels import level_of_values
+from nightcal.stack import Layer, Rows, Stack, stack
 
 log = logging.getLogger(__name__)
 
 LOW_FLAT = 0.2
-NOISY_CHANCE = 1e-7
-NOISY_LEAST = 2.0
 HOT_SIGMA = 5.0
 FAINTEST_FLAT = 10.0  # times the read noise
 ALIKE = 2.0  # ratio of variances up to which frames count alike
-FEWEST_USABLE = 0.5
-SAME_GAIN = 0.01
-MOST_OPEN = 500
 RATIO_RANGE = (0.5, 2.0)
-
-Image = NDArray[np.float64]
+STRIP = 64
+TYPICAL_PIXELS = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +42,11 @@ class Rejection:
     floor: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A raw frame that could not be used: its file, why, and the middle of its exposure [MJD] where that is known."""
-
-    path: Path
-    reason: str
-    mjd: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Exposure:
-    """A calibration frame ready to be stacked: its readout, exposure time [s] and middle [MJD].
-
-    ``keep_open`` tells whether its file stays open between two readings of rows.
-    """
-
-    readout: Readout
-    exposure: float
-    mjd: float
-    keep_open: bool = True
-
-    @property
-    def path(self) -> Path:
-        """The raw file."""
-        return self.readout.image.path
-
-
 def make_master_bias(
     exposures: Sequence[Exposure],
     rejection: Rejection = Rejection(),
     refused: Sequence[Refusal] = (),
+    threads: int = 1,
 ) -> Product:
     """Stack bias frames, each brought to the mean level first.
 
@@ -87,6 +57,7 @@ def make_master_bias(
     rejection : Rejection
     refused : sequence of Refusal
         Frames that could not even be opened, for the header.
+    threads : int
 
     Returns
     -------
@@ -98,26 +69,21 @@ def make_master_bias(
     SetAside
         If no frame could be read; one that cannot is left out and named in the header.
     """
-    good, levels, refused = _levels(exposures, rejection, refused)
-    mean_level = float(np.mean([level.mean for level in levels]))
-
-    def layer(exposure: Exposure, level: Clipped) -> Layer:
-        def rows(start: int, stop: int) -> Image:
-            return _usable(exposure, start, stop) - (level.mean - mean_level)
-
-        return Layer(rows, _read_variance(exposure))
-
-    stacked = stack([layer(*pair) for pair in zip(good, levels, strict=True)], good[0].readout.shape, *_cut(rejection))
+    work = len(exposures) * int(np.prod(exposures[0].readout.shape)) if exposures else 0
+    judged = judge(exposures, refused, lambda exposure: whole_level(exposure, rejection.level, kernels(work)))
+    mean_level = float(np.mean(judged.levels))
+    layers = [layer_of(e, shift=level) for e, level in zip(judged.exposures, judged.levels, strict=True)]
+    stacked = _stacked(judged.exposures, layers, rejection, [], threads)
     mask = _mask(stacked)
-    mask[_noisy(stacked, len(good))] |= Flag.BAD
-    header = _header("bias", good, refused, stacked)
+    mask[stacked.noisy] |= Flag.BAD
+    header = _header("bias", judged.exposures, judged.refused, stacked)
     cards = [
         ("BIASLVL", mean_level, "[electron] mean level of the frames"),
-        ("BIASDRFT", float(np.std([level.mean for level in levels])), "[electron] scatter of the levels"),
-        ("NOISY", int(np.sum(mask & Flag.BAD > 0)), "pixels much noisier than the read noise"),
+        ("BIASDRFT", float(np.std(judged.levels)), "[electron] scatter of the levels"),
+        ("NOISY", int(np.count_nonzero(stacked.noisy)), "pixels much noisier than the read noise"),
     ]
     set_cards(header, cards)
-    return _product(stacked, mask, "electron", header, fill=mean_level)
+    return _product(stacked, mask, "electron", header, fill=mean_level, pedestal=-mean_level)
 
 
 def make_master_dark(
@@ -126,6 +92,7 @@ def make_master_dark(
     rejection: Rejection = Rejection(),
     refused: Sequence[Refusal] = (),
     hot: float = 10.0,
+    threads: int = 1,
 ) -> Product:
     """Stack dark frames per second of exposure, after bias.
 
@@ -141,6 +108,7 @@ def make_master_dark(
     hot : float
         A pixel whose current exceeds the typical one by more than this many rstd of all pixels, and by five times its
         own error, is hot.
+    threads : int
 
     Returns
     -------
@@ -155,44 +123,49 @@ def make_master_dark(
         If no frame could be read, or the bias level of one cannot be taken off.
     """
     bias = _usable_master("bias", bias, exposures)
-    good, levels, refused = _levels(exposures, rejection, refused, bias)
+    judged = judge(exposures, refused, lambda exposure: central_level(exposure, bias, None, rejection.level))
+    good = judged.exposures
     _check_pedestal(bias, good)
-    current = max(0.0, float(np.mean([level.mean / e.exposure for e, level in zip(good, levels, strict=True)])))
-
-    def layer(exposure: Exposure) -> Layer:
-        time = exposure.exposure
-
-        def rows(start: int, stop: int) -> Image:
-            return (_usable(exposure, start, stop) - _part(bias, start, stop)) / time
-
-        variance, per_signal = _read_variance(exposure) / time**2, 1 / time
-        return Layer(rows, variance, per_signal, weight=1 / (variance + current * per_signal))
-
-    layers = [layer(exposure) for exposure in good]
-    weights = np.array([item.weight for item in layers])
-    effective = float(f"{weights.sum() / np.sum(weights / [exposure.exposure for exposure in good]):.9g}")
-    stacked = stack(layers, good[0].readout.shape, *_cut(rejection))
+    times = [exposure.exposure for exposure in good]
+    layers = _dark_layers(good, judged.levels, bias)
+    weights = np.array([layer.weight for layer in layers])
+    effective = float(f"{weights.sum() / np.sum(weights / times):.9g}")
+    stacked = _stacked(good, layers, rejection, [bias], threads)
     if bias is not None:
-        stacked = _add_variance(stacked, bias.variance / effective**2)
+        _add_variance(stacked, bias, 1 / effective)
     mask = _mask(stacked, bias)
-    typical = clipped_mean(stacked.mean.ravel(), rejection.level)
-    spread = rstd(stacked.mean.ravel())
-    pedestal = min(0.0, float(typical.mean))
-    mask[stacked.mean - typical.mean > np.maximum(hot * spread, HOT_SIGMA * stacked.uncertainty)] |= Flag.HOT
-    header = _header("dark", good, refused, stacked)
+    sample = stacked.mean[:: ceil(stacked.mean.size / TYPICAL_PIXELS)]
+    typical = level_of_values(sample, rejection.level, 0.0)
+    hot_pixels = _above(stacked, typical.mean, hot * typical.rstd, HOT_SIGMA)
+    mask[hot_pixels] |= Flag.HOT
+    header = _header("dark", good, judged.refused, stacked)
     cards = [
-        ("DARKCURR", float(typical.mean), "[electron/s] typical dark current"),
+        ("DARKCURR", typical.mean, "[electron/s] typical dark current"),
         ("DARKTEFF", effective, "[s] by which an error of the bias enters"),
         ("EXPTIME", effective, "[s] of the frames; the image is per second"),
-        ("NHOT", int(np.sum(mask & Flag.HOT > 0)), "hot pixels"),
+        ("NHOT", int(np.count_nonzero(hot_pixels)), "hot pixels"),
         *used_cards("bias", bias),
     ]
     set_cards(header, cards)
     inherit_warnings(header, bias)
+    pedestal = min(0.0, typical.mean)
     if pedestal < 0:
         warn(header, f"dark current of {pedestal:.2g} e-/s is bias drift: set to 0")
     note_skipped(header, {"bias": bias}, "steps that the frames did not have")
-    return _product(stacked, mask, "electron / s", header, fill=float(typical.mean), pedestal=pedestal)
+    return _product(stacked, mask, "electron / s", header, fill=typical.mean - pedestal, pedestal=pedestal)
+
+
+def _dark_layers(exposures: Sequence[Exposure], levels: Sequence[float], bias: Calibration | None) -> list[Layer]:
+    """Electrons per second, weighted by the noise that read-out and the typical dark current make."""
+    current = max(0.0, float(np.mean([level / e.exposure for e, level in zip(exposures, levels, strict=True)])))
+
+    def layer(exposure: Exposure) -> Layer:
+        time = exposure.exposure
+        factors = () if bias is None else (1 / time,)
+        weight = 1 / (exposure.read_variance / time**2 + current / time)
+        return layer_of(exposure, scale=1 / time, factors=factors, weight=weight, per_signal=1 / time)
+
+    return [layer(exposure) for exposure in exposures]
 
 
 def make_master_flat(
@@ -201,6 +174,7 @@ def make_master_flat(
     dark: Calibration | None,
     rejection: Rejection = Rejection(),
     refused: Sequence[Refusal] = (),
+    threads: int = 1,
 ) -> Product:
     """Stack flats of one filter, each divided by the clipped mean of its central quarter, after bias and dark.
 
@@ -213,6 +187,7 @@ def make_master_flat(
     rejection : Rejection
     refused : sequence of Refusal
         As for a bias.
+    threads : int
 
     Returns
     -------
@@ -226,45 +201,52 @@ def make_master_flat(
     """
     bias = _usable_master("bias", bias, exposures)
     dark = _usable_master("dark", dark, exposures, per_second=True)
-    good, levels, refused = _levels(exposures, rejection, refused, bias, dark, central=True)
+    judged = judge(exposures, refused, lambda exposure: _light(exposure, bias, dark, rejection.level))
+    good, lights = judged.exposures, np.array(judged.levels)
     _check_pedestal(bias, good)
-
-    def layer(exposure: Exposure, level: Clipped) -> Layer:
-        light, time = float(level.mean), exposure.exposure
-
-        def rows(start: int, stop: int) -> Image:
-            signal = _usable(exposure, start, stop) - _part(bias, start, stop) - time * _part(dark, start, stop)
-            return signal / light
-
-        variance = _read_variance(exposure) / light**2
-        return Layer(rows, variance, 1 / light, weight=1 / (variance + 1 / light))
-
-    layers = _plain_if_alike([layer(*pair) for pair in zip(good, levels, strict=True)])
-    stacked = stack(layers, good[0].readout.shape, *_cut(rejection))
-    lights = np.array([float(level.mean) for level in levels])
     times = np.array([exposure.exposure for exposure in good])
-    weights = [item.weight for item in layers]
+    layers = _flat_layers(good, judged.levels, bias, dark)
+    stacked = _stacked(good, layers, rejection, [bias, dark], threads)
+    weights = [layer.weight for layer in layers]
     shares = np.average(1 / lights, weights=weights), np.average(times / lights, weights=weights)
     for master, share in zip((bias, dark), shares, strict=True):
         if master is not None:
-            stacked = _add_variance(stacked, master.variance * share**2)
-    flags = _mask(stacked, bias, dark)
+            _add_variance(stacked, master, share)
+    mask = _mask(stacked, bias, dark)
     low = stacked.mean < LOW_FLAT
-    flags[low] |= Flag.LOW_FLAT
-    stacked = replace(
-        stacked, mean=np.where(low, 1.0, stacked.mean), uncertainty=np.where(low, 0.0, stacked.uncertainty)
-    )
-    header = _header("flat", good, refused, stacked)
+    mask[low] |= Flag.LOW_FLAT
+    stacked.mean[low], stacked.uncertainty[low] = 1.0, 0.0
+    header = _header("flat", good, judged.refused, stacked)
     cards = [
         ("FLATLVL", float(lights.mean()), "[electron] mean light in the central quarter"),
-        ("FLATLOW", int(low.sum()), "pixels below 0.2, set to 1"),
+        ("FLATLOW", int(np.count_nonzero(low)), "pixels below 0.2, set to 1"),
         *used_cards("bias", bias),
         *used_cards("dark", dark),
     ]
     set_cards(header, cards)
     inherit_warnings(header, bias, dark)
     note_skipped(header, {"bias": bias, "dark": dark}, "steps that the frames did not have")
-    return _product(stacked, flags, "", header, fill=1.0)
+    return _product(stacked, mask, "", header, fill=1.0)
+
+
+def _light(exposure: Exposure, bias: Calibration | None, dark: Calibration | None, k: float) -> float:
+    light = central_level(exposure, bias, dark, k)
+    faintest = FAINTEST_FLAT * exposure.readout.electronics.read_variance**0.5
+    if light < faintest:
+        raise SetAside(f"too faint: {light:.1f} e- after bias and dark, expected {faintest:.0f} or more")
+    return light
+
+
+def _flat_layers(
+    exposures: Sequence[Exposure], lights: Sequence[float], bias: Calibration | None, dark: Calibration | None
+) -> list[Layer]:
+    def layer(exposure: Exposure, light: float) -> Layer:
+        shares = ((bias, 1 / light), (dark, exposure.exposure / light))
+        factors = tuple(share for master, share in shares if master is not None)
+        weight = 1 / (exposure.read_variance / light**2 + 1 / light)
+        return layer_of(exposure, scale=1 / light, factors=factors, weight=weight, per_signal=1 / light)
+
+    return _plain_if_alike([layer(*pair) for pair in zip(exposures, lights, strict=True)])
 
 
 def refused_master(kind: str, shape: tuple[int, int], reason: str) -> Product:
@@ -298,65 +280,6 @@ def _plain_if_alike(layers: Sequence[Layer]) -> list[Layer]:
     return [replace(layer, weight=1.0) for layer in layers] if max(weights) <= ALIKE * min(weights) else list(layers)
 
 
-def _levels(
-    exposures: Sequence[Exposure],
-    rejection: Rejection,
-    refused: Sequence[Refusal],
-    bias: Calibration | None = None,
-    dark: Calibration | None = None,
-    central: bool = False,
-) -> tuple[list[Exposure], list[Clipped], list[Refusal]]:
-    """Find the level of each frame, one frame in memory at a time; leave out what cannot be used."""
-    good, levels, left_out = [], [], list(refused)
-    first_gain = exposures[0].readout.electronics.gain if exposures else 1.0
-    for opened in exposures:
-        exposure = replace(opened, keep_open=len(exposures) <= MOST_OPEN)
-        try:
-            gain = exposure.readout.electronics.gain
-            if abs(gain - first_gain) > SAME_GAIN * first_gain:
-                raise SetAside(f"its gain is {gain:g} e-/ADU, that of the first frame {first_gain:g}")
-            ny, nx = exposure.readout.shape
-            signal = _usable(exposure, 0, ny) - _part(bias, 0, ny) - exposure.exposure * _part(dark, 0, ny)
-            known = np.ones(signal.shape, dtype=bool)
-            for master in (bias, dark):
-                if master is not None:
-                    known &= master.mask == 0
-            if central:
-                middle = slice(ny // 4, ny - ny // 4), slice(nx // 4, nx - nx // 4)
-                signal, known = signal[middle], known[middle]
-            values = signal[known & np.isfinite(signal)]
-            if values.size <= FEWEST_USABLE * np.count_nonzero(known):
-                raise SetAside("fewer than half of its pixels hold a usable number")
-            noise = np.sqrt(exposure.readout.electronics.read_variance)
-            level = clipped_mean(values, rejection.level, noise)
-            faintest = FAINTEST_FLAT * noise
-            if central and level.mean < faintest:
-                raise SetAside(f"too faint: {level.mean:.1f} e- after bias and dark, expected {faintest:.0f} or more")
-        except SetAside as reason:
-            log.warning("%s: set aside: %s.", exposure.path.name, reason)
-            left_out.append(Refusal(exposure.path, str(reason), exposure.mjd))
-            continue
-        log.info("%s: level %.2f e-", exposure.path.name, level.mean)
-        good.append(exposure)
-        levels.append(level)
-    if not good:
-        raise SetAside(f"none of {len(left_out)} frames can be used; the first: {left_out[0].reason}")
-    return good, levels, left_out
-
-
-def _usable(exposure: Exposure, start: int, stop: int) -> Image:
-    """Rows in electrons, NaN where saturated or missing."""
-    electrons, flags = exposure.readout.rows(start, stop)
-    if not exposure.keep_open:
-        exposure.readout.image.close()
-    electrons[flags > 0] = np.nan
-    return electrons
-
-
-def _part(master: Calibration | None, start: int, stop: int) -> Image | float:
-    return 0.0 if master is None else master.data[start:stop]
-
-
 def _usable_master(
     name: str, master: Calibration | None, exposures: Sequence[Exposure], per_second: bool = False
 ) -> Calibration | None:
@@ -374,14 +297,20 @@ def _check_pedestal(bias: Calibration | None, exposures: Sequence[Exposure]) -> 
         raise SetAside("there is neither a master bias nor overscan to take the bias level off")
 
 
-def _read_variance(exposure: Exposure) -> float:
-    """Variance [e-^2] of a pixel without light, that of the overscan level included."""
-    readout = exposure.readout
-    return readout.electronics.read_variance + float(np.mean(readout.level_variance))
+def _stacked(
+    exposures: Sequence[Exposure],
+    layers: Sequence[Layer],
+    rejection: Rejection,
+    masters: Sequence[Calibration | None],
+    threads: int,
+) -> Stack:
+    readout = exposures[0].readout
+    images = [_rows_of(master) for master in masters if master is not None]
+    return stack(layers, readout.shape, rejection.stack, rejection.floor, images, readout.area.xmin, threads)
 
 
-def _cut(rejection: Rejection) -> tuple[float, bool]:
-    return rejection.stack, rejection.floor
+def _rows_of(master: Calibration) -> Rows:
+    return lambda start, stop: master.data[start:stop]
 
 
 def _mask(stacked: Stack, *ingredients: Calibration | None) -> NDArray[np.uint8]:
@@ -389,20 +318,27 @@ def _mask(stacked: Stack, *ingredients: Calibration | None) -> NDArray[np.uint8]
     mask[stacked.survivors == 0] = Flag.NO_DATA
     for ingredient in ingredients:
         if ingredient is not None:
-            mask |= ingredient.mask & Flag.NO_DATA
+            mask |= np.asarray(ingredient.mask) & Flag.NO_DATA
     return mask
 
 
-def _noisy(stacked: Stack, n: int) -> NDArray[np.bool_]:
-    """Pixels whose scatter no Gaussian of the frame's noise would show once in ten million."""
-    if n < 3:
-        return np.zeros(stacked.mean.shape, dtype=bool)
-    limit = max(NOISY_LEAST, float(np.sqrt(chdtri(n - 1, NOISY_CHANCE) / (n - 1))))
-    return stacked.excess > limit
+def _strips(image: NDArray[Any]) -> list[slice]:
+    return [slice(start, start + STRIP) for start in range(0, len(image), STRIP)]
 
 
-def _add_variance(stacked: Stack, variance: Image) -> Stack:
-    return replace(stacked, uncertainty=np.sqrt(stacked.uncertainty**2 + variance))
+def _above(stacked: Stack, typical: float, excess: float, sigmas: float) -> NDArray[np.bool_]:
+    """Pixels that exceed the typical one by both, an excess and so many of their own errors."""
+    above = np.zeros(stacked.mean.shape, dtype=bool)
+    for strip in _strips(above):
+        above[strip] = stacked.mean[strip] - typical > np.maximum(excess, sigmas * stacked.uncertainty[strip])
+    return above
+
+
+def _add_variance(stacked: Stack, master: Calibration, share: float) -> None:
+    """Add the error of a master that was subtracted with a factor, in place."""
+    for strip in _strips(stacked.mean):
+        uncertainty = stacked.uncertainty[strip]
+        np.sqrt(uncertainty**2 + master.variance[strip] * np.float32(share**2), out=uncertainty)
 
 
 def _header(kind: str, exposures: Sequence[Exposure], refused: Sequence[Refusal], stacked: Stack) -> fits.Header:
@@ -426,7 +362,7 @@ def _header(kind: str, exposures: Sequence[Exposure], refused: Sequence[Refusal]
         cards.append(("OVSCLEV", float(np.mean(levels)), "[adu] mean overscan level"))
     for n, exposure in enumerate(exposures, start=1):
         cards.append((f"FRAM{n:04d}", exposure.path.name, "stacked"))
-        cards.append((f"FSHA{n:04d}", file_hash(exposure.path), "its SHA-256 begins"))
+        cards.append((f"FSHA{n:04d}", exposure.readout.image.digest, "its SHA-256 begins"))
     for n, refusal in enumerate(refused, start=1):
         cards += [(f"RFRM{n:04d}", refusal.path.name, "set aside"), (f"RWHY{n:04d}", refusal.reason, "")]
         if refusal.mjd is not None:
@@ -442,7 +378,9 @@ def _header(kind: str, exposures: Sequence[Exposure], refused: Sequence[Refusal]
 def _product(
     stacked: Stack, mask: NDArray[np.uint8], unit: str, header: fits.Header, fill: float, pedestal: float = 0.0
 ) -> Product:
+    """Finish a stack in place: where nothing survived it gets a number and no error."""
     empty = stacked.survivors == 0
-    data = (np.where(empty, fill, stacked.mean) - pedestal).astype(np.float32)
-    uncertainty = np.where(empty, 0.0, stacked.uncertainty).astype(np.float32)
-    return Product(data, uncertainty, mask, unit, header, stacked.survivors)
+    np.subtract(stacked.mean, np.float32(pedestal), out=stacked.mean)
+    if empty.any():
+        stacked.mean[empty], stacked.uncertainty[empty] = fill, 0.0
+    return Product(stacked.mean, stacked.uncertainty, mask, unit, header, stacked.survivors)

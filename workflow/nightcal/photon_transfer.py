@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ FAINTEST = 1.0  # photon noise of a pair of flats, in variances of a bias
 SMALLEST_GAIN, LARGEST_GAIN = 1e-3, 100.0
 REJECT = 4.0
 
-Image = NDArray[np.float64]
+Image = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

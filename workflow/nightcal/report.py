@@ -13,7 +13,7 @@ from typing import Any
 
 from astropy.io import fits
 
-from nightcal.fitsio import LONGEST_TEXT, ascii_text, warnings_of
+from nightcal.cards import LONGEST_TEXT, ascii_text, warnings_of
 from nightcal.naming import printable
 from nightcal.plan import COLUMNS
 from nightcal.version import __version__

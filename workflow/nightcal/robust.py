@@ -5,7 +5,6 @@ of one frame are treated alike. Values that are not finite never enter.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -31,17 +30,6 @@ class Clipped(NamedTuple):
     survivors: NDArray[np.int64]
     weight: NDArray[np.float64]
     scatter: NDArray[np.float64]
-
-
-class ClippingResponse(NamedTuple):
-    """What clipping does to N Gaussian values of unit standard deviation.
-
-    ``noise`` is the true standard error of the clipped mean in units of ``1 / sqrt(survivors)``; ``scatter`` is the
-    pooled scatter of the survivors.
-    """
-
-    noise: float
-    scatter: float
 
 
 def median(values: ArrayLike) -> NDArray[np.float64]:
@@ -123,7 +111,7 @@ def clipped_mean(
     center = _middle(ordered, np.isfinite(ordered).sum(axis=0))
     deviation = np.abs(ordered - center)
     if weights is not None:
-        deviation /= _deviation_noise(weight)
+        deviation /= deviation_noise(weight)
     with np.errstate(invalid="ignore"):
         smallest = floor(center) if callable(floor) else floor
         keep = deviation <= k * np.maximum(RSTD * median(deviation), smallest)
@@ -134,35 +122,6 @@ def clipped_mean(
         squares = np.sum(weight * (ordered - mean) ** 2, axis=0, where=keep)
         scatter = np.sqrt(squares / np.where(survivors > 1, survivors - 1, np.nan))
     return Clipped(mean, survivors, weight_sum, scatter)
-
-
-@lru_cache(maxsize=64)
-def clipping_response(n: int, k: float, floor: float) -> ClippingResponse:
-    """Find by trying what ``clipped_mean`` does to ``n`` Gaussian values.
-
-    Parameters
-    ----------
-    n : int
-        Values in a stack.
-    k, floor : float
-        As in `clipped_mean`, the floor in units of the true standard deviation.
-
-    Returns
-    -------
-    ClippingResponse
-
-    Notes
-    -----
-    A fixed Monte Carlo of a million values (0.2 percent at N = 5, 0.6 at 64): the median and the rstd of a few values
-    have no closed form that would serve every N. Without a floor the mean of 5 is 12 percent noisier than
-    1 / sqrt(5), of 64 by 3 percent.
-    """
-    if n < 2:
-        return ClippingResponse(1.0, 1.0)
-    stacks = np.random.default_rng(n).standard_normal((n, 1_000_000 // n))
-    clipped = clipped_mean(stacks, k, floor)
-    noise = float(np.sqrt(np.mean(clipped.mean**2 * clipped.survivors)))
-    return ClippingResponse(noise, pooled(clipped.scatter**2))
 
 
 def pooled(variances: NDArray[np.float64]) -> float:
@@ -176,53 +135,30 @@ def pooled(variances: NDArray[np.float64]) -> float:
     Returns
     -------
     float
-        NaN if nothing is finite. Compare only with the same statistic of Gaussian data, as in `clipping_response`.
+        NaN if nothing is finite. Compare only with the same statistic of Gaussian data, as
+        `nightcal.response.clipping_response` does.
     """
     finite = variances[np.isfinite(variances)]
     if finite.size == 0:
         return float("nan")
     kept = np.sort(finite)[: max(1, round(TRIM * finite.size))]
-    return float(np.sqrt(np.mean(kept)))
+    return float(np.sqrt(np.mean(kept, dtype=np.float64)))
 
 
-def noise_ratio(measured: float, n: int, k: float, floored: bool = True) -> tuple[float, ClippingResponse]:
-    """Find the true noise of a frame in units of the model's, from the pooled scatter of clipped stacks.
+def deviation_noise(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Noise of each value's distance from the median, in units of the typical one; 1 for equal weights.
 
     Parameters
     ----------
-    measured : float
-        `pooled` of (scatter / model noise) squared over the pixels of a stack of ``n`` frames.
-    n : int
-        Frames in the stack.
-    k : float
-        Half-width of the clipping, in rstd.
-    floored : bool
-        Whether the model noise was the floor of the clipping.
+    weight : ndarray of float64, shape (n, ...)
+        Inverse variances relative to the typical one.
 
     Returns
     -------
-    ratio : float
-        True over model standard deviation; 1 for a single frame, whose scatter nobody knows.
-    response : ClippingResponse
-        At that ratio.
+    ndarray of float64, shape (n, ...)
 
     Notes
     -----
-    Clipping shrinks the scatter of what survives by an amount that depends on floor over true noise, which is one
-    over the ratio looked for: a fixed point that three rounds reach to better than the Monte Carlo.
-    """
-    if n < 2 or not np.isfinite(measured) or measured <= 0:
-        return 1.0, clipping_response(1, k, 0.0)
-    ratio = measured
-    for _ in range(3):
-        response = clipping_response(n, k, float(f"{1 / ratio:.2g}") if floored else 0.0)
-        ratio = measured / response.scatter
-    return ratio, response
-
-
-def _deviation_noise(weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Noise of each value's distance from the median, in units of the typical one; 1 for equal weights.
-
     A value of variance ``v_i`` and the median of ``n``, of variance ``pi / 2 n / sum(1 / sqrt(v))^2``, both scatter:
     without the second, the best frame would be rejected for the noise of the others.
     """

@@ -1,24 +1,24 @@
 """The signal whose shot noise a pixel has."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 AGREEMENT = 3.0
 
+Image = NDArray[Any]
+
 
 def expected_signal(
-    signal: NDArray[np.float64],
-    floor: NDArray[np.float64] | float,
-    per_signal: float = 1.0,
-    valid: NDArray[np.bool_] | None = None,
-) -> NDArray[np.float64]:
+    signal: Image, floor: Image | float, per_signal: float = 1.0, valid: NDArray[np.bool_] | None = None
+) -> Image:
     """Estimate the true signal: the mean of a 3 x 3 neighbourhood, the pixel's own value where it stands out.
 
     Parameters
     ----------
-    signal : ndarray of float64, shape (ny, nx)
-        Measured signal [e-, or any unit of a stack].
+    signal : ndarray of float32 or float64, shape (ny, nx)
+        Measured signal [e-, or any unit of a stack]. Of an image that is worked on by rows, one row more at each side.
     floor : array_like, broadcastable to (ny, nx)
         Variance without signal, in that unit squared.
     per_signal : float
@@ -28,7 +28,7 @@ def expected_signal(
 
     Returns
     -------
-    ndarray of float64, shape (ny, nx)
+    ndarray of the signal's dtype, shape (ny, nx)
         Never negative.
 
     Notes
@@ -39,8 +39,31 @@ def expected_signal(
     pixel that differs from it by more than 3 sigma keeps its own value.
     """
     valid = np.isfinite(signal) if valid is None else valid
-    known = np.where(valid, signal, 0.0)
-    share = uniform_filter(valid.astype(np.float64), 3, mode="nearest")
-    smooth = np.maximum(uniform_filter(known, 3, mode="nearest"), 0) / np.maximum(share, 1 / 9)
-    agrees = (known - smooth) ** 2 <= AGREEMENT**2 * (per_signal * smooth + floor)
-    return np.where(agrees, smooth, np.maximum(known, 0))
+    if valid.all():
+        known, smooth = signal, sum_of_nine(signal)
+        smooth *= signal.dtype.type(1 / 9)
+    else:
+        known = np.where(valid, signal, signal.dtype.type(0))
+        smooth = sum_of_nine(known)
+        smooth /= np.maximum(sum_of_nine(valid.astype(signal.dtype)), 1)
+    np.maximum(smooth, 0, out=smooth)
+    distance = known - smooth
+    distance *= distance
+    limit = smooth * signal.dtype.type(AGREEMENT**2 * per_signal)
+    limit += AGREEMENT**2 * np.asarray(floor, signal.dtype)
+    return np.where(distance <= limit, smooth, np.maximum(known, 0))
+
+
+def sum_of_nine(image: Image) -> Image:
+    """Sum of each pixel and its eight neighbours; beyond the edge, the pixels at the edge count again."""
+    rows = image.copy()
+    rows[1:] += image[:-1]
+    rows[:-1] += image[1:]
+    rows[0] += image[0]
+    rows[-1] += image[-1]
+    total = rows.copy()
+    total[:, 1:] += rows[:, :-1]
+    total[:, :-1] += rows[:, 1:]
+    total[:, 0] += rows[:, 0]
+    total[:, -1] += rows[:, -1]
+    return total

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from nightcal.errors import ConfigurationError
-from nightcal.fitsio import ascii_text
+from nightcal.cards import ascii_text
 from nightcal.night import from_command_line, night_from_config
 from nightcal.version import __version__
 

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from nightcal.detector.overscan import Level, OverscanMethod, OverscanMethods
 from nightcal.detector.saturation import flag_raw
 from nightcal.errors import SetAside
-from nightcal.fitsio import RawImage
 from nightcal.flags import Flag
+from nightcal.raw_image import RawImage
 from nightcal.robust import QUANTISATION
 from nightcal.sections import Area
+
+SMALL = 2
+"""Bytes of integers that 32-bit numbers hold exactly."""
 
 UserMethod = Callable[[NDArray[Any], list[dict[str, int]]], NDArray[Any]]
 """A user's overscan correction: image and overscan areas in, corrected image of floats out."""
@@ -64,7 +67,7 @@ class Readout:
     Raises
     ------
     SetAside
-        If an area lies outside the image, the overscan holds nothing, or the pixels cannot be read.
+        If an area lies outside the image; later if the overscan holds nothing, or the pixels cannot be read.
     """
 
     def __init__(self, image: RawImage, electronics: Electronics) -> None:
@@ -77,7 +80,7 @@ class Readout:
                     f"the {what} {area} lies outside the image of {image.shape[1]} x {image.shape[0]} pixels"
                 )
         self.saturation = image.largest if electronics.saturation is None else electronics.saturation
-        self._level = self._find_level()
+        self._level: Level | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -85,9 +88,17 @@ class Readout:
         return self.area.shape
 
     @property
+    def whole_level(self) -> Level | None:
+        """Overscan level [ADU] of all rows that were read out, found when first asked for; None without overscan."""
+        if self._level is None and self.electronics.overscans:
+            self._level = self._find_level()
+        return self._level
+
+    @property
     def level(self) -> Level | None:
         """Overscan level [ADU] of the rows of the light-sensitive area; None without overscan."""
-        return None if self._level is None else self._level.rows(self.area.ymin, self.area.ymax)
+        level = self.whole_level
+        return None if level is None else level.rows(self.area.ymin, self.area.ymax)
 
     @property
     def level_variance(self) -> NDArray[np.float64]:
@@ -96,7 +107,7 @@ class Readout:
             return np.zeros(())
         return self.level.columns(self.area.slices[1]).variance * self.electronics.gain**2
 
-    def rows(self, start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    def rows(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Rows of the light-sensitive area.
 
         Parameters
@@ -106,7 +117,7 @@ class Readout:
 
         Returns
         -------
-        electrons : ndarray of float64, shape (stop - start, nx)
+        electrons : ndarray of float32, shape (stop - start, nx)
             Overscan-subtracted signal [e-].
         flags : ndarray of uint8, shape (stop - start, nx)
             ``SATURATED`` and ``NO_DATA`` bits.
@@ -116,23 +127,27 @@ class Readout:
         SetAside
             If the pixels cannot be read.
         """
-        first, last = self.area.ymin + start, self.area.ymin + stop
-        raw = self.image.rows(first, last)
-        columns = self.area.slices[1]
-        adu = raw[:, columns].astype(np.float64)
-        if self._level is not None:
-            adu -= self._level.rows(first, last).columns(columns).value
-        flags = flag_raw(raw[:, columns], self.saturation)
-        flags[~np.isfinite(adu)] |= Flag.NO_DATA
-        return adu * self.electronics.gain, flags
+        first, last, columns = self.area.ymin + start, self.area.ymin + stop, self.area.slices[1]
+        raw = self.image.rows(first, last)[:, columns]
+        level = self.whole_level
+        value = np.zeros(()) if level is None else level.rows(first, last).columns(columns).value
+        flags = flag_raw(raw, self.saturation)
+        if raw.dtype.kind == "f" or raw.dtype.itemsize > SMALL or value.size > len(raw):
+            adu = (raw.astype(np.float64) - value).astype(np.float32)
+        else:  # whole ADU less whole ADU is exact in 32 bits
+            adu = raw.astype(np.float32)
+            adu -= np.rint(value).astype(np.float32)
+            adu -= (value - np.rint(value)).astype(np.float32)
+        if raw.dtype.kind == "f" or level is not None:
+            flags[~np.isfinite(adu)] |= Flag.NO_DATA
+        adu *= np.float32(self.electronics.gain)
+        return adu, flags
 
-    def read(self) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    def read(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read the whole light-sensitive area, as `rows` does."""
         return self.rows(0, self.shape[0])
 
-    def _find_level(self) -> Level | None:
-        if not self.electronics.overscans:
-            return None
+    def _find_level(self) -> Level:
         method, overscans = self.electronics.overscan_method, self.electronics.overscans
         raw = self.image.read()
         try:

@@ -1,0 +1,64 @@
+"""The hot loops of a stack, in two versions of the same results."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+from types import ModuleType
+
+from nightcal.kernels import plain
+
+log = logging.getLogger(__name__)
+
+WORTHWHILE = 100_000_000
+"""Pixels times frames from which on the compiled loops make up for the half second that they take to start."""
+
+
+def kernels(work: int) -> ModuleType:
+    """Choose the loops for a stack.
+
+    Parameters
+    ----------
+    work : int
+        Pixels times frames.
+
+    Returns
+    -------
+    module
+        `nightcal.kernels.compiled` or `nightcal.kernels.plain`.
+    """
+    return load_compiled() if work >= WORTHWHILE and importlib.util.find_spec("numba") else plain
+
+
+def load_compiled() -> ModuleType:
+    """Import the compiled loops; numba keeps them in ``NUMBA_CACHE_DIR``, or beside their source.
+
+    Returns
+    -------
+    module
+        `nightcal.kernels.compiled`. Where nothing can be kept it is compiled in memory, with a warning.
+    """
+    try:
+        from nightcal.kernels import compiled
+    except RuntimeError as error:
+        if "cache" not in str(error):
+            raise
+        compiled = _without_cache()
+    return compiled
+
+
+def _without_cache() -> ModuleType:
+    import tempfile
+
+    import numba
+
+    log.warning(
+        "Compiled loops cannot be kept in %s: this job compiles them again, which takes some seconds.",
+        os.environ.get("NUMBA_CACHE_DIR", "the folder of the package"),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        vars(numba.config)["CACHE_DIR"] = folder
+        from nightcal.kernels import compiled
+
+        return compiled

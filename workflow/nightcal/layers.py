@@ -1,0 +1,262 @@
+"""Calibration frames on their way into a stack: opened, judged by their level, and made layers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightcal.calibration import Calibration
+from nightcal.detector.readout import Readout
+from nightcal.errors import SetAside
+from nightcal.levels import FrameLevel, level_of_histogram, level_of_values
+from nightcal.stack import Layer
+
+log = logging.getLogger(__name__)
+
+FEWEST_USABLE = 0.5
+SAME_GAIN = 0.01
+MOST_OPEN = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A raw frame that could not be used: its file, why, and the middle of its exposure [MJD] where that is known."""
+
+    path: Path
+    reason: str
+    mjd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """A calibration frame ready to be stacked: its readout, exposure time [s] and middle [MJD].
+
+    ``keep_open`` tells whether its file stays open between two readings of rows.
+    """
+
+    readout: Readout
+    exposure: float
+    mjd: float
+    keep_open: bool = True
+
+    @property
+    def path(self) -> Path:
+        """The raw file."""
+        return self.readout.image.path
+
+    @property
+    def read_variance(self) -> float:
+        """Variance [e-^2] of a pixel without light, that of the overscan level included."""
+        return self.readout.electronics.read_variance + float(np.mean(self.readout.level_variance))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Exposures that can be stacked, their levels [e-], and those left out."""
+
+    exposures: list[Exposure]
+    levels: list[float]
+    refused: list[Refusal]
+
+
+def judge(exposures: Sequence[Exposure], refused: Sequence[Refusal], level: Callable[[Exposure], float]) -> Judged:
+    """Find the level of each frame, one in memory at a time; leave out what cannot be used.
+
+    Parameters
+    ----------
+    exposures : sequence of Exposure
+    refused : sequence of Refusal
+        Frames that could not even be opened.
+    level : function
+        Level [e-] of an exposure; raises `SetAside` if it is not fit for the stack.
+
+    Returns
+    -------
+    Judged
+        In the order of time.
+
+    Raises
+    ------
+    SetAside
+        If none is left.
+    """
+    judged = Judged([], [], list(refused))
+    for opened in sorted(exposures, key=lambda exposure: (exposure.mjd, str(exposure.path))):
+        exposure = replace(opened, keep_open=len(exposures) <= MOST_OPEN)
+        try:
+            with exposure.readout.image.held():
+                _check_like(exposure, exposures[0])
+                found = level(exposure)
+                log.info("%s: level %.2f e-", exposure.path.name, found)
+                exposure.readout.image.digest  # noqa: B018 - hashed while it is in memory
+        except SetAside as reason:
+            log.warning("%s: set aside: %s.", exposure.path.name, reason)
+            judged.refused.append(Refusal(exposure.path, str(reason), exposure.mjd))
+            continue
+        judged.exposures.append(exposure)
+        judged.levels.append(found)
+    if not judged.exposures:
+        raise SetAside(f"none of {len(judged.refused)} frames can be used; the first: {judged.refused[0].reason}")
+    return judged
+
+
+def _check_like(exposure: Exposure, first: Exposure) -> None:
+    gain, first_gain = exposure.readout.electronics.gain, first.readout.electronics.gain
+    if abs(gain - first_gain) > SAME_GAIN * first_gain:
+        raise SetAside(f"its gain is {gain:g} e-/ADU, that of the first frame {first_gain:g}")
+    area, first_area = exposure.readout.area, first.readout.area
+    if (area.shape, area.xmin) != (first_area.shape, first_area.xmin):
+        raise SetAside(f"its light-sensitive area is {area}, that of the first frame {first_area}")
+
+
+def whole_level(exposure: Exposure, k: float, loops: ModuleType) -> float:
+    """Clipped mean of all pixels [e-]: the level of a bias.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    k : float
+        Half-width of what is kept, in rstd.
+    loops : module
+        As `nightcal.kernels.kernels` chose it.
+
+    Raises
+    ------
+    SetAside
+        If fewer than half of the pixels hold a usable number.
+    """
+    readout = exposure.readout
+    electronics, zero = readout.electronics, readout.image.zero
+    floor = electronics.read_variance**0.5
+    level = readout.whole_level
+    if zero is None or (level is not None and level.value.ndim):
+        return _checked(level_of_values(_usable(exposure), k, floor), readout.shape[0] * readout.shape[1])
+    words = readout.image.words(readout.area.ymin, readout.area.ymax)[:, readout.area.slices[1]]
+    counts = loops.histogram(words.ravel())
+    below = readout.saturation - zero + 0x8000  # what is saturated does not count
+    counts[max(0, int(np.ceil(min(below, len(counts))))) :] = 0
+    found = level_of_histogram(counts, zero - 0x8000, k, floor / electronics.gain)
+    overscan = 0.0 if level is None else float(level.value)
+    return (_checked(found, words.size) - overscan) * electronics.gain
+
+
+def central_level(exposure: Exposure, bias: Calibration | None, dark: Calibration | None, k: float) -> float:
+    """Clipped mean of the central quarter of the area [e-] after bias and dark; pixels that these flag are left out.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    bias, dark : Calibration or None
+        In electrons and electrons per second.
+    k : float
+        Half-width of what is kept, in rstd.
+
+    Raises
+    ------
+    SetAside
+        If fewer than half of the pixels hold a usable number.
+    """
+    ny, nx = exposure.readout.shape
+    rows, columns = slice(ny // 4, ny - ny // 4), slice(nx // 4, nx - nx // 4)
+    signal = _usable(exposure, rows)[:, columns]
+    flagged = np.zeros(signal.shape, dtype=bool)
+    for master, factor in ((bias, 1.0), (dark, exposure.exposure)):
+        if master is not None:
+            signal -= np.float32(factor) * master.data[rows][:, columns]
+            flagged |= master.mask[rows][:, columns] != 0
+    signal[flagged] = np.nan
+    known = signal.size - int(np.count_nonzero(flagged))
+    return _checked(level_of_values(signal, k, exposure.readout.electronics.read_variance**0.5), known)
+
+
+def _checked(level: FrameLevel, known: int) -> float:
+    if level.values <= FEWEST_USABLE * known:
+        raise SetAside("fewer than half of its pixels hold a usable number")
+    return level.mean
+
+
+def _usable(exposure: Exposure, rows: slice = slice(None)) -> NDArray[np.float32]:
+    """Rows in electrons, NaN where saturated or missing."""
+    start, stop, _ = rows.indices(exposure.readout.shape[0])
+    electrons, flags = exposure.readout.rows(start, stop)
+    if flags.any():
+        electrons[flags > 0] = np.nan
+    return electrons
+
+
+def layer_of(
+    exposure: Exposure,
+    scale: float = 1.0,
+    shift: float = 0.0,
+    factors: tuple[float, ...] = (),
+    weight: float = 1.0,
+    per_signal: float = 0.0,
+) -> Layer:
+    """Make a layer of an exposure: ``(electrons - shift) * scale - sum(factor * master)``.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Judged already.
+    scale : float
+        From electrons to the units of the stack.
+    shift : float
+        [e-]
+    factors : tuple of float
+        By which the masters of the stack are subtracted.
+    weight : float
+        Relative inverse variance.
+    per_signal : float
+        Variance that a unit of signal adds, in the units of the stack.
+
+    Returns
+    -------
+    Layer
+    """
+    readout = exposure.readout
+    gain, zero = readout.electronics.gain, readout.image.zero
+    level = readout.level
+    words = zero is not None and (level is None or level.value.size <= readout.shape[0])
+    value = np.zeros(()) if level is None or not words else level.value.reshape(-1) if level.value.ndim else level.value
+    return Layer(
+        read=_words_of(exposure) if words else _numbers_of(exposure),
+        words=words,
+        columns=readout.image.shape[1],
+        offset=value - (zero or 0 if words else 0) + shift / gain,
+        scale=gain * scale,
+        limit=readout.saturation - (zero or 0) if words else np.inf,
+        factors=factors,
+        variance=exposure.read_variance * scale**2,
+        variance_per_signal=per_signal,
+        weight=weight,
+    )
+
+
+def _words_of(exposure: Exposure) -> Callable[[int, int, NDArray[Any]], None]:
+    readout = exposure.readout
+
+    def read(start: int, stop: int, out: NDArray[np.uint16]) -> None:
+        readout.image.words(readout.area.ymin + start, readout.area.ymin + stop, out)
+        if not exposure.keep_open:
+            readout.image.close()
+
+    return read
+
+
+def _numbers_of(exposure: Exposure) -> Callable[[int, int, NDArray[Any]], None]:
+    readout = exposure.readout
+    gain = np.float32(readout.electronics.gain)
+
+    def read(start: int, stop: int, out: NDArray[np.float32]) -> None:
+        out[:, readout.area.slices[1]] = _usable(exposure, slice(start, stop)) / gain
+        if not exposure.keep_open:
+            readout.image.close()
+
+    return read

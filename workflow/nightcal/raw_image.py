@@ -1,0 +1,239 @@
+"""Opening raw frames and reading their pixels by rows."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from nightcal.errors import UNREADABLE, SetAside, blame_machine
+from nightcal.headers import RawHeader, read_header
+from nightcal.provenance import HASH_DIGITS, file_hash
+
+WORD = 2  # bytes
+UNSIGNED = 0x8000
+
+
+class RawImage:
+    """A raw frame whose pixels are read by rows.
+
+    Use as a context manager, or `close` when done. Integers of 16 bits in a plain FITS file are read as they are
+    stored, without the detour over a library; compressed tiles are decompressed once each when rows are read in order.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    SetAside
+        If the file cannot be used, here or when its pixels turn out to be unreadable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.header: RawHeader = read_header(path)
+        self._hdus: fits.HDUList | None = None
+        self._file: int | None = None
+        self._held: NDArray[np.uint8] | None = None
+        self._held_image: NDArray[np.generic] | None = None
+        self._digest = ""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns as read out."""
+        return self.header.shape
+
+    @cached_property
+    def zero(self) -> int | None:
+        """What is added to stored integers of 16 bits or less to give ADU: 0 or 32768; None for other numbers."""
+        cards = self.header.cards
+        if cards.get("BSCALE", cards.get("ZSCALE", 1)) != 1 or "BLANK" in cards or "ZBLANK" in cards:
+            return None
+        zeros = {8: (0,), 16: (0, UNSIGNED)}.get(int(cards.get("ZBITPIX", cards["BITPIX"])), ())
+        zero = cards.get("BZERO", 0)
+        return int(zero) if zero in zeros else None
+
+    @property
+    def digest(self) -> str:
+        """First digits of the SHA-256 of the file."""
+        if not self._digest:
+            self._digest = _digits(self._held) if self._held is not None else file_hash(self.path)
+        return self._digest
+
+    def __enter__(self) -> RawImage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and let go of what is held of it; reading rows opens it again."""
+        self._held = self._held_image = None
+        if self._hdus is not None:
+            self._hdus.close()
+            self._hdus = None
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def hold(self) -> None:
+        """Read the file once and keep it in memory until it is closed: pixels and `digest` come from there.
+
+        Raises
+        ------
+        SetAside, OSError
+            As for `rows`.
+        """
+        try:
+            self._held = np.fromfile(self.path, np.uint8)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        if not self._data_start:
+            self._held_image = self.rows(0, self.shape[0])
+
+    @contextmanager
+    def held(self) -> Iterator[RawImage]:
+        """Hold the file in memory while the block lasts."""
+        self.hold()
+        try:
+            yield self
+        finally:
+            self.close()
+
+    def words(self, start: int, stop: int, out: NDArray[np.uint16] | None = None) -> NDArray[np.uint16]:
+        """Rows as integers of 16 bits, signed and big-endian, as FITS stores them; add `zero`, which must not be None.
+
+        Parameters
+        ----------
+        start, stop : int
+            0-based, half-open, of the image as read out.
+        out : ndarray of uint16, shape (stop - start, nx), C-contiguous, optional
+            Filled instead of a new array.
+
+        Returns
+        -------
+        ndarray of uint16, shape (stop - start, nx)
+
+        Raises
+        ------
+        SetAside, OSError
+            As for `rows`.
+        """
+        words = np.empty((stop - start, self.shape[1]), np.uint16) if out is None else out
+        if not self._data_start:
+            signed = self.rows(start, stop).astype(np.int32) - (self.zero or 0)
+            words.view(">i2")[:] = signed
+            return words
+        first = self._data_start + start * self.shape[1] * WORD
+        if self._held is not None:
+            stored = self._held[first : first + words.nbytes]
+            found = stored.nbytes
+            words.reshape(-1).view(np.uint8)[:found] = stored
+        else:
+            found = os.preadv(self._open(), [words.data.cast("B")], first)
+        if found != words.nbytes:
+            raise SetAside(f"its pixels end before row {stop}")
+        return words
+
+    def rows(self, start: int, stop: int) -> NDArray[np.generic]:
+        """Rows ``start`` to ``stop`` in ADU, in the data type of the file, native byte order.
+
+        Parameters
+        ----------
+        start, stop : int
+            0-based, half-open, of the image as read out.
+
+        Returns
+        -------
+        ndarray, shape (stop - start, nx)
+            [ADU]
+
+        Raises
+        ------
+        SetAside
+            If the pixels cannot be read, or end before ``stop``.
+        OSError
+            If the fault is the machine's and not the file's, as with too many open files.
+        """
+        if self._held_image is not None:
+            return self._held_image[start:stop]
+        if self._data_start:
+            return self._native(self.words(start, stop))
+        rows = self._section(start, stop)
+        if rows.shape != (stop - start, self.shape[1]):
+            raise SetAside(f"its pixels end before row {stop}")
+        return rows.astype(rows.dtype.newbyteorder("="), copy=False)
+
+    def read(self) -> NDArray[np.generic]:
+        """Read the whole image."""
+        return self.rows(0, self.shape[0])
+
+    @property
+    def largest(self) -> float:
+        """Largest value [ADU] that the file's integers can hold; infinity for floats."""
+        cards = self.header.cards
+        bits = int(cards.get("ZBITPIX", cards["BITPIX"]))
+        if bits < 0:
+            return float("inf")
+        ends = (0, 255) if bits == 8 else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        return max(end * float(cards.get("BSCALE", 1)) for end in ends) + float(cards.get("BZERO", 0))
+
+    @cached_property
+    def _data_start(self) -> int:
+        """Where words can be read straight from the file; 0 if they cannot."""
+        cards = self.header.cards
+        if cards["BITPIX"] != 8 * WORD or self.zero is None:
+            return 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                with fits.open(self.path, memmap=True) as hdus:
+                    hdu = hdus[self.header.hdu]
+                    compressed = hdus._file.compression or isinstance(hdu, fits.CompImageHDU)
+                    return 0 if compressed else int(hdu.fileinfo()["datLoc"])
+            except UNREADABLE as error:
+                raise self._unreadable(error) from error
+
+    def _open(self) -> int:
+        if self._file is None:
+            self._file = os.open(self.path, os.O_RDONLY)
+        return self._file
+
+    def _native(self, words: NDArray[np.uint16]) -> NDArray[np.generic]:
+        native = words.byteswap()
+        if self.zero:
+            native ^= np.uint16(UNSIGNED)
+            return native
+        return native.view(np.int16)
+
+    def _section(self, start: int, stop: int) -> NDArray[np.generic]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                if self._hdus is None:
+                    self._hdus = fits.open(self.path, memmap=False)
+                hdu = self._hdus[self.header.hdu]
+                planes = (0,) * (hdu.header["NAXIS"] - 2)
+                return np.asarray(hdu.section[(*planes, slice(start, stop), slice(None))])
+            except (*UNREADABLE, RuntimeError) as error:
+                raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> SetAside:
+        blame_machine(error)
+        return SetAside(f"its pixels cannot be read ({type(error).__name__}: {str(error)[:80]})")
+
+
+def _digits(content: NDArray[np.uint8]) -> str:
+    return hashlib.sha256(content.data).hexdigest()[:HASH_DIGITS]
