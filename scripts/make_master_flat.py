@@ -25,7 +25,7 @@ def main() -> None:
     master = finish_master(
         "flat",
         opened,
-        lambda: make_master_flat(opened.exposures, bias, dark, rejection, opened.refused),
+        lambda: make_master_flat(opened.exposures, bias, dark, rejection, opened.refused, args.threads),
         asdict(rejection),
         args.warn,
     )

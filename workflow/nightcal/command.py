@@ -8,13 +8,14 @@ import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nightcal.calibration import Calibration, load_master
-from nightcal.camera import load_camera
 from nightcal.errors import ConfigurationError
-from nightcal.exposures import Opened, better_noise, open_exposures
-from nightcal.masters import Rejection
-from nightcal.photon_transfer import read_noise
+
+if TYPE_CHECKING:  # a script imports what it uses, when it uses it
+    from nightcal.calibration import Calibration
+    from nightcal.exposures import Opened
+    from nightcal.masters import Rejection
 
 OPEN_FILES = 1024
 
@@ -36,22 +37,31 @@ def add_rejection(made: argparse.ArgumentParser) -> None:
     made.add_argument("--reject-level", type=float, default=3.5, help="half-width for a frame's level [rstd]")
     made.add_argument("--reject-stack", type=float, default=3.0, help="half-width along the stack [rstd]")
     made.add_argument("--warn", action="append", default=[], help="a warning for the header")
+    made.add_argument("--threads", type=int, default=1, help="threads that stack side by side")
     made.add_argument("--no-floor", action="store_true", help="trust the rstd of a few frames, however small")
 
 
 def rejection_of(args: argparse.Namespace) -> Rejection:
     """Arguments of `add_rejection` as the record that masters take."""
+    from nightcal.masters import Rejection
+
     return Rejection(args.reject_level, args.reject_stack, not args.no_floor)
 
 
 def open_frames(args: argparse.Namespace, bias: Calibration | None = None) -> Opened:
     """Open the frames that a script was given, with the gain of their master bias where no better one is known."""
+    from nightcal.camera import load_camera
+    from nightcal.exposures import better_noise, open_exposures
+    from nightcal.photon_transfer import read_noise
+
     measured = read_noise(args.noise) if args.noise else None
     return open_exposures(args.frames, load_camera(args.camera), better_noise(measured, bias))
 
 
 def optional_master(path: Path | None) -> Calibration | None:
     """Load a master that may not be there."""
+    from nightcal.calibration import load_master
+
     return None if path is None else load_master(path)
 
 

@@ -16,6 +16,7 @@ from nightcal.calibration import Calibration
 from nightcal.detector.readout import Readout
 from nightcal.errors import SetAside
 from nightcal.levels import FrameLevel, level_of_histogram, level_of_values
+from nightcal.raw_image import Buffer
 from nightcal.stack import Layer
 
 log = logging.getLogger(__name__)
@@ -88,10 +89,11 @@ def judge(exposures: Sequence[Exposure], refused: Sequence[Refusal], level: Call
         If none is left.
     """
     judged = Judged([], [], list(refused))
+    buffer = Buffer()
     for opened in sorted(exposures, key=lambda exposure: (exposure.mjd, str(exposure.path))):
         exposure = replace(opened, keep_open=len(exposures) <= MOST_OPEN)
         try:
-            with exposure.readout.image.held():
+            with exposure.readout.image.held(buffer):
                 _check_like(exposure, exposures[0])
                 found = level(exposure)
                 log.info("%s: level %.2f e-", exposure.path.name, found)

@@ -75,7 +75,7 @@ def make_master_bias(
     layers = [layer_of(e, shift=level) for e, level in zip(judged.exposures, judged.levels, strict=True)]
     stacked = _stacked(judged.exposures, layers, rejection, [], threads)
     mask = _mask(stacked)
-    mask[stacked.noisy] |= Flag.BAD
+    np.bitwise_or(mask, Flag.BAD, out=mask, where=stacked.noisy)
     header = _header("bias", judged.exposures, judged.refused, stacked)
     cards = [
         ("BIASLVL", mean_level, "[electron] mean level of the frames"),
@@ -315,7 +315,8 @@ def _rows_of(master: Calibration) -> Rows:
 
 def _mask(stacked: Stack, *ingredients: Calibration | None) -> NDArray[np.uint8]:
     mask = np.zeros(stacked.mean.shape, dtype=MASK_DTYPE)
-    mask[stacked.survivors == 0] = Flag.NO_DATA
+    for strip in _strips(mask):
+        mask[strip][stacked.survivors[strip] == 0] = Flag.NO_DATA
     for ingredient in ingredients:
         if ingredient is not None:
             mask |= np.asarray(ingredient.mask) & Flag.NO_DATA
@@ -379,8 +380,8 @@ def _product(
     stacked: Stack, mask: NDArray[np.uint8], unit: str, header: fits.Header, fill: float, pedestal: float = 0.0
 ) -> Product:
     """Finish a stack in place: where nothing survived it gets a number and no error."""
-    empty = stacked.survivors == 0
-    np.subtract(stacked.mean, np.float32(pedestal), out=stacked.mean)
-    if empty.any():
-        stacked.mean[empty], stacked.uncertainty[empty] = fill, 0.0
+    for strip in _strips(mask):
+        mean, uncertainty, empty = stacked.mean[strip], stacked.uncertainty[strip], stacked.survivors[strip] == 0
+        mean -= np.float32(pedestal)
+        mean[empty], uncertainty[empty] = fill, 0.0
     return Product(stacked.mean, stacked.uncertainty, mask, unit, header, stacked.survivors)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -21,6 +22,19 @@ from nightcal.provenance import HASH_DIGITS, file_hash
 
 WORD = 2  # bytes
 UNSIGNED = 0x8000
+
+
+class Buffer:
+    """Memory for one file after the other: to take new memory from the system costs as much as to read the file."""
+
+    def __init__(self) -> None:
+        self._bytes = np.empty(0, np.uint8)
+
+    def of(self, size: int) -> NDArray[np.uint8]:
+        """Give so many bytes; what they held before is lost."""
+        if self._bytes.size < size:
+            self._bytes = np.empty(size, np.uint8)
+        return self._bytes[:size]
 
 
 class RawImage:
@@ -88,8 +102,13 @@ class RawImage:
             os.close(self._file)
             self._file = None
 
-    def hold(self) -> None:
+    def hold(self, buffer: Buffer | None = None) -> None:
         """Read the file once and keep it in memory until it is closed: pixels and `digest` come from there.
+
+        Parameters
+        ----------
+        buffer : Buffer, optional
+            Memory to be used again, for frames that are held one after the other.
 
         Raises
         ------
@@ -97,16 +116,18 @@ class RawImage:
             As for `rows`.
         """
         try:
-            self._held = np.fromfile(self.path, np.uint8)
+            with self.path.open("rb") as file:
+                content = (buffer or Buffer()).of(os.fstat(file.fileno()).st_size)
+                self._held = content[: file.readinto(content.data)]
         except OSError as error:
             raise self._unreadable(error) from error
         if not self._data_start:
             self._held_image = self.rows(0, self.shape[0])
 
     @contextmanager
-    def held(self) -> Iterator[RawImage]:
-        """Hold the file in memory while the block lasts."""
-        self.hold()
+    def held(self, buffer: Buffer | None = None) -> Iterator[RawImage]:
+        """Hold the file in memory while the block lasts; parameters and errors as for `hold`."""
+        self.hold(buffer)
         try:
             yield self
         finally:
@@ -125,27 +146,38 @@ class RawImage:
         Returns
         -------
         ndarray of uint16, shape (stop - start, nx)
+            Not to be written to where it is not ``out``: it may be what is held of the file.
 
         Raises
         ------
         SetAside, OSError
             As for `rows`.
         """
-        words = np.empty((stop - start, self.shape[1]), np.uint16) if out is None else out
-        if not self._data_start:
-            signed = self.rows(start, stop).astype(np.int32) - (self.zero or 0)
-            words.view(">i2")[:] = signed
-            return words
-        first = self._data_start + start * self.shape[1] * WORD
-        if self._held is not None:
-            stored = self._held[first : first + words.nbytes]
-            found = stored.nbytes
-            words.reshape(-1).view(np.uint8)[:found] = stored
+        shape = (stop - start, self.shape[1])
+        if self._data_start and self._held is None:
+            words = np.empty(shape, np.uint16) if out is None else out
+            found = os.preadv(self._open(), [words.data.cast("B")], self._place(start))
+            return self._whole(words, found, stop)
+        if self._held is not None and self._data_start:
+            stored = self._held[self._place(start) : self._place(stop)]
+            words = self._whole(stored[: stored.nbytes // WORD * WORD].view(np.uint16), stored.nbytes, stop, shape)
         else:
-            found = os.preadv(self._open(), [words.data.cast("B")], first)
-        if found != words.nbytes:
+            words = (self.rows(start, stop).astype(np.int32) - (self.zero or 0)).astype(">i2").view(np.uint16)
+        if out is None:
+            return words
+        out[:] = words
+        return out
+
+    def _place(self, row: int) -> int:
+        """Where a row begins in the file."""
+        return self._data_start + row * self.shape[1] * WORD
+
+    def _whole(self, words: NDArray[np.uint16], found: int, stop: int, shape: tuple[int, int] | None = None) -> Any:
+        """Words in the shape of rows, if that many bytes were found."""
+        wanted = words.shape if shape is None else shape
+        if found != wanted[0] * wanted[1] * WORD:
             raise SetAside(f"its pixels end before row {stop}")
-        return words
+        return words.reshape(wanted)
 
     def rows(self, start: int, stop: int) -> NDArray[np.generic]:
         """Rows ``start`` to ``stop`` in ADU, in the data type of the file, native byte order.

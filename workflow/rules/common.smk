@@ -6,23 +6,13 @@ import os
 import shlex
 from pathlib import Path
 
-from nightcal.errors import ConfigurationError
 from nightcal.cards import ascii_text
+from nightcal.errors import ConfigurationError
+from nightcal.kernels import WORTHWHILE
 from nightcal.night import from_command_line, night_from_config
 from nightcal.version import __version__
 
 HOME = Path(workflow.basedir)
-
-# Scripts find the package without its being installed, and run with the Python that runs Snakemake unless a conda
-# environment brings its own.
-_python = (
-    "" if "conda" in str(workflow.deployment_settings.deployment_method).lower() else os.path.dirname(sys.executable)
-)
-shell.prefix(
-    "set -euo pipefail; "
-    f"export PYTHONPATH={shlex.quote(str(HOME / 'workflow'))} PYTHONDONTWRITEBYTECODE=1; "
-    + (f'export PATH={shlex.quote(_python)}:"$PATH"; ' if _python else "")
-)
 
 try:
     config.update(from_command_line(config))
@@ -33,6 +23,18 @@ except ConfigurationError as mistake:
 PLAN = NIGHT.plan
 NIGHTS = NIGHT.nights
 RESULTS = Path(config["results"])
+
+# Scripts find the package without its being installed, and run with the Python that runs Snakemake unless a conda
+# environment brings its own.
+_python = (
+    "" if "conda" in str(workflow.deployment_settings.deployment_method).lower() else os.path.dirname(sys.executable)
+)
+shell.prefix(
+    "set -euo pipefail; "
+    f"export PYTHONPATH={shlex.quote(str(HOME / 'workflow'))} PYTHONDONTWRITEBYTECODE=1; "
+    + f"export NUMBA_CACHE_DIR={shlex.quote(os.path.abspath(config['results']))}/logs/kernels; "
+    + (f'export PATH={shlex.quote(_python)}:"$PATH"; ' if _python else "")
+)
 
 
 wildcard_constraints:
@@ -76,9 +78,38 @@ def option(flag, paths):
     return f"{flag} {shlex.quote(str(paths))}" if paths else ""
 
 
-def memory(setup):
-    """Memory for a job on frames of a setup [MB]: about a hundred bytes a pixel, and Python."""
-    return 700 + round(setup.shape[0] * setup.shape[1] * 120e-6)
+def pixels(setup):
+    """Pixels of a frame of a setup."""
+    return setup.shape[0] * setup.shape[1]
+
+
+def work(master):
+    """Pixels of all frames of a stack."""
+    return pixels(master.setup) * len(master.frames)
+
+
+def memory(setup, bytes_a_pixel=40):
+    """Memory for a job on frames of a setup [MB]: Python, and images of one frame's size, however many frames there are."""
+    return 300 + round(pixels(setup) * bytes_a_pixel * 1e-6)
+
+
+def minutes(pixels_read):
+    """Time limit for a job [min]: a hundred times what it takes on a quiet machine, for slow disks and busy nodes."""
+    return 10 + round(pixels_read * 1e-8)
+
+
+def stack_threads(master):
+    """Threads for a stack: small ones are over before a second thread helps."""
+    return 2 if work(master) > WORTHWHILE else 1
+
+
+SCIENCE_STEPS = 4
+"""Work on a pixel of a science frame, in units of that on a pixel of a stack."""
+
+
+def compiled(pixels_read):
+    """The compiled loops as an input of a job that is large enough to use them."""
+    return [ancient(RESULTS / "logs/kernels.ok")] if pixels_read > WORTHWHILE else []
 
 
 def warnings_for(item):

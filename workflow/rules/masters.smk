@@ -18,13 +18,32 @@ rule measure_noise:
         "../../envs/nightcal.yaml"
     threads: 1
     resources:
-        mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
-        runtime=30,
+        mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup, bytes_a_pixel=120),
+        runtime=lambda w, attempt: attempt * minutes(10 * work(master_of(w))),
     params:
         script=script("measure_noise"),
         version=__version__,
     shell:
         "python {params.script:q} {input.frames:q} --camera {input.camera:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule warm_kernels:
+    """Compile the loops of large stacks once, so that jobs side by side need not."""
+    output:
+        RESULTS / "logs/kernels.ok",
+    log:
+        RESULTS / "logs/warm_kernels.log",
+    conda:
+        "../../envs/nightcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: attempt * 700,
+        runtime=10,
+    params:
+        script=script("warm_kernels"),
+        version=__version__,
+    shell:
+        "python {params.script:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule make_master_bias:
@@ -33,6 +52,7 @@ rule make_master_bias:
         frames=raw_frames,
         camera=lambda w: camera_file(master_of(w).setup),
         noise=lambda w: matched(master_of(w).noise),
+        kernels=lambda w: compiled(work(master_of(w))),
     output:
         RESULTS / "{night}/masters/{master}.fits",
     log:
@@ -41,10 +61,10 @@ rule make_master_bias:
         master=r"bias_[A-Za-z0-9._+-]+",
     conda:
         "../../envs/nightcal.yaml"
-    threads: 1
+    threads: lambda w: stack_threads(master_of(w))
     resources:
         mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
-        runtime=60,
+        runtime=lambda w, attempt: attempt * minutes(work(master_of(w))),
     params:
         script=script("make_master_bias"),
         version=__version__,
@@ -53,7 +73,7 @@ rule make_master_bias:
         noise=lambda w, input: option("--noise", input.noise),
     shell:
         "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise}"
-        " {params.warn} {params.rejection} --out {output:q} > {log:q} 2>&1"
+        " {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
 rule make_master_dark:
@@ -62,6 +82,7 @@ rule make_master_dark:
         frames=raw_frames,
         camera=lambda w: camera_file(master_of(w).setup),
         noise=lambda w: matched(master_of(w).noise),
+        kernels=lambda w: compiled(work(master_of(w))),
         bias=lambda w: matched(master_of(w).bias),
     output:
         RESULTS / "{night}/masters/{master}.fits",
@@ -71,10 +92,10 @@ rule make_master_dark:
         master=r"dark_[A-Za-z0-9._+-]+",
     conda:
         "../../envs/nightcal.yaml"
-    threads: 1
+    threads: lambda w: stack_threads(master_of(w))
     resources:
         mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
-        runtime=60,
+        runtime=lambda w, attempt: attempt * minutes(work(master_of(w))),
     params:
         script=script("make_master_dark"),
         version=__version__,
@@ -85,7 +106,7 @@ rule make_master_dark:
         hot=config["dark"]["hot"],
     shell:
         "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
-        " --hot {params.hot} {params.warn} {params.rejection} --out {output:q} > {log:q} 2>&1"
+        " --hot {params.hot} {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
 rule make_master_flat:
@@ -94,6 +115,7 @@ rule make_master_flat:
         frames=raw_frames,
         camera=lambda w: camera_file(master_of(w).setup),
         noise=lambda w: matched(master_of(w).noise),
+        kernels=lambda w: compiled(work(master_of(w))),
         bias=lambda w: matched(master_of(w).bias),
         dark=lambda w: matched(master_of(w).dark),
     output:
@@ -104,10 +126,10 @@ rule make_master_flat:
         master=r"flat_[A-Za-z0-9._+-]+",
     conda:
         "../../envs/nightcal.yaml"
-    threads: 1
+    threads: lambda w: stack_threads(master_of(w))
     resources:
         mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
-        runtime=60,
+        runtime=lambda w, attempt: attempt * minutes(work(master_of(w))),
     params:
         script=script("make_master_flat"),
         version=__version__,
@@ -118,7 +140,7 @@ rule make_master_flat:
         dark=lambda w, input: option("--dark", input.dark),
     shell:
         "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
-        " {params.dark} {params.warn} {params.rejection} --out {output:q} > {log:q} 2>&1"
+        " {params.dark} {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
 rule make_bad_pixel_mask:

@@ -8,6 +8,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches(night, config[
         input:
             frames=lambda w, batch=batch: [str(science.frame.path) for science in batch.members],
             camera=camera_file(batch.members[0].setup),
+            kernels=compiled(SCIENCE_STEPS * len(batch.members) * pixels(batch.members[0].setup)),
             noise=matched(batch.members[0].noise),
             bias=matched(batch.members[0].bias),
             dark=matched(batch.members[0].dark),
@@ -22,7 +23,8 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches(night, config[
         threads: 1
         resources:
             mem_mb=lambda w, attempt, batch=batch: attempt * memory(batch.members[0].setup),
-            runtime=60,
+            runtime=lambda w, attempt, batch=batch: attempt
+            * minutes(SCIENCE_STEPS * len(batch.members) * pixels(batch.members[0].setup)),
         params:
             script=script("reduce_science"),
             version=__version__,

@@ -7,8 +7,6 @@ import logging
 import os
 from types import ModuleType
 
-from nightcal.kernels import plain
-
 log = logging.getLogger(__name__)
 
 WORTHWHILE = 100_000_000
@@ -28,6 +26,8 @@ def kernels(work: int) -> ModuleType:
     module
         `nightcal.kernels.compiled` or `nightcal.kernels.plain`.
     """
+    from nightcal.kernels import plain
+
     return load_compiled() if work >= WORTHWHILE and importlib.util.find_spec("numba") else plain
 
 
@@ -62,3 +62,29 @@ def _without_cache() -> ModuleType:
         from nightcal.kernels import compiled
 
         return compiled
+
+
+def warm() -> str:
+    """Compile the loops for both kinds of raw pixels, so that they are found compiled later.
+
+    Returns
+    -------
+    str
+        What was compiled, in a line; that numba is absent, if it is.
+    """
+    if not importlib.util.find_spec("numba"):
+        return "numba is not installed: stacks are made with numpy\n"
+    import numba
+    import numpy as np
+
+    loops = load_compiled()
+    n, image = 3, np.zeros((1, 4), np.float32)
+    for raw in (np.zeros((n, 1, 4), np.uint16), np.zeros((n, 1, 4), np.float32)):
+        for weights in (None, np.arange(1.0, n + 1)):
+            loops.clip(
+                raw, 0, np.zeros((n, 1, 2), np.float32), np.ones(n, np.float32), np.ones(n, np.float32),
+                np.zeros((1, *image.shape), np.float32), np.zeros((n, 1), np.float32), weights, np.ones(n), 3.0,
+                (0.0, 0.0), image.copy(), image.copy(), image.astype(np.int16), image.copy(),
+            )  # fmt: skip
+    loops.histogram(np.zeros(8, np.uint16))
+    return f"compiled by numba {numba.__version__}\n"

@@ -55,6 +55,7 @@ def clip(
 def histogram(words: NDArray[np.uint16]) -> NDArray[np.int64]:
     """Count how often each 16-bit integer occurs; as `nightcal.kernels.plain.histogram`."""
     counts = np.zeros(4 * APART, dtype=np.uint32)
+    words = np.require(words, requirements="A")
     whole = len(words) - len(words) % 4
     _count(words[:whole].view(np.uint64), counts)
     stored = counts.reshape(4, APART)[:, :65536].sum(axis=0, dtype=np.int64)

@@ -1,0 +1,21 @@
+"""Compile the loops of large stacks, once for all jobs that will use them.
+
+NUMBA_CACHE_DIR=results/logs/kernels python scripts/warm_kernels.py --out results/logs/kernels.ok
+"""
+
+from pathlib import Path
+
+from nightcal.command import parser, run
+from nightcal.fitsio import write_text
+from nightcal.kernels import warm
+
+
+def main() -> None:
+    arguments = parser(__doc__, frames=None)
+    arguments.add_argument("--out", type=Path, required=True, help="written when done")
+    args = arguments.parse_args()
+    write_text(args.out, warm())
+
+
+if __name__ == "__main__":
+    run(main)
