@@ -77,18 +77,18 @@ def write(path, cards, pixels=bytes(12), padding=True):
 
 VALUES = [
     "'text'", "'  M 67   '", "''", "'   '", "'UNKNOWN'", "'n/a'", "'it''s'", "'a/b'", "'a' / 'b'", "'AXIS.1: 2'",
-    "'a: 3.5'", "'12:30:00'", "'open", "'a'b", "'long string&'", "'x' y",
-    "T", "F", "                   T / logical", "T/", "TF", "true",
-    "1", "                   1", "-1", "+7", "007", "0", "-0", "1_000", "12 / twelve", "12/twelve", "1 2",
-    "99999999999", "1.", ".5", "-1.5E-3", "1D5", "1.5d0", "1E5", "1e5", "+.5E+2", "1.5.2", "3,2", "00.50", "1 .5", "1E",
-    "NaN", "Inf", "1e400", "", " / only a comment", "(1, 2)", "(1.0,2.5)", "0x10", "- 5", "\u00b2", "'\u00e9'", "'a\tb'",
+    "'a: 3.5'", "'12:30:00'", "'open", "'a'b", "'long string&'", "'x' y", "T", "F", "                   T / logical",
+    "T/", "TF", "true", "1", "                   1", "-1", "+7", "007", "0", "-0", "1_000", "12 / twelve",
+    "12/twelve", "1 2", "99999999999", "1.", ".5", "-1.5E-3", "1D5", "1.5d0", "1E5", "1e5", "+.5E+2", "1.5.2", "3,2",
+    "00.50", "1 .5", "1E", "NaN", "Inf", "1e400", "", " / only a comment", "(1, 2)", "(1.0,2.5)", "0x10", "- 5",
+    "\u00b2", "'\u00e9'", "'a\tb'",
 ]  # fmt: skip
 KEYWORDS = ["EXPTIME", "OBJECT", "A", "KEY-WORD", "KEY_1", "DP1", "COMMENT", "HISTORY", "PCOUNT", "GCOUNT", "ENDED"]
 ODD = [
     "CONTINUE  'more'", "HIERARCH ESO DET EXP = 5", "HIERARCH OBJECT = 5", "object  = 'low'", "NOVALUE",
     "OBJECT   'none'", "OBJECT= 'early'", "  OBJECT= 3", "TOOLONGNAME= 3", "COMMENT = 'a value'", "COMMENT text",
-    "HISTORY a = b", "", "         = 3", "NIGHTCAL= '1.0'", "GROUPS  =  T", "XTENSION= 'IMAGE'", "END     = 3", "END x", "OBJECT  =3",
-    "BITPIX  = 8", "NAXIS1  = 9", "A B     = 3", "OBJ\u00c9CT = 3",
+    "HISTORY a = b", "", "         = 3", "NIGHTCAL= '1.0'", "GROUPS  =  T", "XTENSION= 'IMAGE'", "END     = 3",
+    "END x", "OBJECT  =3", "BITPIX  = 8", "NAXIS1  = 9", "A B     = 3", "OBJ\u00c9CT = 3",
 ]  # fmt: skip
 
 

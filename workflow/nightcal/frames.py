@@ -95,10 +95,10 @@ def scan(folder: Path, cameras: Sequence[Camera], leave_out: Sequence[Path] = ()
         Sorted by name.
     """
     paths = sorted(find(folder, leave_out))
-    return _without_copies([read_frame(path, path.relative_to(folder).as_posix(), cameras) for path in paths])
+    return without_copies([read_frame(path, path.relative_to(folder).as_posix(), cameras) for path in paths])
 
 
-def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
+def without_copies(frames: Sequence[Frame]) -> list[Frame]:
     """Set aside a second file of one exposure: packed beside unpacked, or the same name in another folder.
 
     Stacked as if it were another exposure, it would make errors too small.

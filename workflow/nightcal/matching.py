@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from nightcal.frames import Frame
@@ -37,10 +38,16 @@ class Setup:
     @property
     def name(self) -> str:
         """The setup in a file name."""
-        rows, columns = self.shape
-        parts = (self.camera, self.instrument, f"{columns}x{rows}", f"{self.binning[0]}x{self.binning[1]}", self.mode)
-        name = "_".join(slug(part) for part in parts if part)
-        return name if len(name) <= LONGEST_SETUP else f"{name[:LONGEST_SETUP]}_{digest(name)}"
+        return _name_of(self)
+
+
+@cache
+def _name_of(setup: Setup) -> str:
+    rows, columns = setup.shape
+    binning = f"{setup.binning[0]}x{setup.binning[1]}"
+    parts = (setup.camera, setup.instrument, f"{columns}x{rows}", binning, setup.mode)
+    name = "_".join(slug(part) for part in parts if part)
+    return name if len(name) <= LONGEST_SETUP else f"{name[:LONGEST_SETUP]}_{digest(name)}"
 
 
 @dataclass(frozen=True, slots=True)
