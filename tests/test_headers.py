@@ -85,7 +85,7 @@ VALUES = [
 ]  # fmt: skip
 KEYWORDS = ["EXPTIME", "OBJECT", "A", "KEY-WORD", "KEY_1", "DP1", "COMMENT", "HISTORY", "PCOUNT", "GCOUNT", "ENDED"]
 ODD = [
-    "CONTINUE  'more'", "HIERARCH ESO DET EXP = 5", "HIERARCH OBJECT = 5", "object  = 'low'", "NOVALUE",
+    "CONTINUE  'more'", "CONTINUE= 'more'", "HIERARCH= 'more'", "HIERARCH ESO DET EXP = 5", "HIERARCH OBJECT = 5", "object  = 'low'", "NOVALUE",
     "OBJECT   'none'", "OBJECT= 'early'", "  OBJECT= 3", "TOOLONGNAME= 3", "COMMENT = 'a value'", "COMMENT text",
     "HISTORY a = b", "", "         = 3", "NIGHTCAL= '1.0'", "GROUPS  =  T", "XTENSION= 'IMAGE'", "END     = 3",
     "END x", "OBJECT  =3", "BITPIX  = 8", "NAXIS1  = 9", "A B     = 3", "OBJ\u00c9CT = 3",
@@ -100,6 +100,12 @@ def test_a_value_is_what_astropy_reads(value, tmp_path):
 @pytest.mark.parametrize("odd", ODD)
 def test_an_odd_card_is_what_astropy_makes_of_it(odd, tmp_path):
     assert_alike(write(tmp_path / "a.fits", ["OBJECT  = 'M 67&'", odd, "OBJECT  = 'second'"]))
+
+
+def test_the_word_end_in_a_comment_is_not_the_end(tmp_path):
+    path = write(tmp_path / "a.fits", [f"COMMENT {'the END':>40}", "", "OBJECT  = 'M 67'"])
+    assert_alike(path)
+    assert headers._read_plain(path).value("OBJECT") == "M 67"
 
 
 CARD = st.builds("{:8}= {}".format, st.sampled_from(KEYWORDS), st.sampled_from(VALUES) | st.text(max_size=71))

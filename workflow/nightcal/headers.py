@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SUFFIXES = tuple(stem + end for stem in (".fits", ".fit", ".fts") for end in ("", ".fz", ".gz"))
 """Names that raw frames have, in lower case."""
 
+_SUFFIX = re.compile("(" + "|".join(map(re.escape, sorted(SUFFIXES, key=len, reverse=True))) + r")\Z", re.I | re.A)
+
 GZIP_MAGIC = b"\x1f\x8b"
 LARGEST_NAXIS = 999
 _NAXIS = re.compile(rb"NAXIS   =\s*(\d+)")
@@ -48,8 +50,7 @@ Value = str | int | float | bool
 
 def stem(name: str) -> str:
     """Name of a raw file without what makes it a FITS file: ``a.b.fits.fz`` is ``a.b``."""
-    ends = [end for end in SUFFIXES if name.lower().endswith(end)]
-    return name[: -len(max(ends, key=len))] if ends else name
+    return _SUFFIX.sub("", name)
 
 
 class RawHeader:

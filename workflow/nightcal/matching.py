@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 
 from nightcal.frames import Frame
@@ -28,17 +29,19 @@ class Setup:
     has_overscan: bool = False
     area: str = ""
 
-    @classmethod
-    def of(cls, frame: Frame) -> Setup:
+    @staticmethod
+    def of(frame: Frame) -> Setup:
         """Take the setup from a frame."""
-        return cls(
-            frame.camera, frame.instrument, frame.binning, frame.mode, frame.shape, frame.has_overscan, frame.area
-        )
+        return _shared(*_IN_FRAME(frame))
 
     @property
     def name(self) -> str:
         """The setup in a file name."""
         return _name_of(self)
+
+
+_shared = cache(Setup)  # thousands of frames have few setups
+_IN_FRAME = attrgetter(*(attribute.name for attribute in fields(Setup)))
 
 
 @cache
