@@ -85,7 +85,8 @@ VALUES = [
 ]  # fmt: skip
 KEYWORDS = ["EXPTIME", "OBJECT", "A", "KEY-WORD", "KEY_1", "DP1", "COMMENT", "HISTORY", "PCOUNT", "GCOUNT", "ENDED"]
 ODD = [
-    "CONTINUE  'more'", "CONTINUE= 'more'", "HIERARCH= 'more'", "HIERARCH ESO DET EXP = 5", "HIERARCH OBJECT = 5", "object  = 'low'", "NOVALUE",
+    "CONTINUE  'more'", "CONTINUE= 'more'",
+    "HIERARCH= 'more'", "HIERARCH ESO DET EXP = 5", "HIERARCH OBJECT = 5", "object  = 'low'", "NOVALUE",
     "OBJECT   'none'", "OBJECT= 'early'", "  OBJECT= 3", "TOOLONGNAME= 3", "COMMENT = 'a value'", "COMMENT text",
     "HISTORY a = b", "", "         = 3", "NIGHTCAL= '1.0'", "GROUPS  =  T", "XTENSION= 'IMAGE'", "END     = 3",
     "END x", "OBJECT  =3", "BITPIX  = 8", "NAXIS1  = 9", "A B     = 3", "OBJ\u00c9CT = 3",
