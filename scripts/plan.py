@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from nightcal.command import parser, run
-from nightcal.fitsio import write_text
+from nightcal.files import write_text
 from nightcal.night import night_from_config
 
 HOME = Path(__file__).parents[1]

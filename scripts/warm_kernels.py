@@ -6,7 +6,7 @@ NUMBA_CACHE_DIR=results/logs/kernels python scripts/warm_kernels.py --out result
 from pathlib import Path
 
 from nightcal.command import parser, run
-from nightcal.fitsio import write_text
+from nightcal.files import write_text
 from nightcal.kernels import warm
 
 

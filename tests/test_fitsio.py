@@ -16,7 +16,8 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from nightcal import fitsio
 from nightcal.cards import ascii_text, product_header, set_cards, warn, warnings_of
 from nightcal.errors import SetAside, blame_machine
-from nightcal.fitsio import Product, write_product, write_text
+from nightcal.files import write_text
+from nightcal.fitsio import Product, write_product
 from nightcal.flags import MEANINGS, Flag
 from nightcal.provenance import file_hash, provenance
 from nightcal.raw_image import RawImage

@@ -474,7 +474,7 @@ def test_a_night_of_calibrations_alone_makes_masters():
     plan = make_plan([*frames("bias", 3, -3), *frames("dark", 3, -2), *frames("flat", 3, -1)])
     assert [m.kind for m in plan.masters] == ["bias", "dark", "flat", "bpm"]
     assert plan.science == ()
-    assert plan.batches(NIGHT, 10) == ()
+    assert plan.batches_of(NIGHT) == ()
 
 
 def test_a_night_of_science_alone_is_reduced_without_masters_and_says_so():
@@ -589,9 +589,9 @@ def test_the_table_reads_back_as_it_was_meant(found, options):
 @MANY
 @given(records(), OPTIONS, st.integers(1, 5))
 def test_batches_hold_each_science_frame_once_and_never_mix_masters(found, options, size):
-    plan = make_plan(found, options)
+    plan = make_plan(found, options, batch_size=size)
     for night in plan.nights:
-        batches = plan.batches(night, size)
+        batches = plan.batches_of(night)
         members = [science.frame.name for batch in batches for science in batch.members]
         assert Counter(members) == Counter(science.frame.name for science in plan.science_of(night))
         assert len({batch.name for batch in batches}) == len(batches)
@@ -610,12 +610,109 @@ def test_masters_of_one_name_from_two_libraries_are_not_mixed_in_a_batch():
     plan = make_plan([frame("a.fits"), frame("b.fits", hours=8)], library=[here, there])
     assert science_of(plan, "a.fits").bias.master == here
     assert science_of(plan, "b.fits").bias.master == there
-    assert len(plan.batches(NIGHT, 50)) == 2
+    assert len(plan.batches_of(NIGHT)) == 2
 
 
 def test_a_batch_holds_as_many_as_asked():
-    plan = make_plan([frame(f"{n:03d}.fits", hours=n / 64) for n in range(23)])
-    assert [len(batch.members) for batch in plan.batches(NIGHT, 10)] == [10, 10, 3]
+    plan = make_plan([frame(f"{n:03d}.fits", hours=n / 64) for n in range(23)], batch_size=10)
+    assert [len(batch.members) for batch in plan.batches_of(NIGHT)] == [10, 10, 3]
+
+
+def told(plan):
+    """Batches as the table tells them, for each night."""
+    return {
+        night: {row["file"]: row["batch"] for row in csv.DictReader(io.StringIO(plan.table(night))) if row["batch"]}
+        for night in plan.nights
+    }
+
+
+def members(plan, night=NIGHT):
+    """Names in each batch."""
+    return {batch.name[-4:]: [one.frame.name for one in batch.members] for batch in plan.batches_of(night)}
+
+
+@MANY
+@given(records(), OPTIONS, st.integers(1, 5), st.integers(1, 5), st.data())
+def test_batches_stay_put(found, options, before, size, data):
+    # Planned with some of the frames, then with all of them and perhaps another size, then once more.
+    few = data.draw(st.lists(st.sampled_from(found), unique_by=lambda frame: frame.name)) if found else []
+    first = told(make_plan(few, options, batch_size=before))
+    plan = make_plan(found, options, batch_size=size, previous=first)
+    again = make_plan(found, options, batch_size=size, previous=told(plan))
+    assert again.batches == plan.batches
+    assert again == plan
+    for night in plan.nights:
+        batches = plan.batches_of(night)
+        names = [one.frame.name for batch in batches for one in batch.members]
+        assert Counter(names) == Counter(one.frame.name for one in plan.science_of(night))
+        for batch in batches:
+            assert 1 <= len(batch.members) <= size
+            assert len({(one.setup, one.matches[0].master) for one in batch.members}) == 1
+            assert [one.frame.mjd for one in batch.members] == sorted(one.frame.mjd for one in batch.members)
+
+
+def lights(*hours, **more):
+    return [frame(f"s{hour:04.1f}.fits", hours=hour, **more) for hour in hours]
+
+
+@pytest.mark.parametrize("hour", [-1.0, 3.5, 9.5])
+def test_a_late_comer_joins_the_last_batch_and_moves_nobody(hour):
+    tonight = lights(*range(10))
+    before = make_plan(tonight, batch_size=4)
+    assert [len(names) for names in members(before).values()] == [4, 4, 2]
+    after = members(make_plan([*tonight, *lights(hour)], batch_size=4, previous=told(before)))
+    late = lights(hour)[0].name
+    assert {n: [name for name in names if name != late] for n, names in after.items()} == members(before)
+    assert late in after["0003"]
+
+
+def test_a_full_batch_is_sealed_and_late_comers_begin_another():
+    tonight = lights(*range(8))
+    before = make_plan(tonight, batch_size=4)
+    after = members(make_plan([*tonight, *lights(-1.0, -2.0)], batch_size=4, previous=told(before)))
+    assert after == {**members(before), "0003": [one.name for one in lights(-2.0, -1.0)]}
+
+
+def test_a_frame_that_is_gone_leaves_its_gap():
+    tonight = lights(*range(10))
+    before = make_plan(tonight, batch_size=4)
+    after = members(make_plan([*tonight[:2], *tonight[3:], *lights(20)], batch_size=4, previous=told(before)))
+    assert [len(names) for names in after.values()] == [3, 4, 3]
+
+
+def test_batches_of_two_filters_take_turns_without_taking_names():
+    flats = [*frames("bias", 3, -5), *frames("flat", 3, -3, filter="V"), *frames("flat", 3, -2, filter="R")]
+    tonight = [*flats, *lights(0, 1, 2, filter="V"), *lights(3, 4, 5, filter="R")]
+    before = make_plan(tonight, batch_size=2)
+    assert [len(names) for names in members(before).values()] == [2, 1, 2, 1]
+    late = [*lights(6, 7, filter="V"), *lights(8, filter="R")]
+    after = members(make_plan([*tonight, *late], batch_size=2, previous=told(before)))
+    assert [len(names) for names in after.values()] == [2, 2, 2, 2, 1]
+    assert after["0002"][-1] == late[0].name
+    assert after["0005"] == [late[1].name]
+
+
+def test_frames_whose_masters_became_others_part():
+    tonight = [*frames("bias", 3, -3), *lights(*range(4))]
+    before = make_plan(tonight, batch_size=4)
+    options = Options(split_hours={"bias": 1})
+    after = make_plan([*tonight, *frames("bias", 3, 6)], options, batch_size=4, previous=told(before))
+    assert [len(names) for names in members(after).values()] == [2, 2]
+
+
+def test_a_smaller_batch_size_parts_batches_and_a_larger_fills_the_last():
+    tonight = lights(*range(8))
+    before = make_plan(tonight, batch_size=4)
+    assert [len(b.members) for b in make_plan(tonight, batch_size=3, previous=told(before)).batches] == [3, 3, 2]
+    larger = make_plan([*tonight, *lights(9, 10)], batch_size=6, previous=told(before))
+    assert [len(b.members) for b in larger.batches] == [4, 6]
+
+
+@pytest.mark.parametrize("name", ["", "x", "20240302_0001", f"{NIGHT}_x", f"{NIGHT}_99999999999", "../../etc"])
+def test_batches_that_nobody_made_are_not_believed(name):
+    tonight = lights(*range(4))
+    previous = {NIGHT: {one.name: name for one in tonight}}
+    assert make_plan(tonight, batch_size=2, previous=previous) == make_plan(tonight, batch_size=2)
 
 
 def test_a_master_is_looked_up_by_night_and_name():

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -73,7 +74,8 @@ def test_a_dry_run_shows_the_whole_night_before_anything_has_run(night, tmp_path
     for rule in ("make_master_bias", "make_master_dark", "make_master_flat", "make_bad_pixel_mask", "reduce_science"):
         assert rule in told
     assert "field_V_001.fits" in told
-    assert not (tmp_path / "results").exists()
+    written = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
+    assert written == [tmp_path / "results" / "logs" / "frames.manifest"]
 
 
 def test_the_plan_alone_is_written_and_printed(night, tmp_path, snakemake):
@@ -117,7 +119,61 @@ def test_a_second_run_has_nothing_to_do(night, reduced, snakemake):
 def test_cores_and_batches_do_not_change_a_byte(night, reduced, tmp_path, snakemake):
     done = snakemake("--cores", "1", raw=night, results=tmp_path, batch_size=1)
     assert done.returncode == 0, done.stderr
-    assert digests(tmp_path) == digests(reduced)
+    ours, theirs = digests(tmp_path), digests(reduced)
+    assert ours.keys() == theirs.keys()
+    # tables tell the batch of a frame
+    assert [path for path in ours if ours[path] != theirs[path] and not path.endswith(".csv")] == []
+
+
+def jobs(done):
+    """Names of the rules that a dry run would run, from its table of jobs."""
+    table = done.stdout.split("Job stats:")[1].split("total")[0]
+    return Counter({line.split()[0]: int(line.split()[1]) for line in table.splitlines()[3:] if line.strip()})
+
+
+@pytest.fixture(scope="module")
+def in_batches(night, tmp_path_factory, snakemake):
+    """The same night with ten science frames of one filter, reduced in batches of four."""
+    folder = tmp_path_factory.mktemp("batches")
+    raw = copy_frames(night, folder / "raw", "bias*", "flat_V*")
+    for n in range(10):
+        write_like(night / "field_V_001.fits", raw / f"light{n}.fits", DATE_OBS=f"2024-03-02T05:{n:02d}:00")
+    snakemake.reduced(raw, folder / "results", batch_size=4)
+    return folder
+
+
+@pytest.mark.parametrize("time", ["2024-03-02T06:00:00", "2024-03-02T04:00:00", "2024-03-02T05:02:30"])
+def test_one_more_frame_is_one_more_batch_and_not_another_night(time, night, in_batches, tmp_path, snakemake):
+    shutil.copytree(in_batches, tmp_path, dirs_exist_ok=True)
+    raw, results = in_batches / "raw", in_batches / "results"
+    late = write_like(night / "field_V_001.fits", raw / "late.fits", DATE_OBS=time)
+    try:
+        done = snakemake("-n", raw=raw, results=results, batch_size=4)
+        expected = {"all": 1, "plan": 1, "report_night": 1, f"reduce_science_{NIGHT}_0003": 1}
+        assert jobs(done) == expected
+        assert "late.fits" not in (results / "logs" / f"planned_{NIGHT}.csv").read_text()
+        snakemake.reduced(raw, results, batch_size=4)
+        table = rows(results)
+        assert table["late.fits"]["batch"] == f"{NIGHT}_0003"
+        assert (results / NIGHT / "logs" / f"reduce_science_{table['late.fits']['batch']}.log").is_file()
+        assert (results / NIGHT / "science" / "late.fits").is_file()
+        again = snakemake("--cores", "1", raw=raw, results=results, batch_size=4)
+        assert "Nothing to be done" in again.stdout + again.stderr
+    finally:
+        late.unlink()
+        shutil.rmtree(results)
+        shutil.copytree(tmp_path / "results", results)
+
+
+def test_a_product_that_was_deleted_is_made_again(in_batches, tmp_path, snakemake):
+    raw, results = in_batches / "raw", tmp_path / "results"
+    snakemake.reduced(raw, results, batch_size=4)
+    before = digests(results)
+    (results / NIGHT / "science" / "light5.fits").unlink()
+    done = snakemake("-n", raw=raw, results=results, batch_size=4)
+    assert jobs(done) == {"all": 1, "report_night": 1, f"reduce_science_{NIGHT}_0002": 1}
+    snakemake.reduced(raw, results, batch_size=4)
+    assert digests(results) == before
 
 
 def test_a_night_works_from_a_read_only_folder_with_an_odd_name_and_a_relative_path(
@@ -146,6 +202,7 @@ def write_like(template, path, data=None, **cards):
         else:
             header[keyword.replace("_", "-")] = value
     fits.PrimaryHDU(pixels, header).writeto(path)
+    return path
 
 
 def bad_frames(night, folder):

@@ -1,14 +1,14 @@
 """The two ways in which nightcal says no, and what unreadable files raise."""
 
+from __future__ import annotations
+
 import errno
-import zlib
+from typing import TYPE_CHECKING, Any
 
-from astropy.io.fits import VerifyError
+BUILT_IN = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError)
 
-try:  # what a broken tile raises has no public name
-    from astropy.io.fits.hdu.compressed._compression import CfitsioException
-except ImportError:
-    CfitsioException = OSError
+if TYPE_CHECKING:
+    UNREADABLE = BUILT_IN
 
 
 class ConfigurationError(Exception):
@@ -27,5 +27,25 @@ class SetAside(Exception):  # noqa: N818 - not a failure: one frame leaves the n
 
 MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.EIO)
 
-UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, CfitsioException, VerifyError, zlib.error)
-"""What astropy, gzip and numpy raise on the files that observatories really have."""
+
+def __getattr__(name: str) -> Any:
+    """``UNREADABLE``: what astropy, gzip and numpy raise on the files that observatories really have.
+
+    astropy is imported when this is asked for, so that planning a night of plain files does without.
+    """
+    if name != "UNREADABLE":
+        raise AttributeError(f"module 'nightcal.errors' has no attribute {name!r}")
+    import zlib
+
+    from astropy.io.fits import VerifyError
+
+    return (*BUILT_IN, _tile_error(), VerifyError, zlib.error)
+
+
+def _tile_error() -> type[Exception]:
+    """Find what a broken tile raises: it has no public name."""
+    try:
+        from astropy.io.fits.hdu.compressed._compression import CfitsioException
+    except ImportError:
+        return OSError
+    return CfitsioException

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -17,6 +14,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from nightcal.checksum import encoded, folded, sum_of_bytes, sum_of_words
+from nightcal.files import whole
 from nightcal.flags import MEANINGS, Flag
 
 BLOCK = 2880
@@ -207,7 +205,7 @@ def product_file(
     shape, unit, header, dtype, survivors
         As for `ProductFile`.
     """
-    with _whole(path) as name:
+    with whole(path) as name:
         descriptor = os.open(name, os.O_RDWR)
         try:
             file = ProductFile(descriptor, (shape[0], shape[1]), unit, header, dtype, survivors)
@@ -215,48 +213,3 @@ def product_file(
             file.finish()
         finally:
             os.close(descriptor)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        Replaced if it exists; its folder is made.
-    text : str
-        Written as UTF-8.
-    """
-    with _whole(path) as name:
-        Path(name).write_text(text, encoding="utf-8", errors="surrogateescape")
-
-
-class _whole:  # noqa: N801 - reads as a verb
-    """Give a temporary name beside a file's own; sync and rename when the block ends well."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> str:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        for left_over in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.partial"):
-            left_over.unlink(missing_ok=True)
-        handle, self.name = tempfile.mkstemp(".partial", f".{self.path.name}.", self.path.parent)
-        os.close(handle)
-        return self.name
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is not None:
-            Path(self.name).unlink(missing_ok=True)
-            return
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(self.name).chmod(0o666 & ~umask)
-        for name in (self.name, str(self.path.parent)):
-            handle = os.open(name, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
-            if name == self.name:
-                os.replace(self.name, self.path)

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from nightcal.camera import MJD_ZERO, Camera, recognise
 from nightcal.errors import SetAside
@@ -93,23 +95,26 @@ def scan(folder: Path, cameras: Sequence[Camera], leave_out: Sequence[Path] = ()
         Sorted by name.
     """
     paths = sorted(find(folder, leave_out))
-    return _without_copies([read_frame(path, path.relative_to(folder).as_posix(), cameras) for path in paths])
+    return without_copies([read_frame(path, path.relative_to(folder).as_posix(), cameras) for path in paths])
 
 
-def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
+def without_copies(frames: Sequence[Frame]) -> list[Frame]:
     """Set aside a second file of one exposure: packed beside unpacked, or the same name in another folder.
 
     Stacked as if it were another exposure, it would make errors too small.
     """
-    first: dict[Frame, str] = {}
+    first: dict[tuple[Any, ...], str] = {}
     found = []
     for frame in frames:
-        exposure = replace(frame, path=Path(stem(frame.path.name).lower()), name="")
-        usable = not frame.problem and "{" not in frame.name
-        if usable and first.setdefault(exposure, frame.name) != frame.name:
-            frame = replace(frame, problem=f"a copy of {first[exposure]}: same name, type, time and exposure")
+        if not frame.problem and "{" not in frame.name:
+            original = first.setdefault((stem(frame.path.name).lower(), *_EXPOSURE(frame)), frame.name)
+            if original != frame.name:
+                frame = replace(frame, problem=f"a copy of {original}: same name, type, time and exposure")
         found.append(frame)
     return found
+
+
+_EXPOSURE = attrgetter(*(attribute.name for attribute in fields(Frame) if attribute.name not in ("path", "name")))
 
 
 def find(folder: Path, leave_out: Sequence[Path] = ()) -> Iterator[Path]:
@@ -165,18 +170,25 @@ def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
 
 def understand(path: Path, name: str, header: RawHeader, cameras: Sequence[Camera]) -> Frame:
     """Say what a header that has been read means; parameters and result as for `read_frame`."""
-    frame = Frame(path, name)
+    known: dict[str, Any] = {}
     try:
-        camera = recognise(header, cameras)
-        frame = replace(frame, camera=camera.name, shape=header.shape)
-        start = camera.start(header)
-        longitude = camera.east_longitude(header)
-        frame = replace(frame, night=night_of(start, longitude or 0.0), has_longitude=longitude is not None)
-        exposure = camera.exposure(header)
-        frame = replace(frame, exposure=exposure, mjd=start + 0.5 * exposure / SECONDS_A_DAY)
-        return _with_details(frame, header, camera)
+        for more in _meaning(header, cameras):
+            known |= more
     except SetAside as reason:
-        return replace(frame, problem=str(reason))
+        known["problem"] = str(reason)
+    return Frame(path, name, **known)
+
+
+def _meaning(header: RawHeader, cameras: Sequence[Camera]) -> Iterator[dict[str, Any]]:
+    """Yield attributes of a frame, part by part: what comes before a problem is kept."""
+    camera = recognise(header, cameras)
+    yield {"camera": camera.name, "shape": header.shape}
+    start = camera.start(header)
+    longitude = camera.east_longitude(header)
+    yield {"night": night_of(start, longitude or 0.0), "has_longitude": longitude is not None}
+    exposure = camera.exposure(header)
+    yield {"exposure": exposure, "mjd": start + 0.5 * exposure / SECONDS_A_DAY}
+    yield _details(header, camera, exposure)
 
 
 def night_of(mjd: float, longitude: float) -> str:
@@ -202,23 +214,22 @@ def _east(longitude: float) -> float:
     return (longitude + 180) % 360 - 180
 
 
-def _with_details(frame: Frame, header: RawHeader, camera: Camera) -> Frame:
+def _details(header: RawHeader, camera: Camera, exposure: float) -> dict[str, Any]:
     kind = camera.kind(header)
-    if kind == "dark" and frame.exposure == 0:
+    if kind == "dark" and exposure == 0:
         raise SetAside("a dark of 0 s holds no dark current")
     gain, read_noise = camera.noise_cards(header)
     camera.saturation_level(header)
-    return replace(
-        frame,
-        kind=kind,
-        instrument=str(camera.value(header, "instrument") or ""),
-        target=str(camera.value(header, "object") or ""),
-        filter=str(camera.value(header, "filter") or "") if kind in ("flat", "science") else "",
-        set_temperature=camera.number(header, "set_temperature", -273.15, 100, "degrees Celsius"),
-        binning=camera.bins(header),
-        mode=camera.readout_mode(header),
-        gain=gain,
-        read_noise=read_noise,
-        has_overscan=bool(camera.overscans(header)),
-        area=str(camera.image_area(header)),
-    )
+    return {
+        "kind": kind,
+        "instrument": str(camera.value(header, "instrument") or ""),
+        "target": str(camera.value(header, "object") or ""),
+        "filter": str(camera.value(header, "filter") or "") if kind in ("flat", "science") else "",
+        "set_temperature": camera.number(header, "set_temperature", -273.15, 100, "degrees Celsius"),
+        "binning": camera.bins(header),
+        "mode": camera.readout_mode(header),
+        "gain": gain,
+        "read_noise": read_noise,
+        "has_overscan": bool(camera.overscans(header)),
+        "area": str(camera.image_area(header)),
+    }

@@ -1,49 +1,89 @@
-"""One raw file's header: which image it holds, whether the file is whole, and its cards read with care."""
+"""One raw file's header: which image it holds, whether the file is whole, and its cards read with care.
 
+A plain file that keeps to the FITS standard is read here, from its 80-column cards; a night has thousands of them.
+Whatever is odd is left to astropy, which is slower and knows every convention.
+"""
+
+from __future__ import annotations
+
+import os
 import re
 import warnings
+from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from astropy.io import fits
-
-from nightcal.errors import UNREADABLE, SetAside, blame_machine
+from nightcal.errors import SetAside, blame_machine
 from nightcal.sections import NOTHING
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 SUFFIXES = tuple(stem + end for stem in (".fits", ".fit", ".fts") for end in ("", ".fz", ".gz"))
 """Names that raw frames have, in lower case."""
 
+_SUFFIX = re.compile("(" + "|".join(map(re.escape, sorted(SUFFIXES, key=len, reverse=True))) + r")\Z", re.I | re.A)
+
 GZIP_MAGIC = b"\x1f\x8b"
 LARGEST_NAXIS = 999
 _NAXIS = re.compile(rb"NAXIS   =\s*(\d+)")
+
+BLOCK = 2880
+CARD = 80
+AT_ONCE = 4 * BLOCK
+LONGEST_PLAIN = 64 * BLOCK
+COMMENTARY = ("COMMENT", "HISTORY")
+_KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
+_END = re.compile(rb"END {77}")
+FIRST = ["SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2"]
+BITS = (8, 16, 32, 64, -32, -64)
+_CARD = re.compile(r"(?:COMMENT |HISTORY | {8})[ -~]{72}|(?=([A-Z0-9_-]{1,8}) *= )[ -~]{8}= ([ -~]{70})")
+_VALUE = re.compile(
+    r" *(?:'(?P<text>[^']*)'|(?P<logical>[TF])|(?P<whole>[+-]?\d+)"
+    r"|(?P<real>[+-]?(?:\d+\.\d*|\.\d+|\d+(?=[ED]))(?:[ED][+-]?\d+)?)|(?P<none>)) *(?:/.*)?"
+)
 
 Value = str | int | float | bool
 
 
 def stem(name: str) -> str:
     """Name of a raw file without what makes it a FITS file: ``a.b.fits.fz`` is ``a.b``."""
-    ends = [end for end in SUFFIXES if name.lower().endswith(end)]
-    return name[: -len(max(ends, key=len))] if ends else name
+    return _SUFFIX.sub("", name)
 
 
-@dataclass(frozen=True, slots=True)
 class RawHeader:
     """The header of one raw frame.
 
-    Attributes
+    Parameters
     ----------
-    cards : astropy.io.fits.Header
-        The image's cards, then those of the primary header that the image does not have.
+    cards : astropy.io.fits.Header or str
+        The image's cards, then those of the primary header that the image does not have. As text: cards of 80
+        columns that keep to the FITS standard, without END; what is asked for is parsed, the rest is not.
     hdu : int
         Which HDU holds the image.
     shape : (int, int)
         Rows and columns as read out.
     """
 
-    cards: fits.Header
-    hdu: int
-    shape: tuple[int, int]
+    def __init__(self, cards: fits.Header | str, hdu: int, shape: tuple[int, int]) -> None:
+        self._cards = cards
+        self._fields = _fields(cards) if isinstance(cards, str) else None
+        self.hdu = hdu
+        self.shape = shape
+
+    @cached_property
+    def cards(self) -> fits.Header:
+        """All cards, for programs that need more than values."""
+        if not isinstance(self._cards, str):
+            return self._cards
+        from astropy.io import fits
+
+        return fits.Header.fromstring(self._cards)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.cards if self._fields is None else self._fields)
 
     def value(self, name: str) -> Value | None:
         """Value of a card; None if it is absent or says that there is none (empty, UNKNOWN, N/A).
@@ -53,15 +93,69 @@ class RawHeader:
         SetAside
             If the card is there and cannot be parsed.
         """
+        if self._fields is not None:
+            field = self._fields.get(name)
+            if field is None and name not in COMMENTARY and _KEYWORD.fullmatch(name):
+                return None
+            match = _VALUE.fullmatch(field) if field is not None else None
+            if match is not None and ": " not in match[0]:  # perhaps a record of several values in one card
+                return _meaning(match)
+        return self._parsed_by_astropy(name)
+
+    def _parsed_by_astropy(self, name: str) -> Value | None:
+        from astropy.io import fits
+
         try:
             value = self.cards.get(name)
         except fits.VerifyError as error:
             raise SetAside(f"{name} is {_as_written(self.cards.cards[name])!r}, not a value of FITS") from error
         if value is None or isinstance(value, fits.card.Undefined):
             return None
-        if isinstance(value, str) and value.strip().upper() in NOTHING:
-            return None
-        return value.strip() if isinstance(value, str) else value
+        return _said(value) if isinstance(value, str) else value
+
+
+def _said(text: str) -> str | None:
+    stripped = text.strip()
+    return None if stripped.upper() in NOTHING else stripped
+
+
+def _meaning(match: re.Match[str]) -> Value | None:
+    """Value of a card that keeps to the FITS standard (4.2)."""
+    kind, text = match.lastgroup, match[match.lastgroup or 0]
+    if kind == "text":
+        return _said(text)
+    if kind == "logical":
+        return text == "T"
+    if kind == "whole":
+        return int(text)
+    return float(text.replace("D", "E")) if kind == "real" else None
+
+
+def _fields(cards: str) -> dict[str, str]:
+    """Find what stands right of ``= `` in each card, by keyword; of cards with equal keywords the first counts.
+
+    Parameters
+    ----------
+    cards : str
+        Cards of 80 columns.
+
+    Raises
+    ------
+    ValueError
+        If one of them does not keep to the FITS standard.
+    """
+    found = _CARD.findall(cards)
+    fields: dict[str, str] = {}
+    for keyword, field in found:
+        fields.setdefault(keyword, field)
+    fields.pop("", None)  # commentary
+    if len(found) * CARD != len(cards) or not fields.keys().isdisjoint(ODD):
+        raise ValueError("not plain FITS cards")
+    return fields
+
+
+ODD = ("CONTINUE", "HIERARCH", "END", "GROUPS", "XTENSION", "NIGHTCAL")
+"""Keywords that are left to astropy where a value stands beside them."""
 
 
 def read_header(path: Path) -> RawHeader:
@@ -81,6 +175,68 @@ def read_header(path: Path) -> RawHeader:
     SetAside
         If the file is not FITS, is truncated, or does not hold exactly one image plane.
     """
+    try:
+        plain = _read_plain(path)
+    except (OSError, ValueError, SetAside):
+        plain = None
+    return _read_by_astropy(path) if plain is None else plain
+
+
+def _read_plain(path: Path) -> RawHeader | None:
+    """Read the header of a file that is one plain image, whole, and nothing else; None if it is anything else.
+
+    Raises
+    ------
+    OSError, ValueError, SetAside
+        If the file cannot be read, or its header is not plain.
+    """
+    with open(path, "rb", buffering=0) as file:
+        head = file.read(AT_ONCE)
+        while (end := _end_of(head)) is None and len(head) < LONGEST_PLAIN and (more := file.read(AT_ONCE)):
+            head += more
+        length = os.fstat(file.fileno()).st_size
+    if end is None:
+        return None
+    start = _whole_blocks(end + CARD)
+    header = RawHeader(head[:end].decode("ascii"), 0, (0, 0))
+    if head[end + CARD : start].strip(b" ") or not _is_plain_image(header):
+        return None
+    bits, columns, rows = (int(header.value(name) or 0) for name in ("BITPIX", "NAXIS1", "NAXIS2"))
+    stop = start + abs(bits) // 8 * columns * rows
+    header.shape = (rows, columns)
+    return header if stop <= length <= _whole_blocks(stop) else None
+
+
+def _is_plain_image(header: RawHeader) -> bool:
+    """Whether cards are those of a primary image of two axes, in the order of the FITS standard (4.4.1)."""
+    first = list(header)[: len(FIRST)]
+    bits, *axes = [header.value(name) for name in ("BITPIX", "NAXIS1", "NAXIS2")]
+    return (
+        first == FIRST
+        and header.value("SIMPLE") is True
+        and header.value("NAXIS") == 2
+        and type(bits) is int
+        and bits in BITS
+        and all(type(length) is int and length > 0 for length in axes)
+        and header.value("PCOUNT") in (None, 0)
+        and header.value("GCOUNT") in (None, 1)
+    )
+
+
+def _whole_blocks(length: int) -> int:
+    return -(-length // BLOCK) * BLOCK
+
+
+def _end_of(head: bytes) -> int | None:
+    """Where the END card begins."""
+    return next((match.start() for match in _END.finditer(head) if match.start() % CARD == 0), None)
+
+
+def _read_by_astropy(path: Path) -> RawHeader:
+    from astropy.io import fits
+
+    from nightcal.errors import UNREADABLE
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -93,6 +249,8 @@ def read_header(path: Path) -> RawHeader:
 
 
 def _as_written(card: fits.Card) -> str:
+    from astropy.io import fits
+
     repaired = copy(card)
     try:
         repaired.verify("silentfix")
@@ -128,6 +286,8 @@ def _plane(hdu: fits.hdu.base._BaseHDU) -> tuple[int, int] | None:
 
 def _check_length(path: Path, index: int) -> None:
     """Compare the file's length with what its headers promise; padding at the very end may be missing."""
+    from astropy.io import fits
+
     with fits.open(path, memmap=True, disable_image_compression=True) as hdus:
         promised = hdus[index].fileinfo()["datLoc"] + hdus[index].size
     if _is_gzip(path):

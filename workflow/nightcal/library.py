@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from astropy.io import fits
-
-from nightcal.errors import UNREADABLE, blame_machine
+from nightcal.errors import blame_machine
 from nightcal.frames import find
 from nightcal.matching import Master, Setup
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 KINDS = ("bias", "dark", "flat", "bpm")
 
@@ -32,6 +34,10 @@ def read_library(folder: Path) -> list[Master]:
 
 
 def _master(path: Path) -> Master | None:
+    from astropy.io import fits
+
+    from nightcal.errors import UNREADABLE
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cache
+from operator import attrgetter
 from pathlib import Path
 
 from nightcal.frames import Frame
@@ -27,20 +29,28 @@ class Setup:
     has_overscan: bool = False
     area: str = ""
 
-    @classmethod
-    def of(cls, frame: Frame) -> Setup:
+    @staticmethod
+    def of(frame: Frame) -> Setup:
         """Take the setup from a frame."""
-        return cls(
-            frame.camera, frame.instrument, frame.binning, frame.mode, frame.shape, frame.has_overscan, frame.area
-        )
+        return _shared(*_IN_FRAME(frame))
 
     @property
     def name(self) -> str:
         """The setup in a file name."""
-        rows, columns = self.shape
-        parts = (self.camera, self.instrument, f"{columns}x{rows}", f"{self.binning[0]}x{self.binning[1]}", self.mode)
-        name = "_".join(slug(part) for part in parts if part)
-        return name if len(name) <= LONGEST_SETUP else f"{name[:LONGEST_SETUP]}_{digest(name)}"
+        return _name_of(self)
+
+
+_shared = cache(Setup)  # thousands of frames have few setups
+_IN_FRAME = attrgetter(*(attribute.name for attribute in fields(Setup)))
+
+
+@cache
+def _name_of(setup: Setup) -> str:
+    rows, columns = setup.shape
+    binning = f"{setup.binning[0]}x{setup.binning[1]}"
+    parts = (setup.camera, setup.instrument, f"{columns}x{rows}", binning, setup.mode)
+    name = "_".join(slug(part) for part in parts if part)
+    return name if len(name) <= LONGEST_SETUP else f"{name[:LONGEST_SETUP]}_{digest(name)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ def slug(text: str) -> str:
 
 def printable(text: str) -> str:
     """Text for a table: control characters and bytes that are no UTF-8 are escaped."""
+    if text.isprintable():
+        return text
     escaped = text.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in escaped)
 

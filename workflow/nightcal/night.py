@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,14 +11,16 @@ from typing import Any
 
 import yaml
 
+from nightcal.batches import BATCH_SIZE
 from nightcal.camera import Camera, load_camera, load_cameras
 from nightcal.errors import ConfigurationError
-from nightcal.frames import scan
 from nightcal.library import read_library
+from nightcal.manifest import frames_below
 from nightcal.matching import Options
 from nightcal.plan import STEPS, Plan, make_plan
 from nightcal.validation import check, read_yaml
 
+_log = logging.getLogger(__name__)
 WHERE = "configuration"
 BRACES = "its path contains {, which Snakemake takes for a wildcard; rename it"
 WORDS = {"true": True, "false": False, "null": None}
@@ -54,7 +58,7 @@ def _read_word(value: Any) -> Any:
     return WORDS.get(value.lower(), value) if isinstance(value, str) else value
 
 
-def night_from_config(config: Mapping[str, Any], home: Path) -> Night:
+def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = False) -> Night:
     """Check a configuration, read the headers of the raw frames, and plan.
 
     Parameters
@@ -63,6 +67,8 @@ def night_from_config(config: Mapping[str, Any], home: Path) -> Night:
         As in ``config/config.yaml``.
     home : Path
         The folder of the workflow, where the shipped camera files and schemas are.
+    in_job : bool
+        Whether this is a job of a run that has just planned: what that run found is then taken for the truth.
 
     Returns
     -------
@@ -87,26 +93,56 @@ def night_from_config(config: Mapping[str, Any], home: Path) -> Night:
         raise ConfigurationError(
             f"{WHERE}: results is {config['results']!r}, the folder of the raw frames; expected another."
         )
-    frames = scan(raw, cameras, leave_out=[Path(config["results"])])
+    results = Path(config["results"])
+    frames = frames_below(raw, cameras, results, trusted=in_job, save=not in_job)
     if not frames:
         raise ConfigurationError(
             f"{WHERE}: raw is {config['raw']!r}, which holds no FITS file; expected names that end in .fits, .fit or "
             ".fts, with or without .fz or .gz."
         )
     frames = [replace(f, problem=BRACES) if not f.problem and "{" in str(f.path) else f for f in frames]
-    ours = {(Path(config["results"]) / frame.night / "masters").resolve() for frame in frames}
+    ours = {(results / night / "masters").resolve() for night in {frame.night for frame in frames}}
     library = [
         master
         for folder in config.get("library", [])
         for master in read_library(_folder("library", folder))
         if master.path is not None and master.path.resolve().parent not in ours  # those will be made again
     ]
-    plan = make_plan(frames, options_of(config), library)
+    previous = {night: read_batches(planned_path(results, night)) for night in {frame.night for frame in frames}}
+    plan = make_plan(frames, options_of(config), library, config.get("batch_size", BATCH_SIZE), previous)
     wanted = config.get("night")
     if wanted is not None and str(wanted) not in plan.nights:
         raise ConfigurationError(f"{WHERE}: night is {wanted!r}; expected one of {', '.join(plan.nights)}.")
     nights = plan.nights if wanted is None else (str(wanted),)
     return Night({camera.name: camera for camera in cameras}, plan, nights)
+
+
+def planned_path(results: Path, night: str) -> Path:
+    """Where the plan of a night is kept as it was made."""
+    return results / "logs" / f"planned_{night}.csv"
+
+
+def read_batches(path: Path) -> dict[str, str]:
+    """Batches of a plan that was made before.
+
+    Parameters
+    ----------
+    path : Path
+        As `planned_path` says.
+
+    Returns
+    -------
+    dict of str to str
+        The batch of each science frame, by its name in the table; empty where there is no such plan.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return {row["file"]: row["batch"] for row in csv.DictReader(file) if row.get("file") and row.get("batch")}
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        _log.warning("%s cannot be read (%s): science frames are put into batches anew.", path, error)
+        return {}
 
 
 def _folder(key: str, name: str) -> Path:

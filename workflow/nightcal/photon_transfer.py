@@ -155,7 +155,7 @@ def write_noise(path: Path, noise: Noise) -> None:
         Replaced if it exists; its folder is made.
     noise : Noise
     """
-    from nightcal.fitsio import write_text
+    from nightcal.files import write_text
 
     write_text(path, json.dumps(asdict(noise), indent=2) + "\n")
 

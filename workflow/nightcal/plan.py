@@ -9,10 +9,13 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property
+from typing import TypeVar
 
+from nightcal.batches import BATCH_SIZE, Batch, Previous, Science, make_batches
 from nightcal.camera import MJD_ZERO
 from nightcal.frames import Frame
 from nightcal.matching import REFUSED, Chooser, Master, Match, Options, Setup, close
@@ -20,43 +23,12 @@ from nightcal.naming import digest, printable, product_names, slug
 
 STEPS = ("bias", "dark", "flat")
 UNDATED = "undated"
-
-
-@dataclass(frozen=True, slots=True)
-class Science:
-    """One science frame, the name of its product and what calibrates it."""
-
-    frame: Frame
-    name: str
-    bias: Match
-    dark: Match
-    flat: Match
-    bpm: Match
-    noise: Match
-
-    @property
-    def setup(self) -> Setup:
-        """Setup of the frame."""
-        return Setup.of(self.frame)
-
-    @property
-    def matches(self) -> tuple[Match, ...]:
-        """What calibrates the frame, step by step."""
-        return self.bias, self.dark, self.flat, self.bpm, self.noise
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Science frames that one job reduces with the same masters."""
-
-    name: str
-    night: str
-    members: tuple[Science, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the plan's table: a raw file, its role, its masters, and the file it ends in."""
+    """One row of the plan's table: a raw file, its role, its masters, the file it ends in, and the batch it is in."""
 
     frame: Frame
     role: str
@@ -64,32 +36,59 @@ class Entry:
     reason: str
     matches: Mapping[str, Match] = field(default_factory=dict)
     product: str = ""
+    batch: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """Everything that will be done with a set of raw files."""
 
     entries: tuple[Entry, ...]
     masters: tuple[Master, ...]
     science: tuple[Science, ...]
+    batches: tuple[Batch, ...] = ()
 
     @property
     def nights(self) -> tuple[str, ...]:
         """Nights with at least one raw file, in order."""
-        return tuple(sorted({entry.frame.night for entry in self.entries}))
+        return tuple(sorted(self._entries_by_night))
+
+    @cached_property
+    def _entries_by_night(self) -> Mapping[str, tuple[Entry, ...]]:
+        return _by_night((entry.frame.night, entry) for entry in self.entries)
+
+    @cached_property
+    def _science_by_night(self) -> Mapping[str, tuple[Science, ...]]:
+        return _by_night((science.frame.night, science) for science in self.science)
+
+    @cached_property
+    def _batches_by_night(self) -> Mapping[str, tuple[Batch, ...]]:
+        return _by_night((batch.night, batch) for batch in self.batches)
+
+    @cached_property
+    def _masters_by_name(self) -> Mapping[str, Mapping[str, Master]]:
+        made = _by_night((master.night, master) for master in self.masters if master.path is None)
+        return {night: {master.name: master for master in masters} for night, masters in made.items()}
+
+    def entries_of(self, night: str) -> tuple[Entry, ...]:
+        """Rows of the raw files of a night."""
+        return self._entries_by_night.get(night, ())
 
     def masters_of(self, night: str) -> tuple[Master, ...]:
         """Masters that will be made from the frames of a night."""
-        return tuple(master for master in self.masters if master.night == night and master.path is None)
+        return tuple(self._masters_by_name.get(night, {}).values())
 
     def science_of(self, night: str) -> tuple[Science, ...]:
         """Science frames of a night that will be reduced."""
-        return tuple(science for science in self.science if science.frame.night == night)
+        return self._science_by_night.get(night, ())
+
+    def batches_of(self, night: str) -> tuple[Batch, ...]:
+        """Science frames of a night, by the job that reduces them; those of one batch share setup and warnings."""
+        return self._batches_by_night.get(night, ())
 
     def set_aside(self, night: str) -> tuple[Entry, ...]:
         """Rows of the frames of a night that cannot be used."""
-        return tuple(entry for entry in self.entries if entry.frame.night == night and entry.role == "set aside")
+        return tuple(entry for entry in self.entries_of(night) if entry.role == "set aside")
 
     def master(self, night: str, name: str) -> Master:
         """Look a master up by night and name.
@@ -110,54 +109,42 @@ class Plan:
         KeyError
             If there is none.
         """
-        for master in self.masters_of(night):
-            if master.name == name:
-                return master
-        raise KeyError(name)
-
-    def batches(self, night: str, size: int) -> tuple[Batch, ...]:
-        """Science frames of a night in groups of equal masters, in time order, at most ``size`` in one.
-
-        Parameters
-        ----------
-        night : str
-            YYYYMMDD, or ``undated``.
-        size : int
-            1 or more.
-
-        Returns
-        -------
-        tuple of Batch
-            The frames of one batch also share setup and warnings.
-        """
-        alike: dict[tuple[Match, ...] | tuple[object, ...], list[Science]] = defaultdict(list)
-        for science in self.science_of(night):
-            key = tuple(
-                (m.master and (m.master.night, m.master.name, m.master.path), m.warning) for m in science.matches
-            )
-            alike[Setup.of(science.frame), key].append(science)
-        chunks = [members[i : i + size] for members in alike.values() for i in range(0, len(members), size)]
-        return tuple(Batch(f"{night}_{n:04d}", night, tuple(chunk)) for n, chunk in enumerate(chunks, start=1))
+        return self._masters_by_name.get(night, {})[name]
 
     def table(self, night: str) -> str:
         """Rows of a night as the text of ``plan.csv``."""
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(COLUMNS)
-        rows.writerows(_row(entry) for entry in self.entries if entry.frame.night == night)
+        rows.writerows(map(_row, self.entries_of(night)))
         return text.getvalue()
 
 
+def _by_night(pairs: Iterable[tuple[str, T]]) -> dict[str, tuple[T, ...]]:
+    found: dict[str, list[T]] = defaultdict(list)
+    for night, one in pairs:
+        found[night].append(one)
+    return {night: tuple(ones) for night, ones in found.items()}
+
+
 DEFAULTS = Options()
+NO_BATCHES: Previous = {}
 
 COLUMNS = (
     "file", "night", "camera", "type", "exposure", "filter", "mjd_mid", "group", "role",
-    "bias", "bias_gap_hours", "dark", "dark_gap_hours", "flat", "flat_gap_hours", "product", "reason",
+    "bias", "bias_gap_hours", "dark", "dark_gap_hours", "flat", "flat_gap_hours", "batch", "product",
+    "reason",
 )  # fmt: skip
 """Columns of ``plan.csv``."""
 
 
-def make_plan(frames: Sequence[Frame], options: Options = DEFAULTS, library: Sequence[Master] = ()) -> Plan:
+def make_plan(
+    frames: Sequence[Frame],
+    options: Options = DEFAULTS,
+    library: Sequence[Master] = (),
+    batch_size: int = BATCH_SIZE,
+    previous: Previous = NO_BATCHES,
+) -> Plan:
     """Plan the reduction of a set of raw files.
 
     Parameters
@@ -167,6 +154,10 @@ def make_plan(frames: Sequence[Frame], options: Options = DEFAULTS, library: Seq
     options : Options
     library : sequence of Master
         Masters of other nights; they compete with those of these nights.
+    batch_size : int
+        Science frames that one job reduces; 1 or more.
+    previous : mapping of str to mapping of str to str
+        For nights that were planned before: the batch that each raw file was in, by its name in the table.
 
     Returns
     -------
@@ -204,8 +195,9 @@ def make_plan(frames: Sequence[Frame], options: Options = DEFAULTS, library: Seq
     refused = {s.frame.name: reason for s in science if (reason := _refusal(s.matches))}
     science = [s for s in science if s.frame.name not in refused]
     masters = (*noise, *biases, *darks, *flats, *masks)
-    entries = _entries(frames, masters, science, refused, unusable | dim)
-    return Plan(entries, masters, tuple(science))
+    batches = make_batches(science, batch_size, previous)
+    entries = _entries(frames, masters, batches, refused, unusable | dim)
+    return Plan(entries, masters, tuple(science), batches)
 
 
 def _with_nights(frames: Sequence[Frame]) -> list[Frame]:
@@ -358,12 +350,12 @@ def _refusal(matches: Sequence[Match]) -> str:
 def _entries(
     frames: Sequence[Frame],
     masters: Sequence[Master],
-    reductions: Sequence[Science],
+    batches: Sequence[Batch],
     refused: Mapping[str, str],
     unused: Mapping[str, Entry],
 ) -> tuple[Entry, ...]:
     stacked = {f.name: m for m in masters if m.kind in STEPS for f in m.frames}
-    reduced = {s.frame.name: s for s in reductions}
+    reduced = {science.frame.name: (batch.name, science) for batch in batches for science in batch.members}
 
     def entry(frame: Frame) -> Entry:
         if frame.problem:
@@ -382,10 +374,10 @@ def _entries(
             reasons += [match.reason for match in matches.values()]
             return Entry(frame, "stacked", master.name, "; ".join(reasons), matches, f"masters/{master.name}.fits")
         if frame.name in reduced:
-            science = reduced[frame.name]
+            batch, science = reduced[frame.name]
             matches = {step: getattr(science, step) for step in STEPS}
             reason = "; ".join(match.reason for match in matches.values())
-            return Entry(frame, "reduced", science.setup.name, reason, matches, f"science/{science.name}.fits")
+            return Entry(frame, "reduced", science.setup.name, reason, matches, f"science/{science.name}.fits", batch)
         return Entry(frame, "unused", "", "neither a calibration nor a science frame")
 
     return tuple(sorted(map(entry, frames), key=lambda e: (e.frame.mjd or 0.0, e.frame.name)))
@@ -408,4 +400,4 @@ def _row(entry: Entry) -> list[str]:
         match = entry.matches.get(step, Match())
         found = match.master is not None and match.gap_hours is not None
         row += [match.master.name, f"{match.gap_hours:.2f}"] if found and match.master else ["", ""]
-    return [*row, entry.product, printable(entry.reason)]
+    return [*row, entry.batch, entry.product, printable(entry.reason)]

@@ -6,17 +6,17 @@ import os
 import shlex
 from pathlib import Path
 
-from nightcal.cards import ascii_text
 from nightcal.errors import ConfigurationError
 from nightcal.kernels import WORTHWHILE
-from nightcal.night import from_command_line, night_from_config
+from nightcal.naming import printable
+from nightcal.night import from_command_line, night_from_config, planned_path
 from nightcal.version import __version__
 
 HOME = Path(workflow.basedir)
 
 try:
     config.update(from_command_line(config))
-    NIGHT = night_from_config(config, HOME)
+    NIGHT = night_from_config(config, HOME, in_job=not workflow.is_main_process)
 except ConfigurationError as mistake:
     sys.exit(str(mistake))
 
@@ -122,21 +122,32 @@ def masters_of(night):
     return [product_path(master) for master in PLAN.masters_of(night) if master.kind != "noise"]
 
 
-def science_of(night):
-    """Paths of the science frames of a night."""
-    return [f"{RESULTS}/{night}/science/{science.name}.fits" for science in PLAN.science_of(night)]
+def science_paths(batch):
+    """Paths of the science frames of a batch."""
+    return [f"{RESULTS}/{batch.night}/science/{science.name}.fits" for science in batch.members]
+
+
+def reduced_of(night):
+    """One science frame of each batch of a night: whoever waits for one waits for all that its job makes."""
+    return [science_paths(batch)[0] for batch in PLAN.batches_of(night)]
+
+
+def lost_of(night):
+    """One science frame of each batch that lacks some: asked for, its job makes all of them again."""
+    if not workflow.is_main_process:
+        return []
+    there = set(os.listdir(RESULTS / night / "science")) if (RESULTS / night / "science").is_dir() else set()
+    lost = (
+        [path for path in science_paths(batch) if os.path.basename(path) not in there]
+        for batch in PLAN.batches_of(night)
+    )
+    return [paths[0] for paths in lost if paths]
 
 
 def products_of(night):
-    """Everything that a night ends in."""
+    """What a night ends in, which asks for everything before it."""
     strict = [f"{RESULTS}/{night}/strict.ok"] if config["strict"] else []
-    return [
-        f"{RESULTS}/{night}/plan.csv",
-        f"{RESULTS}/{night}/report.html",
-        *masters_of(night),
-        *science_of(night),
-        *strict,
-    ]
+    return [f"{RESULTS}/{night}/plan.csv", f"{RESULTS}/{night}/report.html", *lost_of(night), *strict]
 
 
 def summary():
@@ -145,7 +156,7 @@ def summary():
         masters = [master.kind for master in PLAN.masters_of(night)]
         kinds = ", ".join(f"{masters.count(kind)} {kind}" for kind in ("bias", "dark", "flat") if kind in masters)
         yield f"Night {night}: masters: {kinds or 'none'}; {len(PLAN.science_of(night))} science frames to calibrate."
-        if not all(entry.frame.has_longitude for entry in PLAN.entries if entry.frame.night == night):
+        if not all(entry.frame.has_longitude for entry in PLAN.entries_of(night)):
             yield "  Some frames have no longitude, in header or camera file: their nights are counted at Greenwich."
         for entry in PLAN.set_aside(night):
-            yield f"  {ascii_text(entry.frame.name, 200)}: set aside: {entry.reason}."
+            yield f"  {printable(entry.frame.name)}: set aside: {entry.reason}."

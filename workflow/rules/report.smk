@@ -12,7 +12,8 @@ rule plan:
     output:
         plans=[RESULTS / night / "plan.csv" for night in NIGHTS],
         # kept as planned; to the other, the report adds the frames that failed on the way
-        planned=[RESULTS / "logs" / f"planned_{night}.csv" for night in NIGHTS],
+        # and which science frames are in one batch, whence Snakemake must not delete it before the job
+        planned=[update(planned_path(RESULTS, night)) for night in NIGHTS],
     log:
         RESULTS / "logs/plan.log",
     conda:
@@ -33,7 +34,7 @@ rule report_night:
         plan=RESULTS / "{night}/plan.csv",
         planned=RESULTS / "logs/planned_{night}.csv",
         masters=lambda w: masters_of(w.night),
-        science=lambda w: science_of(w.night),
+        science=lambda w: reduced_of(w.night),
     output:
         RESULTS / "{night}/report.html",
     log:

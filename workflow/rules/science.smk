@@ -1,6 +1,6 @@
 """Science frames, a rule for each batch: every frame is a declared output, and one job serves many."""
 
-for batch in [batch for night in NIGHTS for batch in PLAN.batches(night, config["batch_size"])]:
+for batch in [batch for night in NIGHTS for batch in PLAN.batches_of(night)]:
 
     rule:
         name:
@@ -15,7 +15,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches(night, config[
             flat=matched(batch.members[0].flat),
             bpm=matched(batch.members[0].bpm),
         output:
-            [f"{RESULTS}/{batch.night}/science/{science.name}.fits" for science in batch.members],
+            science_paths(batch),
         log:
             f"{RESULTS}/{batch.night}/logs/reduce_science_{batch.name}.log",
         conda:
