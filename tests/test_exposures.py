@@ -450,6 +450,7 @@ def test_no_frame_is_refused_because_the_machine_has_no_file_left_to_open(readin
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(fits, "open", full)
+    monkeypatch.setattr("builtins.open", full)
     with pytest.raises(OSError, match="Too many open files"):
         reading(path, camera)
 

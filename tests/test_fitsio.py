@@ -613,7 +613,7 @@ def test_what_the_machine_cannot_do_is_raised_as_it_is(number):
     "error", [OSError("Empty or corrupt FITS file"), OSError(errno.ENOENT, "gone"), ValueError("x")]
 )
 def test_what_is_wrong_with_a_file_is_not_the_machines_fault(error, rng, tmp_path, monkeypatch):
-    fits.PrimaryHDU(raw_values(rng, np.uint16)).writeto(tmp_path / "a.fits")
+    fits.PrimaryHDU(raw_values(rng, np.float32)).writeto(tmp_path / "a.fits")
     image = RawImage(tmp_path / "a.fits")
 
     def fail(*args, **kwargs):

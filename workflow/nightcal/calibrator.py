@@ -30,7 +30,7 @@ import numpy as np
 from astropy.io import fits
 
 from nightcal.calibration import Calibration, as_mask, in_electrons, inherit_warnings, note_skipped, used_cards
-from nightcal.cards import product_header, set_cards
+from nightcal.cards import kept_header, set_cards
 from nightcal.chain import Corrections, KeptCorrections
 from nightcal.detector.overscan import OverscanMethod, OverscanMethods
 from nightcal.detector.readout import Electronics, Readout, UserMethod, as_area
@@ -211,7 +211,7 @@ class Calibrator:
         masters = self._masters(readout.shape)
         exposure = self._exposure(image) if masters["dark"] is not None else 0.0
         image.hold()
-        header = product_header(image.header.cards)
+        header = kept_header(image.header)
         set_cards(header, [("RAWFILE", image.path.name, "raw frame"), ("RAWSHA", image.digest, "its SHA-256 begins")])
         _describe(header, readout, exposure, masters, self.unit)
         set_cards(header, [("NMASKED", 0, "pixels with a flag")])
@@ -332,7 +332,7 @@ def refused_product(path: Path, reason: str, unit: str = "electron", readout: Ra
     Product
         Of the shape of the raw frame, 1 x 1 if nobody knows.
     """
-    header = fits.Header() if readout is None else product_header(readout.cards)
+    header = fits.Header() if readout is None else kept_header(readout)
     shape = (1, 1) if readout is None else readout.shape
     provenance(header, {"unit": unit})
     cards = [

@@ -10,6 +10,8 @@ from typing import Any
 
 from astropy.io import fits
 
+from nightcal.headers import RawHeader
+
 LONGEST_TEXT = 250  # of a value, over several cards if need be
 NUMBER_COMMENT = 47  # characters beside a number
 CARD_ROOM = 65  # for a text and its comment
@@ -25,6 +27,25 @@ RAW_ONLY = (
 
 GEOMETRY = {"BIASSEC": "RAWBIAS", "TRIMSEC": "RAWTRIM", "DATASEC": "RAWDATA"}
 """Sections of the raw image, which would mislead on a trimmed one, and the names they are kept under."""
+
+
+def kept_header(raw: RawHeader) -> fits.Header:
+    """Cards of a raw frame that its product keeps.
+
+    Parameters
+    ----------
+    raw : RawHeader
+
+    Returns
+    -------
+    astropy.io.fits.Header
+        As `product_header` makes it; cards that keep to the FITS standard stay as they were written.
+    """
+    images = raw.images()
+    if images is None:
+        return product_header(raw.cards)
+    kept = [(image[:8].rstrip(), image[8:]) for image in images]
+    return fits.Header.fromstring("".join(f"{GEOMETRY.get(k, k):8}{rest}" for k, rest in kept if k not in RAW_ONLY))
 
 
 def product_header(raw: fits.Header) -> fits.Header:

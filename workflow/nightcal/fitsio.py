@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,14 @@ from nightcal.flags import MEANINGS, Flag
 BLOCK = 2880
 """Bytes of a FITS block."""
 
+CARD = 80
 WRITE_ROWS = 16
+
+EXTENSIONS = {"UNCERT": np.float32, "MASK": np.uint8, "NUSED": np.int16}
+"""Names and data types of what follows the image."""
+
+STRUCTURE = {"SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "BUNIT", "CHECKSUM", "DATASUM"}
+SUMS = (("CHECKSUM", "0" * 16, "of the HDU; FITS standard 4.4.2.7"), ("DATASUM", "0" * 10, "of its data"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +73,6 @@ class ProductFile:
         Of the image.
     survivors : bool
         Whether there will be numbers of survivors.
-
-    Attributes
-    ----------
-    header : astropy.io.fits.Header
-        That of the image, a copy. Numbers and flags may still change until `finish`, the number of cards may not.
     """
 
     def __init__(
@@ -81,30 +85,19 @@ class ProductFile:
         survivors: bool = False,
     ) -> None:
         self.file = file
-        primary = fits.PrimaryHDU(_blank(shape, dtype), header=header)
-        primary.header.set("EXTEND", True, after="NAXIS2")
-        primary.header["BUNIT"] = (unit, "unit of the image")
-        uncertainty = fits.ImageHDU(_blank(shape, np.float32), name="UNCERT")
-        uncertainty.header["UTYPE"] = ("StdDevUncertainty", "one standard deviation")
-        uncertainty.header["BUNIT"] = (unit, "unit of the uncertainty")
-        mask = fits.ImageHDU(_blank(shape, np.uint8), name="MASK")
-        for name, meaning in MEANINGS.items():
-            mask.header[f"BIT{getattr(Flag, name)}"] = (name, meaning)
-        if "SKIPPED" in header:
-            mask.header["SKIPPED"] = (header["SKIPPED"], "steps that no pixel of this frame had")
-        hdus = [primary, uncertainty, mask]
+        skipped = header.get("SKIPPED", "")
+        texts = [_image_text(header, unit, np.dtype(dtype), shape)]
+        texts += [_extension_text(name, unit, skipped, shape) for name in ("UNCERT", "MASK")]
         if survivors:
-            hdus.append(fits.ImageHDU(_blank(shape, np.int16), name="NUSED"))
-            hdus[-1].header["BUNIT"] = ("", "frames averaged")
-        self._parts = []
-        start = 0
-        for hdu, kind in zip(hdus, (dtype, np.float32, np.uint8, np.int16), strict=False):
-            hdu.verify("silentfix+ignore")
-            hdu.header["CHECKSUM"] = ("0" * 16, "of the HDU; FITS standard 4.4.2.7")
-            hdu.header["DATASUM"] = ("0" * 10, "of its data")
-            self._parts.append(_Part(hdu.header, np.dtype(kind), start, shape))
-            start = self._parts[-1].stop
-        self.header = primary.header
+            texts.append(_extension_text("NUSED", "", skipped, shape))
+        self._parts: list[_Part] = []
+        for text, kind in zip(texts, (dtype, *EXTENSIONS.values()), strict=False):
+            start = self._parts[-1].stop if self._parts else 0
+            self._parts.append(_Part(text, np.dtype(kind), start, shape))
+
+    def set(self, keyword: str, value: float | bool) -> None:
+        """Change a number of the image's header, of which there must be a card."""
+        self._parts[0].text = _with_value(self._parts[0].text, keyword, value)
 
     def write(self, start: int, *images: NDArray[Any]) -> None:
         """Write some rows.
@@ -128,9 +121,9 @@ class ProductFile:
 class _Part:
     """One HDU of a product: its header, where it lies in the file, and the sum of what was written."""
 
-    def __init__(self, header: fits.Header, dtype: np.dtype[Any], start: int, shape: tuple[int, int]) -> None:
-        self.header, self.dtype, self.start, self.columns = header, dtype, start, shape[1]
-        self.data = start + len(_text(header))
+    def __init__(self, text: bytes, dtype: np.dtype[Any], start: int, shape: tuple[int, int]) -> None:
+        self.text, self.dtype, self.start, self.columns = text, dtype, start, shape[1]
+        self.data = start + len(text)
         self.size = shape[0] * shape[1] * dtype.itemsize
         self.stop = self.data - (-self.size // BLOCK) * BLOCK
         self.sum = 0
@@ -142,24 +135,65 @@ class _Part:
         _write_all(file, stored, self.data + place)
 
     def finish(self, file: int) -> None:
-        self.header["DATASUM"] = f"{folded(self.sum):010d}"
-        self.header["CHECKSUM"] = "0" * 16
-        text = _text(self.header)
-        self.header["CHECKSUM"] = encoded(self.sum + sum_of_bytes(np.frombuffer(text, np.uint8)))
-        text = _text(self.header)
-        if self.start + len(text) != self.data:
-            raise ValueError("cards were added to the header of a product that is being written")
+        text = _with_value(self.text, "DATASUM", f"{folded(self.sum):010d}")
+        total = self.sum + sum_of_bytes(np.frombuffer(text, np.uint8))
+        text = _with_value(text, "CHECKSUM", encoded(total))
         _write_all(file, np.frombuffer(text, np.uint8), self.start)
         os.ftruncate(file, max(self.stop, os.fstat(file).st_size))
 
 
-def _blank(shape: tuple[int, int], dtype: Any) -> NDArray[Any]:
-    """Give an image for its shape and data type only, which takes no memory."""
-    return np.broadcast_to(np.zeros((), dtype), shape)
+def _image_text(header: fits.Header, unit: str, dtype: np.dtype[Any], shape: tuple[int, int]) -> bytes:
+    """Header of the image: what the standard wants, the cards given, and checksums still to be filled in."""
+    if not STRUCTURE.isdisjoint(header):
+        header = header.copy()
+        for keyword in STRUCTURE & set(header):
+            del header[keyword]
+    cards = header.tostring(sep="", endcard=False, padding=False)
+    opening = _text_of(("SIMPLE", True, "conforms to FITS standard"), *_axes(dtype, shape), ("EXTEND", True, ""))
+    return _padded(opening + cards + _text_of(("BUNIT", unit, "unit of the image"), *SUMS))
 
 
-def _text(header: fits.Header) -> bytes:
-    return bytes(header.tostring().encode("ascii"))
+@lru_cache(maxsize=16)
+def _extension_text(name: str, unit: str, skipped: str, shape: tuple[int, int]) -> bytes:
+    """Header of one of the other HDUs."""
+    cards: list[tuple[str, Any, str]] = [
+        ("XTENSION", "IMAGE", "image extension"),
+        *_axes(np.dtype(EXTENSIONS[name]), shape),
+        ("PCOUNT", 0, "number of parameters"),
+        ("GCOUNT", 1, "number of groups"),
+        ("EXTNAME", name, "extension name"),
+    ]
+    if name == "UNCERT":
+        cards += [("UTYPE", "StdDevUncertainty", "one standard deviation"), ("BUNIT", unit, "unit of the uncertainty")]
+    elif name == "MASK":
+        cards += [(f"BIT{getattr(Flag, bit)}", bit, meaning) for bit, meaning in MEANINGS.items()]
+        cards += [("SKIPPED", skipped, "steps that no pixel of this frame had")] if skipped else []
+    else:
+        cards.append(("BUNIT", "", "frames averaged"))
+    return _padded(_text_of(*cards, *SUMS))
+
+
+def _axes(dtype: np.dtype[Any], shape: tuple[int, int]) -> list[tuple[str, int, str]]:
+    bits = 8 * dtype.itemsize * (-1 if dtype.kind == "f" else 1)
+    return [("BITPIX", bits, "array data type"), ("NAXIS", 2, ""), ("NAXIS1", shape[1], ""), ("NAXIS2", shape[0], "")]
+
+
+def _text_of(*cards: tuple[str, Any, str]) -> str:
+    return "".join(fits.Card(*card).image for card in cards)
+
+
+def _padded(cards: str) -> bytes:
+    text = cards + f"{'END':80}"
+    return text.ljust(-(-len(text) // BLOCK) * BLOCK).encode("ascii")
+
+
+def _with_value(text: bytes, keyword: str, value: Any) -> bytes:
+    """Give a card of a header another value of about the same length."""
+    places = (match.start() for match in re.finditer(f"{keyword:8}= ".encode(), text))
+    place = next(place for place in places if place % CARD == 0)
+    card = fits.Card.fromstring(text[place : place + CARD])
+    card.value = value
+    return text[:place] + card.image.encode("ascii") + text[place + CARD :]
 
 
 def _write_all(file: int, content: NDArray[np.uint8], place: int) -> None:

@@ -82,6 +82,19 @@ class RawHeader:
 
         return fits.Header.fromstring(self._cards)
 
+    @property
+    def data_start(self) -> int | None:
+        """Where the pixels begin in the file; None if astropy has to find out."""
+        return _whole_blocks(len(self._cards) + CARD) if isinstance(self._cards, str) else None
+
+    def images(self) -> list[str] | None:
+        """Cards as they stand in the file, 80 columns each; None if one of them does not keep to the FITS standard."""
+        if not isinstance(self._cards, str):
+            return None
+        images = [self._cards[start : start + CARD] for start in range(0, len(self._cards), CARD)]
+        plain = all(i[8:10] != "= " or (": " not in i and _VALUE.fullmatch(i, 10)) for i in images)
+        return images if plain else None
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.cards if self._fields is None else self._fields)
 

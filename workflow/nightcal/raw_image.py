@@ -70,12 +70,19 @@ class RawImage:
     @cached_property
     def zero(self) -> int | None:
         """What is added to stored integers of 16 bits or less to give ADU: 0 or 32768; None for other numbers."""
-        cards = self.header.cards
-        if cards.get("BSCALE", cards.get("ZSCALE", 1)) != 1 or "BLANK" in cards or "ZBLANK" in cards:
+        if self._number("BSCALE", 1) != 1 or self.header.value("BLANK") is not None:
             return None
-        zeros = {8: (0,), 16: (0, UNSIGNED)}.get(int(cards.get("ZBITPIX", cards["BITPIX"])), ())
-        zero = cards.get("BZERO", 0)
+        zeros = {8: (0,), 16: (0, UNSIGNED)}.get(self._bits, ())
+        zero = self._number("BZERO", 0)
         return int(zero) if zero in zeros else None
+
+    @property
+    def _bits(self) -> int:
+        return int(self._number("ZBITPIX", self._number("BITPIX", 0)))
+
+    def _number(self, name: str, default: float) -> float:
+        value = self.header.value(name)
+        return value if isinstance(value, int | float) else default
 
     @property
     def digest(self) -> str:
@@ -156,7 +163,10 @@ class RawImage:
         shape = (stop - start, self.shape[1])
         if self._data_start and self._held is None:
             words = np.empty(shape, np.uint16) if out is None else out
-            found = os.preadv(self._open(), [words.data.cast("B")], self._place(start))
+            try:
+                found = os.preadv(self._open(), [words.data.cast("B")], self._place(start))
+            except OSError as error:
+                raise self._unreadable(error) from error
             return self._whole(words, found, stop)
         if self._held is not None and self._data_start:
             stored = self._held[self._place(start) : self._place(stop)]
@@ -215,19 +225,19 @@ class RawImage:
     @property
     def largest(self) -> float:
         """Largest value [ADU] that the file's integers can hold; infinity for floats."""
-        cards = self.header.cards
-        bits = int(cards.get("ZBITPIX", cards["BITPIX"]))
+        bits = self._bits
         if bits < 0:
             return float("inf")
         ends = (0, 255) if bits == 8 else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-        return max(end * float(cards.get("BSCALE", 1)) for end in ends) + float(cards.get("BZERO", 0))
+        return max(end * self._number("BSCALE", 1) for end in ends) + self._number("BZERO", 0)
 
     @cached_property
     def _data_start(self) -> int:
         """Where words can be read straight from the file; 0 if they cannot."""
-        cards = self.header.cards
-        if cards["BITPIX"] != 8 * WORD or self.zero is None:
+        if self._bits != 8 * WORD or self.zero is None:
             return 0
+        if self.header.data_start is not None:
+            return self.header.data_start
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:

@@ -77,7 +77,7 @@ class Reduction:
             for start, images in self._rows():
                 file.write(start, *images)
                 masked += int(np.count_nonzero(images[2]))
-            file.header["NMASKED"] = masked
+            file.set("NMASKED", masked)
 
     def _rows(self) -> Iterator[tuple[int, Images]]:
         scale = np.float32(1.0 if self.unit == "electron" else 1.0 / self.readout.electronics.gain)
