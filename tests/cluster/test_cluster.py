@@ -119,3 +119,17 @@ def cancel_one(cluster, rule):
         "CANCELLED"
     )
     return job
+
+
+def test_a_job_whose_node_dies_runs_again_and_leaves_the_same_bytes(cluster, submit, here):
+    submitted = submit("--until", "make_master_bias")
+    job = cluster.catch_running("make_master_bias")
+    ask("scontrol", "update", "nodename=localhost", "state=down", "reason=test")
+    assert wait_for(lambda: cluster.state_of(job) == "PENDING", 30)
+    ask("scontrol", "update", f"jobid={job.number}", "starttime=now")  # SLURM would wait for two minutes
+    submitted.finish()
+    assert f"requeue job JobId={job.number} due to failure of node" in cluster.log()
+    assert cluster.state_of(job) == "COMPLETED"
+    made = digests(submitted.results)
+    assert any("masters/bias_" in name for name in made)
+    assert made.items() <= digests(here).items()
