@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 NIGHT = "20240301"
 SMALL = {"shape": (96, 128), "n_bias": 6, "n_dark": 3, "n_flat": 3, "n_science": 4, "filters": ("V",), "n_stars": 20}
 TWO_BATCHES = 2
-IN_HASTE = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1")
+IN_HASTE = ("--slurm-init-seconds-before-status-checks", "1")
 
 
 @pytest.fixture(scope="module")
