@@ -14,7 +14,7 @@ from pathlib import Path
 CONF = Path("/etc/slurm/slurm.conf")  # the inner srun of a job looks nowhere else
 LOCK = Path("/run/lock/nightcal-slurm.lock")
 OURS = "# written by the tests of nightcal, and removed by them\n"
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "srun")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "srun", "setpriv")
 SETTINGS = """\
 ClusterName=night
 SlurmctldHost=localhost
@@ -73,7 +73,7 @@ class Cluster:
         jobs = [Job(int(i), state, comment.partition("_wildcards")[0], megabytes(m)) for i, state, comment, m in rows]
         return sorted((job for job in jobs if job.rule.startswith(f"rule_{rule}")), key=lambda job: job.number)
 
-    def catch_running(self, rule, seconds=120):
+    def catch_running(self, rule, seconds=240):
         """Wait for a job to run, and return it."""
         return wait_for(lambda: next((job for job in self.jobs(rule) if job.state == "RUNNING"), None), seconds)
 
@@ -169,12 +169,16 @@ def commands(work):
 
 
 def start(work, command):
-    """Start a daemon, and wait a moment for what it offers."""
+    """Start a daemon, which ends with us if we are killed, and wait a moment for what it offers."""
     with (work / f"{command[0]}.out").open("w") as out:
         path = f"{os.environ['PATH']}:/usr/sbin"
         program = shutil.which(command[0], path=path)
         daemon = subprocess.Popen(
-            [program, *command[1:]], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            ["setpriv", "--pdeathsig", "TERM", program, *command[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
     if command[0] == "munged":
         wait_for(lambda: (work / "munge.socket").exists() or daemon.poll() is not None, 10)
