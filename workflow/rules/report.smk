@@ -57,6 +57,7 @@ rule check_night:
         touch(RESULTS / "{night}/strict.ok"),
     log:
         RESULTS / "{night}/logs/check_night.log",
+    retries: 0
     conda:
         "../../envs/nightcal.yaml"
     params:
