@@ -10,7 +10,7 @@ from nightcal.calibrator import Calibrator
 from nightcal.camera import load_camera
 from nightcal.command import parser, run
 from nightcal.errors import ConfigurationError
-from nightcal.exposures import reduce_frame
+from nightcal.exposures import reduce_frames
 from nightcal.photon_transfer import read_noise
 
 
@@ -33,8 +33,7 @@ def main() -> None:
         bad_pixels=args.bad_pixels,
         unit=args.unit,
     )
-    for path, out in zip(args.frames, args.out, strict=True):
-        reduce_frame(path, out, camera, noise, calibrator, args.warn)
+    reduce_frames(args.frames, args.out, camera, noise, calibrator, args.warn)
 
 
 if __name__ == "__main__":

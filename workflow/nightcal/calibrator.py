@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -31,16 +32,18 @@ from astropy.io import fits
 
 from nightcal.calibration import Calibration, as_mask, in_electrons, inherit_warnings, note_skipped, used_cards
 from nightcal.cards import kept_header, set_cards
-from nightcal.chain import Corrections, KeptCorrections
+from nightcal.chain import NO_DATA_SIGMA, Chain
+from nightcal.corrections import Corrections, KeptCorrections
 from nightcal.detector.overscan import OverscanMethod, OverscanMethods
 from nightcal.detector.readout import Electronics, Readout, UserMethod, as_area
 from nightcal.fitsio import Product
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.headers import RawHeader
+from nightcal.kernels import frame_kernels
 from nightcal.parameters import CHECKS
 from nightcal.provenance import provenance
-from nightcal.raw_image import RawImage
-from nightcal.reduction import NO_DATA_SIGMA, Reduction
+from nightcal.raw_image import Buffer, RawImage
+from nightcal.reduction import Reduction
 from nightcal.sections import Area
 
 MasterLike = Calibration | str | PathLike[str] | None
@@ -107,9 +110,11 @@ class Calibrator:
     exposure: float | None = None
     unit: str = "electron"
     _kept: KeptCorrections = field(default_factory=KeptCorrections, init=False, repr=False)
+    _buffer: Buffer = field(default_factory=Buffer, init=False, repr=False)
+    _loops: ModuleType | None = field(default=None, init=False, repr=False)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "_kept":
+        if name in ("_kept", "_buffer", "_loops"):
             object.__setattr__(self, name, value)
             return
         if name not in CHECKS:
@@ -204,20 +209,32 @@ class Calibrator:
             if unknown:
                 raise TypeError(f"{unknown[0]} is not a parameter of Calibrator; expected one of {', '.join(CHECKS)}")
             other = replace(self, **this_call)
-            other._kept = self._kept
+            other._kept, other._buffer, other._loops = self._kept, self._buffer, self._loops
             return other.prepare(raw)
         image = RawImage(Path(raw))
         readout = Readout(image, self._electronics())
         masters = self._masters(readout.shape)
         exposure = self._exposure(image) if masters["dark"] is not None else 0.0
-        image.hold()
+        image.hold(self._buffer)
         header = kept_header(image.header)
         set_cards(header, [("RAWFILE", image.path.name, "raw frame"), ("RAWSHA", image.digest, "its SHA-256 begins")])
         _describe(header, readout, exposure, masters, self.unit)
         set_cards(header, [("NMASKED", 0, "pixels with a flag")])
         given = self.master_bias, self.master_dark, self.master_flat, self.bad_pixels
-        corrections = self._kept.of((self.gain, *given), Corrections(readout.shape, exposure, masters))
-        return Reduction(readout, corrections, header, self.unit)
+        corrections = self._kept.of((self.gain, *given), Corrections(readout.shape, masters))
+        chain = Chain(readout, corrections, exposure, 1.0 if self.unit == "electron" else 1.0 / self.gain)
+        return Reduction(chain, header, self.unit, self._loops)
+
+    def expect(self, frames: int, shape: tuple[int, int]) -> None:
+        """Get ready for many frames: where that pays, the compiled loops are used, with the same results.
+
+        Parameters
+        ----------
+        frames : int
+        shape : (int, int)
+            Rows and columns of each.
+        """
+        self._loops = frame_kernels(frames * shape[0] * shape[1])
 
     def _electronics(self) -> Electronics:
         areas = self.overscans or ()

@@ -215,6 +215,30 @@ def finish_master(
     return product
 
 
+def reduce_frames(
+    paths: Sequence[Path],
+    outs: Sequence[Path],
+    camera: Camera,
+    measured: Noise | None,
+    calibrator: Calibrator,
+    warnings: Sequence[str] = (),
+) -> None:
+    """Calibrate science frames that have the same masters, and write them; parameters as for `reduce_frame`."""
+    calibrator.expect(len(paths), _first_shape(paths))
+    for path, out in zip(paths, outs, strict=True):
+        reduce_frame(path, out, camera, measured, calibrator, warnings)
+
+
+def _first_shape(paths: Sequence[Path]) -> tuple[int, int]:
+    """Rows and columns of the first frame that can be read."""
+    for path in paths:
+        try:
+            return read_header(path).shape
+        except SetAside:
+            continue
+    return 0, 0
+
+
 def reduce_frame(
     path: Path, out: Path, camera: Camera, measured: Noise | None, calibrator: Calibrator, warnings: Sequence[str] = ()
 ) -> None:

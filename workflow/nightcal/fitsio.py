@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,8 @@ class ProductFile:
         Of the image.
     survivors : bool
         Whether there will be numbers of survivors.
+    loops : module, optional
+        `nightcal.kernels.frame`, where it is at hand; None for numpy.
     """
 
     def __init__(
@@ -83,8 +86,10 @@ class ProductFile:
         header: fits.Header,
         dtype: Any = np.float32,
         survivors: bool = False,
+        loops: ModuleType | None = None,
     ) -> None:
         self.file = file
+        self._loops = loops
         skipped = header.get("SKIPPED", "")
         texts = [_image_text(header, unit, np.dtype(dtype), shape)]
         texts += [_extension_text(name, unit, skipped, shape) for name in ("UNCERT", "MASK")]
@@ -110,7 +115,7 @@ class ProductFile:
             Image, uncertainty, mask and, where promised, survivors, in the data types promised.
         """
         for part, image in zip(self._parts, images, strict=True):
-            part.write(self.file, start, image)
+            part.write(self.file, start, image, self._loops)
 
     def finish(self) -> None:
         """Write headers, with checksums, and padding."""
@@ -128,11 +133,15 @@ class _Part:
         self.stop = self.data - (-self.size // BLOCK) * BLOCK
         self.sum = 0
 
-    def write(self, file: int, start: int, rows: NDArray[Any]) -> None:
+    def write(self, file: int, start: int, rows: NDArray[Any], loops: ModuleType | None) -> None:
         place = start * self.columns * self.dtype.itemsize
-        stored = rows.astype(self.dtype.newbyteorder(">"), copy=False).reshape(-1).view(np.uint8)
-        self.sum += sum_of_words(rows) if self.dtype.itemsize == 4 else sum_of_bytes(stored, place)
-        _write_all(file, stored, self.data + place)
+        if loops is not None and self.dtype.itemsize == 4:
+            stored, total = loops.stored(rows)
+        else:
+            stored = rows.astype(self.dtype.newbyteorder(">"), copy=False).reshape(-1)
+            total = sum_of_words(rows) if self.dtype.itemsize == 4 else sum_of_bytes(stored.view(np.uint8), place)
+        self.sum += total
+        _write_all(file, stored.view(np.uint8), self.data + place)
 
     def finish(self, file: int) -> None:
         text = _with_value(self.text, "DATASUM", f"{folded(self.sum):010d}")
@@ -229,6 +238,7 @@ def product_file(
     header: fits.Header,
     dtype: Any = np.float32,
     survivors: bool = False,
+    loops: ModuleType | None = None,
 ) -> Iterator[ProductFile]:
     """Write a product by rows, under a temporary name that becomes its own when the block ends well.
 
@@ -236,13 +246,13 @@ def product_file(
     ----------
     path : Path
         Replaced if it exists; its folder is made.
-    shape, unit, header, dtype, survivors
+    shape, unit, header, dtype, survivors, loops
         As for `ProductFile`.
     """
     with whole(path) as name:
         descriptor = os.open(name, os.O_RDWR)
         try:
-            file = ProductFile(descriptor, (shape[0], shape[1]), unit, header, dtype, survivors)
+            file = ProductFile(descriptor, (shape[0], shape[1]), unit, header, dtype, survivors, loops)
             yield file
             file.finish()
         finally:

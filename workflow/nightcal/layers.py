@@ -223,17 +223,14 @@ def layer_of(
     Layer
     """
     readout = exposure.readout
-    gain, zero = readout.electronics.gain, readout.image.zero
-    level = readout.level
-    words = zero is not None and (level is None or level.value.size <= readout.shape[0])
-    value = np.zeros(()) if level is None or not words else level.value.reshape(-1) if level.value.ndim else level.value
+    gain, words = readout.electronics.gain, readout.in_words
     return Layer(
         read=_words_of(exposure) if words else _numbers_of(exposure),
         words=words,
         columns=readout.image.shape[1],
-        offset=value - (zero or 0 if words else 0) + shift / gain,
+        offset=(readout.offset if words else np.zeros(())) + shift / gain,
         scale=gain * scale,
-        limit=readout.saturation - (zero or 0) if words else np.inf,
+        limit=readout.limit if words else np.inf,
         factors=factors,
         variance=exposure.read_variance * scale**2,
         variance_per_signal=per_signal,

@@ -29,12 +29,21 @@ class Buffer:
 
     def __init__(self) -> None:
         self._bytes = np.empty(0, np.uint8)
+        self._lent = False
 
-    def of(self, size: int) -> NDArray[np.uint8]:
-        """Give so many bytes; what they held before is lost."""
+    def lend(self, size: int) -> NDArray[np.uint8]:
+        """Lend so many bytes until they are given back; meanwhile, others get new ones."""
+        if self._lent:
+            return np.empty(size, np.uint8)
+        self._lent = True
         if self._bytes.size < size:
             self._bytes = np.empty(size, np.uint8)
         return self._bytes[:size]
+
+    def take_back(self, lent: NDArray[np.uint8]) -> None:
+        """Let the next borrower have the memory."""
+        if lent.base is self._bytes:
+            self._lent = False
 
 
 class RawImage:
@@ -60,6 +69,7 @@ class RawImage:
         self._file: int | None = None
         self._held: NDArray[np.uint8] | None = None
         self._held_image: NDArray[np.generic] | None = None
+        self._buffer: Buffer | None = None
         self._digest = ""
 
     @property
@@ -101,6 +111,8 @@ class RawImage:
 
     def close(self) -> None:
         """Close the file and let go of what is held of it; reading rows opens it again."""
+        if self._held is not None and self._buffer is not None:
+            self._buffer.take_back(self._held)
         self._held = self._held_image = None
         if self._hdus is not None:
             self._hdus.close()
@@ -124,7 +136,8 @@ class RawImage:
         """
         try:
             with self.path.open("rb") as file:
-                content = (buffer or Buffer()).of(os.fstat(file.fileno()).st_size)
+                self._buffer = buffer or Buffer()
+                content = self._buffer.lend(os.fstat(file.fileno()).st_size)
                 self._held = content[: file.readinto(content.data)]
         except OSError as error:
             raise self._unreadable(error) from error

@@ -58,12 +58,12 @@ def sum_of_nine(image: Image) -> Image:
     """Sum of each pixel and its eight neighbours; beyond the edge, the pixels at the edge count again."""
     rows = image.copy()
     rows[1:] += image[:-1]
-    rows[:-1] += image[1:]
     rows[0] += image[0]
+    rows[:-1] += image[1:]
     rows[-1] += image[-1]
     total = rows.copy()
     total[:, 1:] += rows[:, :-1]
-    total[:, :-1] += rows[:, 1:]
     total[:, 0] += rows[:, 0]
+    total[:, :-1] += rows[:, 1:]
     total[:, -1] += rows[:, -1]
     return total

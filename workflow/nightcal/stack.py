@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.kernels import kernels
+from nightcal.kernels.arguments import not_below, whole_and_part
 from nightcal.response import ClippingResponse, noise_ratio
 from nightcal.robust import deviation_noise, pooled
 from nightcal.shot_noise import expected_signal
@@ -186,9 +187,9 @@ def _clip(
     chosen = kernels(len(layers) * shape[0] * shape[1])
     factors = np.array([layer.factors for layer in layers], np.float32).reshape(len(layers), len(images))
     scales = np.array([layer.scale for layer in layers], np.float32)
-    limits = np.array([_limit(layer.limit) for layer in layers], np.float32)
+    limits = np.array([not_below(layer.limit) for layer in layers], np.float32)
     noises = np.ones(len(layers)) if weights is None else deviation_noise(weights)
-    offsets = np.stack([_parts(np.broadcast_to(layer.offset, shape[0])) for layer in layers])
+    offsets = np.stack([whole_and_part(np.broadcast_to(layer.offset, shape[0])) for layer in layers])
     columns = layers[0].columns
     row_bytes = len(layers) * columns * (2 if words else 4)
     height = min(shape[0], max(FEWEST_ROWS, BLOCK_BYTES // row_bytes))
@@ -218,18 +219,6 @@ def _clip(
 
 def _none(rows: int, columns: int) -> NDArray[np.float32]:
     return np.empty((0, rows, columns), np.float32)
-
-
-def _parts(offset: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Whole and fractional part: integers less the whole part are exact in 32 bits."""
-    whole = np.rint(offset)
-    return np.stack([whole, offset - whole], axis=-1).astype(np.float32)
-
-
-def _limit(limit: float) -> np.float32:
-    """Smallest 32-bit number that is not below a limit."""
-    rounded = np.float32(limit)
-    return np.nextafter(rounded, np.float32(np.inf)) if rounded < limit else rounded
 
 
 def as_numbers(layer: Layer) -> Layer:

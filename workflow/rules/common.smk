@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from nightcal.errors import ConfigurationError
-from nightcal.kernels import WORTHWHILE
+from nightcal.kernels import SCIENCE_STEPS, WORTHWHILE
 from nightcal.naming import printable
 from nightcal.night import from_command_line, night_from_config, planned_path
 from nightcal.version import __version__
@@ -101,10 +101,6 @@ def minutes(pixels_read):
 def stack_threads(master):
     """Threads for a stack: small ones are over before a second thread helps."""
     return 2 if work(master) > WORTHWHILE else 1
-
-
-SCIENCE_STEPS = 4
-"""Work on a pixel of a science frame, in units of that on a pixel of a stack."""
 
 
 def compiled(pixels_read):

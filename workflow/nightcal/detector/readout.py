@@ -107,6 +107,24 @@ class Readout:
             return np.zeros(())
         return self.level.columns(self.area.slices[1]).variance * self.electronics.gain**2
 
+    @property
+    def in_words(self) -> bool:
+        """Whether the pixels are 16-bit integers, from each row of which one number is subtracted."""
+        level = self.whole_level
+        return self.image.zero is not None and (level is None or level.value.size <= self.image.shape[0])
+
+    @property
+    def offset(self) -> NDArray[np.float64]:
+        """What is to be subtracted from stored integers, overscan level and all; shape () or (ny,)."""
+        level = self.level
+        value = np.zeros(()) if level is None else level.value.reshape(level.value.shape[:1])
+        return value - (self.image.zero or 0)
+
+    @property
+    def limit(self) -> float:
+        """Stored integers from here on are saturated."""
+        return self.saturation - (self.image.zero or 0)
+
     def rows(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Rows of the light-sensitive area.
 
@@ -148,20 +166,27 @@ class Readout:
         return self.rows(0, self.shape[0])
 
     def _find_level(self) -> Level:
-        method, overscans = self.electronics.overscan_method, self.electronics.overscans
+        method = self.electronics.overscan_method
+        if isinstance(method, OverscanMethod):
+            return self._level_by(method)
         raw = self.image.read()
-        try:
-            if isinstance(method, OverscanMethod):
-                return method.level(raw, overscans, slice(self.area.ymin, self.area.ymax))
-        except ValueError as error:
-            raise SetAside(f"overscan: {error}") from error
-        corrected = np.asarray(method(raw.copy(), as_dictionaries(overscans)))
+        corrected = np.asarray(method(raw.copy(), as_dictionaries(self.electronics.overscans)))
         if corrected.shape != raw.shape or corrected.dtype.kind != "f":
             raise TypeError(
                 f"overscan_method returned {corrected.dtype} of shape {corrected.shape}; "
                 f"expected a corrected image of floats of shape {raw.shape}"
             )
         return Level(raw.astype(np.float64) - corrected, np.zeros(()))
+
+    def _level_by(self, method: OverscanMethod) -> Level:
+        """Find the level in what is stored, which spares the decoding of all pixels for that of a few columns."""
+        zero = self.image.zero
+        stored = self.image.read() if zero is None else self.image.words(0, self.image.shape[0]).view(">i2")
+        try:
+            level = method.level(stored, self.electronics.overscans, slice(self.area.ymin, self.area.ymax))
+        except ValueError as error:
+            raise SetAside(f"overscan: {error}") from error
+        return Level(level.value + (zero or 0), level.variance)
 
 
 def as_dictionaries(areas: Sequence[Area]) -> list[dict[str, int]]:

@@ -13,6 +13,10 @@ WORTHWHILE = 100_000_000
 """Pixels times frames from which on the compiled loops make up for the half second that they take to start."""
 
 
+SCIENCE_STEPS = 4
+"""Work on a pixel of a science frame, in units of that on a pixel of a stack."""
+
+
 def kernels(work: int) -> ModuleType:
     """Choose the loops for a stack.
 
@@ -29,6 +33,27 @@ def kernels(work: int) -> ModuleType:
     from nightcal.kernels import plain
 
     return load_compiled() if work >= WORTHWHILE and importlib.util.find_spec("numba") else plain
+
+
+def frame_kernels(work: int) -> ModuleType | None:
+    """Choose the loops for science frames.
+
+    Parameters
+    ----------
+    work : int
+        Pixels times frames.
+
+    Returns
+    -------
+    module or None
+        `nightcal.kernels.frame`, or None for numpy.
+    """
+    if SCIENCE_STEPS * work < WORTHWHILE or not importlib.util.find_spec("numba"):
+        return None
+    load_compiled()
+    from nightcal.kernels import frame
+
+    return frame
 
 
 def load_compiled() -> ModuleType:
@@ -87,4 +112,12 @@ def warm() -> str:
                 (0.0, 0.0), image.copy(), image.copy(), image.astype(np.int16), image.copy(),
             )  # fmt: skip
     loops.histogram(np.zeros(8, np.uint16))
+    frame = frame_kernels(WORTHWHILE)
+    if frame is not None:
+        number, images = np.float32(1), (image,) * 6
+        frame.calibrate(
+            np.zeros((1, 4), np.uint16), 0, 0, np.zeros((1, 2), np.float32), number, number, np.ones(1, np.float32),
+            (True, True, True), images, (number,) * 4, image.copy(), image.copy(), np.zeros(image.shape, bool),
+        )  # fmt: skip
+        frame.stored(image)
     return f"compiled by numba {numba.__version__}\n"

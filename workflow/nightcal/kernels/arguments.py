@@ -1,0 +1,25 @@
+"""Numbers as the compiled and the plain loops take them."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def whole_and_part(offset: ArrayLike) -> NDArray[np.float32]:
+    """Whole and fractional part of what is subtracted: integers less the whole part are exact in 32 bits.
+
+    Parameters
+    ----------
+    offset : array_like of float64, shape (...)
+
+    Returns
+    -------
+    ndarray of float32, shape (..., 2)
+    """
+    whole = np.rint(offset)
+    return np.stack([whole, offset - whole], axis=-1).astype(np.float32)
+
+
+def not_below(limit: float) -> np.float32:
+    """Smallest 32-bit number that is not below a limit."""
+    rounded = np.float32(limit)
+    return np.nextafter(rounded, np.float32(np.inf)) if rounded < limit else rounded
