@@ -113,7 +113,7 @@ class RawImage:
         """Close the file and let go of what is held of it; reading rows opens it again."""
         if self._held is not None and self._buffer is not None:
             self._buffer.take_back(self._held)
-        self._held = self._held_image = None
+        self._held = self._held_image = self._buffer = None
         if self._hdus is not None:
             self._hdus.close()
             self._hdus = None
