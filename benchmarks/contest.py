@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from dataclasses import asdict, dataclass, field, replace
@@ -17,6 +18,7 @@ from benchmarks.measure import ONE_THREAD, ChildFailedError, Sample, run, warm_p
 from benchmarks.peers import with_nightcal
 
 REPOSITORY = with_nightcal.REPOSITORY
+SURROUNDINGS = {**ONE_THREAD, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 @dataclass(slots=True)
@@ -100,13 +102,13 @@ def _run_once(contender: Contender, stem: Path, warm_up: Path) -> None:
         command = [sys.executable, "-m", "benchmarks.child", contender.peer, str(saved), str(result)]
     if result.is_dir():
         shutil.rmtree(result)
-    contender.whole.append(run(command, log, REPOSITORY, ONE_THREAD))
+    contender.whole.append(run(command, log, REPOSITORY, SURROUNDINGS))
     if hasattr(module, "inside"):
         contender.inside.append(Sample(module.inside(log), float("nan")))
     elif hasattr(module, contender.job.task):
         log = stem.with_suffix(".inside.log")
         command = [sys.executable, "-m", "benchmarks.child", contender.peer, str(saved), "--inside", str(warm_up)]
-        run(command, log, REPOSITORY, ONE_THREAD)
+        run(command, log, REPOSITORY, SURROUNDINGS)
         _, wall, cpu = next(line for line in log.read_text().splitlines() if line.startswith("inside ")).split()
         contender.inside.append(Sample(float(wall), float(cpu)))
 

@@ -5,6 +5,7 @@ python -m benchmarks.inputs WORK bias_4096
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -91,6 +92,7 @@ def simulate(folder: Path, frames: FrameSet) -> None:
     rays in every frame.
     """
     partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     rng = np.random.default_rng(SEED)
     chip = make_chip((frames.size, frames.size), frames.filters, SEED, overscan=frames.overscan)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-import time
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+LAUNCHER = Path(__file__).with_name("launch.py")
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
@@ -51,17 +53,14 @@ def run(command: Sequence[str], log: Path, folder: Path, environment: Mapping[st
     ChildFailedError
         If the exit status is not 0.
     """
-    with log.open("wb") as sink:
-        start = time.perf_counter()
-        child = subprocess.Popen(
-            command, stdout=sink, stderr=subprocess.STDOUT, cwd=folder, env={**os.environ, **(environment or {})}
-        )
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - start
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        raise ChildFailedError(f"{' '.join(command[:4])} ...: status {child.returncode}; {log}:\n{_tail(log)}")
-    return Sample(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    note = log.with_suffix(".cost.json")
+    launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(note), str(log)]
+    subprocess.run([*launcher, *command], cwd=folder, env={**os.environ, **(environment or {})}, check=True)
+    cost = json.loads(note.read_text())
+    status = cost.pop("status")
+    if status != 0:
+        raise ChildFailedError(f"{' '.join(command[:4])} ...: status {status}; {log}:\n{_tail(log)}")
+    return Sample(**cost)
 
 
 def warm_page_cache(paths: Sequence[Path]) -> None:

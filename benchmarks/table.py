@@ -78,7 +78,7 @@ def _ratio(row: dict, own: dict | None) -> str:
     for key in ("inside", "whole"):
         mine, theirs = ([sample["cpu"] for sample in which[key]] for which in (own, row))
         if mine and theirs and theirs[0] == theirs[0]:
-            return f"{middle(theirs)[0] / middle(mine)[0]:.1f}" + " (whole)" * (key == "whole")
+            return f"{middle(theirs)[0] / middle(mine)[0]:.2g}" + " (whole)" * (key == "whole")
     return ""
 
 
