@@ -37,7 +37,7 @@ def main() -> int:
     records.mkdir(parents=True, exist_ok=True)
     for name in [] if args.table else names:
         contenders = hold(name, CASES[name], place, args.repeat, args.peers)
-        (records / f"{name}.json").write_text(json.dumps(as_record(CASES[name], contenders), indent=1))
+        (records / f"{name}.json").write_text(json.dumps(as_record(CASES[name], contenders, place.small), indent=1))
     peers = list(dict.fromkeys(peer for name in names for peer in CASES[name].peers))
     print(f"{describe(peers)}\nLoad when this was printed: {os.getloadavg()[0]:.1f}.\n\n{as_markdown(records, names)}")
     return 1 if _complaints(records, names) else 0

@@ -143,7 +143,7 @@ def _judge(contenders: list[Contender], folder: Path) -> None:
         )
 
 
-def as_record(case: Case, contenders: list[Contender]) -> dict:
+def as_record(case: Case, contenders: list[Contender], small: bool) -> dict:
     """Give what was measured as plain data for a JSON file."""
     rows = []
     for contender in contenders:
@@ -160,4 +160,4 @@ def as_record(case: Case, contenders: list[Contender]) -> dict:
                 "agrees": contender.agrees,
             }
         )
-    return {"what": case.what, "rows": rows}
+    return {"what": case.what + ", shrunk for a quick try" * small, "rows": rows}
