@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: .venv/demo demo/raw   ## simulate a night, reduce it, compare with the truth
 	$(BIN)/snakemake --cores 2
@@ -18,6 +18,9 @@ lint: .venv/test demo/raw   ## what CI checks besides the tests
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 
+bench: .venv-bench/done     ## time nightcal and its peers, in hours; CASES and MORE choose: docs/performance.md
+	.venv-bench/bin/python -m benchmarks $(CASES) $(MORE)
+
 demo/raw: | .venv/demo
 	@test -d $@ || $(BIN)/python -m nightcal.simulate demo/raw demo/truth
 
@@ -29,6 +32,13 @@ demo/raw: | .venv/demo
 
 .venv/test: .venv/demo
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+# BANZAI asks for torch, a database and a broker; its stacking needs none of them.
+.venv-bench/done: pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --editable '.[bench]'
+	-.venv-bench/bin/python -m pip install --quiet --no-deps 'lco-banzai>=1.40,<2'
 	@touch $@
 
 clean:                      ## remove what demo and test made, the environment too

@@ -1,0 +1,103 @@
+"""How far the result of a peer lies from that of nightcal, in units of nightcal's own error of each pixel.
+
+python -m benchmarks.agreement TASK PEER RESULT REFERENCE
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from benchmarks.peers import with_ccdproc, with_nightcal
+
+SCALE_FREE = ("flat", "science", "night")
+"""Tasks whose scale is a convention: flats are normalised by a mean, a median, or the mean of the centre."""
+RSTD = 1.4826
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Result minus reference over the pixels that both call good.
+
+    Attributes
+    ----------
+    median, rms, rstd : float
+        In units of the error of each pixel; `rstd` does not see outliers.
+    scale : float
+        By which the result was multiplied first; 1 where the scale is no convention.
+    """
+
+    median: float
+    rms: float
+    rstd: float
+    scale: float
+
+
+def compare(result: np.ndarray, reference: Path, scale_free: bool) -> Difference:
+    """Compare an image with a product of nightcal.
+
+    Parameters
+    ----------
+    result : ndarray
+        In the unit of the product; NaN where not to be used.
+    reference : Path
+    scale_free : bool
+        Whether to bring the medians together first.
+
+    Returns
+    -------
+    Difference
+    """
+    image = with_nightcal.read(reference)
+    with fits.open(reference) as hdus:
+        error = hdus["UNCERT"].data.astype(np.float64)
+    good = np.isfinite(image) & np.isfinite(result) & (error > 0)
+    image, result, error = image[good], result[good], error[good]
+    scale = float(np.median(image[image != 0]) / np.median(result[image != 0])) if scale_free else 1.0
+    deviation = (scale * result - image) / error
+    median = float(np.median(deviation))
+    rstd = RSTD * float(np.median(np.abs(deviation - median)))
+    return Difference(median, float(np.sqrt(np.mean(deviation**2))), rstd, scale)
+
+
+def worst(differences: list[Difference]) -> Difference:
+    """Take the largest of each, and the scale that is farthest from 1."""
+    return Difference(
+        max((d.median for d in differences), key=abs),
+        max(d.rms for d in differences),
+        max(d.rstd for d in differences),
+        max((d.scale for d in differences), key=lambda scale: abs(np.log(scale))),
+    )
+
+
+def _pairs(task: str, peer: str, result: Path, reference: Path) -> Iterator[tuple[np.ndarray, Path]]:
+    """Images of the peer, each with the product of nightcal that it is to be compared with; of a night some frames."""
+    if task != "night":
+        module = import_module(f"benchmarks.peers.{peer}")
+        gain = fits.getval(reference, "GAINUSED") if getattr(module, "IN_ADU", False) else 1.0
+        yield gain * module.read(result), reference
+        return
+    products = sorted(reference.glob("*/science/*.fits"))
+    for product in products[:: max(1, len(products) // 6)]:
+        if peer == "with_nightcal":
+            yield with_nightcal.read(result / product.relative_to(reference)), product
+        else:
+            yield with_ccdproc.read(result / product.name), product
+
+
+def main() -> None:
+    """Print the difference as JSON."""
+    task, peer, result, reference = sys.argv[1:]
+    pairs = _pairs(task, peer, Path(result), Path(reference))
+    print(json.dumps(asdict(worst([compare(image, path, task in SCALE_FREE) for image, path in pairs]))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Simulated frames to be reduced, each set written once.
+
+python -m benchmarks.inputs WORK bias_4096
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from nightcal.simulate import Chip, Kind, add_cosmic_rays, expose, make_chip, star_field, write_raw
+
+SEED = 20240301
+EVENING = datetime(2024, 3, 1, 22)
+READOUT = timedelta(seconds=3)
+FLAT_ADU, FLAT_TIME = 20000.0, 5.0
+SKY = 4.0  # e-/s
+COSMIC_RAYS_PER_MEGAPIXEL = 25
+SMALLER = 8  # sides, with --small
+FEWER = 10  # science frames, with --small
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSet:
+    """Frames of one chip: how many of each kind, and how large [pixels]; overscan columns come on top."""
+
+    size: int
+    overscan: int = 0
+    bias: int = 0
+    dark: int = 0
+    flat: int = 0
+    science: int = 0
+    filters: tuple[str, ...] = ("V",)
+    exposure: float = 60.0  # of a science frame [s]
+
+    def small(self) -> FrameSet:
+        """Shrink the set for a quick try."""
+        science = max(1, self.science // FEWER) if self.science else 0
+        size = max(128, self.size // SMALLER)
+        return FrameSet(size, self.overscan, self.bias, self.dark, self.flat, science, self.filters, self.exposure)
+
+
+SETS = {
+    "warm_up": FrameSet(128, bias=200),
+    "bias_1024": FrameSet(1024, bias=200),
+    "bias_2048": FrameSet(2048, bias=64),
+    "bias_4096": FrameSet(4096, bias=64),
+    "calibration_2048": FrameSet(2048, bias=16, dark=16, flat=16),
+    "science_4096": FrameSet(4096, overscan=64, bias=5, dark=3, flat=3, science=1),
+    "night_256": FrameSet(256, overscan=32, bias=16, dark=9, flat=9, science=2000, exposure=5.0),
+    "night_2048": FrameSet(2048, overscan=32, bias=60, dark=20, flat=15, science=150, filters=("B", "V", "R")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One exposure to be simulated."""
+
+    stem: str
+    kind: Kind
+    exposure: float
+    filter_name: str | None = None
+
+
+def set_named(name: str, small: bool) -> FrameSet:
+    """Look up a set, shrunk if so wanted."""
+    return SETS[name].small() if small else SETS[name]
+
+
+def folder_of(work: Path, name: str, small: bool) -> Path:
+    """Tell where the frames of a set lie."""
+    return work / "inputs" / (f"{name}_small" if small else name)
+
+
+def simulate(folder: Path, frames: FrameSet) -> None:
+    """Write the frames of a set as ``bias_0001.fits``, ``dark_...``, ``flat_V_...``, ``science_V_...``.
+
+    Parameters
+    ----------
+    folder : Path
+        Must not exist; appears when all frames are written.
+    frames : FrameSet
+
+    Notes
+    -----
+    Read noise 6 e-, gain 1.5 e-/ADU, bias 1000 ADU without drift, a stuck column, 20 hot and 10 dead pixels, and cosmic
+    rays in every frame.
+    """
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    rng = np.random.default_rng(SEED)
+    chip = make_chip((frames.size, frames.size), frames.filters, SEED, overscan=frames.overscan)
+    stars = star_field(chip.shape, frames.size**2 // 2000, rng) if frames.science else 0.0
+    n_cosmic = max(1, COSMIC_RAYS_PER_MEGAPIXEL * frames.size**2 // 2**20)
+    start = EVENING
+    for shot in _shots(frames):
+        raw = expose(chip, rng, _light(shot, chip, stars), shot.exposure, shot.filter_name)
+        raw, _ = add_cosmic_rays(raw, rng, n_cosmic, chip)
+        write_raw(partial / f"{shot.stem}.fits", raw, chip, shot.kind, shot.exposure, shot.filter_name, start)
+        start += timedelta(seconds=shot.exposure) + READOUT
+    partial.rename(folder)
+
+
+def _light(shot: Shot, chip: Chip, stars: np.ndarray | float) -> np.ndarray | float:
+    """Rate of photoelectrons [e-/s] of lamp or sky."""
+    if shot.kind == "Flat Field":
+        return FLAT_ADU * chip.gain / FLAT_TIME
+    return SKY + stars if shot.kind == "Light Frame" else 0.0
+
+
+def _shots(frames: FrameSet) -> Iterator[Shot]:
+    for i in range(1, frames.bias + 1):
+        yield Shot(f"bias_{i:04d}", "Bias Frame", 0.0)
+    for i in range(1, frames.dark + 1):
+        yield Shot(f"dark_{i:04d}", "Dark Frame", 60.0)
+    for name in frames.filters:
+        for i in range(1, frames.flat + 1):
+            yield Shot(f"flat_{name}_{i:04d}", "Flat Field", FLAT_TIME, name)
+    for i in range(frames.science):
+        name = frames.filters[i % len(frames.filters)]
+        yield Shot(f"science_{name}_{i + 1:04d}", "Light Frame", frames.exposure, name)
+
+
+def main() -> None:
+    """Write one set, unless it is there."""
+    work, name, small = Path(sys.argv[1]), sys.argv[2], "--small" in sys.argv
+    folder = folder_of(work, name, small)
+    if not folder.exists():
+        simulate(folder, set_named(name, small))
+
+
+if __name__ == "__main__":
+    main()

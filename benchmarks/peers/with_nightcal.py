@@ -1,0 +1,104 @@
+"""nightcal itself: its scripts for whole processes, its functions inside one."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.jobs import Job
+
+NAME = "nightcal"
+VERSIONS = ("nightcal", "numba")
+LACKS: dict[str, str] = {}
+REPOSITORY = Path(__file__).parents[2]
+CAMERA = REPOSITORY / "config/cameras/generic.yaml"
+SCRIPTS = {
+    "bias": "make_master_bias",
+    "dark": "make_master_dark",
+    "flat": "make_master_flat",
+    "science": "reduce_science",
+}
+
+
+def missing() -> str:
+    """Nothing, ever."""
+    return ""
+
+
+def command(job: Job, result: Path) -> list[str]:
+    """Give the command line that an observer would type."""
+    if job.task == "night":
+        config = [f"raw={job.frames[0]}", f"results={result}"]
+        return [str(Path(sys.executable).parent / "snakemake"), "--cores", str(job.cores), "--config", *config]
+    masters = [word for kind, path in job.masters.items() for word in (f"--{kind}", path)]
+    script = REPOSITORY / f"scripts/{SCRIPTS[job.task]}.py"
+    return [sys.executable, str(script), *job.frames, "--camera", str(CAMERA), *masters, "--out", str(result)]
+
+
+def bias(job: Job) -> object:
+    """Stack raw bias frames."""
+    from nightcal.masters import make_master_bias
+
+    return make_master_bias(_exposures(job))
+
+
+def dark(job: Job) -> object:
+    """Stack raw darks."""
+    from nightcal.masters import make_master_dark
+
+    return make_master_dark(_exposures(job), _master(job.masters["bias"]))
+
+
+def flat(job: Job) -> object:
+    """Stack raw flats."""
+    from nightcal.masters import make_master_flat
+
+    return make_master_flat(_exposures(job), _master(job.masters["bias"]), _master(job.masters["dark"]))
+
+
+def science(job: Job) -> object:
+    """Calibrate one raw frame; the masters of a process are read once."""
+    from nightcal.calibrator import Calibrator
+    from nightcal.camera import load_camera
+    from nightcal.exposures import reduce_frame
+
+    masters = {f"master_{kind}": _master(path) for kind, path in job.masters.items()}
+    return reduce_frame(Path(job.frames[0]), load_camera(CAMERA), None, Calibrator(**masters))
+
+
+def write(result: object, path: Path) -> None:
+    """Write a product."""
+    from nightcal.fitsio import write_product
+
+    write_product(path, result)
+
+
+def reference_command(job: Job, result: Path) -> list[str]:
+    """Give the command line for the master with the clipping of others: without the floor that the noise model sets."""
+    clipped = {"bias", "dark", "flat"} & {job.task}
+    return command(job, result) + ["--no-floor"] * len(clipped)
+
+
+def read(path: Path) -> np.ndarray:
+    """Read an image [e-]; NaN where the mask says that it is of no use."""
+    from astropy.io import fits
+
+    with fits.open(path) as hdus:
+        return np.where(hdus["MASK"].data == 0, hdus[0].data, np.nan)
+
+
+@cache
+def _master(path: str) -> object:
+    from nightcal.calibration import load_master
+
+    return load_master(Path(path))
+
+
+def _exposures(job: Job) -> list:
+    from nightcal.camera import load_camera
+    from nightcal.exposures import open_exposures
+
+    return open_exposures([Path(path) for path in job.frames], load_camera(CAMERA)).exposures
