@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -60,20 +60,31 @@ def flat(job: Job) -> object:
 
 
 def science(job: Job) -> object:
-    """Calibrate one raw frame; the masters of a process are read once."""
-    from nightcal.calibrator import Calibrator
+    """Give what calibrates one raw frame, as one of a batch: the masters of a process are read once."""
     from nightcal.camera import load_camera
     from nightcal.exposures import reduce_frame
 
-    masters = {f"master_{kind}": _master(path) for kind, path in job.masters.items()}
-    return reduce_frame(Path(job.frames[0]), load_camera(CAMERA), None, Calibrator(**masters))
+    calibrator = _calibrator(tuple(job.masters.items()))
+    return partial(reduce_frame, Path(job.frames[0]), camera=load_camera(CAMERA), measured=None, calibrator=calibrator)
 
 
 def write(result: object, path: Path) -> None:
-    """Write a product."""
+    """Write a product; a science frame is calibrated and written in one."""
     from nightcal.fitsio import write_product
 
-    write_product(path, result)
+    if callable(result):
+        result(out=path)
+    else:
+        write_product(path, result)
+
+
+@cache
+def _calibrator(masters: tuple[tuple[str, str], ...]) -> object:
+    from nightcal.calibrator import Calibrator
+
+    calibrator = Calibrator(**{f"master_{kind}": _master(path) for kind, path in masters})
+    calibrator.expect(50, np.asarray(calibrator.master_bias.mask).shape)
+    return calibrator
 
 
 def reference_command(job: Job, result: Path) -> list[str]:
