@@ -155,7 +155,8 @@ def _mean(image: Image, overscans: Sequence[Area]) -> Level:
 def _clipped_mean(image: Image, overscans: Sequence[Area]) -> Level:
     values = _pixels(image, overscans)
     clipped = clipped_mean(values, 3.5, QUANTISATION)
-    return Level(clipped.mean, np.asarray(_scatter(values) ** 2 / clipped.survivors))
+    scatter = max(float(clipped.scatter), QUANTISATION) if values.size > 1 else 0.0
+    return Level(clipped.mean, np.asarray(scatter**2 / clipped.survivors))
 
 
 def _row_median(image: Image, overscans: Sequence[Area]) -> Level:
