@@ -67,12 +67,18 @@ class Judged:
     refused: list[Refusal]
 
 
+def in_order(exposures: Sequence[Exposure]) -> list[Exposure]:
+    """Put exposures in the order of time, so that it does not matter in which order files were given."""
+    return sorted(exposures, key=lambda exposure: (exposure.mjd, str(exposure.path)))
+
+
 def judge(exposures: Sequence[Exposure], refused: Sequence[Refusal], level: Callable[[Exposure], float]) -> Judged:
     """Find the level of each frame, one in memory at a time; leave out what cannot be used.
 
     Parameters
     ----------
     exposures : sequence of Exposure
+        As `in_order` puts them; the others must be like the first.
     refused : sequence of Refusal
         Frames that could not even be opened.
     level : function
@@ -81,7 +87,6 @@ def judge(exposures: Sequence[Exposure], refused: Sequence[Refusal], level: Call
     Returns
     -------
     Judged
-        In the order of time.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def judge(exposures: Sequence[Exposure], refused: Sequence[Refusal], level: Call
     """
     judged = Judged([], [], list(refused))
     buffer = Buffer()
-    for opened in sorted(exposures, key=lambda exposure: (exposure.mjd, str(exposure.path))):
+    for opened in exposures:
         exposure = replace(opened, keep_open=len(exposures) <= MOST_OPEN)
         try:
             with exposure.readout.image.held(buffer):

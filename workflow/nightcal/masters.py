@@ -18,7 +18,7 @@ from nightcal.errors import SetAside
 from nightcal.fitsio import Product
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.kernels import kernels
-from nightcal.layers import Exposure, Refusal, central_level, judge, layer_of, whole_level
+from nightcal.layers import Exposure, Refusal, central_level, in_order, judge, layer_of, whole_level
 from nightcal.levels import level_of_values
 from nightcal.stack import Layer, Rows, Stack, stack
 
@@ -69,6 +69,7 @@ def make_master_bias(
     SetAside
         If no frame could be read; one that cannot is left out and named in the header.
     """
+    exposures = in_order(exposures)
     work = len(exposures) * int(np.prod(exposures[0].readout.shape)) if exposures else 0
     judged = judge(exposures, refused, lambda exposure: whole_level(exposure, rejection.level, kernels(work)))
     mean_level = float(np.mean(judged.levels))
@@ -122,6 +123,7 @@ def make_master_dark(
     SetAside
         If no frame could be read, or the bias level of one cannot be taken off.
     """
+    exposures = in_order(exposures)
     bias = _usable_master("bias", bias, exposures)
     judged = judge(exposures, refused, lambda exposure: central_level(exposure, bias, None, rejection.level))
     good = judged.exposures
@@ -199,6 +201,7 @@ def make_master_flat(
     SetAside
         If no frame could be read, none has light in it, or the bias level of one cannot be taken off.
     """
+    exposures = in_order(exposures)
     bias = _usable_master("bias", bias, exposures)
     dark = _usable_master("dark", dark, exposures, per_second=True)
     judged = judge(exposures, refused, lambda exposure: _light(exposure, bias, dark, rejection.level))
