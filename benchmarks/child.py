@@ -1,7 +1,7 @@
 """Do one job with one program, in a process of its own.
 
 python -m benchmarks.child PEER JOB.json RESULT              once, and write the result
-python -m benchmarks.child PEER JOB.json --inside WARM.json  once on WARM, then timed; prints seconds of wall and CPU
+python -m benchmarks.child PEER JOB.json --inside WARM.json  on WARM, then timed; prints seconds of wall and CPU
 
 Inside, a master stays in memory; a science frame is written, since that is most of its work.
 """
@@ -32,6 +32,8 @@ def main() -> None:
         peer.write(getattr(peer, job.task)(job), Path(sys.argv[3]))
         return
     with tempfile.TemporaryDirectory(dir=Path(sys.argv[2]).parent) as scratch:
+        for n in range(getattr(peer, "WARM_UPS", 0)):
+            work(peer, job, Path(scratch) / f"warm_up_{n}.fits")
         work(peer, Job.load(Path(sys.argv[4])), Path(scratch) / "warm_up.fits")
         wall, cpu = time.perf_counter(), time.process_time()
         work(peer, job, Path(scratch) / "timed.fits")

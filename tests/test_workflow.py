@@ -55,6 +55,35 @@ def reduced(night, tmp_path_factory, snakemake):
 
 
 @pytest.mark.slow
+def test_a_large_stack_has_its_loops_compiled_first_and_needs_them_not(night, tmp_path, snakemake):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    header = fits.getheader(night / "bias_001.fits")
+    rng = np.random.default_rng(7)
+    for n in range(100):
+        header["DATE-OBS"] = f"2024-03-01T20:{n // 60:02d}:{n % 60:02d}"
+        noise = rng.standard_normal((1024, 1024), dtype=np.float32)
+        image = fits.PrimaryHDU((1000 + 6 * noise).astype(np.uint16), header)
+        for card in ("BIASSEC", "TRIMSEC"):
+            image.header.remove(card, ignore_missing=True)
+        image.writeto(raw / f"bias_{n:03d}.fits")
+    results = snakemake.reduced(raw, tmp_path / "results")
+    assert "numba" in (results / "logs" / "kernels.ok").read_text()
+    assert list((results / "logs" / "kernels").rglob("*.nbc"))
+    again = snakemake("-n", raw=raw, results=results)
+    assert "Nothing to be done" in again.stdout + again.stderr
+    hidden = (
+        "import runpy, sys; sys.modules['numba'] = None; del sys.argv[0]; runpy.run_path(sys.argv[0], {}, '__main__')"
+    )
+    script = REPOSITORY / "scripts" / "make_master_bias.py"
+    command = [sys.executable, "-c", hidden, script, *sorted(raw.iterdir())]
+    camera = REPOSITORY / "config" / "cameras" / "generic.yaml"
+    subprocess.run([*command, "--camera", camera, "--out", tmp_path / "bias.fits"], check=True, capture_output=True)
+    (master,) = (path for path in products(results, "masters") if path.name.startswith("bias"))
+    assert (tmp_path / "bias.fits").read_bytes() == master.read_bytes()
+
+
+@pytest.mark.slow
 def test_error_bars_of_a_whole_night_are_honest(tmp_path, snakemake):
     simulate_night(tmp_path / "raw", tmp_path / "truth", shape=(320, 320), n_bias=16, n_dark=9, n_flat=7)
     results = snakemake.reduced(tmp_path / "raw", tmp_path / "results")
