@@ -136,7 +136,7 @@ class Chain:
         share = self.corrections.shared_bias(self.exposure)
         numbers = np.array([self.exposure, self.exposure**2, share, self.scale], np.float32)
         loops.calibrate(
-            readout.image.words(area.ymin + first, area.ymin + last),
+            np.array(readout.image.words(area.ymin + first, area.ymin + last)),  # a type of its own if read-only
             area.xmin,
             inner.start,
             whole_and_part(np.broadcast_to(readout.offset, readout.shape[0])[first:last]),

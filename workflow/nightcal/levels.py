@@ -65,7 +65,7 @@ def level_of_values(values: NDArray[np.float32], k: float, floor: float) -> Fram
     Returns
     -------
     FrameLevel
-        For integers below 2^24 the same as from their histogram.
+        For integers below 2^23 the same as from their histogram.
     """
     finite = np.isfinite(values)
     known = values.ravel() if finite.all() else values[finite]
@@ -98,4 +98,4 @@ def _median(values: NDArray[np.float32]) -> np.float32:
 def _not_above(limit: float, dtype: np.dtype[Any]) -> Any:
     """Largest number of a type that is not above a limit."""
     rounded = dtype.type(limit)
-    return np.nextafter(rounded, dtype.type(-np.inf)) if rounded > limit else rounded
+    return np.nextafter(rounded, dtype.type(-np.inf)) if float(rounded) > limit else rounded

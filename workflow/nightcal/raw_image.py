@@ -140,9 +140,16 @@ class RawImage:
                 content = self._buffer.lend(os.fstat(file.fileno()).st_size)
                 self._held = content[: file.readinto(content.data)]
         except OSError as error:
+            self.close()
             raise self._unreadable(error) from error
+        self._held.flags.writeable = False
         if not self._data_start:
-            self._held_image = self.rows(0, self.shape[0])
+            try:
+                self._held_image = self.rows(0, self.shape[0])
+            except SetAside:
+                self.close()
+                raise
+            self._held_image.flags.writeable = False
 
     @contextmanager
     def held(self, buffer: Buffer | None = None) -> Iterator[RawImage]:
@@ -166,7 +173,7 @@ class RawImage:
         Returns
         -------
         ndarray of uint16, shape (stop - start, nx)
-            Not to be written to where it is not ``out``: it may be what is held of the file.
+            Read-only where it is what is held of the file.
 
         Raises
         ------
@@ -174,6 +181,8 @@ class RawImage:
             As for `rows`.
         """
         shape = (stop - start, self.shape[1])
+        if start == stop:
+            return np.empty(shape, np.uint16)
         if self._data_start and self._held is None:
             words = np.empty(shape, np.uint16) if out is None else out
             try:

@@ -45,7 +45,7 @@ def expected_signal(
     else:
         known = np.where(valid, signal, signal.dtype.type(0))
         smooth = sum_of_nine(known)
-        smooth /= np.maximum(sum_of_nine(valid.astype(signal.dtype)), 1)
+        smooth *= np.reciprocal(np.maximum(sum_of_nine(valid.astype(signal.dtype)), 1))
     np.maximum(smooth, 0, out=smooth)
     distance = known - smooth
     distance *= distance

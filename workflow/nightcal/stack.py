@@ -143,7 +143,8 @@ def stack(
     Returns
     -------
     Stack
-        Independent of the order of the layers, of the number of threads and of how many rows are read at a time.
+        Independent of the order of the layers (weighted ones of equal weight aside, whose sums may differ in the last
+        of 64 bits), of the number of threads and of how many rows are read at a time.
 
     Notes
     -----

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from nightcal.errors import ConfigurationError
-from nightcal.kernels import SCIENCE_STEPS, WORTHWHILE
+from nightcal.kernels import SCIENCE_STEPS, WORTHWHILE, fingerprint
 from nightcal.naming import printable
 from nightcal.night import from_command_line, night_from_config, planned_path
 from nightcal.version import __version__

@@ -41,7 +41,7 @@ rule warm_kernels:
         runtime=10,
     params:
         script=script("warm_kernels"),
-        version=__version__,
+        version=fingerprint(),
     shell:
         "python {params.script:q} --out {output:q} > {log:q} 2>&1"
 

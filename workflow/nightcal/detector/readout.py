@@ -176,7 +176,8 @@ class Readout:
                 f"overscan_method returned {corrected.dtype} of shape {corrected.shape}; "
                 f"expected a corrected image of floats of shape {raw.shape}"
             )
-        return Level(raw.astype(np.float64) - corrected, np.zeros(()))
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            return Level(raw.astype(np.float64) - corrected, np.zeros(()))
 
     def _level_by(self, method: OverscanMethod) -> Level:
         """Find the level in what is stored, which spares the decoding of all pixels for that of a few columns."""

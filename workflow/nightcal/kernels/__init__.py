@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import hashlib
 import importlib.util
 import logging
 import os
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 log = logging.getLogger(__name__)
@@ -56,6 +62,7 @@ def frame_kernels(work: int) -> ModuleType | None:
     return frame
 
 
+@cache
 def load_compiled() -> ModuleType:
     """Import the compiled loops; numba keeps them in ``NUMBA_CACHE_DIR``, or beside their source.
 
@@ -64,29 +71,45 @@ def load_compiled() -> ModuleType:
     module
         `nightcal.kernels.compiled`. Where nothing can be kept it is compiled in memory, with a warning.
     """
+    import numba
+
+    place = os.environ.get("NUMBA_CACHE_DIR") or str(Path(__file__).with_name("__pycache__"))
+    usual = vars(numba.config)["CACHE_DIR"]
     try:
-        from nightcal.kernels import compiled
+        _set_cache(f"{place}/{fingerprint()}")
+        from nightcal.kernels import compiled, frame
     except RuntimeError as error:
         if "cache" not in str(error):
             raise
-        compiled = _without_cache()
+        log.warning(
+            "Compiled loops cannot be kept in %s: this job compiles them again, which takes some seconds.", place
+        )
+        folder = tempfile.mkdtemp(prefix="nightcal-kernels-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _set_cache(folder)
+        from nightcal.kernels import compiled, frame  # noqa: F401 - decides where it is kept when imported
+    finally:
+        _set_cache(usual)
     return compiled
 
 
-def _without_cache() -> ModuleType:
-    import tempfile
-
+def _set_cache(folder: str) -> None:
     import numba
 
-    log.warning(
-        "Compiled loops cannot be kept in %s: this job compiles them again, which takes some seconds.",
-        os.environ.get("NUMBA_CACHE_DIR", "the folder of the package"),
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        vars(numba.config)["CACHE_DIR"] = folder
-        from nightcal.kernels import compiled
+    vars(numba.config)["CACHE_DIR"] = folder
 
-        return compiled
+
+def fingerprint() -> str:
+    """Digits that change with the source of anything that is compiled: numba looks only at the file of each function.
+
+    Returns
+    -------
+    str
+        First digits of a SHA-256.
+    """
+    here = Path(__file__).parent
+    sources = [*sorted(here.glob("*.py")), here.with_name("robust.py")]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
 
 def warm() -> str:
@@ -112,6 +135,7 @@ def warm() -> str:
                 (0.0, 0.0), image.copy(), image.copy(), image.astype(np.int16), image.copy(),
             )  # fmt: skip
     loops.histogram(np.zeros(8, np.uint16))
+    loops.histogram(np.frombuffer(bytes(16), np.uint16))  # what is held of a file is read-only
     frame = frame_kernels(WORTHWHILE)
     if frame is not None:
         number, images = np.float32(1), (image,) * 6

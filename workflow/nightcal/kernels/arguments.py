@@ -22,4 +22,4 @@ def whole_and_part(offset: ArrayLike) -> NDArray[np.float32]:
 def not_below(limit: float) -> np.float32:
     """Smallest 32-bit number that is not below a limit."""
     rounded = np.float32(limit)
-    return np.nextafter(rounded, np.float32(np.inf)) if rounded < limit else rounded
+    return np.nextafter(rounded, np.float32(np.inf)) if float(rounded) < limit else rounded
