@@ -4,7 +4,6 @@ import importlib.util
 import itertools
 import os
 import shutil
-import shutil
 import subprocess
 import sys
 from pathlib import Path
