@@ -1,6 +1,6 @@
 """Compile the loops of large stacks, once for all jobs that will use them.
 
-NUMBA_CACHE_DIR=results/logs/kernels python scripts/warm_kernels.py --out results/logs/kernels.ok
+NUMBA_CACHE_DIR=.snakemake/kernels python scripts/warm_kernels.py --out .snakemake/kernels/here.ok
 """
 
 from pathlib import Path

@@ -67,10 +67,13 @@ def test_a_large_stack_has_its_loops_compiled_first_and_needs_them_not(night, tm
         for card in ("BIASSEC", "TRIMSEC"):
             image.header.remove(card, ignore_missing=True)
         image.writeto(raw / f"bias_{n:03d}.fits")
-    results = snakemake.reduced(raw, tmp_path / "results")
-    assert "numba" in (results / "logs" / "kernels.ok").read_text()
-    assert list((results / "logs" / "kernels").rglob("*.nbc"))
-    again = snakemake("-n", raw=raw, results=results)
+    elsewhere = {"cwd": tmp_path}
+    results = snakemake.reduced(raw, tmp_path / "results", "-s", REPOSITORY / "Snakefile", **elsewhere)
+    kernels = tmp_path / ".snakemake" / "kernels"
+    (warmed,) = kernels.glob("*.ok")
+    assert "numba" in warmed.read_text()
+    assert list((kernels / warmed.stem).rglob("*.nbc"))
+    again = snakemake("-n", "-s", REPOSITORY / "Snakefile", raw=raw, results=results, **elsewhere)
     assert "Nothing to be done" in again.stdout + again.stderr
     hidden = (
         "import runpy, sys; sys.modules['numba'] = None; del sys.argv[0]; runpy.run_path(sys.argv[0], {}, '__main__')"

@@ -23,6 +23,7 @@ except ConfigurationError as mistake:
 PLAN = NIGHT.plan
 NIGHTS = NIGHT.nights
 RESULTS = Path(config["results"])
+KERNELS = Path(".snakemake/kernels")  # of the work folder, for all its nights
 
 # Scripts find the package without its being installed, and run with the Python that runs Snakemake unless a conda
 # environment brings its own.
@@ -32,7 +33,7 @@ _python = (
 shell.prefix(
     "set -euo pipefail; "
     f"export PYTHONPATH={shlex.quote(str(HOME / 'workflow'))} PYTHONDONTWRITEBYTECODE=1; "
-    + f"export NUMBA_CACHE_DIR={shlex.quote(os.path.abspath(config['results']))}/logs/kernels; "
+    + f"export NUMBA_CACHE_DIR={shlex.quote(os.path.abspath(KERNELS))}; "
     + (f'export PATH={shlex.quote(_python)}:"$PATH"; ' if _python else "")
 )
 
@@ -105,7 +106,7 @@ def stack_threads(master):
 
 def compiled(pixels_read):
     """The compiled loops as an input of a job that is large enough to use them."""
-    return [ancient(RESULTS / "logs/kernels.ok")] if pixels_read > WORTHWHILE else []
+    return [ancient(KERNELS / f"{fingerprint()}.ok")] if pixels_read > WORTHWHILE else []
 
 
 def warnings_for(item):

@@ -28,9 +28,9 @@ rule measure_noise:
 
 
 rule warm_kernels:
-    """Compile the loops of large stacks once, so that jobs side by side need not."""
+    """Compile the loops of large stacks, once for all nights of a work folder, so that jobs side by side need not."""
     output:
-        RESULTS / "logs/kernels.ok",
+        KERNELS / f"{fingerprint()}.ok",
     log:
         RESULTS / "logs/warm_kernels.log",
     conda:
@@ -41,7 +41,6 @@ rule warm_kernels:
         runtime=10,
     params:
         script=script("warm_kernels"),
-        version=fingerprint(),
     shell:
         "python {params.script:q} --out {output:q} > {log:q} 2>&1"
 
