@@ -15,8 +15,8 @@ from types import ModuleType
 
 log = logging.getLogger(__name__)
 
-WORTHWHILE = 100_000_000
-"""Pixels times frames from which on the compiled loops make up for the half second that they take to start."""
+WORTHWHILE = 50_000_000
+"""Pixels times frames from which on the compiled loops make up for the second that they take to start."""
 
 
 SCIENCE_STEPS = 4

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nightcal.kernels.order import merge_order
 from nightcal.robust import RSTD
 
-PIXELS = 4096
+PIXELS = 8192
 """Pixels of a tile: small enough that all its frames stay in the cache."""
 
 WORDS = 65536
@@ -70,17 +70,22 @@ def clip(
     weight : ndarray of float32, shape (rows, nx)
         Result: sum of the weights of the survivors; untouched without weights.
     """
-    for y in range(raw.shape[1]):
-        for start in range(0, mean.shape[1], PIXELS):
-            stop = min(start + PIXELS, mean.shape[1])
-            columns = slice(first + start, first + stop)
-            values = _load(raw[:, y, columns], offsets[:, y], scales, limits, images[:, y, start:stop], factors)
+    width = min(mean.shape[1], PIXELS)
+    height = max(1, PIXELS // width)
+    for top in range(0, mean.shape[0], height):
+        rows = slice(top, top + height)
+        for start in range(0, mean.shape[1], width):
+            part = rows, slice(start, min(start + width, mean.shape[1]))
+            columns = slice(first + part[1].start, first + part[1].stop)
+            values = _load(raw[:, rows, columns], offsets[:, rows], scales, limits, images[:, *part], factors)
             if weights is None:
                 total, found = clip_pixels(values, k, floor)
             else:
                 total, found = _clip_weighted(values, weights, noises, k, floor)
-                weight[y, start:stop] = total
-            mean[y, start:stop], scatter[y, start:stop], survivors[y, start:stop] = found
+                weight[part] = total.reshape(weight[part].shape)
+            results: tuple[NDArray[Any], ...] = (mean, scatter, survivors)
+            for out, image in zip(results, found, strict=True):
+                out[part] = image.reshape(out[part].shape)
 
 
 def histogram(words: NDArray[np.uint16]) -> NDArray[np.int64]:
@@ -118,11 +123,13 @@ def _load(
     with np.errstate(invalid="ignore", over="ignore"):
         for i, stored in enumerate(pixels):
             number = stored.view(">i2").astype(np.float32) if stored.dtype == np.uint16 else stored
-            value = ((number - offsets[i, 0]) - offsets[i, 1]) * scales[i]
-            values[i] = np.where((number < limits[i]) & (np.abs(value) < np.inf), value, np.float32(np.inf))
+            value = np.subtract(number, offsets[i, :, :1], out=values[i])
+            value -= offsets[i, :, 1:]
+            value *= scales[i]
+            value[~((number < limits[i]) & (np.abs(value) < np.inf))] = np.inf
             for image, factor in zip(images, factors[i], strict=True):
-                values[i] -= factor * image
-    return values
+                value -= factor * image
+    return values.reshape(len(values), -1)
 
 
 def clip_pixels(values: Values, k: float, floor: tuple[float, float]) -> tuple[Any, tuple[Any, Any, Any]]:
@@ -154,13 +161,17 @@ def clip_pixels(values: Values, k: float, floor: tuple[float, float]) -> tuple[A
             deviation[incomplete] = _median(np.sort(np.abs(part - median[incomplete]), axis=0))
         width = _half_width(k, deviation, median, floor)
         count, total, squares = (np.zeros_like(median) for _ in range(3))
+        difference, size = np.empty_like(median), np.empty_like(median)
+        keep = np.empty(median.shape, dtype=bool)
         for row in ordered:
-            difference = row - median
-            keep = np.abs(difference) <= width
-            difference = np.where(keep, difference, 0.0)
+            np.subtract(row, median, out=difference)
+            np.abs(difference, out=size)
+            np.less_equal(size, width, out=keep)
+            np.copyto(difference, 0.0, where=~keep)
             count += keep
             total += difference
-            squares += difference * difference
+            np.multiply(difference, difference, out=size)
+            squares += size
     return count, _results(median, count, count, total, squares)
 
 
