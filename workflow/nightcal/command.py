@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import resource
 import sys
 from collections.abc import Callable
@@ -16,6 +17,9 @@ if TYPE_CHECKING:  # a script imports what it uses, when it uses it
     from nightcal.calibration import Calibration
     from nightcal.exposures import Opened
     from nightcal.masters import Rejection
+
+# numpy reads it when it is imported: no script uses BLAS, and starting its threads costs
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 OPEN_FILES = 1024
 
