@@ -51,6 +51,7 @@ def test_every_word_of_a_schema_is_one_of_json_schema(name):
         "minimum",
         "maximum",
         "exclusiveMinimum",
+        "exclusiveMaximum",
         "minLength",
         "minItems",
         "minProperties",

@@ -122,6 +122,7 @@ def stack(
     images: Sequence[Rows] = (),
     first_column: int = 0,
     threads: int = 1,
+    work: int = 0,
 ) -> Stack:
     """Average frames pixel by pixel, leaving out what lies more than ``k`` rstd from the median.
 
@@ -140,6 +141,8 @@ def stack(
     first_column : int
         The first column of the raw rows that is stacked.
     threads : int
+    work : int
+        Pixels times frames of this stack and of others that are made with it; 0 for this one alone.
 
     Returns
     -------
@@ -164,7 +167,7 @@ def stack(
     )
     unequal = None if np.all(weights == weights[0]) else weights
     floor = (noise.constant, noise.slope) if floored else (0.0, 0.0)
-    mean, scatter, weight, survivors = _clip(layers, shape, k, floor, unequal, images, first_column, threads)
+    mean, scatter, weight, survivors = _clip(layers, shape, k, floor, unequal, images, first_column, threads, work)
     ratio, response = _pooled_ratio(mean, scatter, noise, n, k, floored)
     noisy = _finish(mean, scatter, survivors if unequal is None else weight, noise, n, ratio, response)
     return Stack(mean, scatter, survivors, noisy, ratio)
@@ -204,6 +207,7 @@ def _clip(
     images: Sequence[Rows],
     first_column: int,
     threads: int,
+    size: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int16]]:
     """Clipped mean, variance of the survivors, sum of their weights, and their number."""
     mean, scatter = np.empty(shape, np.float32), np.empty(shape, np.float32)
@@ -211,7 +215,7 @@ def _clip(
     survivors = np.empty(shape, np.int16)
     words = all(layer.words for layer in layers)
     layers = layers if words else [as_numbers(layer) for layer in layers]
-    chosen = kernels(len(layers) * shape[0] * shape[1])
+    chosen = kernels(size or len(layers) * shape[0] * shape[1])
     factors = np.array([layer.factors for layer in layers], np.float32).reshape(len(layers), len(images))
     scales = np.array([layer.scale for layer in layers], np.float32)
     limits = np.array([not_below(layer.limit) for layer in layers], np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,9 @@ from nightcal.errors import SetAside
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.raw_image import RawImage
 from nightcal.sections import Area
+
+STRIP = 64
+"""Rows that are put together at a time."""
 
 Image = NDArray[np.float32]
 Measured = tuple[Image, NDArray[np.uint8], Image]
@@ -185,7 +188,9 @@ class Mosaic:
 
     def rows(self, start: int, stop: int) -> tuple[Image, NDArray[np.uint8]]:
         """Rows of the mosaic; parameters, results and errors as for `Readout.rows`."""
-        electrons, flags, _ = self.measure(start, stop)
+        electrons, flags = self._empty(start, stop)
+        for where, share, first, last in self._cuts(start, stop):
+            electrons[where], flags[where] = share.rows(first, last)
         return electrons, flags
 
     def measure(self, start: int, stop: int) -> Measured:
@@ -193,15 +198,23 @@ class Mosaic:
 
         Pixels that no amplifier saw are 0 and flagged ``NO_DATA``.
         """
-        shape = stop - start, self.shape[1]
-        electrons, flags = np.zeros(shape, np.float32), np.full(shape, Flag.NO_DATA, MASK_DTYPE)
-        variance = np.full(shape, self.electronics.read_variance, np.float32)
-        for area, share in self.shares:
-            first, last = max(start, area.ymin), min(stop, area.ymax)
-            if first < last:
-                where = slice(first - start, last - start), slice(area.xmin, area.xmax)
-                electrons[where], flags[where], variance[where] = share.measure(first - area.ymin, last - area.ymin)
+        electrons, flags = self._empty(start, stop)
+        variance = np.full(electrons.shape, self.electronics.read_variance, np.float32)
+        for where, share, first, last in self._cuts(start, stop):
+            electrons[where], flags[where], variance[where] = share.measure(first, last)
         return electrons, flags, variance
+
+    def _empty(self, start: int, stop: int) -> tuple[Image, NDArray[np.uint8]]:
+        shape = stop - start, self.shape[1]
+        return np.zeros(shape, np.float32), np.full(shape, Flag.NO_DATA, MASK_DTYPE)
+
+    def _cuts(self, start: int, stop: int) -> Iterator[tuple[tuple[slice, slice], Share, int, int]]:
+        """Cut rows into pieces of one amplifier and few rows: where they go, and which rows of which share they are."""
+        for area, share in self.shares:
+            for first in range(max(start, area.ymin), min(stop, area.ymax), STRIP):
+                last = min(first + STRIP, stop, area.ymax)
+                where = slice(first - start, last - start), slice(area.xmin, area.xmax)
+                yield where, share, first - area.ymin, last - area.ymin
 
     def read(self) -> tuple[Image, NDArray[np.uint8]]:
         """Read the whole mosaic, as `rows` does."""
@@ -267,8 +280,10 @@ class Share:
 
     def rows(self, start: int, stop: int) -> tuple[Image, NDArray[np.uint8]]:
         """Rows of its part; parameters, results and errors as for `Readout.rows`."""
-        electrons, flags, _ = self.measure(start, stop)
-        return electrons, flags
+        adu, flags, _, _ = self._signal(start, stop)
+        adu *= np.float32(self.electronics.gain)
+        index = _turned(self._place.flip_y, self._place.flip_x)
+        return adu[index], flags[index]
 
     def read(self) -> tuple[Image, NDArray[np.uint8]]:
         """Read all of it, as `rows` does."""
@@ -276,41 +291,53 @@ class Share:
 
     def measure(self, start: int, stop: int) -> Measured:
         """Rows of its part with their noise; parameters, results and errors as for `Readout.measure`."""
-        readout, gain = self._readout, np.float32(self.electronics.gain)
-        ny = self.shape[0]
-        first, last = (ny - stop, ny - start) if self._place.flip_y else (start, stop)
-        pixels = Area(readout.area.xmin, readout.area.xmax, readout.area.ymin + first, readout.area.ymin + last)
-        adu, flags = readout.above_bias(pixels)
-        variance = np.broadcast_to(readout.noise(first, last) / gain**2, adu.shape)
-        for number, share in enumerate(self._mosaic.crosstalk[:, self._number]):
-            if share != 0 and number != self._number:
-                ghost, ghost_variance = self._ghost(number, pixels)
-                adu -= np.float32(share) * ghost
-                variance = variance + np.float32(share**2) * ghost_variance
-        if self.electronics.polynomial:
-            adu, slope = linearise(adu, self.electronics.polynomial)
+        gain = np.float32(self.electronics.gain)
+        first, last = self._stored(start, stop)
+        adu, flags, ghosts, slope = self._signal(start, stop)
+        variance = np.broadcast_to(self._readout.noise(first, last), adu.shape)
+        for number, ghost in ghosts.items():
+            source, share = self._mosaic.readouts[number].electronics, self._mosaic.crosstalk[number, self._number]
+            noise = source.read_variance / source.gain**2 + np.maximum(ghost, 0) / np.float32(source.gain)
+            variance = variance + np.float32(share**2) * gain**2 * noise.astype(np.float32)
+        if slope is not None:
             variance = variance * slope**2
         index = _turned(self._place.flip_y, self._place.flip_x)
-        return (adu * gain)[index], flags[index], (variance * gain**2)[index]
+        return (adu * gain)[index], flags[index], variance[index]
 
-    def _ghost(self, number: int, pixels: Area) -> tuple[Image, Image]:
-        """Signal [ADU] that another amplifier read at the same time, and its variance; 0 where it read nothing."""
+    def _stored(self, start: int, stop: int) -> tuple[int, int]:
+        """Rows of its image area, as stored, that some rows of its part are."""
+        ny = self.shape[0]
+        return (ny - stop, ny - start) if self._place.flip_y else (start, stop)
+
+    def _signal(self, start: int, stop: int) -> tuple[Image, NDArray[np.uint8], dict[int, Image], Image | None]:
+        """Signal [ADU] of some rows, as stored, without that of others; its flags, that of others, and the slope."""
+        readout = self._readout
+        first, last = self._stored(start, stop)
+        pixels = Area(readout.area.xmin, readout.area.xmax, readout.area.ymin + first, readout.area.ymin + last)
+        adu, flags = readout.above_bias(pixels)
+        shares = self._mosaic.crosstalk[:, self._number]
+        ghosts = {int(n): self._ghost(int(n), pixels) for n in np.flatnonzero(shares) if n != self._number}
+        for number, ghost in ghosts.items():
+            adu -= np.float32(shares[number]) * ghost
+        if not self.electronics.polynomial:
+            return adu, flags, ghosts, None
+        adu, slope = linearise(adu, self.electronics.polynomial)
+        return adu, flags, ghosts, slope
+
+    def _ghost(self, number: int, pixels: Area) -> Image:
+        """Signal [ADU] that another amplifier read at the same time; 0 where it read nothing."""
         source = self._mosaic.readouts[number]
         wanted = read_together(pixels, self._mosaic.order(self._number), self._mosaic.order(number))
         ny, nx = source.image.shape
         there = Area(max(0, wanted.xmin), min(nx, wanted.xmax), max(0, wanted.ymin), min(ny, wanted.ymax))
-        signal, variance = np.zeros(pixels.shape, np.float32), np.zeros(pixels.shape, np.float32)
-        if there.fits_in(source.image.shape):
-            where = (
-                slice(there.ymin - wanted.ymin, there.ymax - wanted.ymin),
-                slice(there.xmin - wanted.xmin, there.xmax - wanted.xmin),
-            )
-            found = np.nan_to_num(source.above_bias(there)[0], copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-            gain = source.electronics.gain
-            signal[where] = found
-            variance[where] = source.electronics.read_variance / gain**2 + np.maximum(found, 0) / np.float32(gain)
         index = _turned(wanted.flip_y, wanted.flip_x)
-        return signal[index], variance[index]
+        if there.shape == pixels.shape:
+            return source.signal(there)[index]
+        signal = np.zeros(pixels.shape, np.float32)
+        if there.fits_in(source.image.shape):
+            rows = slice(there.ymin - wanted.ymin, there.ymax - wanted.ymin)
+            signal[rows, there.xmin - wanted.xmin : there.xmax - wanted.xmin] = source.signal(there)
+        return signal[index]
 
 
 def _turned(flip_y: bool, flip_x: bool) -> tuple[slice, slice]:

@@ -242,20 +242,31 @@ class Readout:
         SetAside
             If the pixels cannot be read.
         """
-        first, last, columns = area.ymin, area.ymax, area.slices[1]
-        raw = self.image.rows(first, last)[:, columns]
-        level = self.whole_level
-        value = np.zeros(()) if level is None else level.rows(first, last).columns(columns).value
+        raw = self.image.rows(area.ymin, area.ymax)[:, area.slices[1]]
         flags = flag_raw(raw, self.saturation)
+        adu = self._less_level(raw, area)
+        if raw.dtype.kind == "f" or self.whole_level is not None:
+            flags[~np.isfinite(adu)] |= Flag.NO_DATA
+        return adu, flags
+
+    def signal(self, area: Area) -> NDArray[np.float32]:
+        """Pixels less the overscan level [ADU] as `above_bias` gives them, 0 where there is no number."""
+        adu = self._less_level(self.image.rows(area.ymin, area.ymax)[:, area.slices[1]], area)
+        finite = np.isfinite(adu)
+        if not finite.all():
+            adu[~finite] = 0.0
+        return adu
+
+    def _less_level(self, raw: NDArray[Any], area: Area) -> NDArray[np.float32]:
+        level = self.whole_level
+        value = np.zeros(()) if level is None else level.rows(area.ymin, area.ymax).columns(area.slices[1]).value
         if raw.dtype.kind == "f" or raw.dtype.itemsize > SMALL or value.size > len(raw):
             adu = (raw.astype(np.float64) - value).astype(np.float32)
         else:  # whole ADU less whole ADU is exact in 32 bits
             adu = raw.astype(np.float32)
             adu -= np.rint(value).astype(np.float32)
             adu -= (value - np.rint(value)).astype(np.float32)
-        if raw.dtype.kind == "f" or level is not None:
-            flags[~np.isfinite(adu)] |= Flag.NO_DATA
-        return adu, flags
+        return np.asarray(adu)
 
     def read(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read the whole light-sensitive area, as `rows` does."""
