@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.detector.overscan import Level, OverscanMethod, OverscanMethods
+from nightcal.detector.parts import Part
 from nightcal.detector.saturation import flag_raw
 from nightcal.errors import SetAside
 from nightcal.flags import Flag
@@ -99,6 +100,12 @@ class Readout:
         """Overscan level [ADU] of the rows of the light-sensitive area; None without overscan."""
         level = self.whole_level
         return None if level is None else level.rows(self.area.ymin, self.area.ymax)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The one amplifier's part of the image: all of it."""
+        ny, nx = self.shape
+        return (Part("1", Area(0, nx, 0, ny), self.electronics.gain, self.electronics.read_noise),)
 
     @property
     def level_variance(self) -> NDArray[np.float64]:
