@@ -488,43 +488,43 @@ def test_a_binning_that_cannot_be_is_refused(cards):
 
 def test_nickel_overscan_is_the_last_32_columns_but_those_that_trail_the_image():
     raw = header(NICKEL, shape=(1024, 1056))
-    assert camera("nickel").image_area(raw) == Area(0, 1024, 0, 1024)
-    assert camera("nickel").overscans(raw) == (Area(1029, 1056, 0, 1024),)
+    assert camera("nickel").sections(raw)[0].image == Area(0, 1024, 0, 1024)
+    assert camera("nickel").sections(raw)[0].overscans == (Area(1029, 1056, 0, 1024),)
 
 
 def test_saao_sections_with_spaces():
     raw = header(SAAO, shape=(520, 536))
-    assert camera("generic").image_area(raw) == Area(16, 528, 0, 520)
-    assert camera("generic").overscans(raw) == (Area(3, 13, 0, 520),)
+    assert camera("generic").sections(raw)[0].image == Area(16, 528, 0, 520)
+    assert camera("generic").sections(raw)[0].overscans == (Area(3, 13, 0, 520),)
 
 
 def test_lco_takes_the_whole_plane_because_its_trimsec_does_not_fit():
     raw = header(LCO, shape=(2048, 2080))
-    assert camera("lco").image_area(raw) == Area(0, 2080, 0, 2048)
-    assert camera("lco").overscans(raw) == ()
+    assert camera("lco").sections(raw)[0].image == Area(0, 2080, 0, 2048)
+    assert camera("lco").sections(raw)[0].overscans == ()
 
 
 def test_sections_outside_the_image_are_refused_with_both_sizes():
     raw = header(SAAO, shape=(520, 500))
     with pytest.raises(SetAside, match=r"TRIMSEC = \[17:528,1:520\] lies outside the image of 500 x 520 pixels"):
-        camera("generic").image_area(raw)
+        camera("generic").sections(raw)
 
 
 @pytest.mark.parametrize("written", ["[1:5", "left", "[0:5,1:5]", 5, 1 + 2j])
 def test_a_section_that_is_none_is_refused_with_its_card(written):
     with pytest.raises(SetAside, match="section BIASSEC"):
-        camera("generic").overscans(header(SAAO, BIASSEC=written, shape=(520, 536)))
+        camera("generic").sections(header(SAAO, BIASSEC=written, shape=(520, 536)))
 
 
 @pytest.mark.parametrize("cover", [None, 32.0, "32", -40])
 def test_a_nickel_frame_without_its_overscan_width_is_refused(cover):
     with pytest.raises(SetAside, match=r"section .*COVER"):
-        camera("nickel").overscans(header(NICKEL, COVER=cover, shape=(1024, 1056)))
+        camera("nickel").sections(header(NICKEL, COVER=cover, shape=(1024, 1056)))
 
 
-def test_a_descending_image_section_is_refused_rather_than_flipped_unseen():
-    with pytest.raises(SetAside, match="descending"):
-        camera("generic").image_area(header({"TRIMSEC": "[1024:1,1:1024]"}))
+def test_a_descending_image_section_turns_the_image():
+    area = camera("generic").sections(header({"TRIMSEC": "[1024:1,1:1024]"}))[0].image
+    assert (area.flip_x, area.flip_y) == (True, False)
 
 
 def test_readout_mode_tells_windows_and_speeds_apart():
@@ -577,8 +577,8 @@ overscan_method: row_median
         "science",
     ]
     assert mine.exposure(header({"TT": 4})) == 4
-    assert mine.image_area(header({}, shape=(10, 20))) == Area(0, 16, 0, 10)
-    assert mine.overscans(header({}, shape=(10, 20))) == (Area(16, 20, 0, 10),)
+    assert mine.sections(header({}, shape=(10, 20)))[0].image == Area(0, 16, 0, 10)
+    assert mine.sections(header({}, shape=(10, 20)))[0].overscans == (Area(16, 20, 0, 10),)
 
 
 GOOD = "name: mine\ntitle: x\ntypes: [{bias: {A: b}}]\n"
@@ -667,7 +667,7 @@ def test_a_camera_of_no_file_says_no_to_nothing():
     bare = Camera("bare", "x", Path("bare.yaml"))
     assert bare.bins(header({})) == (1, 1)
     assert bare.noise_cards(header({})) == (None, None)
-    assert bare.image_area(header({}, shape=(3, 4))) == Area(0, 4, 0, 3)
+    assert bare.sections(header({}, shape=(3, 4)))[0].image == Area(0, 4, 0, 3)
 
 
 @pytest.mark.parametrize(

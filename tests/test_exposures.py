@@ -16,10 +16,10 @@ from nightcal.calibrator import Calibrator
 from nightcal.camera import load_camera
 from nightcal.cards import warnings_of
 from nightcal.exposures import (
+    amplifiers_of,
     bad_pixel_mask_of,
     better_noise,
     describe_noise,
-    electronics_of,
     finish_master,
     measure_noise_of,
     noise_of,
@@ -133,7 +133,8 @@ def test_a_warning_stays_when_only_the_read_noise_is_known(take, camera):
 
 def test_a_readout_is_what_header_and_camera_file_say(take, camera, chip):
     header = read_header(take("a"))
-    electronics = electronics_of(header, camera, noise_of(header, camera, None))
+    (amplifier,) = amplifiers_of(header, camera, [noise_of(header, camera, None)])
+    electronics = amplifier.electronics
     assert electronics.overscans == (Area(128, 160, 0, 128),)
     assert electronics.image_area == Area(0, 128, 0, 128)
     assert (electronics.gain, electronics.read_noise, electronics.saturation) == (1.5, 6.0, chip.saturation)
@@ -348,7 +349,7 @@ def test_frames_stay_closed_after_a_master_is_made(take, camera):
     finish_master("bias", opened, lambda: make_master_bias(opened.exposures), {})
     for exposure in opened.exposures:
         assert isinstance(exposure.readout.image, RawImage)
-        assert exposure.readout.image._hdus is None
+        assert exposure.readout.image._file.hdus is None
 
 
 # --- gain of the master bias -----------------------------------------------------------------------------------------
@@ -476,7 +477,7 @@ def test_a_stack_of_many_frames_holds_no_file_open(most, held, take, camera, tmp
     assert len(counts) > 5 * 3  # each level, and blocks of 40 rows
     assert max(counts) == held
     assert master.header["NFRAMES"] == 5
-    assert all(exposure.readout.image._file is None for exposure in opened.exposures)
+    assert all(exposure.readout.image._file._descriptor is None for exposure in opened.exposures)
 
 
 def test_a_frame_refused_at_opening_leaves_its_time_in_the_master(take, camera):

@@ -162,14 +162,37 @@ def test_the_primary_header_serves_an_image_in_an_extension(tmp_path):
     ("hdus", "reason"),
     [
         ([fits.PrimaryHDU()], "no image"),
-        ([fits.PrimaryHDU(np.zeros((2, 3, 4), np.int16))], "cube of 2 planes"),
-        ([fits.PrimaryHDU(np.zeros((3, 4))), fits.ImageHDU(np.zeros((3, 4)))], "2 images"),
+        ([fits.PrimaryHDU(np.zeros((2, 2, 3, 4), np.int16))], "4 axes"),
+        ([fits.PrimaryHDU(np.zeros((3, 4))), fits.ImageHDU(np.zeros((3, 5)))], "differ in size"),
     ],
 )
-def test_a_file_without_exactly_one_image_is_set_aside(hdus, reason, tmp_path):
+def test_a_file_without_image_planes_of_one_size_is_set_aside(hdus, reason, tmp_path):
     fits.HDUList([hdu.copy() for hdu in hdus]).writeto(tmp_path / "raw.fits")
     with pytest.raises(SetAside, match=reason):
         RawImage(tmp_path / "raw.fits")
+
+
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("form", ["extensions", "packed extensions", "cube", "packed cube", "cube in an extension"])
+def test_the_planes_of_a_file_are_read_each_by_itself(form, held, rng, tmp_path):
+    planes = rng.integers(0, 60000, (3, 30, 40), dtype=np.uint16)
+    kind = fits.CompImageHDU if form.startswith("packed") else fits.ImageHDU
+    if form == "cube":
+        hdus = [fits.PrimaryHDU(planes)]
+    else:
+        parts = [planes] if "cube" in form else planes
+        hdus = [fits.PrimaryHDU(), *(kind(part, fits.Header({"GAIN": 1.5 + n})) for n, part in enumerate(parts))]
+    fits.HDUList(hdus).writeto(tmp_path / "raw.fits")
+    with RawImage(tmp_path / "raw.fits") as image:
+        if held:
+            image.hold()
+        assert len(image.planes) == 3
+        for n, plane in enumerate(image.planes):
+            np.testing.assert_array_equal(plane.rows(7, 21), planes[n, 7:21])
+            np.testing.assert_array_equal(plane.read(), planes[n])
+            if "extensions" in form:
+                assert plane.header.value("GAIN") == 1.5 + n
+            assert plane.digest == image.digest
 
 
 @pytest.mark.parametrize("name", ["raw.fits", "raw.fits.gz", "raw.fits.fz"])

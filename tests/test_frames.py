@@ -232,8 +232,8 @@ def test_files_without_exactly_one_image_are_set_aside(tmp_path):
     write(tmp_path / "cube.fits", np.zeros((3, 30, 40), np.uint16))
     write(tmp_path / "line.fits", np.zeros(40, np.uint16))
     assert read(tmp_path / "none.fits").problem == "the file holds no image"
-    assert read(tmp_path / "four.fits").problem.startswith("the file holds 4 images; expected one")
-    assert read(tmp_path / "cube.fits").problem.startswith("the image is a cube of 3 planes; expected one")
+    assert read(tmp_path / "four.fits").problem == "the file holds 4 image planes; generic.yaml tells of 1"
+    assert read(tmp_path / "cube.fits").problem == "the file holds 3 image planes; generic.yaml tells of 1"
     assert read(tmp_path / "line.fits").problem == "the file holds no image"
 
 

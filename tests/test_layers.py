@@ -344,7 +344,7 @@ def test_frames_are_judged_in_the_order_of_time_and_let_go_of(tmp_path):
 
     def level(exposure):
         held.append(exposure.readout.image)
-        assert [image for image in held if image._held is not None] == [exposure.readout.image]
+        assert [image for image in held if image._file.held is not None] == [exposure.readout.image]
         if exposure.path == frames[2].path:
             raise SetAside("too bright")
         return 5.0
@@ -352,4 +352,4 @@ def test_frames_are_judged_in_the_order_of_time_and_let_go_of(tmp_path):
     judged = judge(in_order(frames[::-1]), [], level)
     assert [e.path for e in judged.exposures] == [frames[i].path for i in (0, 1, 3, 4)]
     assert [(r.path, r.reason, r.mjd) for r in judged.refused] == [(frames[2].path, "too bright", frames[2].mjd)]
-    assert all(image._held is None for image in held)
+    assert all(image._file.held is None for image in held)

@@ -98,7 +98,8 @@ def test_one_night_is_chosen_and_the_others_still_lend_their_masters(raw, wanted
         ({"raw": "/no/such/folder"}, "configuration: raw is '/no/such/folder', which is no folder"),
         (
             {"camera": "nikon"},
-            "configuration: camera is 'nikon'; expected auto, one of afosc, arcsat, lco, nickel, generic, or the path",
+            "configuration: camera is 'nikon'; expected auto, one of afosc, arcsat, lco-sbig, lco-sinistro-cube, "
+            "lco-sinistro, lco-spectral, lco, nickel, generic, or the path",
         ),
         ({"camera": "/no/such/camera.yaml"}, "/no/such/camera.yaml: cannot be read"),
         ({"night": 20250101}, "configuration: night is 20250101; expected one of 20240301, 20240302."),
@@ -146,7 +147,7 @@ def test_an_observers_own_camera_file_is_taken_by_its_path(raw, tmp_path):
 
 def test_a_camera_is_chosen_by_name():
     assert [camera.name for camera in choose_cameras("nickel", HOME / "config/cameras")] == ["nickel"]
-    assert len(choose_cameras("auto", HOME / "config/cameras")) == 5
+    assert len(choose_cameras("auto", HOME / "config/cameras")) == len(list((HOME / "config/cameras").iterdir()))
 
 
 def test_what_the_observer_chose_reaches_the_planner():

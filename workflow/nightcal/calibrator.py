@@ -31,9 +31,10 @@ import numpy as np
 from astropy.io import fits
 
 from nightcal.calibration import Calibration, as_mask, in_electrons, inherit_warnings, note_skipped, used_cards
-from nightcal.cards import kept_header, set_cards
+from nightcal.cards import kept_header, set_cards, warn
 from nightcal.chain import NO_DATA_SIGMA, Chain
 from nightcal.corrections import Corrections, KeptCorrections
+from nightcal.detector.amplifiers import Amplifier, Mosaic, readout_of
 from nightcal.detector.overscan import OverscanMethod, OverscanMethods
 from nightcal.detector.readout import Electronics, Readout, UserMethod, as_area
 from nightcal.fitsio import Product
@@ -82,6 +83,13 @@ class Calibrator:
         [s], for the dark; None to take it from ``EXPTIME`` or ``EXPOSURE``.
     unit : str
         ``electron`` or ``adu``, of the calibrated image.
+    amplifiers : sequence of Amplifier, optional
+        For frames of several amplifiers: geometry and numbers of each, in place of ``overscans``, ``overscan_method``,
+        ``gain``, ``read_noise``, ``image_area`` and ``saturation``.
+    binning : (int, int)
+        In x and y, of frames of several amplifiers.
+    crosstalk : sequence of sequence of float
+        Row ``i``, column ``j``: the share of the signal of amplifier ``i`` that appears on ``j``; empty for none.
 
     Raises
     ------
@@ -109,6 +117,9 @@ class Calibrator:
     saturation: float | None = None
     exposure: float | None = None
     unit: str = "electron"
+    amplifiers: Sequence[Amplifier] | None = None
+    binning: Sequence[int] = (1, 1)
+    crosstalk: Sequence[Sequence[float]] = ()
     _kept: KeptCorrections = field(default_factory=KeptCorrections, init=False, repr=False)
     _buffer: Buffer = field(default_factory=Buffer, init=False, repr=False)
     _loops: ModuleType | None = field(default=None, init=False, repr=False)
@@ -212,8 +223,10 @@ class Calibrator:
             other._kept, other._buffer, other._loops = self._kept, self._buffer, self._loops
             return other.prepare(raw)
         image = RawImage(Path(raw))
-        readout = Readout(image, self._electronics())
-        masters = self._masters(readout.shape)
+        amplifiers = self.amplifiers or [Amplifier(self._electronics())]
+        readout = readout_of(image, amplifiers, (self.binning[0], self.binning[1]), self.crosstalk)
+        gain = readout.electronics.gain
+        masters = self._masters(readout.shape, gain)
         exposure = self._exposure(image) if masters["dark"] is not None else 0.0
         image.hold(self._buffer)
         header = kept_header(image.header)
@@ -221,8 +234,8 @@ class Calibrator:
         _describe(header, readout, exposure, masters, self.unit)
         set_cards(header, [("NMASKED", 0, "pixels with a flag")])
         given = self.master_bias, self.master_dark, self.master_flat, self.bad_pixels
-        corrections = self._kept.of((self.gain, *given), Corrections(readout.shape, masters))
-        chain = Chain(readout, corrections, exposure, 1.0 if self.unit == "electron" else 1.0 / self.gain)
+        corrections = self._kept.of((gain, *given), Corrections(readout.shape, masters))
+        chain = Chain(readout, corrections, exposure, 1.0 if self.unit == "electron" else 1.0 / gain)
         return Reduction(chain, header, self.unit, self._loops)
 
     def expect(self, frames: int, shape: tuple[int, int]) -> None:
@@ -247,7 +260,7 @@ class Calibrator:
             saturation=self.saturation,
         )
 
-    def _masters(self, shape: tuple[int, int]) -> dict[str, Calibration | None]:
+    def _masters(self, shape: tuple[int, int], gain: float) -> dict[str, Calibration | None]:
         """Masters in electrons; one that holds no data counts as none."""
         found: dict[str, Calibration | None] = {}
         for step, name in (
@@ -267,7 +280,7 @@ class Calibrator:
             if master is not None and step == "bpm":
                 master = as_mask(master)
             if master is not None and step in ("bias", "dark"):
-                master = in_electrons(name, master, self.gain, per_second=step == "dark")
+                master = in_electrons(name, master, gain, per_second=step == "dark")
             found[step] = master
         return found
 
@@ -285,32 +298,40 @@ class Calibrator:
 
 
 def _describe(
-    header: fits.Header, readout: Readout, exposure: float, masters: Mapping[str, Calibration | None], unit: str
+    header: fits.Header,
+    readout: Readout | Mosaic,
+    exposure: float,
+    masters: Mapping[str, Calibration | None],
+    unit: str,
 ) -> None:
     """Write what was done, with what, into the header."""
-    electronics, area = readout.electronics, readout.area
-    level = readout.level
-    method = electronics.overscan_method
-    method_name = str(getattr(method, "name", None) or getattr(method, "__name__", "function"))
-    settled = {"overscan_method": method_name, "saturation": readout.saturation, "unit": unit}
-    provenance(header, asdict(electronics) | settled)
+    electronics = readout.electronics
+    level = readout.mean_level
     cards: list[tuple[str, Any, str]] = [
         ("GAINUSED", electronics.gain, "[electron/adu]"),
         ("RNUSED", electronics.read_noise, "[electron]"),
-        ("OVSCCOR", level is not None, "overscan level subtracted"),
+        ("OVSCCOR", readout.has_overscan, "overscan level subtracted"),
     ]
     if math.isfinite(readout.saturation):
         cards.append(("SATUSED", readout.saturation, "[adu] raw values from here on are saturated"))
     if level is not None:
-        cards += [
-            ("OVSCLEV", float(np.nanmean(level.value)), "[adu] mean overscan level"),
-            ("OVSCMETH", method_name, "overscan method"),
-        ]
-        for n, overscan in enumerate(electronics.overscans, start=1):
-            cards.append((f"OVSC{n:04d}", str(overscan), "overscan area"))
-    if area.shape != readout.image.shape:
-        cards.append(("TRIMMED", str(area), "area of the raw image that is kept"))
-        _shift_wcs(header, area)
+        cards.append(("OVSCLEV", level, "[adu] mean overscan level"))
+    if isinstance(readout, Mosaic):
+        provenance(header, _settings_of(readout) | {"unit": unit})
+        for n, where in enumerate(readout.places, start=1):
+            if where.off_grid:
+                warn(
+                    header,
+                    f"amplifier {n}: its binned pixels lie between those of the others, moved by up to half a pixel",
+                )
+        cards += _cards_of_amplifiers(readout)
+    else:
+        provenance(header, _settled(readout) | {"unit": unit})
+        cards += _cards_of_overscan(readout)
+        area = readout.area
+        if area.shape != readout.image.shape:
+            cards.append(("TRIMMED", str(area), "area of the raw image that is kept"))
+            _shift_wcs(header, area)
     for step, master in masters.items():
         cards.append((f"{step.upper()}COR", master is not None, f"{step} applied"))
         cards += used_cards(step, master)
@@ -321,6 +342,59 @@ def _describe(
         cards.append(("DARKMULT", exposure, "[s] by which the dark was multiplied"))
     set_cards(header, cards)
     note_skipped(header, {step: masters[step] for step in ("bias", "dark", "flat")}, "steps that were not applied")
+
+
+def _settled(readout: Readout) -> dict[str, Any]:
+    """List what is to be known of an amplifier to repeat a calibration."""
+    settled = {"overscan_method": _method_of(readout), "saturation": readout.saturation}
+    return asdict(readout.electronics) | settled
+
+
+def _settings_of(mosaic: Mosaic) -> dict[str, Any]:
+    places = [asdict(where) for where in mosaic.places]
+    return {
+        "amplifiers": [_settled(readout) for readout in mosaic.readouts],
+        "places": places,
+        "crosstalk": mosaic.crosstalk.tolist(),
+    }
+
+
+def _method_of(readout: Readout) -> str:
+    method = readout.electronics.overscan_method
+    return str(getattr(method, "name", None) or getattr(method, "__name__", "function"))
+
+
+def _cards_of_overscan(readout: Readout) -> list[tuple[str, Any, str]]:
+    if not readout.has_overscan:
+        return []
+    areas = enumerate(readout.electronics.overscans, start=1)
+    return [
+        ("OVSCMETH", _method_of(readout), "overscan method"),
+        *((f"OVSC{n:04d}", str(overscan), "overscan area") for n, overscan in areas),
+    ]
+
+
+def _cards_of_amplifiers(mosaic: Mosaic) -> list[tuple[str, Any, str]]:
+    """Say what each amplifier was calibrated with, and where it lies in the product."""
+    cards: list[tuple[str, Any, str]] = [
+        ("NAMPS", len(mosaic.readouts), "amplifiers put together"),
+        ("XTALKCOR", bool(mosaic.crosstalk.any()), "crosstalk between amplifiers removed"),
+    ]
+    if any(readout.has_overscan for readout in mosaic.readouts):
+        cards.append(("OVSCMETH", _method_of(mosaic.readouts[0]), "overscan method"))
+    for n, (readout, where) in enumerate(zip(mosaic.readouts, mosaic.places, strict=True), start=1):
+        cards += [
+            (f"AMPSEC{n:02d}", str(where.area), f"pixels of amplifier {n}"),
+            (f"GAINUS{n:02d}", readout.electronics.gain, "[electron/adu]"),
+            (f"RNUSED{n:02d}", readout.electronics.read_noise, "[electron]"),
+        ]
+        if math.isfinite(readout.saturation):
+            cards.append((f"SATUSE{n:02d}", readout.saturation, "[adu]"))
+        if readout.mean_level is not None:
+            cards.append((f"OVSCLV{n:02d}", readout.mean_level, "[adu] mean overscan level"))
+            sections = " ".join(map(str, readout.electronics.overscans))
+            cards.append((f"OVSCSE{n:02d}", sections, "overscan areas"))
+    return cards
 
 
 def _shift_wcs(header: fits.Header, area: Area) -> None:

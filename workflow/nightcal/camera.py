@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cache
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,50 @@ Patterns = Mapping[str, tuple[str | float | None, ...]]
 
 
 @dataclass(frozen=True, slots=True)
+class AmplifierRule:
+    """What a camera file says of one amplifier.
+
+    Attributes
+    ----------
+    plane : int
+        Which image plane of the file holds it, from 0.
+    image, detector : tuple of str
+        Cards or sections: the light-sensitive pixels, and what they are on the detector. The first that fits counts.
+    overscan : tuple of tuple of str
+        For each overscan area, cards or sections of which the first that fits counts.
+    gain, read_noise, saturation : float or None
+        As for a `Camera`, used where the header has none.
+    polynomial : tuple of float
+        Correction for non-linearity, as `nightcal.detector.linearity.linearise` takes it.
+    from_right, from_top : bool
+        Whether the plane is stored with what is read first at the right or at the top.
+    """
+
+    plane: int = 0
+    image: tuple[str, ...] = ()
+    overscan: tuple[tuple[str, ...], ...] = ()
+    detector: tuple[str, ...] = ()
+    gain: float | None = None
+    read_noise: float | None = None
+    saturation: float | None = None
+    polynomial: tuple[float, ...] = ()
+    from_right: bool = False
+    from_top: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """Geometry of one amplifier of a frame: areas of its image plane, and what it saw of the detector."""
+
+    image: Area
+    overscans: tuple[Area, ...]
+    detector: Area | None
+
+    def __str__(self) -> str:
+        return str(self.image) if self.detector is None else f"{self.image} is {self.detector}"
+
+
+@dataclass(frozen=True, slots=True)
 class Camera:
     """One camera file.
 
@@ -58,12 +103,17 @@ class Camera:
         Rules, the first that agrees decides.
     gain, read_noise, saturation, longitude : float or None
         [e-/ADU], [e-], [ADU], [deg east]: used where the header has none.
-    image : tuple of str
-        Cards or sections, the first that is there is the area with light-sensitive pixels.
-    overscan : tuple of str
-        Cards or sections, every one that is there is used.
+    amplifiers : tuple of AmplifierRule
+        One or more. Sections are cards or sections: of ``image`` and ``detector`` the first that is there and fits is
+        taken, of ``overscan`` all that are there.
     overscan_method : str
         Name of a method of `nightcal.OverscanMethods`.
+    crosstalk_cards : str
+        Name of the cards with the share of the signal of amplifier ``{from}`` that appears on ``{on}``; empty for none.
+    crosstalk : tuple of tuple of float
+        The same where the header has none: row ``from``, column ``on``; empty for none.
+    scale_with_binning : tuple of str
+        Numbers of the camera file that are multiplied by the pixels in a bin: ``gain``, ``saturation``.
     """
 
     name: str
@@ -78,9 +128,11 @@ class Camera:
     read_noise: float | None = None
     saturation: float | None = None
     longitude: float | None = None
-    image: tuple[str, ...] = ()
-    overscan: tuple[str, ...] = ()
+    amplifiers: tuple[AmplifierRule, ...] = (AmplifierRule(),)
     overscan_method: str = "clipped_mean"
+    crosstalk_cards: str = ""
+    crosstalk: tuple[tuple[float, ...], ...] = ()
+    scale_with_binning: tuple[str, ...] = ()
 
     def recognises(self, header: RawHeader) -> bool:
         """Whether a header is of this camera."""
@@ -208,25 +260,79 @@ class Camera:
             bare = bare or f"{card} is {value!r}, a date without a time"
         raise SetAside(bare or f"the time of the exposure is missing ({self.card(header, 'start')})")
 
-    def noise_cards(self, header: RawHeader) -> tuple[float | None, float | None]:
-        """Gain [e-/ADU] and read noise [e-] from the header, else the camera file; None where neither tells.
+    def noise_cards(self, header: RawHeader, amplifier: int = 0) -> tuple[float | None, float | None]:
+        """Gain [e-/ADU] and read noise [e-] of an amplifier.
 
-        A gain written as a list, by cameras that put several amplifiers on one plane, is averaged.
+        Parameters
+        ----------
+        header : RawHeader
+            Of the frame.
+        amplifier : int
+            From 0.
+
+        Returns
+        -------
+        (float or None, float or None)
+            From the header of its plane, else the camera file; None where neither tells. A gain written as a list is
+            taken by the number of the amplifier, or averaged where a plane holds several that were put together. A gain
+            of 0 in the header is unknown where the camera file tells one.
+
+        Raises
+        ------
+        SetAside
+            If the header has a value that cannot be right.
         """
-        listed = self.value(header, "gain")
+        rule, plane = self._of(amplifier, header)
+        known = self._binned("gain", rule.gain or self.gain, header)
+        listed = self.value(plane, "gain")
         if isinstance(listed, str) and listed.startswith("["):
             gains = _numbers(listed)
             if not gains or not all(SMALLEST_GAIN <= gain <= LARGEST_GAIN for gain in gains):
-                raise SetAside(f"{self.card(header, 'gain')} is {listed!r}; expected e-/ADU above 0 and up to 100")
-            gain: float | None = sum(gains) / len(gains)
+                raise SetAside(f"{self.card(plane, 'gain')} is {listed!r}; expected e-/ADU above 0 and up to 100")
+            several = len(gains) == len(self.amplifiers)
+            gain: float | None = gains[amplifier] if several else sum(gains) / len(gains)
+        elif listed == 0 and known is not None:
+            gain = None
         else:
-            gain = self.number(header, "gain", SMALLEST_GAIN, LARGEST_GAIN, "e-/ADU above 0 and up to 100")
-        read_noise = self.number(header, "read_noise", 0, 1e4, "e- of 0 or more")
-        return gain or self.gain, read_noise or self.read_noise
+            gain = self.number(plane, "gain", SMALLEST_GAIN, LARGEST_GAIN, "e-/ADU above 0 and up to 100")
+        read_noise = self.number(plane, "read_noise", 0, 1e4, "e- of 0 or more")
+        return gain or known, read_noise or rule.read_noise or self.read_noise
 
-    def saturation_level(self, header: RawHeader) -> float | None:
-        """Saturation [ADU] from the header, else the camera file; 0 in a header means unknown."""
-        return self.number(header, "saturation", 0, 1e9, "ADU of 0 or more") or self.saturation
+    def saturation_level(self, header: RawHeader, amplifier: int = 0) -> float | None:
+        """Saturation [ADU] of an amplifier from the header, else the camera file; 0 in a header means unknown."""
+        rule, plane = self._of(amplifier, header)
+        known = self._binned("saturation", rule.saturation or self.saturation, header)
+        return self.number(plane, "saturation", 0, 1e9, "ADU of 0 or more") or known
+
+    def _of(self, amplifier: int, header: RawHeader) -> tuple[AmplifierRule, RawHeader]:
+        """Rule of an amplifier, and the header of the plane that holds it."""
+        rule = self.amplifiers[amplifier]
+        if rule.plane >= len(header.planes) or (len(self.amplifiers) == 1 and len(header.planes) > 1):
+            told = len({rule.plane for rule in self.amplifiers})
+            raise SetAside(f"the file holds {len(header.planes)} image planes; {self.path.name} tells of {told}")
+        return rule, header.planes[rule.plane]
+
+    def _binned(self, what: str, number: float | None, header: RawHeader) -> float | None:
+        """Bring a number of the camera file, for unbinned pixels, to those of a frame."""
+        if number is None or what not in self.scale_with_binning:
+            return number
+        across, along = self.bins(header)
+        return number * across * along
+
+    def crosstalk_of(self, header: RawHeader) -> tuple[tuple[float, ...], ...]:
+        """Share of the signal of each amplifier (row) that appears on each other (column); empty without crosstalk.
+
+        Raises
+        ------
+        SetAside
+            If a card has no number from -1 to 1.
+        """
+        numbers = range(1, len(self.amplifiers) + 1)
+        pairs = permutations(numbers, 2) if self.crosstalk_cards else ()
+        found = {pair: _share(header, _crosstalk_card(self.crosstalk_cards, *pair)) for pair in pairs}
+        if all(share is None for share in found.values()):
+            return self.crosstalk
+        return tuple(tuple(found.get((i, j)) or 0.0 for j in numbers) for i in numbers)
 
     def east_longitude(self, header: RawHeader) -> float | None:
         """Longitude of the observatory [deg east], from the header, else the camera file."""
@@ -252,37 +358,38 @@ class Camera:
         """Values of the mode cards in words."""
         return " ".join(str(value) for card in self.mode if (value := header.value(card)) is not None)
 
-    def image_area(self, header: RawHeader) -> Area:
-        """Where the light-sensitive pixels are; the whole image where nothing tells.
+    def sections(self, header: RawHeader) -> tuple[Sections, ...]:
+        """Find the geometry of each amplifier.
+
+        Parameters
+        ----------
+        header : RawHeader
+
+        Returns
+        -------
+        tuple of Sections
+            The whole plane where nothing tells of light-sensitive pixels; overscan areas are possibly none.
 
         Raises
         ------
         SetAside
-            If the section cannot be read or lies outside the image.
+            If a section cannot be read or lies outside the image, or the file does not hold these amplifiers.
         """
-        for entry in self.image:
-            area = _area(entry, header)
-            if area is not None:
-                if area.flip_x or area.flip_y:
-                    raise SetAside(f"the image section {entry} = {area} is descending, which is not handled yet")
-                return area
-        return Area(0, header.shape[1], 0, header.shape[0])
+        return tuple(self._sections(n, header) for n in range(len(self.amplifiers)))
 
-    def overscans(self, header: RawHeader) -> tuple[Area, ...]:
-        """Areas of overscan pixels, possibly none.
-
-        Raises
-        ------
-        SetAside
-            If a section cannot be read or lies outside the image.
-        """
-        areas = (_area(entry, header) for entry in self.overscan)
-        return tuple(area for area in areas if area is not None)
+    def _sections(self, amplifier: int, header: RawHeader) -> Sections:
+        rule, plane = self._of(amplifier, header)
+        image = _first_area(rule.image, plane) or Area(0, plane.shape[1], 0, plane.shape[0])
+        overscans = (_first_area(entries, plane) for entries in rule.overscan)
+        seen = _first_detector(rule.detector, plane, image, self.bins(header))
+        return Sections(image, tuple(area for area in overscans if area is not None), seen)
 
     def _agrees(self, header: RawHeader, patterns: Patterns) -> bool:
         return all(_like(self._look_up(header, name), wanted) for name, wanted in patterns.items())
 
     def _look_up(self, header: RawHeader, name: str) -> Value | None:
+        if name == "planes":
+            return len(header.planes)
         try:
             return self.value(header, name) if name in ROLES else header.value(name)
         except SetAside:
@@ -313,9 +420,18 @@ def load_camera(path: Path) -> Camera:
     """
     document = read_yaml(path)
     check(document, _schema(), str(path))
-    for key in ("image", "overscan"):
-        for entry in _listed(document.get(key, [])):
-            _check_template(key, entry, path)
+    for one in (document, *document.get("amplifiers", [])):
+        for key in ("image", "overscan", "detector"):
+            for entry in (name for names in _listed(one.get(key, [])) for name in _listed(names)):
+                _check_template(key, entry, path)
+    listed = enumerate(document.get("amplifiers", [{}]), start=1)
+    amplifiers = tuple(_amplifier(document | one, n) for n, one in listed)
+    crosstalk = tuple(tuple(map(float, row)) for row in document.get("crosstalk", {}).get("coefficients", []))
+    if crosstalk and {len(crosstalk), *map(len, crosstalk)} != {len(amplifiers)}:
+        raise ConfigurationError(
+            f"{path}: crosstalk.coefficients is {[list(row) for row in crosstalk]}; expected a row and a column for "
+            f"each of {len(amplifiers)} amplifiers."
+        )
     return Camera(
         name=document["name"],
         title=document["title"],
@@ -329,9 +445,27 @@ def load_camera(path: Path) -> Camera:
         read_noise=document.get("read_noise"),
         saturation=document.get("saturation"),
         longitude=document.get("longitude"),
-        image=tuple(_listed(document.get("image", []))),
-        overscan=tuple(document.get("overscan", [])),
+        amplifiers=amplifiers,
         overscan_method=document.get("overscan_method", "clipped_mean"),
+        crosstalk_cards=document.get("crosstalk", {}).get("cards", ""),
+        crosstalk=crosstalk,
+        scale_with_binning=tuple(document.get("scale_with_binning", [])),
+    )
+
+
+def _amplifier(entry: Mapping[str, Any], number: int) -> AmplifierRule:
+    corner = entry.get("corner", "lower left")
+    return AmplifierRule(
+        plane=entry.get("plane", number) - 1,
+        image=tuple(_listed(entry.get("image", []))),
+        overscan=tuple(tuple(_listed(one)) for one in entry.get("overscan", [])),
+        detector=tuple(_listed(entry.get("detector", []))),
+        gain=entry.get("gain"),
+        read_noise=entry.get("read_noise"),
+        saturation=entry.get("saturation"),
+        polynomial=tuple(map(float, entry.get("linearity_polynomial", []))),
+        from_right="right" in corner,
+        from_top="upper" in corner,
     )
 
 
@@ -397,15 +531,61 @@ def _like(value: Value | None, wanted: tuple[str | float | None, ...]) -> bool:
     return False
 
 
-def _area(entry: str, header: RawHeader) -> Area | None:
+def _section(entry: str, header: RawHeader) -> Area | None:
     try:
-        area = parse_section(entry if entry.startswith("[") else header.value(entry), header.value)
+        return parse_section(entry if entry.startswith("[") else header.value(entry), header.value)
     except ValueError as error:
         raise SetAside(f"the section {entry}: {error}") from error
+
+
+def _area(entry: str, header: RawHeader) -> Area | None:
+    area = _section(entry, header)
     if area is not None and not area.fits_in(header.shape):
         rows, columns = header.shape
         raise SetAside(f"the section {entry} = {area} lies outside the image of {columns} x {rows} pixels")
     return area
+
+
+def _first_area(entries: Sequence[str], header: RawHeader) -> Area | None:
+    """Take the first section that is there; of those that a camera file writes out, the first that fits the image."""
+    for n, entry in enumerate(entries, start=1):
+        try:
+            area = _area(entry, header)
+        except SetAside:
+            if n == len(entries) or not entry.startswith("["):
+                raise
+            continue
+        if area is not None:
+            return area
+    return None
+
+
+def _first_detector(entries: Sequence[str], header: RawHeader, image: Area, binning: tuple[int, int]) -> Area | None:
+    """Take the first section of the detector that has the size of the image, else the last that is there."""
+    found = None
+    for entry in entries:
+        area = _section(entry, header)
+        if area is not None:
+            found = area
+            if all(
+                abs(n * bins - m) < bins
+                for n, bins, m in zip(image.shape[::-1], binning, area.shape[::-1], strict=True)
+            ):
+                break
+    return found
+
+
+def _crosstalk_card(template: str, source: int, target: int) -> str:
+    return template.replace("{from}", str(source)).replace("{on}", str(target))
+
+
+def _share(header: RawHeader, card: str) -> float | None:
+    value = header.value(card)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1 < value < 1:
+        raise SetAside(f"{card} is {value!r}; expected a share of the signal between -1 and 1")
+    return float(value)
 
 
 def _check_template(key: str, entry: str, path: Path) -> None:

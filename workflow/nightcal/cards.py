@@ -39,11 +39,12 @@ def kept_header(raw: RawHeader) -> fits.Header:
     Returns
     -------
     astropy.io.fits.Header
-        As `product_header` makes it; cards that keep to the FITS standard stay as they were written.
+        As `product_header` makes it; cards that keep to the FITS standard stay as they were written. Of a file with
+        an extension for each amplifier, those of the primary header: the others describe parts of the image.
     """
     images = raw.images()
     if images is None:
-        return product_header(raw.cards)
+        return product_header(raw.cards if raw.primary is None else raw.primary)
     kept = [(image[:8].rstrip(), image[8:]) for image in images]
     return fits.Header.fromstring("".join(f"{GEOMETRY.get(k, k):8}{rest}" for k, rest in kept if k not in RAW_ONLY))
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.corrections import Correction, Corrections
+from nightcal.detector.amplifiers import Mosaic
 from nightcal.detector.readout import Readout
 from nightcal.flags import Flag
 from nightcal.kernels.arguments import not_below, whole_and_part
@@ -43,7 +44,7 @@ class Chain:
 
     Attributes
     ----------
-    readout : Readout
+    readout : Readout or Mosaic
         Its overscan level is taken off; its read noise and the error of that level count.
     corrections : Corrections
     exposure : float
@@ -58,7 +59,7 @@ class Chain:
     once.
     """
 
-    readout: Readout
+    readout: Readout | Mosaic
     corrections: Corrections
     exposure: float
     scale: float = 1.0
@@ -81,23 +82,20 @@ class Chain:
         SetAside
             If the pixels cannot be read.
         """
-        ny, nx = self.readout.shape
-        variance = np.broadcast_to(self.readout.electronics.read_variance + self.readout.level_variance, (ny, nx))
-        by_row = variance.strides[1] == 0
+        ny = self.readout.shape[0]
         for start in range(0, ny, STRIP):
             stop = min(start + STRIP, ny)
             first, last = max(0, start - 1), min(ny, stop + 1)  # a row more, for the neighbours of each pixel
             correction = self.corrections.rows(first, last)
-            noise = (variance[first:last, :1] if by_row else variance[first:last]).astype(np.float32)
             inner = slice(start - first, stop - first)
-            if loops is not None and by_row and self.readout.in_words:
-                calibrated = self._compiled(loops, first, last, inner, correction, noise)
+            if loops is not None and isinstance(self.readout, Readout) and self.readout.in_words:
+                calibrated = self._compiled(loops, self.readout, first, last, inner, correction)
             else:
-                calibrated = self._plain(first, last, inner, correction, noise)
+                calibrated = self._plain(first, last, inner, correction)
             yield start, _without_weight(calibrated)
 
-    def _plain(self, first: int, last: int, inner: slice, correction: Correction, noise: Image) -> Calibrated:
-        signal, flags = self.readout.rows(first, last)
+    def _plain(self, first: int, last: int, inner: slice, correction: Correction) -> Calibrated:
+        signal, flags, noise = self.readout.measure(first, last)
         empty = flags & Flag.NO_DATA > 0 if flags.any() else NONE
         if correction.bias is not None and correction.bias_variance is not None:
             signal -= correction.bias
@@ -126,9 +124,9 @@ class Chain:
         return Calibrated(data, uncertainty, flags[inner] | correction.mask[inner])
 
     def _compiled(
-        self, loops: ModuleType, first: int, last: int, inner: slice, correction: Correction, noise: Image
+        self, loops: ModuleType, readout: Readout, first: int, last: int, inner: slice, correction: Correction
     ) -> Calibrated:
-        readout, area = self.readout, self.readout.area
+        area = readout.area
         shape = inner.stop - inner.start, readout.shape[1]
         data, uncertainty = np.empty(shape, np.float32), np.empty(shape, np.float32)
         mask = np.empty(shape, dtype=bool)
@@ -142,7 +140,7 @@ class Chain:
             whole_and_part(np.broadcast_to(readout.offset, readout.shape[0])[first:last]),
             np.float32(readout.electronics.gain),
             not_below(readout.limit),
-            noise[:, 0].copy(),
+            readout.noise(first, last)[:, 0].copy(),
             tuple(step is not None for step in steps),
             tuple(map(_image, correction.images)),
             tuple(numbers),

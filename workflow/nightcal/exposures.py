@@ -16,8 +16,9 @@ from nightcal.calibration import Calibration
 from nightcal.calibrator import Calibrator, refused_product
 from nightcal.camera import Camera
 from nightcal.cards import set_cards, warn, warnings_of
+from nightcal.detector.amplifiers import Amplifier, readout_of
 from nightcal.detector.overscan import OverscanMethods
-from nightcal.detector.readout import Electronics, Readout
+from nightcal.detector.readout import Electronics
 from nightcal.errors import SetAside
 from nightcal.fitsio import Product, write_product
 from nightcal.frames import Frame, understand
@@ -35,30 +36,40 @@ log = logging.getLogger(__name__)
 UNKNOWN_READ_NOISE = "read noise unknown, 0 e- assumed: uncertainties are too small"
 
 
-def noise_of(header: RawHeader, camera: Camera, measured: Noise | None) -> Noise:
-    """Gain and read noise of a frame: from its header or camera file, else measured, else assumed.
+def noise_of(header: RawHeader, camera: Camera, measured: Noise | None, amplifier: int = 0) -> Noise:
+    """Gain and read noise of an amplifier: from header or camera file, else measured, else assumed.
 
     Parameters
     ----------
     header : RawHeader
     camera : Camera
     measured : Noise or None
+    amplifier : int
+        From 0.
 
     Returns
     -------
     Noise
         A measured read noise, known in ADU, is brought to electrons with the gain that is used.
     """
-    gain, read_noise = camera.noise_cards(header)
-    found = measured or ASSUMED
+    gain, read_noise = camera.noise_cards(header, amplifier)
+    found = (measured or ASSUMED).of(amplifier)
     if gain is None:
-        return found if read_noise is None else replace(found, read_noise=read_noise, amplifiers=())
+        return replace(found, read_noise=found.read_noise if read_noise is None else read_noise)
     if read_noise is None:
         warning = "" if measured else UNKNOWN_READ_NOISE
         return Noise(
             gain, found.read_noise * gain / found.gain, f"gain from header or camera file, {found.source}", warning
         )
     return Noise(gain, read_noise, "header or camera file")
+
+
+def mean_noise(noises: Sequence[Noise]) -> Noise:
+    """Mean gain and mean square read noise of all amplifiers; source and warning are the first one's that warns."""
+    said = next((noise for noise in noises if noise.warning), noises[0])
+    gain = sum(noise.gain for noise in noises) / len(noises)
+    read_noise = (sum(noise.read_noise**2 for noise in noises) / len(noises)) ** 0.5
+    return said if len(noises) == 1 else replace(said, gain=gain, read_noise=read_noise)
 
 
 def noise_of_master(master: object) -> Noise | None:
@@ -91,33 +102,45 @@ def better_noise(measured: Noise | None, bias: object) -> Noise | None:
     return noise_of_master(bias) or measured
 
 
-def electronics_of(header: RawHeader, camera: Camera, noise: Noise) -> Electronics:
-    """Geometry and numbers of a frame's readout.
+def amplifiers_of(header: RawHeader, camera: Camera, noises: Sequence[Noise]) -> list[Amplifier]:
+    """Geometry and numbers of a frame's amplifiers.
 
     Parameters
     ----------
     header : RawHeader
     camera : Camera
-    noise : Noise
-        Gain [e-/ADU] and read noise [e-] to use, as `noise_of` finds them.
+    noises : sequence of Noise
+        Gain [e-/ADU] and read noise [e-] of each, as `noise_of` finds them.
 
     Returns
     -------
-    Electronics
+    list of Amplifier
 
     Raises
     ------
     SetAside
         If a section cannot be read or does not fit the image, or the saturation level is no number.
     """
-    return Electronics(
-        overscans=camera.overscans(header),
-        overscan_method=OverscanMethods.named(camera.overscan_method),
-        image_area=camera.image_area(header),
-        gain=noise.gain,
-        read_noise=noise.read_noise,
-        saturation=camera.saturation_level(header),
-    )
+    method = OverscanMethods.named(camera.overscan_method)
+    parts = zip(camera.amplifiers, camera.sections(header), noises, strict=True)
+    return [
+        Amplifier(
+            Electronics(
+                overscans=sections.overscans,
+                overscan_method=method,
+                image_area=sections.image,
+                gain=noise.gain,
+                read_noise=noise.read_noise,
+                saturation=camera.saturation_level(header, n),
+                polynomial=rule.polynomial,
+            ),
+            sections.detector,
+            rule.plane,
+            rule.from_right,
+            rule.from_top,
+        )
+        for n, (rule, sections, noise) in enumerate(parts)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +186,9 @@ def open_exposures(paths: Sequence[Path], camera: Camera, measured: Noise | None
         try:
             image = RawImage(path)
             frame = _good_frame(path, image.header, camera)
-            noise = noise_of(image.header, camera, measured)
-            readout = Readout(image, electronics_of(image.header, camera, noise))
+            noises = [noise_of(image.header, camera, measured, n) for n in range(len(camera.amplifiers))]
+            amplifiers = amplifiers_of(image.header, camera, noises)
+            readout = readout_of(image, amplifiers, camera.bins(image.header), camera.crosstalk_of(image.header))
         except SetAside as reason:
             log.warning("%s: set aside: %s.", path.name, reason)
             opened.refused.append(Refusal(path, str(reason), frame.mjd if frame else None))
@@ -172,7 +196,7 @@ def open_exposures(paths: Sequence[Path], camera: Camera, measured: Noise | None
         image.close()
         opened.exposures.append(Exposure(readout, frame.exposure, frame.mjd or 0.0))
         opened.frames.append(frame)
-        opened = replace(opened, noise=noise if len(opened.frames) == 1 else opened.noise)
+        opened = replace(opened, noise=mean_noise(noises) if len(opened.frames) == 1 else opened.noise)
     return opened
 
 
@@ -277,20 +301,17 @@ def reduce_frame(
 def _reduction(path: Path, raw: RawHeader, camera: Camera, measured: Noise | None, calibrator: Calibrator) -> Reduction:
     """Get a science frame ready, with everything that its header should tell."""
     frame = _good_frame(path, raw, camera)
-    noise = noise_of(raw, camera, better_noise(measured, calibrator.master_bias))
-    electronics = electronics_of(raw, camera, noise)
+    known = better_noise(measured, calibrator.master_bias)
+    noises = [noise_of(raw, camera, known, n) for n in range(len(camera.amplifiers))]
     reduction = calibrator.prepare(
         path,
-        overscans=electronics.overscans,
-        overscan_method=electronics.overscan_method,
-        image_area=electronics.image_area,
-        gain=noise.gain,
-        read_noise=noise.read_noise,
-        saturation=electronics.saturation,
+        amplifiers=amplifiers_of(raw, camera, noises),
+        binning=camera.bins(raw),
+        crosstalk=camera.crosstalk_of(raw),
         exposure=frame.exposure,
     )
     header = reduction.header
-    describe_noise(header, noise)
+    describe_noise(header, mean_noise(noises))
     cards: list[tuple[str, Any, str]] = [("MJD-MID", frame.mjd, "middle of the exposure, UTC")]
     for step in ("BIAS", "DARK", "FLAT", "BPM"):
         if f"{step}MJD" in header:
@@ -335,6 +356,7 @@ def describe_setup(header: fits.Header, frame: Frame) -> None:
         ("NCOVSC", frame.has_overscan, "frames have overscan"),
         ("NCNX", frame.shape[1], "columns of the raw frames"),
         ("NCNY", frame.shape[0], "rows of the raw frames"),
+        ("NCAMPS", frame.amplifiers, "amplifiers of the raw frames"),
         ("FILTER", frame.filter, "filter"),
     ]
     if frame.set_temperature is not None:
@@ -342,7 +364,9 @@ def describe_setup(header: fits.Header, frame: Frame) -> None:
     set_cards(header, cards)
 
 
-SETUP_CARDS = ("NIGHT", "NCCAMERA", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NCAREA", "NCOVSC", "NCNX", "NCNY")
+SETUP_CARDS = (
+    "NIGHT", "NCCAMERA", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NCAREA", "NCOVSC", "NCNX", "NCNY", "NCAMPS",
+)  # fmt: skip
 """Cards of `describe_setup` that masters of one setup share."""
 
 
@@ -389,7 +413,7 @@ def measure_noise_of(paths: Sequence[Path], camera: Camera) -> Noise:
         for frame, exposure in frames:
             if frame.kind == kind and name in (None, frame.filter):
                 try:
-                    yield _tiles_in_adu(exposure.readout)
+                    yield _tiles_in_adu(exposure)
                 except SetAside as reason:
                     log.warning("%s: left out: %s.", frame.name, reason)
 
@@ -399,7 +423,8 @@ def measure_noise_of(paths: Sequence[Path], camera: Camera) -> Noise:
     return noise
 
 
-def _tiles_in_adu(readout: Readout) -> list[Tiles]:
+def _tiles_in_adu(exposure: Exposure) -> list[Tiles]:
+    readout = exposure.readout
     with readout.image:
         tiles = read_tiles(readout, grids_of(readout))
     return [found / np.float32(part.gain) for found, part in zip(tiles, readout.parts, strict=True)]

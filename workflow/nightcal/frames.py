@@ -49,8 +49,10 @@ class Frame:
     gain, read_noise : float or None
         [e-/ADU], [e-], from the header or the camera file.
     has_overscan : bool
+        Whether every amplifier has overscan.
     area : str
-        Section of the light-sensitive pixels.
+        Section of the light-sensitive pixels, of each amplifier if there are several.
+    amplifiers : int
     has_longitude : bool
         Whether the header or the camera file tells the longitude of the observatory; else Greenwich's is taken.
     """
@@ -74,6 +76,7 @@ class Frame:
     read_noise: float | None = None
     has_overscan: bool = False
     area: str = ""
+    amplifiers: int = 1
     has_longitude: bool = True
 
 
@@ -218,8 +221,12 @@ def _details(header: RawHeader, camera: Camera, exposure: float) -> dict[str, An
     kind = camera.kind(header)
     if kind == "dark" and exposure == 0:
         raise SetAside("a dark of 0 s holds no dark current")
-    gain, read_noise = camera.noise_cards(header)
-    camera.saturation_level(header)
+    numbers = range(len(camera.amplifiers))
+    sections = camera.sections(header)
+    gains, read_noises = zip(*(camera.noise_cards(header, n) for n in numbers), strict=True)
+    for n in numbers:
+        camera.saturation_level(header, n)
+    camera.crosstalk_of(header)
     return {
         "kind": kind,
         "instrument": str(camera.value(header, "instrument") or ""),
@@ -228,8 +235,15 @@ def _details(header: RawHeader, camera: Camera, exposure: float) -> dict[str, An
         "set_temperature": camera.number(header, "set_temperature", -273.15, 100, "degrees Celsius"),
         "binning": camera.bins(header),
         "mode": camera.readout_mode(header),
-        "gain": gain,
-        "read_noise": read_noise,
-        "has_overscan": bool(camera.overscans(header)),
-        "area": str(camera.image_area(header)),
+        "gain": _mean(gains),
+        "read_noise": _mean(read_noises),
+        "has_overscan": all(amplifier.overscans for amplifier in sections),
+        "area": ", ".join(map(str, sections)),
+        "amplifiers": len(sections),
     }
+
+
+def _mean(numbers: Sequence[float | None]) -> float | None:
+    """Mean over amplifiers; None if one is unknown."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) / len(known) if len(known) == len(numbers) else None

@@ -65,13 +65,35 @@ class RawHeader:
         Which HDU holds the image.
     shape : (int, int)
         Rows and columns as read out.
+    plane : int, optional
+        Which plane of a cube, from 0.
+    planes : tuple of RawHeader, optional
+        Of a file with several image planes, one for each: an extension, or a plane of a cube.
+    primary : astropy.io.fits.Header, optional
+        The primary header of a file whose images are in several extensions.
     """
 
-    def __init__(self, cards: fits.Header | str, hdu: int, shape: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        cards: fits.Header | str,
+        hdu: int,
+        shape: tuple[int, int],
+        plane: int = 0,
+        planes: tuple[RawHeader, ...] = (),
+        primary: fits.Header | None = None,
+    ) -> None:
         self._cards = cards
         self._fields = _fields(cards) if isinstance(cards, str) else None
         self.hdu = hdu
         self.shape = shape
+        self.plane = plane
+        self.primary = primary
+        self._planes = planes
+
+    @property
+    def planes(self) -> tuple[RawHeader, ...]:
+        """Headers of all image planes of the file, in its order."""
+        return self._planes or (self,)
 
     @cached_property
     def cards(self) -> fits.Header:
@@ -186,7 +208,7 @@ def read_header(path: Path) -> RawHeader:
     Raises
     ------
     SetAside
-        If the file is not FITS, is truncated, or does not hold exactly one image plane.
+        If the file is not FITS, is truncated, or holds no image, or images of different sizes.
     """
     try:
         plain = _read_plain(path)
@@ -255,7 +277,7 @@ def _read_by_astropy(path: Path) -> RawHeader:
         try:
             _check_axes(path)
             with fits.open(path, memmap=True, lazy_load_hdus=False) as hdus:
-                return _one_image(path, hdus)
+                return _images(path, hdus)
         except UNREADABLE as error:
             blame_machine(error)
             raise SetAside(_why_unreadable(path, error)) from error
@@ -272,29 +294,42 @@ def _as_written(card: fits.Card) -> str:
         return "unreadable text"
 
 
-def _one_image(path: Path, hdus: fits.HDUList) -> RawHeader:
-    images = {i: shape for i, hdu in enumerate(hdus) if hdu.is_image and (shape := _plane(hdu)) is not None}
-    if not images:
+def _images(path: Path, hdus: fits.HDUList) -> RawHeader:
+    """Find the image planes of a file: one, several extensions of one plane each, or a cube."""
+    places = [i for i, hdu in enumerate(hdus) if hdu.is_image and _has_pixels(hdu)]
+    if not places:
         raise SetAside("the file holds no image")
-    if len(images) > 1:
-        raise SetAside(f"the file holds {len(images)} images; expected one (several amplifiers are not handled yet)")
-    ((index, shape),) = images.items()
+    _check_length(path, places[-1])
+    planes = tuple(plane for i in places for plane in _planes(i, hdus))
+    if any("NIGHTCAL" in plane.cards for plane in planes):
+        raise SetAside("the file is a product of nightcal, not a raw frame")
+    first = planes[0]
+    if len(planes) == 1:
+        return first
+    for plane in planes:
+        if plane.shape != first.shape:
+            sizes = " and ".join(f"{columns} x {rows}" for rows, columns in (plane.shape, first.shape))
+            raise SetAside(f"its {len(planes)} image planes differ in size: {sizes}")
+    primary = hdus[0].header.copy() if len(places) > 1 else None
+    return RawHeader(first.cards, first.hdu, first.shape, planes=planes, primary=primary)
+
+
+def _planes(index: int, hdus: fits.HDUList) -> list[RawHeader]:
+    """Headers of the image planes of one HDU, with the cards of the primary header that it does not have."""
     hdu = hdus[index]
-    planes = hdu.header["NAXIS3"] if hdu.header["NAXIS"] > 2 else 1
-    if hdu.header["NAXIS"] > 3 or planes != 1:
-        raise SetAside(f"the image is a cube of {planes} planes; expected one (several amplifiers are not handled yet)")
-    _check_length(path, index)
+    axes = [hdu.header[f"NAXIS{i}"] for i in range(3, hdu.header["NAXIS"] + 1)]
+    if any(length != 1 for length in axes[1:]):
+        raise SetAside(f"an image has {len(axes) + 2} axes; expected two, or three for a cube of amplifiers")
     cards = hdu.header.copy()
     if index > 0:
         cards.extend(hdus[0].header, unique=True)
-    if "NIGHTCAL" in cards:
-        raise SetAside("the file is a product of nightcal, not a raw frame")
-    return RawHeader(cards, index, shape)
+    shape = (hdu.header["NAXIS2"], hdu.header["NAXIS1"])
+    return [RawHeader(cards, index, shape, plane) for plane in range(axes[0] if axes else 1)]
 
 
-def _plane(hdu: fits.hdu.base._BaseHDU) -> tuple[int, int] | None:
-    axes = [hdu.header.get(f"NAXIS{i}", 0) for i in (1, 2)]
-    return (axes[1], axes[0]) if hdu.header.get("NAXIS", 0) >= 2 and min(axes) > 0 else None
+def _has_pixels(hdu: fits.hdu.base._BaseHDU) -> bool:
+    axes = hdu.header.get("NAXIS", 0)
+    return axes >= 2 and all(hdu.header.get(f"NAXIS{i}", 0) > 0 for i in range(1, axes + 1))
 
 
 def _check_length(path: Path, index: int) -> None:

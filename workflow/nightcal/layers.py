@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.calibration import Calibration
+from nightcal.detector.amplifiers import Mosaic, Share
 from nightcal.detector.readout import Readout
 from nightcal.errors import SetAside
 from nightcal.levels import FrameLevel, level_of_histogram, level_of_values
@@ -42,7 +43,7 @@ class Exposure:
     ``keep_open`` tells whether its file stays open between two readings of rows.
     """
 
-    readout: Readout
+    readout: Readout | Mosaic | Share
     exposure: float
     mjd: float
     keep_open: bool = True
@@ -142,8 +143,8 @@ def whole_level(exposure: Exposure, k: float, loops: ModuleType) -> float:
     readout = exposure.readout
     electronics, zero = readout.electronics, readout.image.zero
     floor = electronics.read_variance**0.5
-    level = readout.whole_level
-    if zero is None or (level is not None and level.value.ndim):
+    level = readout.whole_level if isinstance(readout, Readout) else None
+    if not readout.in_words or zero is None or (level is not None and level.value.ndim):
         return _checked(level_of_values(_usable(exposure), k, floor), readout.shape[0] * readout.shape[1])
     words = readout.image.words(readout.area.ymin, readout.area.ymax)[:, readout.area.slices[1]]
     counts = loops.histogram(words.ravel())
@@ -228,14 +229,18 @@ def layer_of(
     Layer
     """
     readout = exposure.readout
-    gain, words = readout.electronics.gain, readout.in_words
+    gain = readout.electronics.gain
+    offset, limit, read = np.zeros(()), np.inf, _numbers_of(exposure)
+    words = isinstance(readout, Readout) and readout.in_words
+    if isinstance(readout, Readout) and words:
+        offset, limit, read = readout.offset, readout.limit, _words_of(exposure, readout)
     return Layer(
-        read=_words_of(exposure) if words else _numbers_of(exposure),
+        read=read,
         words=words,
-        columns=readout.image.shape[1],
-        offset=(readout.offset if words else np.zeros(())) + shift / gain,
+        columns=readout.columns,
+        offset=offset + shift / gain,
         scale=gain * scale,
-        limit=readout.limit if words else np.inf,
+        limit=limit,
         factors=factors,
         variance=exposure.read_variance * scale**2,
         variance_per_signal=per_signal,
@@ -243,9 +248,7 @@ def layer_of(
     )
 
 
-def _words_of(exposure: Exposure) -> Callable[[int, int, NDArray[Any]], None]:
-    readout = exposure.readout
-
+def _words_of(exposure: Exposure, readout: Readout) -> Callable[[int, int, NDArray[Any]], None]:
     def read(start: int, stop: int, out: NDArray[np.uint16]) -> None:
         readout.image.words(readout.area.ymin + start, readout.area.ymin + stop, out)
         if not exposure.keep_open:

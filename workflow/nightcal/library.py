@@ -62,6 +62,7 @@ def _described(path: Path, header: fits.Header) -> Master:
         shape=(header["NCNY"], header["NCNX"]),
         has_overscan=header["NCOVSC"],
         area=header["NCAREA"],
+        amplifiers=header.get("NCAMPS", 1),
     )
     return Master(
         header["MASTER"],

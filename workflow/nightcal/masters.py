@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
@@ -21,7 +21,8 @@ from nightcal.kernels import kernels
 from nightcal.layers import Exposure, Refusal, central_level, in_order, judge, layer_of, whole_level
 from nightcal.levels import level_of_values
 from nightcal.noise_check import note_gain, note_read_noise
-from nightcal.stack import Layer, Rows, Stack, stack
+from nightcal.sections import Area
+from nightcal.stack import Layer, Rows, Stack, joined, stack
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,10 @@ def make_master_bias(
     work = len(exposures) * int(np.prod(exposures[0].readout.shape)) if exposures else 0
     judged = judge(exposures, refused, lambda exposure: whole_level(exposure, rejection.level, kernels(work)))
     mean_level = float(np.mean(judged.levels))
-    layers = [layer_of(e, shift=level) for e, level in zip(judged.exposures, judged.levels, strict=True)]
+
+    def layers(exposures: Sequence[Exposure]) -> list[Layer]:
+        return [layer_of(e, shift=level) for e, level in zip(exposures, judged.levels, strict=True)]
+
     stacked = _stacked(judged.exposures, layers, rejection, [], threads)
     mask = _mask(stacked)
     np.bitwise_or(mask, Flag.BAD, out=mask, where=stacked.noisy)
@@ -134,7 +138,7 @@ def make_master_dark(
     layers = _dark_layers(good, judged.levels, bias)
     weights = np.array([layer.weight for layer in layers])
     effective = float(f"{weights.sum() / np.sum(weights / times):.9g}")
-    stacked = _stacked(good, layers, rejection, [bias], threads)
+    stacked = _stacked(good, lambda exposures: _dark_layers(exposures, judged.levels, bias), rejection, [bias], threads)
     if bias is not None:
         _add_variance(stacked, bias, 1 / effective)
     mask = _mask(stacked, bias)
@@ -211,7 +215,9 @@ def make_master_flat(
     _check_pedestal(bias, good)
     times = np.array([exposure.exposure for exposure in good])
     layers = _flat_layers(good, judged.levels, bias, dark)
-    stacked = _stacked(good, layers, rejection, [bias, dark], threads)
+    stacked = _stacked(
+        good, lambda exposures: _flat_layers(exposures, judged.levels, bias, dark), rejection, [bias, dark], threads
+    )
     weights = [layer.weight for layer in layers]
     shares = np.average(1 / lights, weights=weights), np.average(times / lights, weights=weights)
     for master, share in zip((bias, dark), shares, strict=True):
@@ -299,24 +305,31 @@ def _usable_master(
 
 
 def _check_pedestal(bias: Calibration | None, exposures: Sequence[Exposure]) -> None:
-    if bias is None and any(exposure.readout.level is None for exposure in exposures):
+    if bias is None and not all(exposure.readout.has_overscan for exposure in exposures):
         raise SetAside("there is neither a master bias nor overscan to take the bias level off")
 
 
 def _stacked(
     exposures: Sequence[Exposure],
-    layers: Sequence[Layer],
+    layers: Callable[[Sequence[Exposure]], Sequence[Layer]],
     rejection: Rejection,
     masters: Sequence[Calibration | None],
     threads: int,
 ) -> Stack:
-    readout = exposures[0].readout
-    images = [_rows_of(master) for master in masters if master is not None]
-    return stack(layers, readout.shape, rejection.stack, rejection.floor, images, readout.area.xmin, threads)
+    """Stack what each amplifier read by itself, since each has its own noise."""
+    stacks = []
+    for n, (area, share) in enumerate(exposures[0].readout.shares):
+        alone = [replace(exposure, readout=exposure.readout.shares[n][1]) for exposure in exposures]
+        images = [_rows_of(master, area) for master in masters if master is not None]
+        stacked = stack(layers(alone), area.shape, rejection.stack, rejection.floor, images, share.area.xmin, threads)
+        stacks.append((area, stacked))
+    shape = exposures[0].readout.shape
+    return stacks[0][1] if stacks[0][0].shape == shape else joined(stacks, shape)
 
 
-def _rows_of(master: Calibration) -> Rows:
-    return lambda start, stop: master.data[start:stop]
+def _rows_of(master: Calibration, area: Area) -> Rows:
+    columns = slice(area.xmin, area.xmax)
+    return lambda start, stop: master.data[area.ymin + start : area.ymin + stop][:, columns]
 
 
 def _mask(stacked: Stack, *ingredients: Calibration | None) -> NDArray[np.uint8]:
@@ -364,7 +377,7 @@ def _header(kind: str, exposures: Sequence[Exposure], refused: Sequence[Refusal]
         ("NOISERAT", stacked.ratio, "measured over modelled noise"),
         ("NUSEDAVG", float(stacked.survivors.mean()), "mean number of frames a pixel is averaged over"),
     ]
-    levels = [float(np.mean(e.readout.level.value)) for e in exposures if e.readout.level is not None]
+    levels = [level for exposure in exposures if (level := exposure.readout.mean_level) is not None]
     if levels:
         cards.append(("OVSCLEV", float(np.mean(levels)), "[adu] mean overscan level"))
     for n, exposure in enumerate(exposures, start=1):

@@ -28,6 +28,7 @@ class Setup:
     shape: tuple[int, int]
     has_overscan: bool = False
     area: str = ""
+    amplifiers: int = 1
 
     @staticmethod
     def of(frame: Frame) -> Setup:
@@ -48,7 +49,8 @@ _IN_FRAME = attrgetter(*(attribute.name for attribute in fields(Setup)))
 def _name_of(setup: Setup) -> str:
     rows, columns = setup.shape
     binning = f"{setup.binning[0]}x{setup.binning[1]}"
-    parts = (setup.camera, setup.instrument, f"{columns}x{rows}", binning, setup.mode)
+    pixels = f"{columns}x{rows}" + (f"x{setup.amplifiers}" if setup.amplifiers > 1 else "")
+    parts = (setup.camera, setup.instrument, pixels, binning, setup.mode)
     name = "_".join(slug(part) for part in parts if part)
     return name if len(name) <= LONGEST_SETUP else f"{name[:LONGEST_SETUP]}_{digest(name)}"
 

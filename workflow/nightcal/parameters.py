@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nightcal.calibration import Calibration, load_master
+from nightcal.detector.amplifiers import Amplifier
 from nightcal.detector.readout import as_area
 from nightcal.sections import Area
 
@@ -81,6 +82,28 @@ def _check_master(name: str, value: Any) -> Calibration:
         raise ValueError(f"{name} is {str(value)!r}; expected a FITS image: {error}") from error
 
 
+def _check_amplifiers(name: str, value: Any) -> tuple[Amplifier, ...] | None:
+    if value is None:
+        return None
+    found = tuple(value) if isinstance(value, Sequence) else ()
+    if not found or not all(isinstance(entry, Amplifier) for entry in found):
+        raise TypeError(f"{name} is {value!r}; expected a list of Amplifier, or None")
+    return found
+
+
+def _check_binning(name: str, value: Any) -> tuple[int, int]:
+    if not isinstance(value, Sequence) or len(value) != 2 or not all(isinstance(n, int) and n > 0 for n in value):
+        raise ValueError(f"{name} is {value!r}; expected two whole numbers above 0, in x and y")
+    return int(value[0]), int(value[1])
+
+
+def _check_crosstalk(name: str, value: Any) -> tuple[tuple[float, ...], ...]:
+    matrix = np.asarray(value, dtype=float)
+    if matrix.size and (matrix.ndim != 2 or len(set(matrix.shape)) != 1 or not (np.abs(matrix) < 1).all()):
+        raise ValueError(f"{name} is {value!r}; expected a square table of numbers between -1 and 1")
+    return tuple(map(tuple, matrix.tolist())) if matrix.size else ()
+
+
 def _check_unit(name: str, value: Any) -> str:
     if value not in UNITS:
         raise ValueError(f"{name} is {value!r}; expected one of {', '.join(UNITS)}")
@@ -100,4 +123,7 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "saturation": _or_none(_positive("ADU above 0")),
     "exposure": _or_none(_not_negative("seconds of 0 or more")),
     "unit": _check_unit,
+    "amplifiers": _check_amplifiers,
+    "binning": _check_binning,
+    "crosstalk": _check_crosstalk,
 }

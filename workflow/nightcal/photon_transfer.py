@@ -47,7 +47,7 @@ class Noise:
 
     def of(self, amplifier: int) -> Noise:
         """Noise of one amplifier, from 0: its own if that was measured, else that of the detector."""
-        if not self.amplifiers:
+        if amplifier >= len(self.amplifiers):
             return self
         gain, read_noise = self.amplifiers[amplifier]
         return replace(self, gain=gain, read_noise=read_noise, amplifiers=())

@@ -46,8 +46,56 @@ class Buffer:
             self._lent = False
 
 
+class RawFile:
+    """The file of a raw frame, whose image planes share it: what is open of it, and what is held in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.hdus: fits.HDUList | None = None
+        self.held: NDArray[np.uint8] | None = None
+        self.images: dict[RawHeader, NDArray[np.generic]] = {}
+        self._descriptor: int | None = None
+        self._buffer: Buffer | None = None
+        self._digest = ""
+
+    @property
+    def descriptor(self) -> int:
+        """Of the file, opened when first asked for."""
+        if self._descriptor is None:
+            self._descriptor = os.open(self.path, os.O_RDONLY)
+        return self._descriptor
+
+    @property
+    def digest(self) -> str:
+        """First digits of the SHA-256 of the file."""
+        if not self._digest:
+            self._digest = _digits(self.held) if self.held is not None else file_hash(self.path)
+        return self._digest
+
+    def hold(self, buffer: Buffer | None) -> None:
+        """Read the whole file into memory."""
+        with self.path.open("rb") as file:
+            self._buffer = buffer or Buffer()
+            content = self._buffer.lend(os.fstat(file.fileno()).st_size)
+            self.held = content[: file.readinto(content.data)]
+        self.held.flags.writeable = False
+
+    def close(self) -> None:
+        """Close the file and let go of what is held of it."""
+        if self.held is not None and self._buffer is not None:
+            self._buffer.take_back(self.held)
+        self.held = self._buffer = None
+        self.images.clear()
+        if self.hdus is not None:
+            self.hdus.close()
+            self.hdus = None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
 class RawImage:
-    """A raw frame whose pixels are read by rows.
+    """A raw frame whose pixels are read by rows: those of its one image plane, or of the first of several.
 
     Use as a context manager, or `close` when done. Integers of 16 bits in a plain FITS file are read as they are
     stored, without the detour over a library; compressed tiles are decompressed once each when rows are read in order.
@@ -55,6 +103,8 @@ class RawImage:
     Parameters
     ----------
     path : Path
+    plane : (RawHeader, RawFile), optional
+        One of the `planes` of a frame, and the file that they share.
 
     Raises
     ------
@@ -62,15 +112,14 @@ class RawImage:
         If the file cannot be used, here or when its pixels turn out to be unreadable.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, plane: tuple[RawHeader, RawFile] | None = None) -> None:
         self.path = path
-        self.header: RawHeader = read_header(path)
-        self._hdus: fits.HDUList | None = None
-        self._file: int | None = None
-        self._held: NDArray[np.uint8] | None = None
-        self._held_image: NDArray[np.generic] | None = None
-        self._buffer: Buffer | None = None
-        self._digest = ""
+        self.header, self._file = plane or (read_header(path), RawFile(path))
+
+    @cached_property
+    def planes(self) -> tuple[RawImage, ...]:
+        """All image planes of the file, in its order; they are open, held and closed together."""
+        return self, *(RawImage(self.path, (header, self._file)) for header in self.header.planes[1:])
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -97,9 +146,7 @@ class RawImage:
     @property
     def digest(self) -> str:
         """First digits of the SHA-256 of the file."""
-        if not self._digest:
-            self._digest = _digits(self._held) if self._held is not None else file_hash(self.path)
-        return self._digest
+        return self._file.digest
 
     def __enter__(self) -> RawImage:
         return self
@@ -111,15 +158,7 @@ class RawImage:
 
     def close(self) -> None:
         """Close the file and let go of what is held of it; reading rows opens it again."""
-        if self._held is not None and self._buffer is not None:
-            self._buffer.take_back(self._held)
-        self._held = self._held_image = self._buffer = None
-        if self._hdus is not None:
-            self._hdus.close()
-            self._hdus = None
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self._file.close()
 
     def hold(self, buffer: Buffer | None = None) -> None:
         """Read the file once and keep it in memory until it is closed: pixels and `digest` come from there.
@@ -135,21 +174,18 @@ class RawImage:
             As for `rows`.
         """
         try:
-            with self.path.open("rb") as file:
-                self._buffer = buffer or Buffer()
-                content = self._buffer.lend(os.fstat(file.fileno()).st_size)
-                self._held = content[: file.readinto(content.data)]
+            self._file.hold(buffer)
+            for plane in self.planes:
+                if not plane._data_start:
+                    image = plane.rows(0, plane.shape[0])
+                    image.flags.writeable = False
+                    self._file.images[plane.header] = image
         except OSError as error:
             self.close()
             raise self._unreadable(error) from error
-        self._held.flags.writeable = False
-        if not self._data_start:
-            try:
-                self._held_image = self.rows(0, self.shape[0])
-            except SetAside:
-                self.close()
-                raise
-            self._held_image.flags.writeable = False
+        except SetAside:
+            self.close()
+            raise
 
     @contextmanager
     def held(self, buffer: Buffer | None = None) -> Iterator[RawImage]:
@@ -183,15 +219,16 @@ class RawImage:
         shape = (stop - start, self.shape[1])
         if start == stop:
             return np.empty(shape, np.uint16)
-        if self._data_start and self._held is None:
+        held = self._file.held
+        if self._data_start and held is None:
             words = np.empty(shape, np.uint16) if out is None else out
             try:
-                found = os.preadv(self._open(), [words.data.cast("B")], self._place(start))
+                found = os.preadv(self._file.descriptor, [words.data.cast("B")], self._place(start))
             except OSError as error:
                 raise self._unreadable(error) from error
             return self._whole(words, found, stop)
-        if self._held is not None and self._data_start:
-            stored = self._held[self._place(start) : self._place(stop)]
+        if held is not None and self._data_start:
+            stored = held[self._place(start) : self._place(stop)]
             words = self._whole(stored[: stored.nbytes // WORD * WORD].view(np.uint16), stored.nbytes, stop, shape)
         else:
             words = (self.rows(start, stop).astype(np.int32) - (self.zero or 0)).astype(">i2").view(np.uint16)
@@ -231,8 +268,9 @@ class RawImage:
         OSError
             If the fault is the machine's and not the file's, as with too many open files.
         """
-        if self._held_image is not None:
-            return self._held_image[start:stop]
+        image = self._file.images.get(self.header)
+        if image is not None:
+            return image[start:stop]
         if self._data_start:
             return self._native(self.words(start, stop))
         rows = self._section(start, stop)
@@ -260,20 +298,16 @@ class RawImage:
             return 0
         if self.header.data_start is not None:
             return self.header.data_start
+        before = self.header.plane * self.shape[0] * self.shape[1] * WORD
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 with fits.open(self.path, memmap=True) as hdus:
                     hdu = hdus[self.header.hdu]
                     compressed = hdus._file.compression or isinstance(hdu, fits.CompImageHDU)
-                    return 0 if compressed else int(hdu.fileinfo()["datLoc"])
+                    return 0 if compressed else int(hdu.fileinfo()["datLoc"]) + before
             except UNREADABLE as error:
                 raise self._unreadable(error) from error
-
-    def _open(self) -> int:
-        if self._file is None:
-            self._file = os.open(self.path, os.O_RDONLY)
-        return self._file
 
     def _native(self, words: NDArray[np.uint16]) -> NDArray[np.generic]:
         native = words.byteswap()
@@ -286,10 +320,10 @@ class RawImage:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                if self._hdus is None:
-                    self._hdus = fits.open(self.path, memmap=False)
-                hdu = self._hdus[self.header.hdu]
-                planes = (0,) * (hdu.header["NAXIS"] - 2)
+                if self._file.hdus is None:
+                    self._file.hdus = fits.open(self.path, memmap=False)
+                hdu = self._file.hdus[self.header.hdu]
+                planes = (*(0,) * (hdu.header["NAXIS"] - 3), self.header.plane)[: hdu.header["NAXIS"] - 2]
                 return np.asarray(hdu.section[(*planes, slice(start, stop), slice(None))])
             except (*UNREADABLE, RuntimeError) as error:
                 raise self._unreadable(error) from error

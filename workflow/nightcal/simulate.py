@@ -16,12 +16,17 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from nightcal.camera import load_camera
+from nightcal.errors import ConfigurationError
+from nightcal.simulated_camera import SimulatedCamera, simulate_camera
+
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Raw = NDArray[np.uint16]
 Rng = np.random.Generator
 Kind = Literal["Bias Frame", "Dark Frame", "Flat Field", "Light Frame"]
 
+KINDS = {"Bias Frame": "bias", "Dark Frame": "dark", "Flat Field": "flat", "Light Frame": "science"}
 SEED = 20240301
 EVENING = datetime(2024, 3, 1)
 READOUT = timedelta(seconds=12)
@@ -193,14 +198,19 @@ def expose(
         [ADU]
     """
     ny, nx = chip.shape
-    response = 1.0 if filter_name is None else chip.response[filter_name]
     analogue_noise = np.sqrt(chip.read_noise**2 - chip.gain**2 / 12)
     electrons = rng.normal(0, analogue_noise, (ny, nx + chip.overscan))
-    electrons[:, :nx] += rng.poisson((scene * response + chip.dark_current) * exposure) + chip.bias_structure
+    electrons[:, :nx] += _collected(chip, rng, scene, exposure, filter_name)
     adu = np.rint(electrons / chip.gain + chip.bias_level + bias_drift)
     raw = np.clip(adu, 0, chip.saturation).astype(np.uint16)
     raw[:, :nx][chip.stuck] = STUCK_ADU
     return raw
+
+
+def _collected(chip: Chip, rng: Rng, scene: Floats | float, exposure: float, filter_name: str | None) -> Floats:
+    """Electrons that pixels hold when they are read out, the structure of the bias with them."""
+    response = 1.0 if filter_name is None else chip.response[filter_name]
+    return rng.poisson((scene * response + chip.dark_current) * exposure) + chip.bias_structure
 
 
 def add_cosmic_rays(raw: Raw, rng: Rng, n: int, chip: Chip) -> tuple[Raw, Mask]:
@@ -223,16 +233,23 @@ def add_cosmic_rays(raw: Raw, rng: Rng, n: int, chip: Chip) -> tuple[Raw, Mask]:
         Pixels hit.
     """
     ny, nx = chip.shape
+    charge = np.zeros(raw.shape)
+    charge[:, :nx] = _tracks((ny, nx), rng, n)
+    ceiling = np.maximum(raw, chip.saturation)
+    return np.minimum(raw + np.rint(charge), ceiling).astype(np.uint16), charge[:, :nx] > 0
+
+
+def _tracks(shape: tuple[int, int], rng: Rng, n: int) -> Floats:
+    """Charge of cosmic rays [ADU]."""
+    ny, nx = shape
     angle, length, adu = rng.uniform(0, 2 * np.pi, n), rng.integers(1, 8, n), rng.uniform(300, 3000, n)
     step = np.arange(7)[:, None]
     y = np.floor(rng.uniform(0, ny, n) + step * np.sin(angle)).astype(int)
     x = np.floor(rng.uniform(0, nx, n) + step * np.cos(angle)).astype(int)
     on_chip = (step < length) & (y >= 0) & (y < ny) & (x >= 0) & (x < nx)
-
-    charge = np.zeros(raw.shape)
+    charge = np.zeros(shape)
     np.add.at(charge, (y[on_chip], x[on_chip]), np.broadcast_to(adu, y.shape)[on_chip])
-    ceiling = np.maximum(raw, chip.saturation)
-    return np.minimum(raw + np.rint(charge), ceiling).astype(np.uint16), charge[:, :nx] > 0
+    return charge
 
 
 def write_raw(
@@ -308,6 +325,7 @@ def simulate_night(
     n_stars: int = 150,
     cosmics: int = 25,
     calibration_cosmics: int = 4,
+    camera: SimulatedCamera | None = None,
 ) -> SimulatedNight:
     """Write the raw frames of the night of 2024-03-01 and, for each science frame, its truth.
 
@@ -321,6 +339,8 @@ def simulate_night(
         Filters and, in turn, their sky [e-/s/pixel].
     cosmics, calibration_cosmics : int
         Cosmic rays in each science frame, and in every fourth calibration frame.
+    camera : SimulatedCamera, optional
+        What reads the detector out, in place of one amplifier with overscan at the right; ``shape`` is then its own.
 
     Notes
     -----
@@ -333,7 +353,11 @@ def simulate_night(
     for path in (folder, truth_folder):
         Path(path).mkdir(parents=True, exist_ok=True)
 
-    chip = make_chip(shape, filters, seed)
+    if camera is None:
+        chip = make_chip(shape, filters, seed)
+    else:
+        shape = camera.shape
+        chip = make_chip(shape, filters, seed, gain=float(np.mean(camera.gains)), overscan=0)
     bias = [Shot(f"bias_{i:03d}", "Bias Frame", 0.0) for i in range(1, n_bias + 1)]
     dark = [Shot(f"dark_{i:03d}", "Dark Frame", dark_exposure) for i in range(1, n_dark + 1)]
     flat = [
@@ -358,11 +382,20 @@ def simulate_night(
         scene = shot.rate + stars * light
         hours = (shot.start - EVENING) / timedelta(hours=1)
         drift = 5 * np.sin(2 * np.pi * hours / 12) + rng.normal(0, 0.5)
-        raw = expose(chip, rng, scene, shot.exposure, shot.filter_name, bias_drift=drift)
-        raw, hit = add_cosmic_rays(raw, rng, cosmics if light else calibration_cosmics * (i % 4 == 1), chip)
+        tracks = cosmics if light else calibration_cosmics * (i % 4 == 1)
         frames.append(Path(folder) / f"{shot.stem}.fits")
         name = "Field 1" if light else ""
-        write_raw(frames[-1], raw, chip, shot.kind, shot.exposure, shot.filter_name, shot.start, name)
+        if camera is None:
+            raw = expose(chip, rng, scene, shot.exposure, shot.filter_name, bias_drift=drift)
+            raw, hit = add_cosmic_rays(raw, rng, tracks, chip)
+            write_raw(frames[-1], raw, chip, shot.kind, shot.exposure, shot.filter_name, shot.start, name)
+        else:
+            charge = _tracks(shape, rng, tracks)
+            electrons = _collected(chip, rng, scene, shot.exposure, shot.filter_name) + charge * chip.gain
+            planes, hit = camera.digitise(electrons, rng, drift, chip.stuck), charge > 0
+            said = {"filter": shot.filter_name} if shot.filter_name else {}
+            said |= {"object": name} if name else {}
+            camera.write(frames[-1], planes, KINDS[shot.kind], shot.exposure, shot.start, **said)
         if light:
             truths.append(Path(truth_folder) / f"{shot.stem}.fits")
             _write_truth(truths[-1], scene * shot.exposure, hit, shot.rate * shot.exposure)
@@ -392,6 +425,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, metavar="RAW", help="folder for the raw frames")
     parser.add_argument("truth_folder", type=Path, metavar="TRUTH", help="folder for the truth of the science frames")
     parser.add_argument("--size", type=int, default=384, help="pixels on a side (%(default)s)")
+    parser.add_argument("--camera", type=Path, help="camera file, as in config/cameras; --size is then of an amplifier")
+    parser.add_argument("--binning", type=int, default=1, help="in x and y, with --camera (%(default)s)")
     parser.add_argument("--seed", type=int, default=SEED, help="the same seed gives the same bytes (%(default)s)")
     for kind, default in {"bias": 16, "dark": 9, "flat": 9, "science": 8}.items():
         each = " in each filter" if kind == "flat" else ""
@@ -402,10 +437,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write a night."""
+    """Write a night; a mistake in the camera file is said in one line."""
+    try:
+        _write_night(arguments)
+    except ConfigurationError as mistake:
+        raise SystemExit(str(mistake)) from None
+
+
+def _write_night(arguments: Sequence[str] | None) -> None:
     args = vars(_parser().parse_args(arguments))
-    size = args.pop("size")
-    night = simulate_night(**args, shape=(size, size))
+    size, path, binning = args.pop("size"), args.pop("camera"), args.pop("binning")
+    camera = None if path is None else simulate_camera(load_camera(path), size, (binning, binning))
+    night = simulate_night(**args, shape=(size, size), camera=camera)
     print(f"{args['folder']}: {len(night.frames)} raw frames, {len(night.truths)} of them with a truth.")
 
 

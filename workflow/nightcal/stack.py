@@ -15,6 +15,7 @@ from nightcal.kernels import kernels
 from nightcal.kernels.arguments import not_below, whole_and_part
 from nightcal.response import ClippingResponse, noise_ratio
 from nightcal.robust import deviation_noise, pooled
+from nightcal.sections import Area
 from nightcal.shot_noise import expected_signal
 
 BLOCK_BYTES = 2 * 2**20
@@ -167,6 +168,31 @@ def stack(
     ratio, response = _pooled_ratio(mean, scatter, noise, n, k, floored)
     noisy = _finish(mean, scatter, survivors if unequal is None else weight, noise, n, ratio, response)
     return Stack(mean, scatter, survivors, noisy, ratio)
+
+
+def joined(stacks: Sequence[tuple[Area, Stack]], shape: tuple[int, int]) -> Stack:
+    """Put the stacks of several amplifiers together.
+
+    Parameters
+    ----------
+    stacks : sequence of (Area, Stack)
+        Each with its place in the image.
+    shape : (int, int)
+        Rows and columns of the image.
+
+    Returns
+    -------
+    Stack
+        Nothing survived where there is none; the ratio is the mean square of theirs, by pixels.
+    """
+    mean, uncertainty = np.full(shape, np.nan, np.float32), np.zeros(shape, np.float32)
+    survivors, noisy = np.zeros(shape, np.int16), np.zeros(shape, dtype=bool)
+    for area, one in stacks:
+        mean[area.slices], uncertainty[area.slices] = one.mean, one.uncertainty
+        survivors[area.slices], noisy[area.slices] = one.survivors, one.noisy
+    pixels = [one.mean.size for _, one in stacks]
+    ratio = float(np.sqrt(np.average([one.ratio**2 for _, one in stacks], weights=pixels)))
+    return Stack(mean, uncertainty, survivors, noisy, ratio)
 
 
 def _clip(

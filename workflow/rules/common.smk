@@ -81,7 +81,7 @@ def option(flag, paths):
 
 def pixels(setup):
     """Pixels of a frame of a setup."""
-    return setup.shape[0] * setup.shape[1]
+    return setup.shape[0] * setup.shape[1] * setup.amplifiers
 
 
 def work(master):

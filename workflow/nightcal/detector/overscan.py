@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.robust import QUANTISATION, clipped_mean, median
+from nightcal.robust import QUANTISATION, RSTD, clipped_mean, median
 from nightcal.sections import Area
 
 Image = NDArray[np.generic]
@@ -17,6 +17,7 @@ MEDIAN_VARIANCE = np.pi / 2
 """Variance of the median of many Gaussian values over that of their mean."""
 
 SMOOTH_ORDER = 3
+RUNNING_ROWS = 33
 ALL_ROWS = slice(None)
 
 
@@ -204,6 +205,29 @@ def _residuals(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return residuals[np.isfinite(residuals)]
 
 
+def _row_running(image: Image, overscans: Sequence[Area]) -> Level:
+    rows = _row_mean(image, overscans)
+    seen = np.flatnonzero(np.isfinite(rows.value[:, 0]))
+    means = rows.value[seen, 0]
+    number = _window_sums(np.ones(len(seen)))
+    smooth = _window_sums(means) / number
+    off = np.abs(means - smooth - np.median(means - smooth))
+    good = off <= 3.5 * max(RSTD * float(np.median(off)), 1e-9)
+    number = _window_sums(good.astype(float))
+    value, variance = np.full((2, len(rows.value)), np.nan)
+    value[seen] = np.where(number > 0, _window_sums(np.where(good, means, 0.0)) / np.maximum(number, 1), smooth)
+    variance[seen] = np.median(rows.variance[seen]) / np.maximum(number, 1)
+    return Level(value[:, np.newaxis], variance[:, np.newaxis])
+
+
+def _window_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum of the values within `RUNNING_ROWS` about each; fewer at the ends."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    place = np.arange(len(values))
+    half = RUNNING_ROWS // 2
+    return sums[np.minimum(place + half + 1, len(values))] - sums[np.maximum(place - half, 0)]
+
+
 class OverscanMethods:
     """Ways to take the bias level off a readout.
 
@@ -213,6 +237,7 @@ class OverscanMethods:
     * ``clipped_mean``: the mean within 3.5 rstd of the median; the pipeline's choice, since the median of whole ADU can
       be half an ADU off.
     * ``row_median``, ``row_mean``: a level for each row.
+    * ``row_running``: the mean of 33 rows about each, outlying rows left out.
     * ``smooth``: a cubic (Chebyshev) through the means of the rows, outlying rows rejected.
     """
 
@@ -221,6 +246,7 @@ class OverscanMethods:
     clipped_mean = OverscanMethod("clipped_mean", _clipped_mean)
     row_median = OverscanMethod("row_median", _row_median)
     row_mean = OverscanMethod("row_mean", _row_mean)
+    row_running = OverscanMethod("row_running", _row_running)
     smooth = OverscanMethod("smooth", _smooth)
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightcal.detector.linearity import linearise
 from nightcal.detector.overscan import Level, OverscanMethod, OverscanMethods
 from nightcal.detector.parts import Part
 from nightcal.detector.saturation import flag_raw
@@ -42,6 +43,8 @@ class Electronics:
         [e-], with the noise of digitisation in it.
     saturation : float or None
         [ADU]; None for the largest value that the file can hold.
+    polynomial : tuple of float
+        Coefficients of the correction for non-linearity, as `nightcal.detector.linearity.linearise` takes them.
     """
 
     overscans: tuple[Area, ...] = ()
@@ -50,6 +53,7 @@ class Electronics:
     gain: float = 1.0
     read_noise: float = 0.0
     saturation: float | None = None
+    polynomial: tuple[float, ...] = ()
 
     @property
     def read_variance(self) -> float:
@@ -102,10 +106,30 @@ class Readout:
         return None if level is None else level.rows(self.area.ymin, self.area.ymax)
 
     @property
+    def columns(self) -> int:
+        """Columns as read out."""
+        return self.image.shape[1]
+
+    @property
+    def has_overscan(self) -> bool:
+        """Whether an overscan level is taken off."""
+        return bool(self.electronics.overscans)
+
+    @property
+    def mean_level(self) -> float | None:
+        """Mean overscan level [ADU]; None without overscan."""
+        return None if self.level is None else float(np.nanmean(self.level.value))
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """The one amplifier's part of the image: all of it."""
         ny, nx = self.shape
         return (Part("1", Area(0, nx, 0, ny), self.electronics.gain, self.electronics.read_noise),)
+
+    @property
+    def shares(self) -> tuple[tuple[Area, Any], ...]:
+        """What each amplifier read: its pixels in the image, and a readout of them alone."""
+        return ((self.parts[0].area, self),)
 
     @property
     def level_variance(self) -> NDArray[np.float64]:
@@ -118,7 +142,8 @@ class Readout:
     def in_words(self) -> bool:
         """Whether the pixels are 16-bit integers, from each row of which one number is subtracted."""
         level = self.whole_level
-        return self.image.zero is not None and (level is None or level.value.size <= self.image.shape[0])
+        by_row = level is None or level.value.size <= self.image.shape[0]
+        return self.image.zero is not None and by_row and not self.electronics.polynomial
 
     @property
     def offset(self) -> NDArray[np.float64]:
@@ -152,7 +177,72 @@ class Readout:
         SetAside
             If the pixels cannot be read.
         """
-        first, last, columns = self.area.ymin + start, self.area.ymin + stop, self.area.slices[1]
+        electrons, flags, _ = self._measure(start, stop)
+        return electrons, flags
+
+    def measure(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]:
+        """Rows of the light-sensitive area, with the noise that they would have without light.
+
+        Parameters
+        ----------
+        start, stop : int
+            As for `rows`.
+
+        Returns
+        -------
+        electrons, flags : ndarray
+            As `rows` gives them.
+        variance : ndarray of float32, shape (stop - start, 1) or (stop - start, nx)
+            Of read noise and overscan level [e-^2].
+
+        Raises
+        ------
+        SetAside
+            If the pixels cannot be read.
+        """
+        electrons, flags, slope = self._measure(start, stop)
+        variance = self.noise(start, stop)
+        return electrons, flags, variance if slope is None else variance * slope**2
+
+    def noise(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Variance of rows without light, as `measure` gives it where the response is linear."""
+        ny, nx = self.shape
+        variance = np.broadcast_to(self.electronics.read_variance + self.level_variance, (ny, nx))
+        by_row = variance.strides[1] == 0
+        return (variance[start:stop, :1] if by_row else variance[start:stop]).astype(np.float32)
+
+    def _measure(
+        self, start: int, stop: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32] | None]:
+        rows = Area(self.area.xmin, self.area.xmax, self.area.ymin + start, self.area.ymin + stop)
+        adu, flags = self.above_bias(rows)
+        slope = None
+        if self.electronics.polynomial:
+            adu, slope = linearise(adu, self.electronics.polynomial)
+        adu *= np.float32(self.electronics.gain)
+        return adu, flags, slope
+
+    def above_bias(self, area: Area) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Pixels as read out, less the overscan level.
+
+        Parameters
+        ----------
+        area : Area
+            Of the image as read out, inside of it.
+
+        Returns
+        -------
+        adu : ndarray of float32
+            [ADU]
+        flags : ndarray of uint8
+            ``SATURATED`` and ``NO_DATA`` bits.
+
+        Raises
+        ------
+        SetAside
+            If the pixels cannot be read.
+        """
+        first, last, columns = area.ymin, area.ymax, area.slices[1]
         raw = self.image.rows(first, last)[:, columns]
         level = self.whole_level
         value = np.zeros(()) if level is None else level.rows(first, last).columns(columns).value
@@ -165,7 +255,6 @@ class Readout:
             adu -= (value - np.rint(value)).astype(np.float32)
         if raw.dtype.kind == "f" or level is not None:
             flags[~np.isfinite(adu)] |= Flag.NO_DATA
-        adu *= np.float32(self.electronics.gain)
         return adu, flags
 
     def read(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

@@ -1,0 +1,323 @@
+"""A raw frame that several amplifiers read out: overscan, crosstalk, gain and mosaic, by rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightcal.detector.crosstalk import Order, read_together
+from nightcal.detector.linearity import linearise
+from nightcal.detector.mosaic import Place, extent, place
+from nightcal.detector.parts import Part
+from nightcal.detector.readout import Electronics, Readout
+from nightcal.errors import SetAside
+from nightcal.flags import MASK_DTYPE, Flag
+from nightcal.raw_image import RawImage
+from nightcal.sections import Area
+
+Image = NDArray[np.float32]
+Measured = tuple[Image, NDArray[np.uint8], Image]
+
+
+@dataclass(frozen=True, slots=True)
+class Amplifier:
+    """One amplifier of a frame.
+
+    Attributes
+    ----------
+    electronics : Electronics
+        Its sections are those of its own image plane; a flip of the image area turns the pixels round.
+    detector : Area or None
+        What it saw, in unbinned pixels of the detector; a flip tells that it reads backwards. None for an amplifier
+        that is alone: its image area is the image.
+    plane : int
+        Which image plane of the file holds it, from 0.
+    from_right, from_top : bool
+        Whether its plane is stored with the column or row that is read first at the right or at the top.
+    """
+
+    electronics: Electronics
+    detector: Area | None = None
+    plane: int = 0
+    from_right: bool = False
+    from_top: bool = False
+
+
+def readout_of(
+    image: RawImage,
+    amplifiers: Sequence[Amplifier],
+    binning: tuple[int, int] = (1, 1),
+    crosstalk: Sequence[Sequence[float]] = (),
+) -> Readout | Mosaic:
+    """Open a frame of one amplifier or of several; parameters and errors as for `Mosaic`.
+
+    Returns
+    -------
+    Readout or Mosaic
+        A frame of one amplifier that reads forwards needs no mosaic.
+    """
+    first = amplifiers[0]
+    areas = first.electronics.image_area, first.detector
+    if len(amplifiers) == 1 and len(image.planes) > 1:
+        raise SetAside(f"the file holds {len(image.planes)} image planes; expected one, or an amplifier for each")
+    forwards = not any(area is not None and (area.flip_x or area.flip_y) for area in areas)
+    if len(amplifiers) == 1 and forwards:
+        return Readout(image, first.electronics)
+    return Mosaic(image, amplifiers, binning, crosstalk)
+
+
+class Mosaic:
+    """Electrons of the light-sensitive pixels of a frame with several amplifiers.
+
+    It serves wherever a `Readout` does.
+
+    Parameters
+    ----------
+    image : RawImage
+    amplifiers : sequence of Amplifier
+    binning : (int, int)
+        In x and y.
+    crosstalk : sequence of sequence of float
+        Row ``i``, column ``j``: the share of the signal of amplifier ``i`` [ADU] that appears on ``j``; empty for none.
+
+    Raises
+    ------
+    SetAside
+        If the file does not hold these amplifiers, or sections do not fit.
+
+    Notes
+    -----
+    Electrons of amplifier ``j`` are ``g_j (D_j - sum_i c_ij D_i)`` with ``D`` the signal above the overscan level, of
+    the pixels that are read at the same time; its variance is that of ``D_j`` and ``c_ij^2`` times that of each
+    ``D_i``.
+    """
+
+    def __init__(
+        self,
+        image: RawImage,
+        amplifiers: Sequence[Amplifier],
+        binning: tuple[int, int] = (1, 1),
+        crosstalk: Sequence[Sequence[float]] = (),
+    ) -> None:
+        self.image = image
+        self.amplifiers = tuple(amplifiers)
+        needed = max(amplifier.plane for amplifier in amplifiers) + 1
+        if needed > len(image.planes):
+            raise SetAside(f"the file holds {len(image.planes)} image planes; its camera file tells of {needed}")
+        self.readouts = tuple(Readout(image.planes[a.plane], a.electronics) for a in amplifiers)
+        self.places = self._places(binning)
+        self.crosstalk = np.zeros((len(amplifiers),) * 2) if len(crosstalk) == 0 else np.array(crosstalk, float)
+        if self.crosstalk.shape != (len(amplifiers),) * 2:
+            raise SetAside(f"crosstalk is told for {len(crosstalk)} amplifiers; expected {len(amplifiers)}")
+        gains = [readout.electronics.gain for readout in self.readouts]
+        noises = [readout.electronics.read_noise for readout in self.readouts]
+        self.electronics = Electronics(
+            gain=float(np.mean(gains)), read_noise=float(np.sqrt(np.mean(np.square(noises))))
+        )
+        self.saturation = min(readout.saturation for readout in self.readouts)
+
+    def _places(self, binning: tuple[int, int]) -> tuple[Place, ...]:
+        areas = [readout.area for readout in self.readouts]
+        detectors = [amplifier.detector for amplifier in self.amplifiers]
+        if len(areas) == 1 and detectors[0] is None:
+            ((ny, nx),) = (area.shape for area in areas)
+            return (Place(Area(0, nx, 0, ny), areas[0].flip_x, areas[0].flip_y),)
+        missing = [n for n, detector in enumerate(detectors, start=1) if detector is None]
+        if missing:
+            raise SetAside(f"amplifier {missing[0]} has no detector section")
+        return place(areas, [detector for detector in detectors if detector is not None], binning)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the mosaic."""
+        return extent(self.places)
+
+    @property
+    def area(self) -> Area:
+        """All of the mosaic."""
+        ny, nx = self.shape
+        return Area(0, nx, 0, ny)
+
+    @property
+    def columns(self) -> int:
+        """Columns that its rows have."""
+        return self.shape[1]
+
+    @property
+    def has_overscan(self) -> bool:
+        """Whether an overscan level is taken off every amplifier."""
+        return all(readout.has_overscan for readout in self.readouts)
+
+    @property
+    def mean_level(self) -> float | None:
+        """Mean overscan level [ADU]; None without overscan."""
+        levels = [readout.mean_level for readout in self.readouts]
+        known = [level for level in levels if level is not None]
+        return float(np.mean(known)) if known else None
+
+    @property
+    def level_variance(self) -> NDArray[np.float64]:
+        """Mean variance [e-^2] of the overscan levels."""
+        return np.asarray(np.mean([float(np.mean(readout.level_variance)) for readout in self.readouts]))
+
+    @property
+    def in_words(self) -> bool:
+        """Never: rows are put together from those of several amplifiers."""
+        return False
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What each amplifier read."""
+        return tuple(
+            Part(str(n), where.area, readout.electronics.gain, readout.electronics.read_noise)
+            for n, (where, readout) in enumerate(zip(self.places, self.readouts, strict=True), start=1)
+        )
+
+    @cached_property
+    def shares(self) -> tuple[tuple[Area, Any], ...]:
+        """What each amplifier read: its pixels in the mosaic, and a readout of them alone."""
+        return tuple((where.area, Share(self, n)) for n, where in enumerate(self.places))
+
+    def rows(self, start: int, stop: int) -> tuple[Image, NDArray[np.uint8]]:
+        """Rows of the mosaic; parameters, results and errors as for `Readout.rows`."""
+        electrons, flags, _ = self.measure(start, stop)
+        return electrons, flags
+
+    def measure(self, start: int, stop: int) -> Measured:
+        """Rows of the mosaic with their noise; parameters, results and errors as for `Readout.measure`.
+
+        Pixels that no amplifier saw are 0 and flagged ``NO_DATA``.
+        """
+        shape = stop - start, self.shape[1]
+        electrons, flags = np.zeros(shape, np.float32), np.full(shape, Flag.NO_DATA, MASK_DTYPE)
+        variance = np.full(shape, self.electronics.read_variance, np.float32)
+        for area, share in self.shares:
+            first, last = max(start, area.ymin), min(stop, area.ymax)
+            if first < last:
+                where = slice(first - start, last - start), slice(area.xmin, area.xmax)
+                electrons[where], flags[where], variance[where] = share.measure(first - area.ymin, last - area.ymin)
+        return electrons, flags, variance
+
+    def read(self) -> tuple[Image, NDArray[np.uint8]]:
+        """Read the whole mosaic, as `rows` does."""
+        return self.rows(0, self.shape[0])
+
+    def order(self, number: int) -> Order:
+        """In which order an amplifier reads the pixels of its plane, or of its own area where it shares the plane."""
+        amplifier, readout = self.amplifiers[number], self.readouts[number]
+        ny, nx = readout.image.shape
+        alone = sum(other.plane == amplifier.plane for other in self.amplifiers) == 1
+        region = Area(0, nx, 0, ny) if alone else readout.area
+        return Order(region, amplifier.from_right, amplifier.from_top)
+
+
+class Share:
+    """The pixels of one amplifier, in the orientation of the mosaic; it serves wherever a `Readout` does."""
+
+    def __init__(self, mosaic: Mosaic, number: int) -> None:
+        self._mosaic = mosaic
+        self._number = number
+        self._place = mosaic.places[number]
+        self._readout = mosaic.readouts[number]
+        self.image = mosaic.image
+        self.electronics = self._readout.electronics
+        self.saturation = self._readout.saturation
+        self.in_words = False
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of its part of the mosaic."""
+        return self._place.area.shape
+
+    @property
+    def columns(self) -> int:
+        """Columns that its rows have."""
+        return self.shape[1]
+
+    @property
+    def has_overscan(self) -> bool:
+        """Whether an overscan level is taken off."""
+        return self._readout.has_overscan
+
+    @property
+    def mean_level(self) -> float | None:
+        """Mean overscan level [ADU]; None without overscan."""
+        return self._readout.mean_level
+
+    @property
+    def level_variance(self) -> NDArray[np.float64]:
+        """Mean variance [e-^2] of the overscan level."""
+        return np.asarray(np.mean(self._readout.level_variance))
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The one amplifier's part: all of it."""
+        return (replace(self._mosaic.parts[self._number], area=self.area),)
+
+    @property
+    def shares(self) -> tuple[tuple[Area, Any], ...]:
+        """Itself, all of it."""
+        return ((self.area, self),)
+
+    @property
+    def area(self) -> Area:
+        """All of it."""
+        ny, nx = self.shape
+        return Area(0, nx, 0, ny)
+
+    def rows(self, start: int, stop: int) -> tuple[Image, NDArray[np.uint8]]:
+        """Rows of its part; parameters, results and errors as for `Readout.rows`."""
+        electrons, flags, _ = self.measure(start, stop)
+        return electrons, flags
+
+    def read(self) -> tuple[Image, NDArray[np.uint8]]:
+        """Read all of it, as `rows` does."""
+        return self.rows(0, self.shape[0])
+
+    def measure(self, start: int, stop: int) -> Measured:
+        """Rows of its part with their noise; parameters, results and errors as for `Readout.measure`."""
+        readout, gain = self._readout, np.float32(self.electronics.gain)
+        ny = self.shape[0]
+        first, last = (ny - stop, ny - start) if self._place.flip_y else (start, stop)
+        pixels = Area(readout.area.xmin, readout.area.xmax, readout.area.ymin + first, readout.area.ymin + last)
+        adu, flags = readout.above_bias(pixels)
+        variance = np.broadcast_to(readout.noise(first, last) / gain**2, adu.shape)
+        for number, share in enumerate(self._mosaic.crosstalk[:, self._number]):
+            if share != 0 and number != self._number:
+                ghost, ghost_variance = self._ghost(number, pixels)
+                adu -= np.float32(share) * ghost
+                variance = variance + np.float32(share**2) * ghost_variance
+        if self.electronics.polynomial:
+            adu, slope = linearise(adu, self.electronics.polynomial)
+            variance = variance * slope**2
+        index = _turned(self._place.flip_y, self._place.flip_x)
+        return (adu * gain)[index], flags[index], (variance * gain**2)[index]
+
+    def _ghost(self, number: int, pixels: Area) -> tuple[Image, Image]:
+        """Signal [ADU] that another amplifier read at the same time, and its variance; 0 where it read nothing."""
+        source = self._mosaic.readouts[number]
+        wanted = read_together(pixels, self._mosaic.order(self._number), self._mosaic.order(number))
+        ny, nx = source.image.shape
+        there = Area(max(0, wanted.xmin), min(nx, wanted.xmax), max(0, wanted.ymin), min(ny, wanted.ymax))
+        signal, variance = np.zeros(pixels.shape, np.float32), np.zeros(pixels.shape, np.float32)
+        if there.fits_in(source.image.shape):
+            where = (
+                slice(there.ymin - wanted.ymin, there.ymax - wanted.ymin),
+                slice(there.xmin - wanted.xmin, there.xmax - wanted.xmin),
+            )
+            found = np.nan_to_num(source.above_bias(there)[0], copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+            gain = source.electronics.gain
+            signal[where] = found
+            variance[where] = source.electronics.read_variance / gain**2 + np.maximum(found, 0) / np.float32(gain)
+        index = _turned(wanted.flip_y, wanted.flip_x)
+        return signal[index], variance[index]
+
+
+def _turned(flip_y: bool, flip_x: bool) -> tuple[slice, slice]:
+    """Index that turns rows or columns round."""
+    return slice(None, None, -1 if flip_y else 1), slice(None, None, -1 if flip_x else 1)
