@@ -1,15 +1,18 @@
 """Masters tell the gain and read noise of each amplifier, and warn where headers say something else."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from helpers import REPOSITORY
 from nightcal.calibration import load_master
+from nightcal.camera import load_camera
 from nightcal.cards import warnings_of
 from nightcal.detector.parts import Part
 from nightcal.detector.readout import Electronics, Readout
+from nightcal.exposures import measure_noise_of, open_exposures
 from nightcal.fitsio import write_product
 from nightcal.flags import Flag
 from nightcal.layers import Exposure
@@ -18,7 +21,9 @@ from nightcal.noise_check import note_gain, note_read_noise
 from nightcal.raw_image import RawImage
 from nightcal.sections import Area
 from nightcal.simulate import expose, make_chip, write_raw
+from nightcal.simulated_camera import simulate_camera
 
+CAMERAS = REPOSITORY / "config" / "cameras"
 START = datetime(2024, 3, 1, 22)
 SIDE = 192
 GAINS, NOISES = (1.1, 1.6, 2.3, 3.0), (4.0, 5.5, 9.0, 7.0)
@@ -210,3 +215,46 @@ def test_faint_flats_take_the_read_noise_that_the_bias_measured(exposures, chip,
 
 def test_one_frame_tells_nothing(exposures):
     assert not [card for card in make_master_bias(exposures(1)).header if card.startswith("RN") and card != "RNUSED"]
+
+
+# --- frames of four amplifiers on disk -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory):
+    """Bias frames and flats of a simulated camera with four amplifiers, which differ in gain and read noise."""
+    folder = tmp_path_factory.mktemp("four")
+    text = (CAMERAS / "lco-sinistro.yaml").read_text()
+    untold = "\n".join(line for line in text.splitlines() if not line.startswith(("  gain:", "  read_noise:")))
+    (folder / "untold.yaml").write_text(untold)
+    camera = load_camera(CAMERAS / "lco-sinistro.yaml")
+    simulated, rng = simulate_camera(camera, 128), np.random.default_rng(8)
+    paths = {"bias": [], "flat": []}
+    for n in range(6):
+        for kind, light, minute in (("bias", 0.0, n), ("flat", 30000.0, 30 + n)):
+            paths[kind].append(folder / f"{kind}_{n}.fits")
+            electrons = rng.poisson(light, simulated.shape).astype(float)
+            start = START + timedelta(minutes=minute)
+            simulated.write(
+                paths[kind][-1], simulated.digitise(electrons, rng), kind, 5.0 * (light > 0), start, filter="V"
+            )
+    return SimpleNamespace(camera=camera, untold=load_camera(folder / "untold.yaml"), truth=simulated, **paths)
+
+
+def test_masters_of_four_amplifiers_tell_gain_and_read_noise_of_each(four, tmp_path):
+    bias = make_master_bias(open_exposures(four.bias, four.camera).exposures)
+    assert cards(bias.header, "RNMEAS") == pytest.approx(four.truth.read_noises, rel=0.02)
+    write_product(tmp_path / "master.fits", bias)
+    flats = open_exposures(four.flat, four.camera).exposures
+    flat = make_master_flat(flats, load_master(tmp_path / "master.fits"), None)
+    assert cards(flat.header, "GNMEAS") == pytest.approx(four.truth.gains, rel=0.02)
+    assert not [text for text in warnings_of(flat.header) if "measured" in text]
+
+
+def test_each_of_four_amplifiers_takes_what_was_measured_of_it(four):
+    noise = measure_noise_of([*four.bias, *four.flat], four.untold)
+    assert np.transpose(noise.amplifiers) == pytest.approx(
+        np.array([four.truth.gains, four.truth.read_noises]), rel=0.02
+    )
+    parts = open_exposures(four.flat, four.untold, noise).exposures[0].readout.parts
+    assert [(part.gain, part.read_noise) for part in parts] == list(noise.amplifiers)

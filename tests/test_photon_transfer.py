@@ -5,6 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from nightcal.photon_transfer import (
     ASSUMED,
     ENOUGH,
@@ -298,3 +300,18 @@ def test_flats_of_two_sets_are_not_compared(rng):
     pairs.add(other)
     assert pairs.count == 0
     assert pairs.typical() is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0.2, 20), st.floats(0.7, 20), st.floats(0.5, 2), st.integers(0, 2**32 - 1))
+def test_any_amplifier_is_measured_within_its_error(gain, noise, ratio, seed):
+    rng = np.random.default_rng(seed)
+    dark = np.rint(normal_frames(rng, 3, gain=gain, noise=noise))
+    found = read_noise_from(measured(dark, bias_variance))
+    truth = np.sqrt(noise**2 + 1 / 12)  # with digitisation
+    assert abs(found.value - truth) < 5 * found.error + 0.005 * truth
+    lit = [
+        np.rint(normal_frames(rng, 1, light=light * gain, gain=gain, noise=noise)[0]) for light in (9e3, 9e3 * ratio)
+    ]
+    gain_found = gain_from(measured(lit, partial(noise_per_signal, read_variance=truth**2)))
+    assert abs(gain_found.value - gain) < 5 * gain_found.error
