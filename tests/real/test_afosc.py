@@ -74,3 +74,10 @@ def test_the_sky_of_the_transit_is_that_of_a_direct_calculation(afosc, raw):
             direct = (fits.getdata(afosc.raw / path.name) - bias)[good] / flat[good] * GAIN
             assert good.mean() > 0.9
             assert np.median(hdus[0].data[good]) == pytest.approx(np.median(direct), rel=0.005)
+
+
+def test_the_frames_show_the_read_noise_of_the_header(afosc):
+    (bias,) = afosc.masters("bias")
+    header = fits.getheader(bias)
+    assert header["RNUSED"] == 7.1
+    assert header["RNMEAS1"] == pytest.approx(7.1, rel=0.1)

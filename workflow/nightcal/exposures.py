@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from numpy.typing import NDArray
 
 from nightcal.bad_pixels import make_bad_pixel_mask
 from nightcal.calibration import Calibration
@@ -30,6 +29,7 @@ from nightcal.photon_transfer import ASSUMED, Noise, measure_noise
 from nightcal.provenance import file_hash, provenance
 from nightcal.raw_image import RawImage
 from nightcal.reduction import Reduction
+from nightcal.tiles import Tiles, grids_of, read_tiles
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def noise_of(header: RawHeader, camera: Camera, measured: Noise | None, amplifie
         A measured read noise, known in ADU, is brought to electrons with the gain that is used.
     """
     gain, read_noise = camera.noise_cards(header, amplifier)
-    found = measured or ASSUMED
+    found = (measured or ASSUMED).of(amplifier)
     if gain is None:
         return replace(found, read_noise=found.read_noise if read_noise is None else read_noise)
     if read_noise is None:
@@ -409,22 +409,25 @@ def measure_noise_of(paths: Sequence[Path], camera: Camera) -> Noise:
     opened = open_exposures(paths, camera, Noise(1.0, 0.0, "ADU"))
     frames = sorted(zip(opened.frames, opened.exposures, strict=True), key=lambda pair: (pair[0].filter, pair[0].mjd))
 
-    def images(kind: str) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    def tiles(kind: str, name: str | None = None) -> Iterator[list[Tiles]]:
         for frame, exposure in frames:
-            if frame.kind == kind:
+            if frame.kind == kind and name in (None, frame.filter):
                 try:
-                    image, flags = exposure.readout.read()
+                    yield _tiles_in_adu(exposure)
                 except SetAside as reason:
                     log.warning("%s: left out: %s.", frame.name, reason)
-                    continue
-                exposure.readout.image.close()
-                image /= np.float32(exposure.readout.electronics.gain)
-                image[flags > 0] = np.nan
-                yield frame.filter, image
 
-    noise = measure_noise((image for _, image in images("bias")), images("flat"))
+    filters = dict.fromkeys(frame.filter for frame, _ in frames if frame.kind == "flat")
+    noise = measure_noise(tiles("bias"), {name: tiles("flat", name) for name in filters})
     log.info("gain %.3f e-/ADU, read noise %.2f e- (%s)", noise.gain, noise.read_noise, noise.source)
     return noise
+
+
+def _tiles_in_adu(exposure: Exposure) -> list[Tiles]:
+    readout = exposure.readout
+    with readout.image:
+        tiles = read_tiles(readout, grids_of(readout))
+    return [found / np.float32(part.gain) for found, part in zip(tiles, readout.parts, strict=True)]
 
 
 def _good_frame(path: Path, header: RawHeader, camera: Camera) -> Frame:

@@ -20,6 +20,7 @@ from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.kernels import kernels
 from nightcal.layers import Exposure, Refusal, central_level, in_order, judge, layer_of, whole_level
 from nightcal.levels import level_of_values
+from nightcal.noise_check import note_gain, note_read_noise
 from nightcal.sections import Area
 from nightcal.stack import Layer, Rows, Stack, joined, stack
 
@@ -88,6 +89,7 @@ def make_master_bias(
         ("NOISY", int(np.count_nonzero(stacked.noisy)), "pixels much noisier than the read noise"),
     ]
     set_cards(header, cards)
+    note_read_noise(header, judged.exposures)
     return _product(stacked, mask, "electron", header, fill=mean_level, pedestal=-mean_level)
 
 
@@ -233,6 +235,7 @@ def make_master_flat(
         *used_cards("dark", dark),
     ]
     set_cards(header, cards)
+    note_gain(header, good, bias)
     inherit_warnings(header, bias, dark)
     note_skipped(header, {"bias": bias, "dark": dark}, "steps that the frames did not have")
     return _product(stacked, mask, "", header, fill=1.0)

@@ -18,8 +18,8 @@ rule measure_noise:
         "../../envs/nightcal.yaml"
     threads: 1
     resources:
-        mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup, bytes_a_pixel=120),
-        runtime=lambda w, attempt: attempt * minutes(10 * work(master_of(w))),
+        mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
+        runtime=lambda w, attempt: attempt * minutes(work(master_of(w))),
     params:
         script=script("measure_noise"),
         version=__version__,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -266,6 +266,11 @@ class Share:
     def level_variance(self) -> NDArray[np.float64]:
         """Mean variance [e-^2] of the overscan level."""
         return np.asarray(np.mean(self._readout.level_variance))
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The one amplifier's part: all of it."""
+        return (replace(self._mosaic.parts[self._number], area=self.area),)
 
     @property
     def shares(self) -> tuple[tuple[Area, Any], ...]:

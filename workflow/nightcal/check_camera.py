@@ -1,0 +1,307 @@
+"""What a camera file makes of raw frames, for whoever writes one.
+
+python -m nightcal.check_camera config/cameras/mine.yaml /path/to/frame.fits
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nightcal.camera import MJD_ZERO, Camera, Patterns, load_camera
+from nightcal.command import run
+from nightcal.errors import SetAside
+from nightcal.exposures import open_exposures
+from nightcal.frames import night_of, understand
+from nightcal.headers import RawHeader, read_header
+from nightcal.layers import Exposure
+from nightcal.naming import printable
+
+STRIP = 64
+
+
+@dataclass(slots=True)
+class Understood:
+    """What was understood of a frame, line by line, its type, and what is wrong with it."""
+
+    kind: str = ""
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def say(self, what: str, find: Callable[[], str]) -> None:
+        """Add a line, or the problem that there is instead."""
+        try:
+            self.lines.append((what, find()))
+        except SetAside as problem:
+            self.lines.append((what, "cannot be told: see below"))
+            self.add(str(problem))
+
+    def add(self, problem: str) -> None:
+        """Add a problem, once."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    @property
+    def verdict(self) -> str:
+        """What would become of the frame."""
+        if self.problems:
+            return "The frame would be set aside."
+        return "The frame would be listed and not used." if self.kind == "other" else "The frame would be used."
+
+
+def check_frame(camera: Camera, path: Path) -> Understood:
+    """Read a raw frame with a camera file.
+
+    Parameters
+    ----------
+    camera : Camera
+    path : Path
+        The raw frame; all its pixels are read.
+
+    Returns
+    -------
+    Understood
+        With problems if the frame would be set aside.
+    """
+    understood = Understood()
+    try:
+        header = read_header(path)
+    except SetAside as problem:
+        understood.add(str(problem))
+        return understood
+    understood.lines.append(("file", f"{_size(header)}, planes: {len(header.planes)}"))
+    for what, find in LINES.items():
+        understood.say(what, partial(find, camera, header))
+    for role in camera.cards:
+        if role not in EXPLAINED:
+            understood.say(role, partial(_text(role), camera, header))
+    for number in range(len(camera.amplifiers)):
+        which = f" {number + 1}" if len(camera.amplifiers) > 1 else ""
+        for what, tell in _of_amplifier(camera, header, number):
+            understood.say(what + which, tell)
+    frame = understand(path, path.name, header, [camera])
+    understood.kind = frame.kind
+    if frame.problem and not understood.problems:
+        understood.add(frame.problem)
+    if not understood.problems:
+        _check_pixels(camera, path, understood)
+    return understood
+
+
+def _check_pixels(camera: Camera, path: Path, understood: Understood) -> None:
+    """Open the frame as for a stack and read it."""
+    opened = open_exposures([path], camera)
+    for refusal in opened.refused:
+        understood.add(refusal.reason)
+    for exposure in opened.exposures:
+        understood.lines.extend(_parts(exposure, known=not opened.noise.warning))
+        understood.say("pixels", partial(_pixels, exposure))
+
+
+def _parts(exposure: Exposure, known: bool) -> Iterator[tuple[str, str]]:
+    for part in exposure.readout.parts:
+        numbers = f"{part.gain:.4g} e-/ADU, {part.read_noise:.4g} e-" if known else "gain or read noise not told"
+        yield f"amplifier {part.name}", f"{part.area} of the image that is kept; {numbers}"
+
+
+def _pixels(exposure: Exposure) -> str:
+    readout = exposure.readout
+    rows, columns = readout.shape
+    saturated, some = 0, []
+    with readout.image:
+        for start in range(0, rows, STRIP):
+            electrons, flags = readout.rows(start, min(start + STRIP, rows))
+            saturated += int(np.count_nonzero(flags))
+            some.append(electrons[::8, ::8][flags[::8, ::8] == 0])
+        level = readout.mean_level
+    values = np.concatenate(some)
+    middle = f"median {np.median(values):.5g} e-" if values.size else "no usable pixel"
+    off = "nothing taken off" if level is None else f"overscan level of {level:.6g} ADU taken off"
+    return f"{columns} x {rows} are kept; {middle}, {off}; {saturated} saturated or missing"
+
+
+def _recognised(camera: Camera, header: RawHeader) -> str:
+    if not camera.recognise:
+        return "yes: the camera file has no rules to recognise, it reads every frame"
+    for rule in camera.recognise:
+        if replace(camera, recognise=(rule,)).recognises(header):
+            return f"yes, by {_in_words(rule)}"
+    rules = "; ".join(map(_in_words, camera.recognise))
+    raise SetAside(f"{camera.path.name} does not recognise the header: it asks for {rules}")
+
+
+def _type(camera: Camera, header: RawHeader) -> str:
+    kind = camera.kind(header)
+    number = next(n for n in range(1, len(camera.types) + 1) if _agrees(camera, n, header))
+    return f"{kind}, by rule {number}: {_in_words(camera.types[number - 1][1])}{_said(camera, header, 'type')}"
+
+
+def _agrees(camera: Camera, rules: int, header: RawHeader) -> bool:
+    """Whether one of the first rules tells the type."""
+    try:
+        replace(camera, types=camera.types[:rules]).kind(header)
+    except SetAside:
+        return False
+    return True
+
+
+def _start(camera: Camera, header: RawHeader) -> str:
+    moment = MJD_ZERO + timedelta(days=camera.start(header))
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC (looked for in {_looked(camera, 'start')})"
+
+
+def _exposure(camera: Camera, header: RawHeader) -> str:
+    return f"{camera.exposure(header):g} s{_said(camera, header, 'exposure')}"
+
+
+def _night(camera: Camera, header: RawHeader) -> str:
+    longitude = camera.east_longitude(header)
+    where = "no longitude: counted at Greenwich" if longitude is None else f"longitude {longitude:g} deg east"
+    return f"{night_of(camera.start(header), longitude or 0.0)} ({where})"
+
+
+def _text(role: str) -> Callable[[Camera, RawHeader], str]:
+    """Find the text of a role."""
+
+    def find(camera: Camera, header: RawHeader) -> str:
+        value = camera.value(header, role)
+        looked = _looked(camera, role)
+        return f"none (looked for in {looked})" if value is None else f"{value}{_said(camera, header, role)}"
+
+    return find
+
+
+def _temperature(camera: Camera, header: RawHeader) -> str:
+    degrees = camera.number(header, "set_temperature", -273.15, 100, "degrees Celsius")
+    return _number(camera, header, degrees, "set_temperature", "deg C", "none")
+
+
+def _binning(camera: Camera, header: RawHeader) -> str:
+    across, along = camera.bins(header)
+    looked = " or ".join(" and ".join(cards) for cards in camera.binning) or "no card"
+    return f"{across} x {along} (looked for in {looked}; 1 x 1 without)"
+
+
+def _mode(camera: Camera, header: RawHeader) -> str:
+    return f"{camera.readout_mode(header) or 'none'} (from {', '.join(camera.mode) or 'no card'})"
+
+
+def _crosstalk(camera: Camera, header: RawHeader) -> str:
+    shares = np.abs(camera.crosstalk_of(header))
+    if not shares.size or not shares.any():
+        return f"none (looked for in {camera.crosstalk_cards or 'no card'})"
+    return f"{np.count_nonzero(shares)} coefficients, the largest {shares.max():.3g}"
+
+
+def _of_amplifier(camera: Camera, header: RawHeader, number: int) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Yield what is told of an amplifier, counted from 0."""
+    rule = camera.amplifiers[number]
+    plane = header.planes[rule.plane] if rule.plane < len(header.planes) else header
+    said = partial(_number, camera, plane)
+    yield "gain", lambda: said(camera.noise_cards(header, number)[0], "gain", "e-/ADU", "to be measured from flats")
+    yield (
+        "read noise",
+        lambda: said(camera.noise_cards(header, number)[1], "read_noise", "e-", "to be measured from bias frames"),
+    )
+    largest = "the largest number that the file can hold"
+    yield "saturation", lambda: said(camera.saturation_level(header, number), "saturation", "ADU", largest)
+    yield "image", lambda: f"{camera.sections(header)[number].image} of {_size(plane)} ({_tried(rule.image)})"
+    if rule.detector:
+        yield "detector", lambda: f"{camera.sections(header)[number].detector or 'none'} ({_tried(rule.detector)})"
+    yield "overscan", lambda: _overscan(camera, header, number)
+    if rule.polynomial:
+        yield "linearity", lambda: f"polynomial {', '.join(f'{term:g}' for term in rule.polynomial)}"
+
+
+def _overscan(camera: Camera, header: RawHeader, number: int) -> str:
+    tried = _tried([entry for entries in camera.amplifiers[number].overscan for entry in entries])
+    areas = ", ".join(map(str, camera.sections(header)[number].overscans))
+    return f"{areas}, by {camera.overscan_method} ({tried})" if areas else f"none: step skipped ({tried})"
+
+
+def _size(plane: RawHeader) -> str:
+    return f"{plane.shape[1]} x {plane.shape[0]} pixels"
+
+
+def _tried(entries: Sequence[str]) -> str:
+    return f"looked for in {', '.join(entries) or 'nothing'}"
+
+
+def _number(camera: Camera, plane: RawHeader, number: float | None, role: str, unit: str, without: str) -> str:
+    if number is None:
+        return f"{without} (looked for in {_looked(camera, role)})"
+    said = camera.value(plane, role)
+    source = f"{camera.card(plane, role)} = {said}" if said not in (None, 0) else "camera file"
+    return f"{number:.6g} {unit} ({source})"
+
+
+def _looked(camera: Camera, role: str) -> str:
+    return ", ".join(camera.cards.get(role, ())) or "no card"
+
+
+def _said(camera: Camera, header: RawHeader, role: str) -> str:
+    value = camera.value(header, role)
+    return "" if value is None else f" ({camera.card(header, role)} = {value!r})"
+
+
+def _in_words(rule: Patterns) -> str:
+    """Write a rule as it stands in a camera file."""
+    return ", ".join(f"{name}: {_one_of(wanted)}" for name, wanted in rule.items())
+
+
+def _one_of(wanted: Sequence[Any]) -> str:
+    return " or ".join("none" if pattern is None else str(pattern) for pattern in wanted)
+
+
+LINES: dict[str, Callable[[Camera, RawHeader], str]] = {
+    "recognised": _recognised,
+    "type": _type,
+    "start": _start,
+    "exposure": _exposure,
+    "night": _night,
+    "filter": _text("filter"),
+    "object": _text("object"),
+    "instrument": _text("instrument"),
+    "set temperature": _temperature,
+    "binning": _binning,
+    "mode": _mode,
+    "crosstalk": _crosstalk,
+}
+"""What is told of a header, in that order."""
+
+EXPLAINED = {what.replace(" ", "_") for what in LINES} | {"gain", "read_noise", "saturation"}
+"""Roles that have a line of their own; of any other the value of its card is told."""
+
+
+def main() -> None:
+    """Check frames, and end with 1 if one of them would be set aside."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nightcal.check_camera", description="Tell what a camera file makes of raw frames."
+    )
+    parser.add_argument("camera", type=Path, help="camera file, as in config/cameras")
+    parser.add_argument("frames", type=Path, nargs="+", help="raw frames")
+    args = parser.parse_args()
+    camera = load_camera(args.camera)
+    good = True
+    for path in args.frames:
+        understood = check_frame(camera, path)
+        print(f"{printable(str(path))}, read with {camera.path.name} ({camera.title})")
+        for what, text in understood.lines:
+            print(f"  {what:<16}{printable(text)}")
+        for problem in understood.problems:
+            print(f"  PROBLEM         {printable(problem)}.")
+        print(f"{understood.verdict}\n")
+        good = good and not understood.problems
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    run(main)
