@@ -20,7 +20,7 @@ SCHEMA = Path(__file__).parents[1] / "schemas" / "camera.schema.yaml"
 
 ROLES = (
     "type", "object", "exposure", "filter", "start", "start_time", "set_temperature", "instrument",
-    "gain", "read_noise", "saturation", "longitude",
+    "gain", "read_noise", "saturation", "linearity", "longitude",
 )  # fmt: skip
 """What a camera file may name cards for, the first card that has a value serving."""
 
@@ -56,14 +56,18 @@ class Camera:
         Cards whose values together name the readout mode; only frames of equal mode are calibrated together.
     types : tuple of (str, Patterns)
         Rules, the first that agrees decides.
-    gain, read_noise, saturation, longitude : float or None
-        [e-/ADU], [e-], [ADU], [deg east]: used where the header has none.
+    gain, read_noise, saturation, linearity, longitude : float or None
+        [e-/ADU], [e-], [ADU], [ADU], [deg east]: used where the header has none.
     image : tuple of str
         Cards or sections, the first that is there is the area with light-sensitive pixels.
     overscan : tuple of str
         Cards or sections, every one that is there is used.
     overscan_method : str
         Name of a method of `nightcal.OverscanMethods`.
+    bleed_directions : tuple of str
+        Where the charge of saturated pixels leaks to: ``up`` (towards higher y), ``down``, ``left``, ``right``.
+    bleed_pixels : int
+        How far.
     """
 
     name: str
@@ -77,10 +81,13 @@ class Camera:
     gain: float | None = None
     read_noise: float | None = None
     saturation: float | None = None
+    linearity: float | None = None
     longitude: float | None = None
     image: tuple[str, ...] = ()
     overscan: tuple[str, ...] = ()
     overscan_method: str = "clipped_mean"
+    bleed_directions: tuple[str, ...] = ()
+    bleed_pixels: int = 0
 
     def recognises(self, header: RawHeader) -> bool:
         """Whether a header is of this camera."""
@@ -228,6 +235,10 @@ class Camera:
         """Saturation [ADU] from the header, else the camera file; 0 in a header means unknown."""
         return self.number(header, "saturation", 0, 1e9, "ADU of 0 or more") or self.saturation
 
+    def linearity_limit(self, header: RawHeader) -> float | None:
+        """Where linearity ends [ADU], from the header, else the camera file; 0 in a header means unknown."""
+        return self.number(header, "linearity", 0, 1e9, "ADU of 0 or more") or self.linearity
+
     def east_longitude(self, header: RawHeader) -> float | None:
         """Longitude of the observatory [deg east], from the header, else the camera file."""
         for card in self.cards.get("longitude", ()):
@@ -316,6 +327,7 @@ def load_camera(path: Path) -> Camera:
     for key in ("image", "overscan"):
         for entry in _listed(document.get(key, [])):
             _check_template(key, entry, path)
+    bleed = document.get("bleed", {})
     return Camera(
         name=document["name"],
         title=document["title"],
@@ -328,10 +340,13 @@ def load_camera(path: Path) -> Camera:
         gain=document.get("gain"),
         read_noise=document.get("read_noise"),
         saturation=document.get("saturation"),
+        linearity=document.get("linearity"),
         longitude=document.get("longitude"),
         image=tuple(_listed(document.get("image", []))),
         overscan=tuple(document.get("overscan", [])),
         overscan_method=document.get("overscan_method", "clipped_mean"),
+        bleed_directions=tuple(bleed.get("directions", ())),
+        bleed_pixels=bleed.get("pixels", 0),
     )
 
 

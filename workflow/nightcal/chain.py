@@ -84,6 +84,7 @@ class Chain:
         ny, nx = self.readout.shape
         variance = np.broadcast_to(self.readout.electronics.read_variance + self.readout.level_variance, (ny, nx))
         by_row = variance.strides[1] == 0
+        bleed = self.readout.bleed()
         for start in range(0, ny, STRIP):
             stop = min(start + STRIP, ny)
             first, last = max(0, start - 1), min(ny, stop + 1)  # a row more, for the neighbours of each pixel
@@ -94,6 +95,8 @@ class Chain:
                 calibrated = self._compiled(loops, first, last, inner, correction, noise)
             else:
                 calibrated = self._plain(first, last, inner, correction, noise)
+            if bleed is not None:
+                np.bitwise_or(calibrated.mask, Flag.BLEED, out=calibrated.mask, where=bleed[start:stop])
             yield start, _without_weight(calibrated)
 
     def _plain(self, first: int, last: int, inner: slice, correction: Correction, noise: Image) -> Calibrated:

@@ -19,6 +19,7 @@ from nightcal.camera import Camera
 from nightcal.cards import set_cards, warn, warnings_of
 from nightcal.detector.overscan import OverscanMethods
 from nightcal.detector.readout import Electronics, Readout
+from nightcal.detector.saturation import Bleed
 from nightcal.errors import SetAside
 from nightcal.fitsio import Product, write_product
 from nightcal.frames import Frame, understand
@@ -108,7 +109,8 @@ def electronics_of(header: RawHeader, camera: Camera, noise: Noise) -> Electroni
     Raises
     ------
     SetAside
-        If a section cannot be read or does not fit the image, or the saturation level is no number.
+        If a section cannot be read or does not fit the image, or the level of saturation or the end of linearity is no
+        number.
     """
     return Electronics(
         overscans=camera.overscans(header),
@@ -117,6 +119,8 @@ def electronics_of(header: RawHeader, camera: Camera, noise: Noise) -> Electroni
         gain=noise.gain,
         read_noise=noise.read_noise,
         saturation=camera.saturation_level(header),
+        linearity=camera.linearity_limit(header),
+        bleed=Bleed(camera.bleed_directions, camera.bleed_pixels),
     )
 
 
@@ -287,6 +291,8 @@ def _reduction(path: Path, raw: RawHeader, camera: Camera, measured: Noise | Non
         gain=noise.gain,
         read_noise=noise.read_noise,
         saturation=electronics.saturation,
+        linearity=electronics.linearity,
+        bleed=electronics.bleed,
         exposure=frame.exposure,
     )
     header = reduction.header

@@ -220,6 +220,7 @@ def _details(header: RawHeader, camera: Camera, exposure: float) -> dict[str, An
         raise SetAside("a dark of 0 s holds no dark current")
     gain, read_noise = camera.noise_cards(header)
     camera.saturation_level(header)
+    camera.linearity_limit(header)
     return {
         "kind": kind,
         "instrument": str(camera.value(header, "instrument") or ""),
