@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.bad_pixels import make_bad_pixel_mask
+from nightcal.bad_pixels import USUAL, Limits, make_bad_pixel_mask
 from nightcal.calibration import Calibration
 from nightcal.calibrator import Calibrator, refused_product
 from nightcal.camera import Camera
@@ -352,12 +352,14 @@ SETUP_CARDS = ("NIGHT", "NCCAMERA", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NC
 """Cards of `describe_setup` that masters of one setup share."""
 
 
-def bad_pixel_mask_of(masters: Sequence[Calibration]) -> Product:
-    """Make a bad pixel mask and complete its header; without a master that holds data, an empty one that says why.
+def bad_pixel_mask_of(
+    masters: Sequence[Calibration], given: Sequence[Calibration] = (), limits: Limits = USUAL
+) -> Product:
+    """Make a bad pixel mask and complete its header; without anything to make it from, an empty one that says why.
 
     Parameters
     ----------
-    masters : sequence of Calibration
+    masters, given, limits
         As for `make_bad_pixel_mask`.
 
     Returns
@@ -366,13 +368,14 @@ def bad_pixel_mask_of(masters: Sequence[Calibration]) -> Product:
         The image is the mask; 1 x 1, with ``REFUSED``, if it is empty.
     """
     try:
-        product = make_bad_pixel_mask(masters)
+        product = make_bad_pixel_mask(masters, given, limits)
     except SetAside as reason:
         return refused_master("bpm", (1, 1), str(reason))
-    source = next(master for master in masters if not master.refused)
-    names = [card for card in SETUP_CARDS if card in source.header]
-    set_cards(product.header, [(card, source.header[card], source.header.comments[card]) for card in names])
-    provenance(product.header, {"masters": [master.digest for master in masters]})
+    source = next((master.header for master in masters if not master.refused), fits.Header())
+    names = [card for card in SETUP_CARDS if card in source]
+    set_cards(product.header, [(card, source[card], source.comments[card]) for card in names])
+    digests = {"masters": [master.digest for master in masters], "given": [mask.digest for mask in given]}
+    provenance(product.header, digests | asdict(limits))
     return product
 
 
