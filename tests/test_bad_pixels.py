@@ -82,7 +82,8 @@ def masters(defects, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mask(masters):
-    return make_bad_pixel_mask(masters)
+    # the lower the limit, the more false alarms
+    return make_bad_pixel_mask(masters, limits=Limits(warm=5.0))
 
 
 FLAGS = {
@@ -139,7 +140,7 @@ def test_limits_decide(masters, mask, defects):
 
 
 def test_the_order_of_the_masters_does_not_matter(masters, mask):
-    np.testing.assert_array_equal(make_bad_pixel_mask(masters[::-1]).data, mask.data)
+    np.testing.assert_array_equal(make_bad_pixel_mask(masters[::-1], limits=Limits(warm=5.0)).data, mask.data)
 
 
 def test_low_flat_and_the_dead_pixels_of_one_filter_only(masters, defects):
@@ -180,7 +181,7 @@ def plain_mask(path, shape=SHAPE, dtype=np.uint8):
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
 def test_a_given_mask_joins_what_the_masters_say(dtype, masters, mask, tmp_path):
     given = plain_mask(tmp_path / "mine.fits", dtype=dtype)
-    both = make_bad_pixel_mask(masters, [given])
+    both = make_bad_pixel_mask(masters, [given], Limits(warm=5.0))
     assert both.data[10, 11] & both.data[12, 13] & Flag.BAD
     changed = np.argwhere(both.data != mask.data).tolist()
     assert changed == [[10, 11], [12, 13]]
@@ -192,13 +193,13 @@ def test_a_given_mask_of_nightcal_keeps_its_bits(masters, mask, tmp_path):
     given = as_mask(loaded(mask, tmp_path / "bpm.fits"))
     alone = make_bad_pixel_mask([], [given])
     np.testing.assert_array_equal(alone.data, mask.data)
-    again = make_bad_pixel_mask(masters, [given])
+    again = make_bad_pixel_mask(masters, [given], Limits(warm=5.0))
     np.testing.assert_array_equal(again.data, mask.data)
 
 
 def test_a_mask_of_another_size_is_left_out_and_warned_about(masters, mask, tmp_path, caplog):
     other = plain_mask(tmp_path / "binned.fits", (160, 160))
-    product = make_bad_pixel_mask(masters, [other])
+    product = make_bad_pixel_mask(masters, [other], Limits(warm=5.0))
     np.testing.assert_array_equal(product.data, mask.data)
     text = "bad pixel mask binned.fits of 160 x 160 pixels does not fit 320 x 320: not used"
     assert text in warnings_of(product.header)

@@ -154,7 +154,7 @@ def test_odd_pixels_are_those_of_ccdmask(rng):
     size = rng.choice([0, 0.04, 0.1, 0.3], shape, p=[0.97, 0.01, 0.01, 0.01]) * rng.choice([-1, 1], shape)
     ratio = ratio_of_two(shape, rng, size)
     theirs = ccdproc.ccdmask(CCDData(ratio, unit=""), byblocks=True, lsigma=10, hsigma=10)
-    ours = ratio_outliers(ratio, 10)
+    ours = ratio_outliers(ratio, 10, least=0.0)
     odd = np.abs(size) >= 0.1
     assert theirs[odd].mean() > 0.99
     assert ours[odd].mean() > 0.99
@@ -165,7 +165,14 @@ def test_odd_pixels_are_those_of_ccdmask(rng):
 
 def test_good_pixels_are_rarely_odd(rng):
     ratio = ratio_of_two((900, 900), rng)
-    assert np.count_nonzero(ratio_outliers(ratio)) <= FEW * ratio.size
+    assert np.count_nonzero(ratio_outliers(ratio, least=0.0)) <= FEW * ratio.size
+
+
+def test_a_difference_of_two_colours_that_each_flat_corrects_is_no_defect(rng):
+    odd = some_pixels(rng)
+    ratio = ratio_of_two(SHAPE, rng) ** 0.1  # a tenth of the noise
+    assert not ratio_outliers((ratio * (1 + 0.03 * odd)).astype(np.float32)).any()
+    assert_found(ratio_outliers((ratio * (1 + 0.07 * odd)).astype(np.float32)), odd)
 
 
 def test_a_running_median_follows_the_image_and_not_its_outliers(rng):

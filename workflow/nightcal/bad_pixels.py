@@ -52,7 +52,7 @@ class Limits:
     """
 
     level: float = 10.0
-    warm: float = 5.0
+    warm: float = 7.0
     response: float = 0.3
 
 

@@ -36,6 +36,9 @@ MEDIAN, SIGMA_BLOCK, RATIO_SIGMAS = 7, 15, 10.0
 PERCENTILES = (30.9, 69.1)
 """What IRAF's ccdmask takes half the distance of for sigma (of a Gaussian, it is half of that)."""
 
+RATIO_LEAST = 0.05
+"""A ratio that differs by less is no defect: bright flats of two colours show differences that each one corrects."""
+
 RUN, MOST = 32, 0.5
 """A run of a column is bad as a whole if this share of so many pixels is bad."""
 
@@ -159,7 +162,7 @@ def unresponsive(flat: Plane, variance: Plane, limit: float) -> Mask:
     return found
 
 
-def ratio_outliers(ratio: Image, k: float = RATIO_SIGMAS) -> Mask:
+def ratio_outliers(ratio: Image, k: float = RATIO_SIGMAS, least: float = RATIO_LEAST) -> Mask:
     """Pixels where the ratio of two flats is unlike that around them.
 
     Parameters
@@ -168,6 +171,8 @@ def ratio_outliers(ratio: Image, k: float = RATIO_SIGMAS) -> Mask:
         Finite; 1 where one of the two flats says nothing.
     k : float
         In units of half the distance between the 30.9th and the 69.1th percentile.
+    least : float
+        Smallest difference, as a part of the ratio around, that counts.
 
     Returns
     -------
@@ -186,10 +191,12 @@ def ratio_outliers(ratio: Image, k: float = RATIO_SIGMAS) -> Mask:
     block_of = np.minimum(np.arange(nx) // SIGMA_BLOCK, len(_starts(nx, SIGMA_BLOCK)) - 1)
     for n, top in enumerate(tops):
         bottom = min(top + SIGMA_BLOCK, ny)
-        rest = ratio[top:bottom] - running_median(ratio, top, bottom)
+        around = running_median(ratio, top, bottom)
+        rest = ratio[top:bottom] - around
         sigma = _by_blocks(rest, SIGMA_BLOCK, _half_distance)[block_of]
         first = n * SIGMA_BLOCK - top
-        found[top + first : bottom] = (np.abs(rest) > np.float32(k) * sigma)[first:]
+        limit = np.maximum(np.float32(k) * sigma, np.float32(least) * around)
+        found[top + first : bottom] = (np.abs(rest) > limit)[first:]
     return found
 
 
