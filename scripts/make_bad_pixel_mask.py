@@ -1,11 +1,12 @@
 """Gather what the masters of a night say about pixels into a bad pixel mask.
 
-python scripts/make_bad_pixel_mask.py bias.fits dark.fits flat_V.fits --out bpm.fits
+python scripts/make_bad_pixel_mask.py bias.fits dark.fits flat_V.fits --given mine.fits --out bpm.fits
 """
 
 from pathlib import Path
 
-from nightcal.calibration import load_master
+from nightcal.bad_pixels import Limits
+from nightcal.calibration import as_mask, load_master
 from nightcal.command import parser, run
 from nightcal.exposures import bad_pixel_mask_of
 from nightcal.fitsio import write_product
@@ -13,11 +14,19 @@ from nightcal.fitsio import write_product
 
 def main() -> None:
     arguments = parser(__doc__, frames=None)
-    arguments.add_argument("masters", nargs="+", type=Path, help="master bias, darks and flats of one camera and mode")
+    arguments.add_argument("masters", nargs="*", type=Path, help="master bias, darks and flats of one camera and mode")
+    arguments.add_argument("--given", action="append", default=[], type=Path, help="a mask of your own: not 0 is bad")
+    arguments.add_argument("--level", type=float, default=10.0, help="departure of a bias pixel [rstd]")
+    arguments.add_argument(
+        "--warm", type=float, default=7.0, help="excess of a warm pixel of a dark over those around it [rstd]"
+    )
+    arguments.add_argument("--response", type=float, default=0.3, help="departure of a flat pixel from those around it")
     arguments.add_argument("--out", type=Path, required=True, help="the bad pixel mask")
     args = arguments.parse_args()
     masters = [load_master(path) for path in args.masters]
-    write_product(args.out, bad_pixel_mask_of(masters))
+    given = [as_mask(load_master(path)) for path in args.given]
+    limits = Limits(args.level, args.warm, args.response)
+    write_product(args.out, bad_pixel_mask_of(masters, given, limits))
 
 
 if __name__ == "__main__":

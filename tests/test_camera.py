@@ -429,6 +429,22 @@ def test_the_camera_file_knows_gain_and_noise_where_the_header_does_not(tmp_path
     assert mine.noise_cards(header({"GAIN": 1.5, "RN": 3.0})) == (1.5, 3)
 
 
+def test_where_linearity_ends_is_told_by_a_card_or_the_camera_file(tmp_path):
+    mine = own(
+        tmp_path,
+        "name: a\ntitle: x\ntypes: [{bias: {A: b}}]\ncards: {linearity: MAXLIN}\nlinearity: 41000\n"
+        "bleed: {directions: [up, left], pixels: 12}\n",
+    )
+    assert mine.linearity_limit(header({"MAXLIN": 42000.0})) == 42000
+    assert mine.linearity_limit(header({"MAXLIN": 0})) == 41000
+    assert mine.linearity_limit(header({})) == 41000
+    assert (mine.bleed_directions, mine.bleed_pixels) == (("up", "left"), 12)
+    assert camera("generic").linearity_limit(header({})) is None
+    assert camera("generic").bleed_directions == ()
+    with pytest.raises(SetAside, match=r"MAXLIN is .high.; expected ADU of 0 or more"):
+        mine.linearity_limit(header({"MAXLIN": "high"}))
+
+
 def test_a_saturation_of_zero_means_that_nobody_knows():
     assert camera("lco").saturation_level(header(LCO)) == 47500
     assert camera("lco").saturation_level(header(LCO, SATURATE=0.0)) is None
@@ -593,6 +609,17 @@ GOOD = "name: mine\ntitle: x\ntypes: [{bias: {A: b}}]\n"
         (GOOD + "gain: .nan\n", "gain", "nan", "e-/ADU above 0"),
         (GOOD + "read_noise: -4\n", "read_noise", "-4", "e- of 0 or more"),
         (GOOD + "saturation: 0\n", "saturation", "0", "ADU above 0"),
+        (GOOD + "linearity: -1\n", "linearity", "-1", "ADU above 0"),
+        (GOOD + "bleed: up\n", "bleed", "'up'", "directions and pixels"),
+        (GOOD + "bleed: {directions: [up]}\n", "bleed.pixels", "missing", ""),
+        (GOOD + "bleed: {directions: [], pixels: 3}\n", "bleed.directions", "[]", "a list of up, down, left and right"),
+        (
+            GOOD + "bleed: {directions: [north], pixels: 3}\n",
+            "bleed.directions.0",
+            "'north'",
+            "up, down, left or right",
+        ),
+        (GOOD + "bleed: {directions: [up], pixels: 0}\n", "bleed.pixels", "0", "a whole number of pixels above 0"),
         (GOOD + "longitude: 105 W\n", "longitude", "'105 W'", "degrees east of Greenwich"),
         (GOOD + "longitude: -190\n", "longitude", "-190", "degrees east of Greenwich"),
         (GOOD + "cards: {gain: 5}\n", "cards.gain", "5", "the name of a card, or a list of names"),

@@ -538,11 +538,12 @@ def test_an_error_of_the_bias_enters_unlike_flats_by_their_weights(camera, chip)
 # --- bad pixels, loading ---------------------------------------------------------------------------------------------
 
 
-def test_low_flat_stays_with_its_own_flat(night, chip):
+def test_low_flat_stays_with_its_own_flat_and_unresponsive_pixels_are_bad(night, chip):
     bits = night["bpm"].data
     np.testing.assert_array_equal(bits, night["bpm"].mask)
     assert not (bits & Flag.LOW_FLAT).any()
-    np.testing.assert_array_equal(bits > 0, chip.stuck | chip.hot)
+    np.testing.assert_array_equal(bits > 0, chip.stuck | chip.hot | chip.dead)
+    np.testing.assert_array_equal(bits & Flag.BAD > 0, chip.stuck | chip.dead)
 
 
 def test_a_master_that_could_not_be_made_does_not_spoil_the_mask(camera, chip):

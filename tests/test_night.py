@@ -106,6 +106,14 @@ def test_one_night_is_chosen_and_the_others_still_lend_their_masters(raw, wanted
         ({"night": "20250101"}, "configuration: night is '20250101'; expected one of 20240301, 20240302."),
         ({"night": "tonight"}, "configuration: night is 'tonight'; expected a night as in 20240301, or null."),
         ({"library": "old"}, "configuration: library is 'old'; expected a list of folders."),
+        (
+            {"bad_pixels": 5.5},
+            "configuration: bad_pixels is 5.5; expected the path of a mask, a list of paths, or null.",
+        ),
+        ({"bad_pixels": "/no/mask.fits"}, "configuration: bad_pixels is '/no/mask.fits', which cannot be read"),
+        ({"bad_pixels": ["/no/{mask}.fits"]}, "configuration: bad_pixels is '/no/{mask}.fits'; expected a path"),
+        ({"defects__warm": 0}, "configuration: defects.warm is 0; expected a number above 0, or null."),
+        ({"defects__response": 1}, "configuration: defects.response is 1; expected a number between 0 and 1."),
     ],
 )
 def test_a_mistake_in_the_configuration_is_told_with_key_value_and_expectation(raw, changes, sentence):
@@ -127,7 +135,7 @@ def test_an_empty_folder_is_told_with_the_names_expected(tmp_path):
     assert "holds no FITS file; expected names that end in .fits, .fit or .fts" in mistake(config(tmp_path))
 
 
-@pytest.mark.parametrize("key", ["library", "night", "unit", "batch_size", "strict"])
+@pytest.mark.parametrize("key", ["library", "night", "unit", "batch_size", "strict", "bad_pixels"])
 def test_a_key_that_the_schema_does_not_require_may_be_left_out(raw, key):
     document = config(raw)
     del document[key]
@@ -225,3 +233,28 @@ def test_a_path_with_a_brace_is_told(raw, key, tmp_path):
     assert (
         mistake(config(raw) | {key: str(path)}) == f"configuration: {key} is {str(path)!r}; expected a path without {{."
     )
+
+
+def test_given_masks_reach_the_planner_with_their_size(raw, tmp_path):
+    fits.PrimaryHDU(np.zeros((8, 9), np.uint8)).writeto(tmp_path / "mine.fits")
+    packed = fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(np.zeros((4, 5), np.int16))])
+    packed.writeto(tmp_path / "binned.fits.fz")
+    for given in (str(tmp_path / "mine.fits"), [str(tmp_path / "binned.fits.fz"), str(tmp_path / "mine.fits")]):
+        plan = night_from_config(config(raw, bad_pixels=given), HOME).plan
+        assert [mask.given for mask in plan.masters if mask.kind == "bpm"] == [(tmp_path / "mine.fits",)] * 2
+        assert not any(science.bpm.warning for science in plan.science)
+    plan = night_from_config(config(raw, bad_pixels=str(tmp_path / "binned.fits.fz")), HOME).plan
+    assert {science.bpm.warning for science in plan.science} == {
+        "no given bad pixel mask fits 9 x 8 pixels: binned.fits.fz has 5 x 4 pixels"
+    }
+
+
+@pytest.mark.parametrize("content", [b"", b"no FITS " * 1000, None])
+def test_a_given_mask_that_holds_no_image_is_told(raw, tmp_path, content):
+    path = tmp_path / "mine.fits"
+    if content is None:
+        fits.PrimaryHDU().writeto(path)
+    else:
+        path.write_bytes(content)
+    sentence = mistake(config(raw, bad_pixels=str(path)))
+    assert sentence.startswith(f"configuration: bad_pixels is {str(path)!r}")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightcal.frames import Frame
+from nightcal.given_masks import GivenMask
 from nightcal.naming import printable
 from nightcal.plan import COLUMNS, STEPS, Master, Options, Setup, make_plan, slug
 
@@ -780,3 +781,70 @@ def test_of_equal_age_tonights_own_master_wins_over_the_librarys(hours):
     match = science_of(plan, "s.fits").bias
     assert match.master.path is None
     assert match.gap_hours == 6
+
+
+# --- masks of the observer -------------------------------------------------------------------------------------------
+
+
+MINE = GivenMask(Path("/masks/mine.fits"), (10, 12))
+BINNED = GivenMask(Path("/masks/binned.fits"), (5, 6))
+
+
+def test_given_masks_of_the_right_size_join_the_mask_of_the_night():
+    plan = make_plan([*frames("bias", 3, -3), frame("s.fits")], given=[BINNED, MINE])
+    mask = science_of(plan, "s.fits").bpm.master
+    assert mask.given == (MINE.path,)
+    assert {m.kind for m in mask.ingredients} == {"bias"}
+    assert plan == make_plan([frame("s.fits"), *frames("bias", 3, -3)], given=[BINNED, MINE])
+
+
+def test_the_size_of_a_given_mask_is_that_of_the_light_sensitive_area():
+    area = {"area": "[1:6,3:7]"}
+    plan = make_plan([*frames("bias", 3, -3, **area), frame("s.fits", **area)], given=[MINE, BINNED])
+    assert science_of(plan, "s.fits").bpm.master.given == (BINNED.path,)
+
+
+def test_a_night_without_masters_has_a_mask_of_what_was_given_and_of_the_closest_other():
+    nights = [*frames("bias", 3, -3), frame("s.fits"), frame("t.fits", hours=24, night="20240302")]
+    plan = make_plan(nights, given=[MINE])
+    mask = science_of(plan, "t.fits").bpm.master
+    assert mask.night == "20240302"
+    assert mask.given == (MINE.path,)
+    assert mask.ingredients == (science_of(plan, "s.fits").bpm.master,)
+    alone = science_of(make_plan([frame("s.fits")], given=[MINE]), "s.fits").bpm.master
+    assert (alone.given, alone.ingredients) == ((MINE.path,), ())
+
+
+def test_a_mask_of_the_library_joins_the_given_one_where_the_night_has_no_masters():
+    old = [library_master("bpm", "old", -20), library_master("bpm", "older", -40)]
+    without_given = science_of(make_plan([frame("s.fits")], library=old), "s.fits").bpm.master
+    assert without_given == old[0]
+    mask = science_of(make_plan([frame("s.fits")], library=old, given=[MINE]), "s.fits").bpm.master
+    assert (mask.given, mask.ingredients) == ((MINE.path,), (old[0],))
+    unfit = science_of(make_plan([frame("s.fits")], library=old, given=[BINNED]), "s.fits").bpm.master
+    assert unfit == old[0]
+
+
+def test_where_no_given_mask_fits_the_night_goes_on_and_says_so():
+    plan = make_plan([*frames("bias", 3, -3), frame("s.fits")], given=[BINNED])
+    match = science_of(plan, "s.fits").bpm
+    told = "no given bad pixel mask fits 12 x 10 pixels: binned.fits has 6 x 5 pixels"
+    assert match.warning == told
+    assert match.master.given == ()
+    assert entry_of(plan, "s.fits").role == "reduced"
+    assert told in entry_of(plan, "s.fits").reason
+    assert "given" not in entry_of(make_plan([frame("s.fits")], given=[MINE]), "s.fits").reason
+
+
+@MANY
+@given(records(), st.lists(st.sampled_from([MINE, BINNED]), unique=True))
+def test_given_masks_change_no_other_choice_and_serve_each_frame_they_fit(found, masks):
+    plain, plan = make_plan(found), make_plan(found, given=masks)
+    for one, other in zip(plain.science, plan.science, strict=True):
+        assert (one.frame, one.bias, one.dark, one.flat, one.noise) == (
+            other.frame, other.bias, other.dark, other.flat, other.noise
+        )  # fmt: skip
+        assert (MINE in masks) == (other.bpm.master is not None and other.bpm.master.given == (MINE.path,))
+        assert bool(other.bpm.warning) == (masks == [BINNED])
+    made = {(master.night, master.name) for master in plan.masters}
+    assert all((m.night, m.name) in made for mask in plan.masters for m in mask.ingredients)

@@ -446,3 +446,44 @@ def test_after_a_kill_the_same_command_finishes_the_night(seconds, night, reduce
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert digests(tmp_path) == digests(reduced)
+
+
+# --- masks of the observer -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_mask_of_the_observer_is_in_every_science_frame(night, tmp_path, snakemake):
+    raw = copy_frames(night, tmp_path / "raw", "bias_00[123].fits", "field_V_001.fits")
+    alone = write_like(night / "field_V_001.fits", raw / "alone.fits", DATE_OBS="2024-03-05T03:00:00")
+    assert alone.is_file()
+    mine = np.zeros((96, 128), np.uint8)
+    mine[20, 30] = 1
+    path = tmp_path / "my mask's.fits"
+    fits.PrimaryHDU(mine).writeto(path)
+    results = snakemake.reduced(raw, tmp_path / "results", bad_pixels=path)
+    for day, name in ((NIGHT, "field_V_001.fits"), ("20240304", "alone.fits")):
+        with fits.open(results / day / "science" / name) as hdus:
+            assert hdus["MASK"].data[20, 30] & 1
+            assert not any("bad pixel mask" in str(value) for value in hdus[0].header.values())
+        (mask,) = (results / day / "masters").glob("bpm*.fits")
+        assert fits.getheader(mask)["GIVN0001"] == path.name
+    done = snakemake("-n", raw=raw, results=results, bad_pixels=path)
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_mask_that_fits_no_frame_is_told_and_the_night_goes_on(night, tmp_path, snakemake):
+    raw = copy_frames(night, tmp_path / "raw", "bias_00[123].fits", "field_V_001.fits")
+    fits.PrimaryHDU(np.ones((48, 64), np.uint8)).writeto(tmp_path / "binned.fits")
+    results = snakemake.reduced(raw, tmp_path / "results", bad_pixels=tmp_path / "binned.fits")
+    told = "no given bad pixel mask fits 128 x 96 pixels: binned.fits has 64 x 48 pixels"
+    assert told in rows(results)["field_V_001.fits"]["reason"]
+    assert told in fits.getheader(results / NIGHT / "science" / "field_V_001.fits").values()
+    assert told in (results / NIGHT / "report.html").read_text()
+
+
+def test_a_mask_that_is_not_there_stops_everything(night, tmp_path, snakemake):
+    done = snakemake("-n", raw=night, results=tmp_path / "results", bad_pixels=tmp_path / "missing.fits")
+    assert done.returncode != 0
+    assert "bad_pixels is" in done.stderr + done.stdout
+    assert "missing.fits" in done.stderr + done.stdout

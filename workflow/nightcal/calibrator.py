@@ -37,6 +37,7 @@ from nightcal.corrections import Corrections, KeptCorrections
 from nightcal.detector.amplifiers import Amplifier, Mosaic, readout_of
 from nightcal.detector.overscan import OverscanMethod, OverscanMethods
 from nightcal.detector.readout import Electronics, Readout, UserMethod, as_area
+from nightcal.detector.saturation import NO_BLEED, Bleed
 from nightcal.fitsio import Product
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.headers import RawHeader
@@ -49,6 +50,7 @@ from nightcal.sections import Area
 
 MasterLike = Calibration | str | PathLike[str] | None
 AreaLike = Area | Mapping[str, int]
+BleedLike = Bleed | Mapping[str, Any] | None
 
 EXPOSURE_CARDS = ("EXPTIME", "EXPOSURE")
 UNSET: Any = object()
@@ -79,6 +81,11 @@ class Calibrator:
         The light-sensitive pixels; None for the whole image.
     saturation : float, optional
         [ADU]; None for the largest value that the file's integers can hold.
+    linearity : float, optional
+        [ADU]; raw values from here on are flagged like saturated ones. None: there is no such limit below saturation.
+    bleed : Bleed or dict, optional
+        Where the charge of saturated pixels leaks to: ``directions``, of ``up`` (towards higher y), ``down``, ``left``
+        and ``right``, and ``pixels``, how far. None: nowhere.
     exposure : float, optional
         [s], for the dark; None to take it from ``EXPTIME`` or ``EXPOSURE``.
     unit : str
@@ -115,6 +122,8 @@ class Calibrator:
     read_noise: float = 0.0
     image_area: AreaLike | None = None
     saturation: float | None = None
+    linearity: float | None = None
+    bleed: BleedLike = None
     exposure: float | None = None
     unit: str = "electron"
     amplifiers: Sequence[Amplifier] | None = None
@@ -258,6 +267,8 @@ class Calibrator:
             gain=self.gain,
             read_noise=self.read_noise,
             saturation=self.saturation,
+            linearity=self.linearity,
+            bleed=self.bleed if isinstance(self.bleed, Bleed) else NO_BLEED,
         )
 
     def _masters(self, shape: tuple[int, int], gain: float) -> dict[str, Calibration | None]:
@@ -313,7 +324,15 @@ def _describe(
         ("OVSCCOR", readout.has_overscan, "overscan level subtracted"),
     ]
     if math.isfinite(readout.saturation):
-        cards.append(("SATUSED", readout.saturation, "[adu] raw values from here on are saturated"))
+        cards += [
+            ("SATUSED", readout.saturation, "[adu] raw values from here on are flagged"),
+            ("SATSRC", readout.limit_source, "what that limit is"),
+        ]
+    if electronics.bleed.directions:
+        cards += [
+            ("BLEEDDIR", ",".join(electronics.bleed.directions), "where saturated pixels leak to"),
+            ("BLEEDPIX", electronics.bleed.pixels, "[pix] how far"),
+        ]
     if level is not None:
         cards.append(("OVSCLEV", level, "[adu] mean overscan level"))
     if isinstance(readout, Mosaic):

@@ -21,7 +21,7 @@ SCHEMA = Path(__file__).parents[1] / "schemas" / "camera.schema.yaml"
 
 ROLES = (
     "type", "object", "exposure", "filter", "start", "start_time", "set_temperature", "instrument",
-    "gain", "read_noise", "saturation", "longitude",
+    "gain", "read_noise", "saturation", "linearity", "longitude",
 )  # fmt: skip
 """What a camera file may name cards for, the first card that has a value serving."""
 
@@ -101,8 +101,8 @@ class Camera:
         Cards whose values together name the readout mode; only frames of equal mode are calibrated together.
     types : tuple of (str, Patterns)
         Rules, the first that agrees decides.
-    gain, read_noise, saturation, longitude : float or None
-        [e-/ADU], [e-], [ADU], [deg east]: used where the header has none.
+    gain, read_noise, saturation, linearity, longitude : float or None
+        [e-/ADU], [e-], [ADU], [ADU], [deg east]: used where the header has none.
     amplifiers : tuple of AmplifierRule
         One or more. Sections are cards or sections: of ``image`` and ``detector`` the first that is there and fits is
         taken, of ``overscan`` all that are there.
@@ -114,6 +114,10 @@ class Camera:
         The same where the header has none: row ``from``, column ``on``; empty for none.
     scale_with_binning : tuple of str
         Numbers of the camera file that are multiplied by the pixels in a bin: ``gain``, ``saturation``.
+    bleed_directions : tuple of str
+        Where the charge of saturated pixels leaks to: ``up`` (towards higher y), ``down``, ``left``, ``right``.
+    bleed_pixels : int
+        How far.
     """
 
     name: str
@@ -127,12 +131,15 @@ class Camera:
     gain: float | None = None
     read_noise: float | None = None
     saturation: float | None = None
+    linearity: float | None = None
     longitude: float | None = None
     amplifiers: tuple[AmplifierRule, ...] = (AmplifierRule(),)
     overscan_method: str = "clipped_mean"
     crosstalk_cards: str = ""
     crosstalk: tuple[tuple[float, ...], ...] = ()
     scale_with_binning: tuple[str, ...] = ()
+    bleed_directions: tuple[str, ...] = ()
+    bleed_pixels: int = 0
 
     def recognises(self, header: RawHeader) -> bool:
         """Whether a header is of this camera."""
@@ -334,6 +341,12 @@ class Camera:
             return self.crosstalk
         return tuple(tuple(found.get((i, j)) or 0.0 for j in numbers) for i in numbers)
 
+    def linearity_limit(self, header: RawHeader, amplifier: int = 0) -> float | None:
+        """Where linearity of an amplifier ends [ADU]: header, else camera file; 0 in a header means unknown."""
+        _, plane = self._of(amplifier, header)
+        known = self._binned("saturation", self.linearity, header)
+        return self.number(plane, "linearity", 0, 1e9, "ADU of 0 or more") or known
+
     def east_longitude(self, header: RawHeader) -> float | None:
         """Longitude of the observatory [deg east], from the header, else the camera file."""
         for card in self.cards.get("longitude", ()):
@@ -432,6 +445,7 @@ def load_camera(path: Path) -> Camera:
             f"{path}: crosstalk.coefficients is {[list(row) for row in crosstalk]}; expected a row and a column for "
             f"each of {len(amplifiers)} amplifiers."
         )
+    bleed = document.get("bleed", {})
     return Camera(
         name=document["name"],
         title=document["title"],
@@ -444,12 +458,15 @@ def load_camera(path: Path) -> Camera:
         gain=document.get("gain"),
         read_noise=document.get("read_noise"),
         saturation=document.get("saturation"),
+        linearity=document.get("linearity"),
         longitude=document.get("longitude"),
         amplifiers=amplifiers,
         overscan_method=document.get("overscan_method", "clipped_mean"),
         crosstalk_cards=document.get("crosstalk", {}).get("cards", ""),
         crosstalk=crosstalk,
         scale_with_binning=tuple(document.get("scale_with_binning", [])),
+        bleed_directions=tuple(bleed.get("directions", ())),
+        bleed_pixels=bleed.get("pixels", 0),
     )
 
 

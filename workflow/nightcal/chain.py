@@ -83,6 +83,7 @@ class Chain:
             If the pixels cannot be read.
         """
         ny = self.readout.shape[0]
+        bleed = self.readout.bleed()
         for start in range(0, ny, STRIP):
             stop = min(start + STRIP, ny)
             first, last = max(0, start - 1), min(ny, stop + 1)  # a row more, for the neighbours of each pixel
@@ -92,6 +93,8 @@ class Chain:
                 calibrated = self._compiled(loops, self.readout, first, last, inner, correction)
             else:
                 calibrated = self._plain(first, last, inner, correction)
+            if bleed is not None:
+                np.bitwise_or(calibrated.mask, Flag.BLEED, out=calibrated.mask, where=bleed[start:stop])
             yield start, _without_weight(calibrated)
 
     def _plain(self, first: int, last: int, inner: slice, correction: Correction) -> Calibrated:

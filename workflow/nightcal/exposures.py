@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
 
-from nightcal.bad_pixels import make_bad_pixel_mask
+from nightcal.bad_pixels import USUAL, Limits, make_bad_pixel_mask
 from nightcal.calibration import Calibration
 from nightcal.calibrator import Calibrator, refused_product
 from nightcal.camera import Camera
@@ -19,6 +19,7 @@ from nightcal.cards import set_cards, warn, warnings_of
 from nightcal.detector.amplifiers import Amplifier, readout_of
 from nightcal.detector.overscan import OverscanMethods
 from nightcal.detector.readout import Electronics
+from nightcal.detector.saturation import Bleed
 from nightcal.errors import SetAside
 from nightcal.fitsio import Product, write_product
 from nightcal.frames import Frame, understand
@@ -119,7 +120,8 @@ def amplifiers_of(header: RawHeader, camera: Camera, noises: Sequence[Noise]) ->
     Raises
     ------
     SetAside
-        If a section cannot be read or does not fit the image, or the saturation level is no number.
+        If a section cannot be read or does not fit the image, or the level of saturation or the end of linearity is no
+        number.
     """
     method = OverscanMethods.named(camera.overscan_method)
     parts = zip(camera.amplifiers, camera.sections(header), noises, strict=True)
@@ -133,6 +135,8 @@ def amplifiers_of(header: RawHeader, camera: Camera, noises: Sequence[Noise]) ->
                 read_noise=noise.read_noise,
                 saturation=camera.saturation_level(header, n),
                 polynomial=rule.polynomial,
+                linearity=camera.linearity_limit(header, n),
+                bleed=Bleed(camera.bleed_directions, camera.bleed_pixels),
             ),
             sections.detector,
             rule.plane,
@@ -370,12 +374,14 @@ SETUP_CARDS = (
 """Cards of `describe_setup` that masters of one setup share."""
 
 
-def bad_pixel_mask_of(masters: Sequence[Calibration]) -> Product:
-    """Make a bad pixel mask and complete its header; without a master that holds data, an empty one that says why.
+def bad_pixel_mask_of(
+    masters: Sequence[Calibration], given: Sequence[Calibration] = (), limits: Limits = USUAL
+) -> Product:
+    """Make a bad pixel mask and complete its header; without anything to make it from, an empty one that says why.
 
     Parameters
     ----------
-    masters : sequence of Calibration
+    masters, given, limits
         As for `make_bad_pixel_mask`.
 
     Returns
@@ -384,13 +390,14 @@ def bad_pixel_mask_of(masters: Sequence[Calibration]) -> Product:
         The image is the mask; 1 x 1, with ``REFUSED``, if it is empty.
     """
     try:
-        product = make_bad_pixel_mask(masters)
+        product = make_bad_pixel_mask(masters, given, limits)
     except SetAside as reason:
         return refused_master("bpm", (1, 1), str(reason))
-    source = next(master for master in masters if not master.refused)
-    names = [card for card in SETUP_CARDS if card in source.header]
-    set_cards(product.header, [(card, source.header[card], source.header.comments[card]) for card in names])
-    provenance(product.header, {"masters": [master.digest for master in masters]})
+    source = next((master.header for master in masters if not master.refused), fits.Header())
+    names = [card for card in SETUP_CARDS if card in source]
+    set_cards(product.header, [(card, source[card], source.comments[card]) for card in names])
+    digests = {"masters": [master.digest for master in masters], "given": [mask.digest for mask in given]}
+    provenance(product.header, digests | asdict(limits))
     return product
 
 

@@ -23,7 +23,7 @@ class Flag:
 MEANINGS = {
     "BAD": "bad pixel mask",
     "HOT": "hot: high dark current",
-    "SATURATED": "raw value at or above saturation",
+    "SATURATED": "raw value at or above saturation or linearity",
     "BLEED": "next to saturation in the leak direction",
     "COSMIC_RAY": "cosmic ray",
     "LOW_FLAT": "flat too low, set to 1",

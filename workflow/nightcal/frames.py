@@ -226,6 +226,7 @@ def _details(header: RawHeader, camera: Camera, exposure: float) -> dict[str, An
     gains, read_noises = zip(*(camera.noise_cards(header, n) for n in numbers), strict=True)
     for n in numbers:
         camera.saturation_level(header, n)
+        camera.linearity_limit(header, n)
     camera.crosstalk_of(header)
     return {
         "kind": kind,

@@ -146,12 +146,14 @@ def make_master_dark(
     typical = level_of_values(sample, rejection.level, 0.0)
     hot_pixels = _above(stacked, typical.mean, hot * typical.rstd, HOT_SIGMA)
     mask[hot_pixels] |= Flag.HOT
+    np.bitwise_or(mask, Flag.BAD, out=mask, where=stacked.noisy)
     header = _header("dark", good, judged.refused, stacked)
     cards = [
         ("DARKCURR", typical.mean, "[electron/s] typical dark current"),
         ("DARKTEFF", effective, "[s] by which an error of the bias enters"),
         ("EXPTIME", effective, "[s] of the frames; the image is per second"),
         ("NHOT", int(np.count_nonzero(hot_pixels)), "hot pixels"),
+        ("NOISY", int(np.count_nonzero(stacked.noisy)), "pixels much noisier than read and photon noise"),
         *used_cards("bias", bias),
     ]
     set_cards(header, cards)
@@ -340,7 +342,7 @@ def _mask(stacked: Stack, *ingredients: Calibration | None) -> NDArray[np.uint8]
         mask[strip][stacked.survivors[strip] == 0] = Flag.NO_DATA
     for ingredient in ingredients:
         if ingredient is not None:
-            mask |= np.asarray(ingredient.mask) & Flag.NO_DATA
+            mask |= np.asarray(ingredient.mask)
     return mask
 
 

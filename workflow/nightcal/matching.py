@@ -87,6 +87,8 @@ class Master:
         What is stacked, in time order.
     ingredients : tuple of Master
         Masters that a bad pixel mask is made from.
+    given : tuple of Path
+        Masks of the observer that are added to it.
     bias, dark, noise : Match
         What calibrates the frames before they are stacked.
     path : Path or None
@@ -102,6 +104,7 @@ class Master:
     set_temperature: float | None = None
     frames: tuple[Frame, ...] = ()
     ingredients: tuple[Master, ...] = ()
+    given: tuple[Path, ...] = ()
     bias: Match = Match()
     dark: Match = Match()
     noise: Match = Match()

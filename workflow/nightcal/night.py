@@ -14,6 +14,7 @@ import yaml
 from nightcal.batches import BATCH_SIZE
 from nightcal.camera import Camera, load_camera, load_cameras
 from nightcal.errors import ConfigurationError
+from nightcal.given_masks import read_given_masks
 from nightcal.library import read_library
 from nightcal.manifest import frames_below
 from nightcal.matching import Options
@@ -48,7 +49,8 @@ def from_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
     dict
     """
     read = {key: _read_word(value) for key, value in config.items()}
-    numbers = {key: str(read[key]) for key in ("raw", "results", "camera") if isinstance(read.get(key), int | float)}
+    names = ("raw", "results", "camera", "bad_pixels")
+    numbers = {key: str(read[key]) for key in names if isinstance(read.get(key), int | float)}
     return read | numbers
 
 
@@ -109,12 +111,17 @@ def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = F
         if master.path is not None and master.path.resolve().parent not in ours  # those will be made again
     ]
     previous = {night: read_batches(planned_path(results, night)) for night in {frame.night for frame in frames}}
-    plan = make_plan(frames, options_of(config), library, config.get("batch_size", BATCH_SIZE), previous)
+    given = read_given_masks(_listed(config.get("bad_pixels")), f"{WHERE}: bad_pixels")
+    plan = make_plan(frames, options_of(config), library, config.get("batch_size", BATCH_SIZE), previous, given)
     wanted = config.get("night")
     if wanted is not None and str(wanted) not in plan.nights:
         raise ConfigurationError(f"{WHERE}: night is {wanted!r}; expected one of {', '.join(plan.nights)}.")
     nights = plan.nights if wanted is None else (str(wanted),)
     return Night({camera.name: camera for camera in cameras}, plan, nights)
+
+
+def _listed(paths: str | Sequence[str] | None) -> Sequence[str]:
+    return [paths] if isinstance(paths, str) else paths or []
 
 
 def planned_path(results: Path, night: str) -> Path:

@@ -13,6 +13,7 @@ import numpy as np
 from nightcal.calibration import Calibration, load_master
 from nightcal.detector.amplifiers import Amplifier
 from nightcal.detector.readout import as_area
+from nightcal.detector.saturation import DIRECTIONS, Bleed
 from nightcal.sections import Area
 
 UNITS = ("electron", "adu")
@@ -61,6 +62,19 @@ def _check_areas(name: str, value: Any) -> tuple[Area, ...]:
     if isinstance(value, Mapping | str) or not isinstance(value, Sequence):
         raise TypeError(f"{name} is {value!r}; expected a list of areas, each with xmin, xmax, ymin and ymax")
     return tuple(_check_area(f"{name}[{i}]", entry) for i, entry in enumerate(value))
+
+
+def _check_bleed(name: str, value: Any) -> Bleed:
+    if isinstance(value, Bleed):
+        return value
+    expected = f"directions, of {', '.join(DIRECTIONS)}, and pixels, a whole number above 0"
+    if not isinstance(value, Mapping) or set(value) != {"directions", "pixels"}:
+        raise ValueError(f"{name} is {value!r}; expected {expected}")
+    directions, pixels = value["directions"], value["pixels"]
+    named = isinstance(directions, list | tuple) and directions and all(one in tuple(DIRECTIONS) for one in directions)
+    if not named or not isinstance(pixels, int | np.integer) or isinstance(pixels, bool) or pixels < 1:
+        raise ValueError(f"{name} is {value!r}; expected {expected}")
+    return Bleed(tuple(directions), int(pixels))
 
 
 def _check_method(name: str, value: Any) -> Any:
@@ -121,6 +135,8 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "read_noise": _not_negative("e- of 0 or more"),
     "image_area": _or_none(_check_area),
     "saturation": _or_none(_positive("ADU above 0")),
+    "linearity": _or_none(_positive("ADU above 0")),
+    "bleed": _or_none(_check_bleed),
     "exposure": _or_none(_not_negative("seconds of 0 or more")),
     "unit": _check_unit,
     "amplifiers": _check_amplifiers,

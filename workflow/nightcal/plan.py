@@ -18,6 +18,7 @@ from typing import TypeVar
 from nightcal.batches import BATCH_SIZE, Batch, Previous, Science, make_batches
 from nightcal.camera import MJD_ZERO
 from nightcal.frames import Frame
+from nightcal.given_masks import GivenMask, fitting, without
 from nightcal.matching import REFUSED, Chooser, Master, Match, Options, Setup, close
 from nightcal.naming import digest, printable, product_names, slug
 
@@ -144,6 +145,7 @@ def make_plan(
     library: Sequence[Master] = (),
     batch_size: int = BATCH_SIZE,
     previous: Previous = NO_BATCHES,
+    given: Sequence[GivenMask] = (),
 ) -> Plan:
     """Plan the reduction of a set of raw files.
 
@@ -158,6 +160,8 @@ def make_plan(
         Science frames that one job reduces; 1 or more.
     previous : mapping of str to mapping of str to str
         For nights that were planned before: the batch that each raw file was in, by its name in the table.
+    given : sequence of GivenMask
+        Bad pixel masks of the observer, which are added to those of the nights whose frames they fit.
 
     Returns
     -------
@@ -167,7 +171,9 @@ def make_plan(
     frames = _with_nights(sorted(frames, key=lambda frame: (frame.mjd or 0.0, frame.name)))
     usable = [frame for frame in frames if not frame.problem]
     noise = _noise_masters(usable)
-    choose = Chooser(options, [*library, *noise])
+    of_old = [master for master in library if master.kind == "bpm"]
+    served = [master for master in library if master.kind != "bpm" or not fitting(given, master.setup)]
+    choose = Chooser(options, [*served, *noise])
 
     biases = _stacks("bias", usable, options)
     choose.among(biases := [replace(m, noise=choose("noise", m)) for m in biases])
@@ -184,11 +190,20 @@ def make_plan(
         ]
     )
     choose.among(flats)
-    choose.among(masks := _bad_pixel_masks([*biases, *darks, *flats]))
+    masks = _bad_pixel_masks([*biases, *darks, *flats], usable, given, Chooser(options, of_old))
+    choose.among(masks)
 
     names = product_names([frame for frame in usable if frame.kind == "science"])
     science = [
-        Science(f, names[f.name], *(choose(kind, f) for kind in (*STEPS, "bpm", "noise")))
+        Science(
+            f,
+            names[f.name],
+            choose("bias", f),
+            choose("dark", f),
+            choose("flat", f),
+            _mask(choose, f, given),
+            choose("noise", f),
+        )
         for f in usable
         if f.kind == "science"
     ]
@@ -310,16 +325,42 @@ def _noise_masters(frames: Sequence[Frame]) -> list[Master]:
     )
 
 
-def _bad_pixel_masks(masters: Sequence[Master]) -> list[Master]:
+def _bad_pixel_masks(
+    masters: Sequence[Master], frames: Sequence[Frame], given: Sequence[GivenMask], of_others: Chooser
+) -> list[Master]:
+    """One for each night and setup with masters; with a given mask, for those with science frames only, too.
+
+    The latter begin with the closest mask of another night, which would have served them otherwise.
+    """
     groups: dict[tuple[str, Setup], list[Master]] = defaultdict(list)
     for master in masters:
         groups[master.night, master.setup].append(master)
+    alone: dict[tuple[str, Setup], list[Frame]] = defaultdict(list)
+    for frame in frames if given else ():
+        if frame.kind == "science" and (frame.night, Setup.of(frame)) not in groups:
+            alone[frame.night, Setup.of(frame)].append(frame)
     masks = []
     for (night, setup), found in groups.items():
-        mjd = sum(m.mjd for m in found) / len(found)
-        name = f"bpm_{setup.name}"
-        masks.append(Master("bpm", name, night, setup, mjd, frames=found[0].frames[:1], ingredients=tuple(found)))
-    return _uniquely_named(masks)
+        mjd, known = sum(m.mjd for m in found) / len(found), fitting(given, setup)
+        name, first = f"bpm_{setup.name}", found[0].frames[:1]
+        masks.append(Master("bpm", name, night, setup, mjd, frames=first, ingredients=tuple(found), given=known))
+    for (night, setup), members in alone.items():
+        if known := fitting(given, setup):
+            mjd, name, first = _mean_time(members), f"bpm_{setup.name}", tuple(members[:1])
+            masks.append(Master("bpm", name, night, setup, mjd, frames=first, given=known))
+    masks = _uniquely_named(masks)
+    of_others.among(mask for mask in masks if mask.ingredients)
+    return [mask if mask.ingredients else replace(mask, ingredients=_found(of_others("bpm", mask))) for mask in masks]
+
+
+def _found(match: Match) -> tuple[Master, ...]:
+    return () if match.master is None else (match.master,)
+
+
+def _mask(choose: Chooser, frame: Frame, given: Sequence[GivenMask]) -> Match:
+    """Choose the bad pixel mask of a frame; warn if masks were given and none of them fits."""
+    match, missing = choose("bpm", frame), without(given, Setup.of(frame))
+    return replace(match, warning=missing) if missing else match
 
 
 def _usable(masters: Sequence[Master]) -> tuple[list[Master], dict[str, Entry]]:
@@ -376,7 +417,8 @@ def _entries(
         if frame.name in reduced:
             batch, science = reduced[frame.name]
             matches = {step: getattr(science, step) for step in STEPS}
-            reason = "; ".join(match.reason for match in matches.values())
+            reasons = [match.reason for match in matches.values()] + [science.bpm.warning] * bool(science.bpm.warning)
+            reason = "; ".join(reasons)
             return Entry(frame, "reduced", science.setup.name, reason, matches, f"science/{science.name}.fits", batch)
         return Entry(frame, "unused", "", "neither a calibration nor a science frame")
 

@@ -3,6 +3,7 @@
 REJECTION = f"--reject-level {config['rejection']['level']} --reject-stack {config['rejection']['stack']}" + (
     "" if config["rejection"]["floor"] else " --no-floor"
 )
+DEFECTS = " ".join(f"--{name} {'inf' if limit is None else limit}" for name, limit in config["defects"].items())
 
 
 rule measure_noise:
@@ -143,9 +144,10 @@ rule make_master_flat:
 
 
 rule make_bad_pixel_mask:
-    """Gather what the masters of a night say about pixels."""
+    """Gather what the masters of a night say about pixels, and what the observer knows."""
     input:
         masters=lambda w: [product_path(master) for master in master_of(w).ingredients],
+        given=lambda w: [str(path) for path in master_of(w).given],
     output:
         RESULTS / "{night}/masters/{master}.fits",
     log:
@@ -161,5 +163,7 @@ rule make_bad_pixel_mask:
     params:
         script=script("make_bad_pixel_mask"),
         version=__version__,
+        given=lambda w, input: " ".join(option("--given", path) for path in input.given),
+        limits=DEFECTS,
     shell:
-        "python {params.script:q} {input.masters:q} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {input.masters:q} {params.given} {params.limits} --out {output:q} > {log:q} 2>&1"

@@ -119,8 +119,9 @@ class Mosaic:
             raise SetAside(f"crosstalk is told for {len(crosstalk)} amplifiers; expected {len(amplifiers)}")
         gains = [readout.electronics.gain for readout in self.readouts]
         noises = [readout.electronics.read_noise for readout in self.readouts]
+        bleed = self.readouts[0].electronics.bleed
         self.electronics = Electronics(
-            gain=float(np.mean(gains)), read_noise=float(np.sqrt(np.mean(np.square(noises))))
+            bleed=bleed, gain=float(np.mean(gains)), read_noise=float(np.sqrt(np.mean(np.square(noises))))
         )
         self.saturation = min(readout.saturation for readout in self.readouts)
 
@@ -167,6 +168,22 @@ class Mosaic:
     def level_variance(self) -> NDArray[np.float64]:
         """Mean variance [e-^2] of the overscan levels."""
         return np.asarray(np.mean([float(np.mean(readout.level_variance)) for readout in self.readouts]))
+
+    @property
+    def limit_source(self) -> str:
+        """What sets the smallest limit, as `Readout.limit_source` says it."""
+        return min(self.readouts, key=lambda readout: readout.saturation).limit_source
+
+    def bleed(self) -> NDArray[np.bool_] | None:
+        """Find the pixels of the mosaic that charge may have leaked into, as `Readout.bleed` does."""
+        found = [readout.bleed() for readout in self.readouts]
+        if all(one is None for one in found):
+            return None
+        reached = np.zeros(self.shape, dtype=bool)
+        for where, one in zip(self.places, found, strict=True):
+            if one is not None:
+                reached[where.area.slices] = one[_turned(where.flip_y, where.flip_x)]
+        return reached
 
     @property
     def in_words(self) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nightcal.detector.linearity import linearise
 from nightcal.detector.overscan import Level, OverscanMethod, OverscanMethods
 from nightcal.detector.parts import Part
-from nightcal.detector.saturation import flag_raw
+from nightcal.detector.saturation import NO_BLEED, Bleed, flag_bleed, flag_raw
 from nightcal.errors import SetAside
 from nightcal.flags import Flag
 from nightcal.raw_image import RawImage
@@ -21,6 +21,9 @@ from nightcal.sections import Area
 
 SMALL = 2
 """Bytes of integers that 32-bit numbers hold exactly."""
+
+STRIP = 256
+"""Rows that are searched for saturation at a time."""
 
 UserMethod = Callable[[NDArray[Any], list[dict[str, int]]], NDArray[Any]]
 """A user's overscan correction: image and overscan areas in, corrected image of floats out."""
@@ -45,6 +48,10 @@ class Electronics:
         [ADU]; None for the largest value that the file can hold.
     polynomial : tuple of float
         Coefficients of the correction for non-linearity, as `nightcal.detector.linearity.linearise` takes them.
+    linearity : float or None
+        [ADU]; values from here on are flagged like saturated ones; None for no such limit.
+    bleed : Bleed
+        Where the charge of saturated pixels leaks to.
     """
 
     overscans: tuple[Area, ...] = ()
@@ -54,6 +61,8 @@ class Electronics:
     read_noise: float = 0.0
     saturation: float | None = None
     polynomial: tuple[float, ...] = ()
+    linearity: float | None = None
+    bleed: Bleed = NO_BLEED
 
     @property
     def read_variance(self) -> float:
@@ -84,7 +93,8 @@ class Readout:
                 raise SetAside(
                     f"the {what} {area} lies outside the image of {image.shape[1]} x {image.shape[0]} pixels"
                 )
-        self.saturation = image.largest if electronics.saturation is None else electronics.saturation
+        self.full = image.largest if electronics.saturation is None else electronics.saturation
+        self.saturation = min(self.full, np.inf if electronics.linearity is None else electronics.linearity)
         self._level: Level | None = None
 
     @property
@@ -156,6 +166,13 @@ class Readout:
     def limit(self) -> float:
         """Stored integers from here on are saturated."""
         return self.saturation - (self.image.zero or 0)
+
+    @property
+    def limit_source(self) -> str:
+        """What sets the limit: ``linearity``, ``saturation``, or ``file``, whose integers hold no more."""
+        if self.saturation < self.full:
+            return "linearity"
+        return "file" if self.electronics.saturation is None else "saturation"
 
     def rows(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Rows of the light-sensitive area.
@@ -271,6 +288,30 @@ class Readout:
     def read(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read the whole light-sensitive area, as `rows` does."""
         return self.rows(0, self.shape[0])
+
+    def bleed(self) -> NDArray[np.bool_] | None:
+        """Find the pixels that charge of saturated ones may have leaked into.
+
+        Returns
+        -------
+        ndarray of bool, shape of the light-sensitive area, or None
+            None where the camera leaks nowhere, or nothing is saturated.
+
+        Raises
+        ------
+        SetAside
+            If the pixels cannot be read.
+        """
+        where = self.electronics.bleed
+        if not where.directions:
+            return None
+        saturated = np.zeros(self.shape, dtype=bool)
+        for start in range(0, len(saturated), STRIP):
+            rows = saturated[start : start + STRIP]
+            first = self.area.ymin + start
+            raw = self.image.rows(first, first + len(rows))[:, self.area.slices[1]]
+            np.greater_equal(raw, self.full, out=rows)
+        return flag_bleed(saturated, where.directions, where.pixels) if saturated.any() else None
 
     def _find_level(self) -> Level:
         method = self.electronics.overscan_method
