@@ -348,6 +348,41 @@ def test_a_cosmic_ray_in_one_dark_leaves_no_trace(camera, chip):
     assert not (dark.mask[20, 30:36] & Flag.HOT).any()
 
 
+UNEQUAL = [
+    [300.0] + [10.0] * 8,
+    [10.0, 300.0, 300.0, 300.0],
+    [60.0] * 2 + [240.0] * 5,
+    [5.0, 20.0, 80.0, 320.0, 1200.0],
+]
+
+
+@pytest.mark.parametrize("current", [0.02, 2.0])
+@pytest.mark.parametrize("exposures", UNEQUAL)
+def test_unequal_numbers_of_mixed_darks_give_the_right_rate_with_an_honest_error(exposures, current, camera, chip):
+    """Whether read noise or dark current makes most of the noise."""
+    camera.chip = replace(chip, dark_current=np.where(chip.hot, chip.dark_current, current))
+    bias = loaded(make_master_bias(camera.biases(16)), camera.folder / "bias.fits")
+    dark = make_master_dark(camera.darks(exposures), bias)
+    assert_honest(pulls(dark, camera.chip.dark_current), width=0.03, mean=0.05)
+    best = 1 / np.sqrt(sum(1 / (36 / t**2 + current / t) for t in exposures))
+    share = np.sqrt(bias.variance[bias.mask == 0].mean()) / dark.header["DARKTEFF"]
+    assert np.median(dark.uncertainty) == pytest.approx(np.hypot(best, share), rel=0.06)
+    assert (dark.header["EXPMIN"], dark.header["EXPMAX"]) == (min(exposures), max(exposures))
+    assert dark.header["DARKCURR"] == pytest.approx(current, rel=0.1)
+
+
+def test_a_flat_tells_by_how_much_its_dark_was_scaled_up(camera, tmp_path):
+    bias = loaded(make_master_bias(camera.biases(5)), tmp_path / "bias.fits")
+    dark = loaded(make_master_dark(camera.darks([2.0] * 3), bias), tmp_path / "dark.fits")
+    header = make_master_flat([*camera.flats([20000.0] * 2), *camera.flats([20000.0], seconds=8.0)], bias, dark).header
+    assert header["DARKFACT"] == 4
+    assert "flat frames: dark of 2 s scaled up 4 times" in warnings_of(header)
+    longer = loaded(make_master_dark(camera.darks([8.0] * 3), bias), tmp_path / "longer.fits")
+    header = make_master_flat(camera.flats([20000.0] * 3), bias, longer).header
+    assert header["DARKFACT"] == pytest.approx(5 / 8)
+    assert not any("scaled" in text for text in warnings_of(header))
+
+
 def test_a_dark_without_bias_says_so(camera):
     dark = make_master_dark(camera.darks([60.0] * 3), None)
     assert dark.header["SKIPPED"] == "bias"

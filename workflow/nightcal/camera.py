@@ -19,8 +19,8 @@ from nightcal.validation import check, read_yaml
 SCHEMA = Path(__file__).parents[1] / "schemas" / "camera.schema.yaml"
 
 ROLES = (
-    "type", "object", "exposure", "filter", "start", "start_time", "set_temperature", "instrument",
-    "gain", "read_noise", "saturation", "longitude",
+    "type", "object", "exposure", "filter", "start", "start_time", "set_temperature", "temperature",
+    "instrument", "gain", "read_noise", "saturation", "longitude",
 )  # fmt: skip
 """What a camera file may name cards for, the first card that has a value serving."""
 
@@ -64,6 +64,8 @@ class Camera:
         Cards or sections, every one that is there is used.
     overscan_method : str
         Name of a method of `nightcal.OverscanMethods`.
+    amplifier_glow : bool
+        Whether the readout electronics emit light, so that darks serve frames of their own exposure only.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Camera:
     image: tuple[str, ...] = ()
     overscan: tuple[str, ...] = ()
     overscan_method: str = "clipped_mean"
+    amplifier_glow: bool = False
 
     def recognises(self, header: RawHeader) -> bool:
         """Whether a header is of this camera."""
@@ -332,6 +335,7 @@ def load_camera(path: Path) -> Camera:
         image=tuple(_listed(document.get("image", []))),
         overscan=tuple(document.get("overscan", [])),
         overscan_method=document.get("overscan_method", "clipped_mean"),
+        amplifier_glow=document.get("amplifier_glow", False),
     )
 
 

@@ -12,7 +12,14 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.calibration import Calibration, in_electrons, inherit_warnings, note_skipped, used_cards
+from nightcal.calibration import (
+    Calibration,
+    in_electrons,
+    inherit_warnings,
+    note_dark_scaling,
+    note_skipped,
+    used_cards,
+)
 from nightcal.cards import set_cards, warn
 from nightcal.errors import SetAside
 from nightcal.fitsio import Product
@@ -140,17 +147,19 @@ def make_master_dark(
     typical = level_of_values(sample, rejection.level, 0.0)
     hot_pixels = _above(stacked, typical.mean, hot * typical.rstd, HOT_SIGMA)
     mask[hot_pixels] |= Flag.HOT
+    pedestal = min(0.0, typical.mean)
     header = _header("dark", good, judged.refused, stacked)
     cards = [
         ("DARKCURR", typical.mean, "[electron/s] typical dark current"),
         ("DARKTEFF", effective, "[s] by which an error of the bias enters"),
         ("EXPTIME", effective, "[s] of the frames; the image is per second"),
+        ("EXPMIN", min(times), "[s] shortest exposure"),
+        ("EXPMAX", max(times), "[s] longest exposure; frames are matched by it"),
         ("NHOT", int(np.count_nonzero(hot_pixels)), "hot pixels"),
         *used_cards("bias", bias),
     ]
     set_cards(header, cards)
     inherit_warnings(header, bias)
-    pedestal = min(0.0, typical.mean)
     if pedestal < 0:
         warn(header, f"dark current of {pedestal:.2g} e-/s is bias drift: set to 0")
     note_skipped(header, {"bias": bias}, "steps that the frames did not have")
@@ -227,6 +236,7 @@ def make_master_flat(
         *used_cards("dark", dark),
     ]
     set_cards(header, cards)
+    note_dark_scaling(header, dark, float(times.max()), "flat frames: ")
     inherit_warnings(header, bias, dark)
     note_skipped(header, {"bias": bias, "dark": dark}, "steps that the frames did not have")
     return _product(stacked, mask, "", header, fill=1.0)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from operator import attrgetter
+from math import floor
+from operator import attrgetter, itemgetter
 from pathlib import Path
 
+from nightcal.dark_policy import DarkPolicy, Span, amplification, equal, use_in_words
 from nightcal.frames import Frame
 from nightcal.naming import digest, slug
+from nightcal.temperature import close, effective, off_set_point
 
 LONGEST_SETUP = 110
 REFUSED = "refused"
@@ -79,8 +82,10 @@ class Master:
         Mean of the middles of the exposures.
     filter : str
         Of a flat.
-    set_temperature : float or None
-        Of a dark [deg C].
+    set_temperature, temperature : float or None
+        Of a dark, as set and as measured, of its first frame [deg C].
+    exposures : (float, float)
+        Shortest and longest of a dark or flat [s]; 0 where that is unknown.
     frames : tuple of Frame
         What is stacked, in time order.
     ingredients : tuple of Master
@@ -98,6 +103,8 @@ class Master:
     mjd: float
     filter: str = ""
     set_temperature: float | None = None
+    temperature: float | None = None
+    exposures: Span = (0.0, 0.0)
     frames: tuple[Frame, ...] = ()
     ingredients: tuple[Master, ...] = ()
     bias: Match = Match()
@@ -124,13 +131,16 @@ class Options:
     too_old : mapping of str to str
         Beyond that: ``use``, ``skip`` the step, or ``refuse`` the frame; the first two are flagged.
     temperature_tolerance : float
-        Largest difference of set temperatures between a dark and a frame [deg C].
+        Largest difference of temperatures between a dark and a frame [deg C].
+    darks : DarkPolicy
+        Which exposures a dark may serve.
     """
 
     split_hours: Mapping[str, float | None] = field(default_factory=dict)
     max_age_days: Mapping[str, float | None] = field(default_factory=dict)
     too_old: Mapping[str, str] = field(default_factory=dict)
     temperature_tolerance: float = 2.0
+    darks: DarkPolicy = field(default_factory=DarkPolicy)
 
 
 class Chooser:
@@ -170,27 +180,76 @@ class Chooser:
         """
         setup = subject.setup if isinstance(subject, Master) else Setup.of(subject)
         rivals = self.known[kind, setup]
+        match = self._dark(setup, subject, rivals) if kind == "dark" else self._nearest(kind, subject, rivals)
+        return self._flagged(subject, match) if kind == "dark" or (subject.kind, kind) == ("dark", "bias") else match
+
+    def _nearest(self, kind: str, subject: Frame | Master, rivals: Sequence[Master]) -> Match:
         if not rivals:
-            return Match(reason=f"no {kind} of this camera, binning, mode and shape: step skipped")
-        if kind == "dark":
-            wanted = _set_temperature(subject)
-            tolerance = self.options.temperature_tolerance
-            rivals = [
-                m for m in rivals if None in (wanted, m.set_temperature) or close(m.set_temperature, wanted, tolerance)
-            ]
-            if not rivals:
-                return Match(reason=f"no dark within {tolerance:g} C of {wanted:g} C: step skipped")
+            return Match(reason=_none_of(kind) + SKIPPED)
         if kind == "flat":
             rivals = [m for m in rivals if m.filter == subject.filter]
             if not rivals:
-                return Match(reason=f"no flat in filter {subject.filter or '(none)'}: step skipped")
+                return Match(reason=f"no flat in filter {subject.filter or '(none)'}{SKIPPED}")
         mjd = subject.mjd or 0.0
-        best = min(rivals, key=lambda m: (abs(m.mjd - mjd), m.mjd, m.path is not None, m.night, m.name))
-        return self._judged(kind, best, abs(best.mjd - mjd) * 24, len(rivals))
+        best = min(rivals, key=lambda m: _nearness(m, mjd))
+        return self._judged(kind, best, abs(best.mjd - mjd) * 24, _among(len(rivals)))
 
-    def _judged(self, kind: str, best: Master, hours: float, rivals: int) -> Match:
-        reason = "the only one" if rivals == 1 else f"nearest of {rivals} in time"
-        reason = f"{kind}: {reason}, {hours:.1f} h"
+    def _dark(self, setup: Setup, subject: Frame | Master, rivals: Sequence[Master]) -> Match:
+        policy, tolerance = self.options.darks, self.options.temperature_tolerance
+        if policy.scaling == "bias_only":
+            return Match(reason=f"dark: bias only, as configured{SKIPPED}")
+        if not rivals:
+            return self._without_dark(subject, _none_of("dark"))
+        wanted, exposures = _temperature(subject, tolerance), _exposures(subject)
+        alike = [m for m in rivals if _may_be_close(effective(m, tolerance), wanted, tolerance)]
+        if not alike:
+            why = f"no dark within {tolerance:g} C of {wanted:g} C"
+            return self._without_dark(subject, why, "no dark of this temperature: dark skipped")
+        serving = [m for m in alike if policy.allows(setup.camera, m.exposures, exposures)]
+        if not serving:
+            why = policy.refusal(setup.camera, [m.exposures for m in alike], exposures)
+            return self._without_dark(subject, why, "no dark may be scaled to this exposure: dark skipped")
+        mjd = subject.mjd or 0.0
+        ranks = [self._rank(m, mjd, wanted, exposures) for m in serving]
+        nearest = [_nearness(m, mjd) for m in serving]
+        rank, _, best = min(zip(ranks, nearest, serving, strict=True), key=itemgetter(0, 1))
+        equals = ranks.count(rank)
+        how = _among(equals) if equals == len(serving) else f"best of {len(serving)} by exposure and time"
+        match = self._judged("dark", best, abs(best.mjd - mjd) * 24, how, use_in_words(best.exposures, exposures))
+        if match.master is None or (wanted is None) == (effective(best, tolerance) is None):
+            return match
+        unknown = "temperature of the dark or of the frames unknown"
+        return replace(match, reason=f"{match.reason}; {unknown}", warning=_joined(match.warning, unknown))
+
+    def _rank(self, dark: Master, mjd: float, wanted: float | None, exposures: Span) -> tuple[float, ...]:
+        """Rank a dark that may serve by what counts before time does; the smallest is taken."""
+        limit, days = self.options.max_age_days.get("dark"), abs(dark.mjd - mjd)
+        known = effective(dark, self.options.temperature_tolerance) is not None
+        return (
+            limit is not None and days > limit,
+            known != (wanted is not None),
+            amplification(dark.exposures, exposures),
+            floor(days),
+            not equal(dark.exposures, exposures),
+        )
+
+    def _without_dark(self, subject: Frame | Master, why: str, warning: str = "") -> Match:
+        if self.options.darks.otherwise == "refuse":
+            return Match(reason=f"{why}: frame refused", warning=REFUSED)
+        return Match(reason=why + SKIPPED, warning=warning if isinstance(subject, Frame) else "")
+
+    def _flagged(self, subject: Frame | Master, match: Match) -> Match:
+        """Warn of frames whose CCD was off its set temperature."""
+        tolerance = self.options.temperature_tolerance
+        frames = subject.frames if isinstance(subject, Master) else (subject,)
+        if match.warning == REFUSED or not any(off_set_point(frame, tolerance) for frame in frames):
+            return match
+        whose = f"{subject.kind} frames: " if isinstance(subject, Master) else ""
+        warning = f"{whose}CCD more than {tolerance:g} C off its set temperature"
+        return replace(match, warning=_joined(match.warning, warning))
+
+    def _judged(self, kind: str, best: Master, hours: float, how: str, use: str = "") -> Match:
+        reason = f"{kind}: {how}, {hours:.1f} h" + (f", {use}" if use else "")
         limit = self.options.max_age_days.get(kind)
         if limit is None or hours <= 24 * limit:
             return Match(best, hours, reason)
@@ -199,29 +258,38 @@ class Chooser:
         if policy == "use":
             return Match(best, hours, f"{reason}; {old}: used and flagged", warning=f"{kind} older than {limit:g} days")
         if policy == "skip":
-            return Match(None, hours, f"{old}: step skipped")
+            return Match(None, hours, f"{old}{SKIPPED}")
         return Match(None, hours, f"{old}: frame refused", warning=REFUSED)
 
 
-def _set_temperature(subject: Frame | Master) -> float | None:
-    if isinstance(subject, Frame):
-        return subject.set_temperature
-    return next((f.set_temperature for f in subject.frames if f.set_temperature is not None), None)
+SKIPPED = ": step skipped"
 
 
-def close(one: float | None, other: float | None, tolerance: float) -> bool:
-    """Whether two set temperatures, or their absence, are alike.
+def _none_of(kind: str) -> str:
+    return f"no {kind} of this camera, binning, mode and shape"
 
-    Parameters
-    ----------
-    one, other : float or None
-        [deg C]; None where a header does not tell.
-    tolerance : float
-        Largest difference [deg C].
 
-    Returns
-    -------
-    bool
-        Two absent ones are alike, one absent and one present are not.
-    """
-    return one == other or (one is not None and other is not None and abs(one - other) <= tolerance)
+def _among(rivals: int) -> str:
+    return "the only one" if rivals == 1 else f"nearest of {rivals} in time"
+
+
+def _nearness(master: Master, mjd: float) -> tuple[float, float, bool, str, str]:
+    return abs(master.mjd - mjd), master.mjd, master.path is not None, master.night, master.name
+
+
+def _joined(*warnings: str) -> str:
+    return "; ".join(warning for warning in warnings if warning)
+
+
+def _exposures(subject: Frame | Master) -> Span:
+    return subject.exposures if isinstance(subject, Master) else (subject.exposure, subject.exposure)
+
+
+def _temperature(subject: Frame | Master, tolerance: float) -> float | None:
+    frames = subject.frames if isinstance(subject, Master) else (subject,)
+    known = (effective(frame, tolerance) for frame in frames)
+    return next((degrees for degrees in known if degrees is not None), None)
+
+
+def _may_be_close(found: float | None, wanted: float | None, tolerance: float) -> bool:
+    return found is None or wanted is None or close(found, wanted, tolerance)
