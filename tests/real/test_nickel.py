@@ -154,3 +154,22 @@ def test_the_bad_column_is_masked_in_each_science_frame(nickel):
 def test_nearly_all_other_pixels_are_good(nickel):
     for path in nickel.science:
         assert np.mean(fits.getdata(path, "MASK") > 0) < 0.005
+
+
+def test_the_darks_lie_below_the_bias_in_one_corner_whatever_their_exposure(nickel, kinds, bias):
+    """By hand: the outermost pixels of the chip against its middle, in darks of 10 s and of 30 s alike."""
+
+    def typical(image):
+        return np.mean(image[np.abs(image - np.median(image)) < 20])
+
+    by_hand = []
+    for name, kind in kinds.items():
+        if kind == "dark":
+            frame = pixels(nickel.raw / name)
+            above = frame[IMAGE] - np.median(frame[OVERSCAN]) - bias
+            by_hand.append(typical(above[896:, 896:]) - typical(above[256:768, 256:768]))
+    header = fits.getheader(nickel.masters("dark")[0])
+    assert max(by_hand) < 0
+    assert np.mean(by_hand) < -0.5  # ADU
+    assert header["DARKGLOW"] < -5 * header["DARKGERR"]
+    assert "around pixel 992, 992, more in the bias?" in " ".join(map(str, header.values()))

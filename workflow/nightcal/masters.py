@@ -21,6 +21,7 @@ from nightcal.calibration import (
     used_cards,
 )
 from nightcal.cards import set_cards, warn
+from nightcal.darks import judge_darks, scattered_read_noise
 from nightcal.errors import SetAside
 from nightcal.fitsio import Product
 from nightcal.flags import MASK_DTYPE, Flag
@@ -132,7 +133,7 @@ def make_master_dark(
     """
     exposures = in_order(exposures)
     bias = _usable_master("bias", bias, exposures)
-    judged = judge(exposures, refused, lambda exposure: central_level(exposure, bias, None, rejection.level))
+    judged, glow = judge_darks(exposures, bias, refused, rejection.level)
     good = judged.exposures
     _check_pedestal(bias, good)
     times = [exposure.exposure for exposure in good]
@@ -156,10 +157,21 @@ def make_master_dark(
         ("EXPMIN", min(times), "[s] shortest exposure"),
         ("EXPMAX", max(times), "[s] longest exposure; frames are matched by it"),
         ("NHOT", int(np.count_nonzero(hot_pixels)), "hot pixels"),
+        ("HOTLIMIT", typical.mean + hot * typical.rstd - pedestal, "[electron/s] a hot pixel exceeds this"),
         *used_cards("bias", bias),
     ]
+    read_noise = scattered_read_noise(good, layers, stacked.ratio, typical.mean)
+    if read_noise is not None:
+        cards.append(("RNDARK", read_noise, "[electron] read noise, by the scatter of frames"))
+    if glow is not None:
+        cards.append(("DARKGLOW", glow.light, "[electron] light that does not scale, at most"))
+        cards.append(("DARKGERR", glow.error, "[electron] its error"))
     set_cards(header, cards)
     inherit_warnings(header, bias)
+    if glow is not None and glow.matters(good[0].read_variance ** 0.5):
+        where = f"{glow.light:+.2g} e- in each frame around pixel {glow.x}, {glow.y}"
+        cause = "amplifier glow" if glow.light > 0 else "more in the bias"
+        warn(header, f"dark does not scale with exposure: {where}, {cause}?")
     if pedestal < 0:
         warn(header, f"dark current of {pedestal:.2g} e-/s is bias drift: set to 0")
     note_skipped(header, {"bias": bias}, "steps that the frames did not have")
