@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from math import floor
@@ -143,6 +143,20 @@ class Options:
     darks: DarkPolicy = field(default_factory=DarkPolicy)
 
 
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A dark that may serve frames, and what of it counts before time does."""
+
+    dark: Master
+    unsure: bool
+    factor: float
+    scaled: bool
+
+    def rank(self, days: float, limit: float | None) -> tuple[float, ...]:
+        """Order among those that may serve; the smallest is taken."""
+        return limit is not None and days > limit, self.unsure, self.factor, floor(days), self.scaled
+
+
 class Chooser:
     """Finds the master closest in time among those known so far.
 
@@ -156,10 +170,12 @@ class Chooser:
     def __init__(self, options: Options, known: Iterable[Master]) -> None:
         self.options = options
         self.known: dict[tuple[str, Setup], list[Master]] = defaultdict(list)
+        self._answers: dict[tuple[Setup, float | None, Span], tuple[list[_Fit], str, str]] = {}
         self.among(known)
 
     def among(self, masters: Iterable[Master]) -> None:
         """Let more masters compete."""
+        self._answers.clear()
         for master in masters:
             self.known[master.kind, master.setup].append(master)
 
@@ -179,11 +195,11 @@ class Chooser:
             Without a master, the reason; with ``REFUSED`` for a warning if the frame must not be used without.
         """
         setup = subject.setup if isinstance(subject, Master) else Setup.of(subject)
-        rivals = self.known[kind, setup]
-        match = self._dark(setup, subject, rivals) if kind == "dark" else self._nearest(kind, subject, rivals)
+        match = self._dark(setup, subject) if kind == "dark" else self._nearest(kind, setup, subject)
         return self._flagged(subject, match) if kind == "dark" or (subject.kind, kind) == ("dark", "bias") else match
 
-    def _nearest(self, kind: str, subject: Frame | Master, rivals: Sequence[Master]) -> Match:
+    def _nearest(self, kind: str, setup: Setup, subject: Frame | Master) -> Match:
+        rivals = self.known[kind, setup]
         if not rivals:
             return Match(reason=_none_of(kind) + SKIPPED)
         if kind == "flat":
@@ -194,44 +210,52 @@ class Chooser:
         best = min(rivals, key=lambda m: _nearness(m, mjd))
         return self._judged(kind, best, abs(best.mjd - mjd) * 24, _among(len(rivals)))
 
-    def _dark(self, setup: Setup, subject: Frame | Master, rivals: Sequence[Master]) -> Match:
-        policy, tolerance = self.options.darks, self.options.temperature_tolerance
-        if policy.scaling == "bias_only":
+    def _dark(self, setup: Setup, subject: Frame | Master) -> Match:
+        tolerance = self.options.temperature_tolerance
+        if self.options.darks.scaling == "bias_only":
             return Match(reason=f"dark: bias only, as configured{SKIPPED}")
-        if not rivals:
-            return self._without_dark(subject, _none_of("dark"))
         wanted, exposures = _temperature(subject, tolerance), _exposures(subject)
-        alike = [m for m in rivals if _may_be_close(effective(m, tolerance), wanted, tolerance)]
-        if not alike:
-            why = f"no dark within {tolerance:g} C of {wanted:g} C"
-            return self._without_dark(subject, why, "no dark of this temperature: dark skipped")
-        serving = [m for m in alike if policy.allows(setup.camera, m.exposures, exposures)]
-        if not serving:
-            why = policy.refusal(setup.camera, [m.exposures for m in alike], exposures)
-            return self._without_dark(subject, why, "no dark may be scaled to this exposure: dark skipped")
-        mjd = subject.mjd or 0.0
-        ranks = [self._rank(m, mjd, wanted, exposures) for m in serving]
-        nearest = [_nearness(m, mjd) for m in serving]
-        rank, _, best = min(zip(ranks, nearest, serving, strict=True), key=itemgetter(0, 1))
-        equals = ranks.count(rank)
-        how = _among(equals) if equals == len(serving) else f"best of {len(serving)} by exposure and time"
+        question = setup, wanted, exposures
+        if question not in self._answers:
+            self._answers[question] = self._fits(*question)
+        fits, why, warning = self._answers[question]
+        if not fits:
+            return self._without_dark(subject, why, warning)
+        mjd, limit = subject.mjd or 0.0, self.options.max_age_days.get("dark")
+        ranks = [fit.rank(abs(fit.dark.mjd - mjd), limit) for fit in fits]
+        rank, _, fit = min(
+            zip(ranks, [_nearness(fit.dark, mjd) for fit in fits], fits, strict=True), key=itemgetter(0, 1)
+        )
+        equals, best = ranks.count(rank), fit.dark
+        how = _among(equals) if equals == len(fits) else f"best of {len(fits)} by exposure and time"
         match = self._judged("dark", best, abs(best.mjd - mjd) * 24, how, use_in_words(best.exposures, exposures))
-        if match.master is None or (wanted is None) == (effective(best, tolerance) is None):
+        if match.master is None or not fit.unsure:
             return match
         unknown = "temperature of the dark or of the frames unknown"
         return replace(match, reason=f"{match.reason}; {unknown}", warning=_joined(match.warning, unknown))
 
-    def _rank(self, dark: Master, mjd: float, wanted: float | None, exposures: Span) -> tuple[float, ...]:
-        """Rank a dark that may serve by what counts before time does; the smallest is taken."""
-        limit, days = self.options.max_age_days.get("dark"), abs(dark.mjd - mjd)
-        known = effective(dark, self.options.temperature_tolerance) is not None
-        return (
-            limit is not None and days > limit,
-            known != (wanted is not None),
-            amplification(dark.exposures, exposures),
-            floor(days),
-            not equal(dark.exposures, exposures),
-        )
+    def _fits(self, setup: Setup, wanted: float | None, exposures: Span) -> tuple[list[_Fit], str, str]:
+        """Find the darks that may serve; if there is none, say why, in the plan and in a header."""
+        policy, tolerance, rivals = self.options.darks, self.options.temperature_tolerance, self.known["dark", setup]
+        if not rivals:
+            return [], _none_of("dark"), ""
+        known = [(effective(m, tolerance), m) for m in rivals]
+        alike = [(t, m) for t, m in known if None in (t, wanted) or close(t, wanted, tolerance)]
+        if not alike:
+            why = f"no dark within {tolerance:g} C of {wanted:g} C"
+            return [], why, "no dark of this temperature: dark skipped"
+        fits = [
+            _Fit(
+                m,
+                (t is None) != (wanted is None),
+                amplification(m.exposures, exposures),
+                not equal(m.exposures, exposures),
+            )
+            for t, m in alike
+            if policy.allows(setup.camera, m.exposures, exposures)
+        ]
+        why = "" if fits else policy.refusal(setup.camera, [m.exposures for _, m in alike], exposures)
+        return fits, why, "no dark may be scaled to this exposure: dark skipped"
 
     def _without_dark(self, subject: Frame | Master, why: str, warning: str = "") -> Match:
         if self.options.darks.otherwise == "refuse":
@@ -289,7 +313,3 @@ def _temperature(subject: Frame | Master, tolerance: float) -> float | None:
     frames = subject.frames if isinstance(subject, Master) else (subject,)
     known = (effective(frame, tolerance) for frame in frames)
     return next((degrees for degrees in known if degrees is not None), None)
-
-
-def _may_be_close(found: float | None, wanted: float | None, tolerance: float) -> bool:
-    return found is None or wanted is None or close(found, wanted, tolerance)
