@@ -16,11 +16,12 @@ def maps_of(rng, glow, current, times=TIMES, noise=0.1, bias_noise=0.05):
     bias_error = rng.normal(0, bias_noise, MAP)
     return [
         BlockMap(
-            rng.normal(glow + current * t + bias_error + rng.normal(0, 30), noise),
-            np.full(MAP, noise**2),
+            rng.normal(glow + current * t + bias_error + rng.normal(0, 30), np.sqrt(variance)),
+            variance,
             np.full(MAP, bias_noise**2),
         )
         for t in times
+        for variance in [noise**2 * rng.uniform(0.5, 1.5, MAP)]
     ]
 
 

@@ -756,20 +756,24 @@ EXPOSURES = (10.0, 10.05, 30.0, 60.0, 100.0, 300.0)
 SECONDS = st.sampled_from(EXPOSURES)
 
 
+SCALED_UP = st.builds(DarkPolicy, largest_factor=st.sampled_from([4.0, None]))
+
+
 @st.composite
-def exposed(draw):
-    """Nights with darks of many exposures, some of them in a library, for frames of many exposures."""
+def exposed(draw, policies=POLICIES):
+    """Nights with darks of many exposures, most of them in a library, for frames of many exposures."""
+    kinds = draw(st.lists(st.sampled_from(["dark", "flat", "science"]), max_size=9))
     tonight = [
         frame(f"{kind}{n:02d}.fits", kind, draw(st.integers(-20, 90)), exposure=draw(SECONDS), has_overscan=True)
-        for n, kind in enumerate(draw(st.lists(st.sampled_from(["dark", "dark", "flat", "science"]), max_size=16)))
+        for n, kind in enumerate(["science", "flat", "flat", *kinds])
     ]
     setup = Setup.of(frame("s.fits", has_overscan=True))
     library = [
-        replace(library_master("dark", f"d{n}", draw(st.integers(-200, 200))), setup=setup, exposures=(t, t))
-        for n, t in enumerate(draw(st.lists(SECONDS, max_size=5)))
+        replace(library_master("dark", f"d{n}", 6 * draw(st.integers(-9, 20))), setup=setup, exposures=(t, t))
+        for n, t in enumerate(draw(st.lists(SECONDS, min_size=1, max_size=6)))
     ]
     pause = draw(st.sampled_from([None, 3.0]))
-    return tonight, library, Options(split_hours={"dark": pause}, darks=draw(POLICIES))
+    return tonight, library, Options(split_hours={"dark": pause}, darks=draw(policies))
 
 
 def exposures_of(subject):
@@ -826,7 +830,7 @@ def test_a_dark_serves_what_the_observer_allows_and_nothing_else(night):
 
 
 @MANY
-@given(exposed())
+@given(exposed(SCALED_UP))
 def test_of_the_darks_that_may_serve_none_is_scaled_less_or_nearer_by_a_day(night):
     tonight, library, options = night
     plan = make_plan(tonight, options, library)
