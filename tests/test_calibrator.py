@@ -13,6 +13,7 @@ from astropy.wcs import WCS
 from nightcal import Calibrator, OverscanMethods
 from nightcal.calibration import load_master
 from nightcal.calibrator import NO_DATA_SIGMA, refused_product
+from nightcal.cards import warnings_of
 from nightcal.detector.readout import Electronics, Readout
 from nightcal.errors import SetAside
 from nightcal.fitsio import write_product
@@ -468,6 +469,24 @@ def test_a_dark_is_scaled_to_the_exposure_of_the_frame(cards, rate, raw, tmp_pat
     added = product.uncertainty.astype(float) ** 2 - without.uncertainty.astype(float) ** 2
     np.testing.assert_allclose(added, (30 * rate * 0.3) ** 2, rtol=0.02, atol=2e-3)
     assert product.header["DARKMULT"] == 30
+
+
+@pytest.mark.parametrize(
+    ("cards", "factor", "warned"),
+    [
+        ({"BUNIT": "electron", "EXPTIME": 10.0}, 3, "dark of 10 s scaled up 3 times"),
+        ({"BUNIT": "electron", "EXPTIME": 120.0}, 0.25, None),
+        ({"BUNIT": "electron", "EXPTIME": 29.8}, 30 / 29.8, None),
+        ({"BUNIT": "electron/s", "EXPMAX": 12.0, "DARKTEFF": 10.0}, 2.5, "dark of 12 s scaled up 2.5 times"),
+        ({"BUNIT": "electron/s", "DARKTEFF": 10.0}, 3, "dark of 10 s scaled up 3 times"),
+        ({"BUNIT": "electron/s", "EXPTIME": 1.0}, None, None),  # of another program, per second
+    ],
+)
+def test_a_dark_that_is_scaled_up_is_told_with_its_factor(cards, factor, warned, raw, tmp_path):
+    path = write_master(tmp_path / "dark.fits", np.ones(AREA), **cards)
+    header = example(master_dark=path).calibrate(raw).header
+    assert header.get("DARKFACT") == (None if factor is None else pytest.approx(factor))
+    assert [text for text in warnings_of(header) if "scaled" in text] == ([warned] if warned else [])
 
 
 @pytest.mark.parametrize("cards", [{"BUNIT": "electron"}, {"BUNIT": "adu", "EXPTIME": 0.0}, {"EXPTIME": "long"}])

@@ -85,6 +85,16 @@ def test_a_frame_is_what_its_header_says(tmp_path):
     assert frame.night == "20240229"
 
 
+@pytest.mark.parametrize(
+    ("card", "degrees"),
+    [(-19.7, -19.7), (0, 0.0), (None, None), (-999.0, None), (180.2, None), ("broken", None), (True, None)],
+)
+def test_a_thermometer_that_cannot_be_believed_tells_nothing_and_costs_no_frame(tmp_path, card, degrees):
+    frame = read(write(tmp_path / "m67.fits", CCD_TEMP=card))
+    assert frame.problem == ""
+    assert frame.temperature == degrees
+
+
 def in_an_extension(path):
     fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(pixels(), cards())]).writeto(path)
 

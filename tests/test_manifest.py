@@ -173,6 +173,7 @@ FRAMES = st.builds(
     exposure=NUMBER,
     mjd=st.none() | NUMBER,
     set_temperature=st.none() | NUMBER,
+    temperature=st.none() | NUMBER,
     binning=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     shape=st.tuples(st.integers(0, 9999), st.integers(0, 9999)),
     gain=st.none() | NUMBER,

@@ -348,6 +348,112 @@ def test_a_cosmic_ray_in_one_dark_leaves_no_trace(camera, chip):
     assert not (dark.mask[20, 30:36] & Flag.HOT).any()
 
 
+UNEQUAL = [
+    [300.0] + [10.0] * 8,
+    [10.0, 300.0, 300.0, 300.0],
+    [60.0] * 2 + [240.0] * 5,
+    [5.0, 20.0, 80.0, 320.0, 1200.0],
+]
+
+
+@pytest.mark.parametrize("current", [0.02, 2.0])
+@pytest.mark.parametrize("exposures", UNEQUAL)
+def test_unequal_numbers_of_mixed_darks_give_the_right_rate_with_an_honest_error(exposures, current, camera, chip):
+    """Whether read noise or dark current makes most of the noise."""
+    camera.chip = replace(chip, dark_current=np.where(chip.hot, chip.dark_current, current))
+    bias = loaded(make_master_bias(camera.biases(16)), camera.folder / "bias.fits")
+    dark = make_master_dark(camera.darks(exposures), bias)
+    assert_honest(pulls(dark, camera.chip.dark_current), width=0.03, mean=0.05)
+    best = 1 / np.sqrt(sum(1 / (36 / t**2 + current / t) for t in exposures))
+    share = np.sqrt(bias.variance[bias.mask == 0].mean()) / dark.header["DARKTEFF"]
+    assert np.median(dark.uncertainty) == pytest.approx(np.hypot(best, share), rel=0.06)
+    assert (dark.header["EXPMIN"], dark.header["EXPMAX"]) == (min(exposures), max(exposures))
+    assert dark.header["DARKCURR"] == pytest.approx(current, rel=0.1)
+    assert not any("scale" in text for text in warnings_of(dark.header))
+
+
+@pytest.mark.parametrize("said", [1.0, 2.0, 0.7])
+@pytest.mark.parametrize(
+    ("exposures", "current"), [([120.0] * 2, 0.02), ([120.0] * 9, 0.5), ([30.0] * 4 + [90.0] * 3, 0.2)]
+)
+def test_the_read_noise_is_found_from_the_scatter_of_darks_whatever_the_header_says(
+    exposures, current, said, camera, chip
+):
+    camera.chip = replace(chip, dark_current=np.where(chip.hot, chip.dark_current, current))
+    bias = loaded(make_master_bias(camera.biases(16)), camera.folder / "bias.fits")
+    frames = [camera.open(e.path, e.exposure, read_noise=said * chip.read_noise) for e in camera.darks(exposures)]
+    header = make_master_dark(frames, bias).header
+    assert header["RNDARK"] == pytest.approx(chip.read_noise, rel=0.02)
+
+
+def test_the_scatter_of_one_dark_tells_no_read_noise(camera):
+    assert "RNDARK" not in make_master_dark(camera.darks([60.0]), None).header
+
+
+def test_the_limit_of_hot_pixels_is_told(night, chip):
+    dark, limit = night["dark"], night["dark"].header["HOTLIMIT"]
+    good = (dark.mask & ~np.uint8(Flag.HOT)) == 0
+    np.testing.assert_array_equal(dark.data[good] > limit, chip.hot[good])
+
+
+def glow_in(corner, electrons):
+    """Light of the electronics, the same in each frame."""
+    glow = np.zeros(SHAPE)
+    glow[corner] = electrons
+    return glow
+
+
+MIXED = [30.0] * 4 + [120.0] * 4
+
+
+def test_amplifier_glow_shows_in_darks_of_mixed_exposure(camera, chip):
+    glow = glow_in(np.s_[:16, -16:], 12.0)
+    bias = loaded(make_master_bias(camera.biases(16)), camera.folder / "bias.fits")
+    frames = [camera.take("Dark Frame", t, glow / t) for t in MIXED]
+    header = make_master_dark(frames, bias).header
+    assert header["DARKGLOW"] == pytest.approx(12, abs=4 * header["DARKGERR"])
+    (text,) = warnings_of(header)
+    assert text.startswith("dark does not scale with exposure: +1")
+    assert "around pixel 248, 8, amplifier glow?" in text
+
+
+def test_glow_cannot_be_told_from_current_at_one_exposure(camera):
+    bias = loaded(make_master_bias(camera.biases(9)), camera.folder / "bias.fits")
+    glow = glow_in(np.s_[:16, -16:], 12.0)
+    header = make_master_dark([camera.take("Dark Frame", 60.0, glow / 60) for _ in range(4)], bias).header
+    assert "DARKGLOW" not in header
+    assert not warnings_of(header)
+
+
+def test_a_drifting_bias_level_is_no_glow(camera):
+    bias = loaded(make_master_bias(without_overscan(camera, camera.biases(9))), camera.folder / "bias.fits")
+    drifts = np.linspace(0, 20, len(MIXED))
+    frames = [camera.take("Dark Frame", t, drift=d) for t, d in zip(MIXED, drifts, strict=True)]
+    header = make_master_dark(without_overscan(camera, frames), bias).header
+    assert abs(header["DARKGLOW"]) < 5 * header["DARKGERR"]
+    assert not any("scale" in text for text in warnings_of(header))
+
+
+def test_a_dark_of_mixed_exposure_does_not_depend_on_the_order_of_its_frames(camera):
+    bias = loaded(make_master_bias(camera.biases(5)), camera.folder / "bias.fits")
+    frames = camera.darks(MIXED)
+    one, other = make_master_dark(frames, bias), make_master_dark(frames[::-1], bias)
+    assert one.header.tostring() == other.header.tostring()
+    np.testing.assert_array_equal(one.data, other.data)
+
+
+def test_a_flat_tells_by_how_much_its_dark_was_scaled_up(camera, tmp_path):
+    bias = loaded(make_master_bias(camera.biases(5)), tmp_path / "bias.fits")
+    dark = loaded(make_master_dark(camera.darks([2.0] * 3), bias), tmp_path / "dark.fits")
+    header = make_master_flat([*camera.flats([20000.0] * 2), *camera.flats([20000.0], seconds=8.0)], bias, dark).header
+    assert header["DARKFACT"] == 4
+    assert "flat frames: dark of 2 s scaled up 4 times" in warnings_of(header)
+    longer = loaded(make_master_dark(camera.darks([8.0] * 3), bias), tmp_path / "longer.fits")
+    header = make_master_flat(camera.flats([20000.0] * 3), bias, longer).header
+    assert header["DARKFACT"] == pytest.approx(5 / 8)
+    assert not any("scaled" in text for text in warnings_of(header))
+
+
 def test_a_dark_without_bias_says_so(camera):
     dark = make_master_dark(camera.darks([60.0] * 3), None)
     assert dark.header["SKIPPED"] == "bias"

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
+from nightcal.dark_policy import DarkPolicy
 from nightcal.errors import ConfigurationError
+from nightcal.matching import Options
 from nightcal.night import choose_cameras, night_from_config, options_of
+from nightcal.plan import STEPS
 
 HOME = Path(__file__).parents[1]
 SHIPPED = yaml.safe_load((HOME / "config/config.yaml").read_text())
@@ -95,6 +98,9 @@ def test_one_night_is_chosen_and_the_others_still_lend_their_masters(raw, wanted
         ({"rejection__stack": -3}, "configuration: rejection.stack is -3; expected a number above 0."),
         ({"batch_size": "many"}, "configuration: batch_size is 'many'; expected a whole number above 0."),
         ({"bias__too_old": "ignore"}, "configuration: bias.too_old is 'ignore'; expected use, skip or refuse."),
+        ({"dark__scaling": "none"}, "configuration: dark.scaling is 'none'; expected bias_only, exact, down or up."),
+        ({"dark__largest_factor": 0.5}, "configuration: dark.largest_factor is 0.5; expected a number of 1 or more"),
+        ({"dark__otherwise": "use"}, "configuration: dark.otherwise is 'use'; expected skip or refuse."),
         ({"raw": "/no/such/folder"}, "configuration: raw is '/no/such/folder', which is no folder"),
         (
             {"camera": "nikon"},
@@ -165,12 +171,56 @@ def test_what_the_observer_chose_reaches_the_planner():
         dark__max_age_days=7.5,
         flat__too_old="refuse",
         dark__temperature_tolerance=0.0,
+        dark__scaling="down",
+        dark__largest_factor=None,
+        dark__otherwise="refuse",
     )
     options = options_of(document)
     assert options.split_hours == {"bias": 3, "dark": None, "flat": None}
     assert options.max_age_days == {"bias": None, "dark": 7.5, "flat": None}
     assert options.too_old == {"bias": "use", "dark": "use", "flat": "refuse"}
     assert options.temperature_tolerance == 0
+    assert options.darks == DarkPolicy("down", None, "refuse")
+
+
+def test_the_shipped_configuration_is_what_the_planner_does_by_itself():
+    assert options_of(SHIPPED) == Options(
+        split_hours=dict.fromkeys(STEPS), max_age_days=dict.fromkeys(STEPS), too_old=dict.fromkeys(STEPS, "use")
+    )
+
+
+def test_darks_of_a_camera_that_glows_are_not_scaled_unless_the_observer_says_so(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\ntitle: x\ntypes: [{science: {type: '*'}}]\namplifier_glow: true\n")
+    cameras = choose_cameras(str(path), HOME / "config/cameras")
+    assert options_of(SHIPPED, cameras).darks.unscalable == {"mine"}
+    assert options_of(config(Path("raw"), dark__scale_glow=True), cameras).darks.unscalable == set()
+    assert options_of(SHIPPED, choose_cameras("auto", HOME / "config/cameras")).darks.unscalable == set()
+
+
+@pytest.mark.parametrize(("seconds", "served"), [({}, True), ({"EXPMAX": 8.0}, False), ({"EXPMAX": "long"}, False)])
+def test_a_dark_of_a_library_serves_by_its_longest_exposure(raw, tmp_path, seconds, served):
+    header = fits.Header(
+        {
+            "MASTER": "dark",
+            "NCCAMERA": "generic",
+            "NCINSTR": "",
+            "NCXBIN": 1,
+            "NCYBIN": 1,
+            "NCMODE": "",
+            "NCNY": 8,
+            "NCNX": 9,
+            "NCAREA": "[1:9,1:8]",
+            "NCOVSC": False,
+            "NIGHT": "20240228",
+            "MJDMEAN": 60368.0,
+            "EXPTIME": 12.0,
+            **seconds,
+        }
+    )
+    fits.PrimaryHDU(np.zeros((8, 9), np.float32), header).writeto(tmp_path / "dark.fits")
+    plan = night_from_config(config(raw, library=[str(tmp_path)]), HOME).plan  # its frames have 20 s
+    assert {science.dark.master is not None for science in plan.science} == {served}
 
 
 def test_masters_in_a_library_compete(raw, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nightcal.dark_policy import DarkPolicy
 from nightcal.frames import Frame
 from nightcal.given_masks import GivenMask
 from nightcal.naming import printable
@@ -110,6 +111,8 @@ def records(draw):
             instrument=draw(st.sampled_from(["", "i1", "i 1"])),
             binning=draw(st.sampled_from([(1, 1), (1, 1), (2, 2)])),
             set_temperature=draw(st.sampled_from([None, 0.0, -0.4, -20.0, -21.5, -23.0])),
+            temperature=draw(st.sampled_from([None, None, -0.2, -12.0, -20.0])),
+            exposure=0.0 if kind == "bias" else draw(st.sampled_from([10.0, 30.0, 300.0])),
             gain=draw(st.sampled_from([None, 1.5])),
             has_overscan=draw(st.booleans()),
             problem=draw(st.sampled_from(["", "", "", "the file is empty"])),
@@ -127,12 +130,20 @@ def alike(draw):
     return [frame(f"f{n:02d}.fits", kind, 24 * draw(st.integers(0, 64)) / 64) for n, kind in enumerate(kinds)]
 
 
+POLICIES = st.builds(
+    DarkPolicy,
+    scaling=st.sampled_from(["bias_only", "exact", "down", "up"]),
+    largest_factor=st.sampled_from([None, 1.0, 2.0, 4.0]),
+    otherwise=st.sampled_from(["skip", "refuse"]),
+    unscalable=st.sampled_from([frozenset(), frozenset({"mine"})]),
+)
 OPTIONS = st.builds(
     Options,
     split_hours=st.fixed_dictionaries(dict.fromkeys(STEPS, st.sampled_from([None, 0.5, 3.0]))),
     max_age_days=st.fixed_dictionaries(dict.fromkeys(STEPS, st.sampled_from([None, 0.1, 1.0]))),
     too_old=st.fixed_dictionaries(dict.fromkeys(STEPS, st.sampled_from(["use", "skip", "refuse"]))),
     temperature_tolerance=st.sampled_from([0.0, 1.0, 2.0]),
+    darks=POLICIES,
 )
 
 
@@ -177,7 +188,7 @@ def test_only_frames_of_one_setup_meet(found, options):
         if master.kind == "flat":
             assert {one.filter for one in master.frames} == {master.filter}
         if master.kind == "dark":
-            temperatures = {one.set_temperature for one in master.frames}
+            temperatures = {warmth(one, options.temperature_tolerance) for one in master.frames}
             assert temperatures == {None} or max(temperatures) - min(temperatures) <= options.temperature_tolerance
     for subject in (*plan.science, *plan.masters):
         for step in STEPS:
@@ -188,6 +199,14 @@ def test_only_frames_of_one_setup_meet(found, options):
     for science in plan.science:
         if science.flat.master is not None:
             assert science.flat.master.filter == science.frame.filter
+
+
+def warmth(one, tolerance):
+    """How warm the CCD was."""
+    believed = one.temperature is None or (
+        one.set_temperature is not None and abs(one.temperature - one.set_temperature) <= tolerance
+    )
+    return one.set_temperature if believed else one.temperature
 
 
 @MANY
@@ -729,6 +748,253 @@ def test_the_bad_pixel_mask_is_made_of_the_masters_of_its_night():
     mask = science_of(plan, "s.fits").bpm.master
     assert mask.kind == "bpm"
     assert {m.kind for m in mask.ingredients} == {"bias", "dark", "flat"}
+
+
+# --- darks: exposure and temperature ---------------------------------------------------------------------------------
+
+
+EXPOSURES = (10.0, 10.05, 30.0, 60.0, 100.0, 300.0)
+SECONDS = st.sampled_from(EXPOSURES)
+
+
+SCALED_UP = st.builds(DarkPolicy, largest_factor=st.sampled_from([4.0, None]))
+
+
+@st.composite
+def exposed(draw, policies=POLICIES):
+    """Nights with darks of many exposures, most of them in a library, for frames of many exposures."""
+    kinds = draw(st.lists(st.sampled_from(["dark", "flat", "science"]), max_size=9))
+    tonight = [
+        frame(f"{kind}{n:02d}.fits", kind, draw(st.integers(-20, 90)), exposure=draw(SECONDS), has_overscan=True)
+        for n, kind in enumerate(["science", "flat", "flat", *kinds])
+    ]
+    setup = Setup.of(frame("s.fits", has_overscan=True))
+    library = [
+        replace(library_master("dark", f"d{n}", 6 * draw(st.integers(-9, 20))), setup=setup, exposures=(t, t))
+        for n, t in enumerate(draw(st.lists(SECONDS, min_size=1, max_size=6)))
+    ]
+    pause = draw(st.sampled_from([None, 3.0]))
+    return tonight, library, Options(split_hours={"dark": pause}, darks=draw(policies))
+
+
+def exposures_of(subject):
+    """Exposures of a frame, of what a master is stacked from, or of a master of the library."""
+    if isinstance(subject, Frame):
+        return [subject.exposure]
+    return [one.exposure for one in subject.frames] or list(subject.exposures)
+
+
+def factor(dark, subject):
+    """By how much the noise of a dark is multiplied; exposures are equal to 1 percent."""
+    ratio = max(exposures_of(subject)) / max(exposures_of(dark))
+    return ratio if ratio > 1.011 else 1.0
+
+
+def of_one_exposure(dark, subject):
+    seconds = [*exposures_of(dark), *exposures_of(subject)]
+    return max(seconds) <= 1.01 * min(seconds)
+
+
+def may_serve(dark, subject, policy):
+    """What the configuration promises, in its own words."""
+    if policy.scaling == "bias_only":
+        return False
+    if policy.scaling == "exact" or policy.unscalable:
+        return of_one_exposure(dark, subject)
+    limit = 1 if policy.scaling == "down" else policy.largest_factor
+    return limit is None or factor(dark, subject) <= limit
+
+
+def darks_of(plan, library):
+    return [master for master in (*plan.masters, *library) if master.kind == "dark"]
+
+
+@MANY
+@given(exposed())
+def test_a_dark_serves_what_the_observer_allows_and_nothing_else(night):
+    tonight, library, options = night
+    plan = make_plan(tonight, options, library)
+    darks = darks_of(plan, library)
+    subjects = [(science.frame, science.dark) for science in plan.science]
+    subjects += [(flat, flat.dark) for flat in plan.masters if flat.kind == "flat"]
+    for subject, match in subjects:
+        allowed = [dark for dark in darks if may_serve(dark, subject, options.darks)]
+        assert (match.master is not None) == bool(allowed), match.reason
+        assert match.master is None or match.master in allowed
+    if options.darks.otherwise == "skip" or options.darks.scaling == "bias_only":
+        assert not any(entry.role == "set aside" for entry in plan.entries)
+    else:
+        for entry in plan.entries:
+            served = [dark for dark in darks if may_serve(dark, entry.frame, options.darks)]
+            if entry.frame.kind == "science":
+                assert (entry.role == "reduced") == bool(served), entry.reason
+
+
+@MANY
+@given(exposed(SCALED_UP))
+def test_of_the_darks_that_may_serve_none_is_scaled_less_or_nearer_by_a_day(night):
+    tonight, library, options = night
+    plan = make_plan(tonight, options, library)
+    for science in plan.science:
+        subject, chosen = science.frame, science.dark.master
+        if chosen is None:
+            continue
+
+        def order(dark, subject=subject):
+            days = abs(dark.mjd - subject.mjd)
+            return factor(dark, subject), int(days), not of_one_exposure(dark, subject), days
+
+        allowed = [dark for dark in darks_of(plan, library) if may_serve(dark, subject, options.darks)]
+        assert order(chosen) == min(map(order, allowed))
+
+
+@MANY
+@given(exposed())
+def test_darks_of_different_exposure_are_stacked_apart_where_they_are_not_scaled(night):
+    tonight, library, options = night
+    plan = make_plan(tonight, options, library)
+    stacks = [exposures_of(master) for master in plan.masters if master.kind == "dark"]
+    if options.darks.scaling == "exact" or (options.darks.unscalable and options.darks.scaling != "bias_only"):
+        assert all(max(stack) <= 1.01 * min(stack) for stack in stacks)
+    assert sorted(t for stack in stacks for t in stack) == sorted(f.exposure for f in tonight if f.kind == "dark")
+
+
+POLICY = DarkPolicy()
+
+
+def dark_for(exposure, *darks, policy=POLICY, **more):
+    """The match of a frame at midnight with darks of (exposure, hours) of the library."""
+    library = [
+        library_master("dark", f"dark_{n}", hours, exposures=(seconds, seconds))
+        for n, (seconds, hours) in enumerate(darks)
+    ]
+    found = [frame("s.fits", exposure=exposure)]
+    return science_of(make_plan(found, Options(darks=policy, **more), library), "s.fits").dark
+
+
+def test_tonight_the_same_exposure_is_preferred_however_near_a_longer_one():
+    assert dark_for(60.0, (60.0, 9), (300.0, 0.5)).master.name == "dark_0"
+    assert "best of 2 by exposure and time" in dark_for(60.0, (60.0, 9), (300.0, 0.5)).reason
+
+
+def test_tonights_longer_dark_is_preferred_to_one_of_the_same_exposure_of_another_day():
+    assert dark_for(60.0, (60.0, 30), (300.0, 9)).master.name == "dark_1"
+
+
+def test_a_dark_is_scaled_up_only_if_none_is_long_enough():
+    assert dark_for(60.0, (50.0, 1), (300.0, 100)).master.name == "dark_1"
+    assert dark_for(60.0, (50.0, 1), (40.0, 0.5)).master.name == "dark_0"
+
+
+def test_a_dark_past_its_age_serves_only_if_no_other_does():
+    limit = {"max_age_days": {"dark": 2.0}}
+    assert dark_for(60.0, (50.0, 1), (60.0, 100), **limit).master.name == "dark_0"
+    assert "older" in dark_for(60.0, (10.0, 1), (60.0, 100), **limit).warning
+
+
+def test_a_dark_scaled_up_is_told_in_the_plan():
+    match = dark_for(160.0, (80.0, 1))
+    assert match.reason == "dark: the only one, 1.0 h, 80 s scaled up 2 times"
+
+
+def test_a_frame_that_no_dark_may_serve_goes_without_and_says_so():
+    match = dark_for(120.0, (30.0, 1))
+    assert match.master is None
+    assert match.reason == (
+        "no dark for 120 s: the longest of 30 s would be scaled up 4 times, the limit is 2: step skipped"
+    )
+    assert match.warning == "no dark may be scaled to this exposure: dark skipped"
+
+
+@pytest.mark.parametrize(
+    ("darks", "reason"),
+    [
+        ([], "no dark of this camera, binning, mode and shape: frame refused"),
+        (frames("dark", 2, 1, exposure=10.0), "the limit is 2: frame refused"),
+        (frames("dark", 2, 1, set_temperature=0.0), "no dark within 2 C of -20 C: frame refused"),
+    ],
+)
+def test_a_frame_that_no_dark_may_serve_is_refused_if_so_configured(darks, reason):
+    found = [*frames("bias", 3, -3), *darks, frame("s.fits", set_temperature=-20.0)]
+    plan = make_plan(found, Options(darks=DarkPolicy(otherwise="refuse")))
+    assert plan.science == ()
+    assert entry_of(plan, "s.fits").role == "set aside"
+    assert reason in entry_of(plan, "s.fits").reason
+
+
+def test_bias_only_subtracts_no_dark_and_still_finds_hot_pixels():
+    found = [*frames("bias", 3, -3), *frames("dark", 3, -2), frame("s.fits")]
+    science = science_of(make_plan(found, Options(darks=DarkPolicy("bias_only", otherwise="refuse"))), "s.fits")
+    assert science.dark.master is None
+    assert science.dark.reason == "dark: bias only, as configured: step skipped"
+    assert "dark" in {m.kind for m in science.bpm.master.ingredients}
+
+
+def test_flats_of_several_exposures_are_served_by_what_serves_the_longest():
+    flats = [frame(f"f{t}.fits", "flat", t / 10, exposure=float(t), has_overscan=True) for t in (2, 8, 30)]
+    darks = frames("dark", 3, -2, exposure=10.0, has_overscan=True)
+    (flat,) = [m for m in make_plan([*flats, *darks]).masters if m.kind == "flat"]
+    assert flat.dark.master is None
+    assert "no dark for 2 to 30 s" in flat.dark.reason
+    (flat,) = [m for m in make_plan([*flats[:2], *darks]).masters if m.kind == "flat"]
+    assert flat.dark.master is not None
+
+
+def test_the_name_of_a_dark_tells_its_exposure_where_that_matters():
+    darks = [*frames("dark", 3, 1, exposure=0.5), *frames("dark", 3, 2, exposure=60.0, set_temperature=-20.0)]
+    found = [*COLD["bias"], *darks]
+    named = {m.name for m in make_plan(found, Options(darks=DarkPolicy("exact"))).masters if m.kind == "dark"}
+    assert named == {"dark_mine_12x10_1x1_0.5s", "dark_mine_12x10_1x1_-20C_60s"}
+    assert not [m for m in make_plan(found).masters if m.kind == "dark" and m.name.endswith("s")]
+
+
+def warm(*pairs, wanted=(-20.0, -20.0), tolerance=2.0):
+    """The dark of a frame, among darks of given set and measured temperatures."""
+    darks = [one for n, (s, t) in enumerate(pairs) for one in frames("dark", 2, n, set_temperature=s, temperature=t)]
+    light = frame("s.fits", set_temperature=wanted[0], temperature=wanted[1])
+    plan = make_plan([*COLD["bias"], *darks, light], Options(temperature_tolerance=tolerance))
+    return plan, science_of(plan, "s.fits").dark
+
+
+def test_a_dark_taken_while_the_ccd_still_cooled_serves_no_cold_frame():
+    plan, match = warm((-20.0, -8.0), (-20.0, -19.5))
+    assert {one.temperature for one in match.master.frames} == {-19.5}
+    assert len([m for m in plan.masters if m.kind == "dark"]) == 2
+    told = [e.reason for e in plan.entries if e.frame.temperature == -8.0]
+    assert all("CCD at -8.0 C, set to -20.0 C" in reason for reason in told)
+    assert warm((-20.0, -8.0))[1].master is None
+
+
+def test_a_frame_taken_while_the_ccd_still_cooled_is_flagged():
+    plan, match = warm((-20.0, -19.5), wanted=(-20.0, -8.0))
+    assert match.master is None
+    assert "no dark within 2 C of -8 C" in match.reason
+    assert "CCD more than 2 C off its set temperature" in match.warning
+    assert "CCD at -8.0 C, set to -20.0 C" in entry_of(plan, "s.fits").reason
+
+
+def test_a_ccd_that_never_reached_its_set_point_is_served_by_darks_as_warm():
+    plan, match = warm((-30.0, -24.6), (-30.0, -24.2), wanted=(-30.0, -24.9))
+    assert match.master is not None
+    assert match.warning == "CCD more than 2 C off its set temperature"
+    (dark,) = [m for m in plan.masters if m.kind == "dark"]
+    assert dark.bias.warning == "dark frames: CCD more than 2 C off its set temperature"
+    assert dark.name.endswith("_-25C")
+
+
+def test_a_ccd_without_a_set_point_is_matched_by_what_its_thermometer_says():
+    darks = (None, 4.0), (None, 12.0)
+    assert {one.temperature for one in warm(*darks, wanted=(None, 11.0))[1].master.frames} == {12.0}
+    assert warm(*darks, wanted=(None, 8.0))[1].master is None
+
+
+def test_a_dark_of_known_temperature_is_preferred_to_one_of_unknown():
+    assert warm((-20.0, None), (None, None))[1].master.set_temperature == -20
+    assert warm((None, None), (-20.0, None))[1].master.set_temperature == -20
+    only = warm((None, None))[1]
+    assert only.warning == "temperature of the dark or of the frames unknown"
+    assert only.warning in only.reason
+    assert warm((None, None), wanted=(None, None))[1].warning == ""
 
 
 # --- image area and overscan -----------------------------------------------------------------------------------------

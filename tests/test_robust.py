@@ -10,7 +10,7 @@ from astropy.stats import sigma_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightcal.response import clipping_response, noise_ratio
-from nightcal.robust import QUANTISATION, RSTD, clipped_mean, median, pooled, rstd
+from nightcal.robust import QUANTISATION, RSTD, clipped_mean, deviation_noise, median, pooled, rstd
 from scipy import stats
 
 ANY_NUMBER_OF_FRAMES = range(1, 71)
@@ -359,3 +359,40 @@ def test_an_outlier_in_the_best_frame_is_still_rejected():
     stacks = np.random.default_rng(13).normal(0, 1 / np.sqrt(weights)[:, None], (5, 10_000))
     stacks[-1] += 50 * np.max(1 / np.sqrt(weights))
     assert (clipped_mean(stacks, 3.0, 1.0, weights).weight < weights[-1]).mean() > 0.999
+
+
+UNEQUAL = [[300.0] + [10.0] * 8, [5.0, 20.0, 80.0, 320.0, 1200.0], [50.0, 100.0, 200.0], [10.0] * 5 + [100.0] * 5]
+
+
+@pytest.mark.parametrize("times", UNEQUAL)
+def test_a_good_value_among_bad_ones_is_not_rejected_for_their_noise(times):
+    weights = np.square(times) / np.mean(np.square(times))
+    values = np.random.default_rng(11).normal(0, 1, (len(times), 40_000)) / np.sqrt(weights)[:, np.newaxis]
+    noise = np.std(values - np.median(values, axis=0), axis=1)
+    alike = np.random.default_rng(12).normal(0, 1, values.shape)
+    np.testing.assert_allclose(deviation_noise(weights), noise / np.std(alike - np.median(alike, axis=0)), rtol=0.02)
+    mean, _, weight, _ = clipped_mean(values, 3.0, 1.0, weights)
+    with_the_best = weight >= weights.max()
+    assert with_the_best.mean() > 0.98
+    assert np.std(mean[with_the_best]) < 1.05 / np.sqrt(weights.sum())
+
+
+@pytest.mark.parametrize("times", UNEQUAL)
+@pytest.mark.parametrize("ratio", [1.0, 1.6])
+def test_ratio_and_noise_of_unequal_values_are_honest(times, ratio):
+    weights = np.square(times) / np.mean(np.square(times))
+    values = np.random.default_rng(13).normal(0, ratio, (len(times), 100_000)) / np.sqrt(weights)[:, np.newaxis]
+    clipped = clipped_mean(values, 3.0, 1.0, weights)
+    found, response = noise_ratio(pooled(clipped.scatter**2), len(times), 3.0, weights=tuple(weights))
+    assert found == pytest.approx(ratio, rel=0.01)
+    pulls = clipped.mean / (found * response.noise / np.sqrt(clipped.weight))
+    assert pulls.std() == pytest.approx(1, abs=0.01)
+
+
+def test_noise_of_deviations_does_not_depend_on_the_order_and_is_1_for_equal_weights():
+    weights = np.array([0.2, 3.0, 0.2, 0.6])
+    noise = deviation_noise(weights)
+    np.testing.assert_array_equal(deviation_noise(weights[::-1]), noise[::-1])
+    assert noise[0] == noise[2]
+    np.testing.assert_array_equal(deviation_noise(np.ones(7)), 1)
+    np.testing.assert_allclose(deviation_noise(np.full(3, 4.0)), 0.5)

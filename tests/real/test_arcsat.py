@@ -88,6 +88,15 @@ def test_each_science_frame_has_bias_dark_and_the_flat_of_its_own_filter(arcsat,
         assert used == [master.name for master in (bias, dark, flats[raw[path.name]["FILTER"]], mask)]
         assert "SKIPPED" not in header
         assert header["DARKMULT"] == raw[path.name]["EXPTIME"]
+        assert header["DARKFACT"] == raw[path.name]["EXPTIME"] / 80
+
+
+def test_darks_of_80_s_that_are_scaled_up_to_160_s_are_told(arcsat, raw):
+    for path in arcsat.science:
+        factor, header = raw[path.name]["EXPTIME"] / 80, fits.getheader(path)
+        told = [text for card, text in header.items() if card.startswith("WARN") and text.startswith("dark of")]
+        assert told == ([f"dark of 80 s scaled up {factor:g} times"] if factor > 1 else [])
+        assert ("scaled up" in arcsat.plan[path.name]["reason"]) == (factor > 1)
 
 
 def test_the_plan_names_the_same_masters_as_the_headers(arcsat):

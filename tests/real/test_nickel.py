@@ -57,14 +57,30 @@ def test_bias_dark_and_a_flat_for_each_filter(nickel):
     assert {fits.getheader(master)["FILTER"] for master in nickel.masters("flat")} == {"B", "V"}
 
 
-def test_the_ten_science_frames_have_bias_dark_and_the_flat_of_their_own_filter(nickel):
+def test_the_ten_science_frames_have_bias_and_the_flat_of_their_own_filter(nickel):
     flats = {fits.getheader(master)["FILTER"]: master.name for master in nickel.masters("flat")}
-    (bias,), (dark,) = nickel.masters("bias"), nickel.masters("dark")
+    (bias,) = nickel.masters("bias")
     frames = night_frames(nickel)
     assert len(frames) == 10
     for name, header in frames.items():
         own_flat = flats[fits.getheader(nickel.raw / f"{name}.fits")["FILTNAM"]]
-        assert [header[card] for card in ("BIASMAST", "DARKMAST", "FLATMAST")] == [bias.name, dark.name, own_flat]
+        assert [header[card] for card in ("BIASMAST", "FLATMAST")] == [bias.name, own_flat]
+
+
+def test_darks_of_30_s_serve_standards_of_5_and_10_s_and_no_cluster_of_120_s(nickel):
+    """Scaled up four times they would add 38 e- to a sky whose own noise is 24 e-."""
+    (dark,) = nickel.masters("dark")
+    assert [fits.getheader(dark)[card] for card in ("EXPMIN", "EXPMAX")] == [10, 30]
+    for name, header in night_frames(nickel).items():
+        row = nickel.plan[f"{name}.fits"]
+        if header["EXPTIME"] == 120:
+            assert header["SKIPPED"] == "dark"
+            assert "no dark may be scaled to this exposure: dark skipped" in header.values()
+            assert "the longest of 30 s would be scaled up 4 times, the limit is 2: step skipped" in row["reason"]
+        else:
+            assert header["DARKMAST"] == dark.name
+            assert header["DARKFACT"] == pytest.approx(header["EXPTIME"] / 30)
+            assert "10 to 30 s scaled down" in row["reason"]
 
 
 def test_the_products_are_trimmed_to_the_light_sensitive_columns(nickel):
@@ -155,3 +171,22 @@ def test_nearly_all_other_pixels_are_good(nickel):
         flagged = fits.getdata(path, "MASK") > 0
         flagged[:, [BAD_COLUMN, *PAIR]] = False
         assert np.mean(flagged[1:-1, 1:-1]) < 0.004
+
+
+def test_the_darks_lie_below_the_bias_in_one_corner_whatever_their_exposure(nickel, kinds, bias):
+    """By hand: the outermost pixels of the chip against its middle, in darks of 10 s and of 30 s alike."""
+
+    def typical(image):
+        return np.mean(image[np.abs(image - np.median(image)) < 20])
+
+    by_hand = []
+    for name, kind in kinds.items():
+        if kind == "dark":
+            frame = pixels(nickel.raw / name)
+            above = frame[IMAGE] - np.median(frame[OVERSCAN]) - bias
+            by_hand.append(typical(above[896:, 896:]) - typical(above[256:768, 256:768]))
+    header = fits.getheader(nickel.masters("dark")[0])
+    assert max(by_hand) < 0
+    assert np.mean(by_hand) < -0.5  # ADU
+    assert header["DARKGLOW"] < -5 * header["DARKGERR"]
+    assert "around pixel 992, 992, more in the bias?" in " ".join(map(str, header.values()))

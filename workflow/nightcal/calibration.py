@@ -12,9 +12,13 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from nightcal.cards import set_cards, warn, warnings_of
+from nightcal.dark_policy import amplification
 from nightcal.errors import UNREADABLE, blame_machine
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.provenance import file_hash
+
+PER_SECOND = ("/s", "s-1", "s**-1")
+"""What units of a dark per second end in."""
 
 ADU = ("adu", "dn", "count", "ct")
 """What units of a raw image begin with."""
@@ -191,7 +195,7 @@ def in_electrons(name: str, master: Calibration, gain: float, per_second: bool) 
         If the exposure time of a dark is unknown.
     """
     scale = gain if master.unit.startswith(ADU) else gain / float(master.header.get("GAINUSED", gain))
-    if per_second and not master.unit.endswith(("/s", "s-1", "s**-1")):
+    if per_second and not master.unit.endswith(PER_SECOND):
         seconds = master.header.get("EXPTIME")
         if not isinstance(seconds, int | float) or not seconds > 0:
             raise ValueError(
@@ -236,3 +240,33 @@ def note_skipped(header: fits.Header, masters: Mapping[str, Calibration | None],
     skipped = ",".join(step for step, master in masters.items() if master is None)
     if skipped:
         set_cards(header, [("SKIPPED", skipped, comment)])
+
+
+def longest_exposure(dark: Calibration) -> float | None:
+    """Exposure of the longest frame of a master dark [s]; None where its header does not tell."""
+    cards = ("EXPMAX", "DARKTEFF") if dark.unit.endswith(PER_SECOND) else ("EXPMAX", "DARKTEFF", "EXPTIME")
+    seconds = next((dark.header[card] for card in cards if card in dark.header), None)
+    return float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None
+
+
+def note_dark_scaling(header: fits.Header, dark: Calibration | None, exposure: float, whose: str = "") -> None:
+    """Say by how much the exposure of frames exceeds that of a dark, and warn where its noise is multiplied.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Of what is made with the dark; changed in place.
+    dark : Calibration or None
+        Nothing is said without one, or where its exposure is unknown.
+    exposure : float
+        Of the longest frame [s].
+    whose : str
+        What the warning begins with.
+    """
+    longest = None if dark is None else longest_exposure(dark)
+    if longest is None:
+        return
+    set_cards(header, [("DARKFACT", exposure / longest, "exposure over the longest one of the dark")])
+    factor = amplification((longest, longest), (exposure, exposure))
+    if factor > 1:
+        warn(header, f"{whose}dark of {longest:g} s scaled up {factor:.2g} times")

@@ -30,7 +30,15 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from nightcal.calibration import Calibration, as_mask, in_electrons, inherit_warnings, note_skipped, used_cards
+from nightcal.calibration import (
+    Calibration,
+    as_mask,
+    in_electrons,
+    inherit_warnings,
+    note_dark_scaling,
+    note_skipped,
+    used_cards,
+)
 from nightcal.cards import kept_header, set_cards, warn
 from nightcal.chain import NO_DATA_SIGMA, Chain
 from nightcal.corrections import Corrections, KeptCorrections
@@ -360,6 +368,7 @@ def _describe(
     if masters["dark"] is not None:
         cards.append(("DARKMULT", exposure, "[s] by which the dark was multiplied"))
     set_cards(header, cards)
+    note_dark_scaling(header, masters["dark"], exposure)
     note_skipped(header, {step: masters[step] for step in ("bias", "dark", "flat")}, "steps that were not applied")
 
 

@@ -20,8 +20,8 @@ from nightcal.validation import check, read_yaml
 SCHEMA = Path(__file__).parents[1] / "schemas" / "camera.schema.yaml"
 
 ROLES = (
-    "type", "object", "exposure", "filter", "start", "start_time", "set_temperature", "instrument",
-    "gain", "read_noise", "saturation", "linearity", "longitude",
+    "type", "object", "exposure", "filter", "start", "start_time", "set_temperature", "temperature",
+    "instrument", "gain", "read_noise", "saturation", "linearity", "longitude",
 )  # fmt: skip
 """What a camera file may name cards for, the first card that has a value serving."""
 
@@ -118,6 +118,8 @@ class Camera:
         Where the charge of saturated pixels leaks to: ``up`` (towards higher y), ``down``, ``left``, ``right``.
     bleed_pixels : int
         How far.
+    amplifier_glow : bool
+        Whether the readout electronics emit light, so that darks serve frames of their own exposure only.
     """
 
     name: str
@@ -140,6 +142,7 @@ class Camera:
     scale_with_binning: tuple[str, ...] = ()
     bleed_directions: tuple[str, ...] = ()
     bleed_pixels: int = 0
+    amplifier_glow: bool = False
 
     def recognises(self, header: RawHeader) -> bool:
         """Whether a header is of this camera."""
@@ -467,6 +470,7 @@ def load_camera(path: Path) -> Camera:
         scale_with_binning=tuple(document.get("scale_with_binning", [])),
         bleed_directions=tuple(bleed.get("directions", ())),
         bleed_pixels=bleed.get("pixels", 0),
+        amplifier_glow=document.get("amplifier_glow", False),
     )
 
 

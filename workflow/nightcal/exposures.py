@@ -236,6 +236,8 @@ def finish_master(
     describe_noise(product.header, opened.noise)
     for text in warnings:
         warn(product.header, text)
+    for text in warnings_of(product.header):
+        log.warning("master %s: %s.", kind, text)
     noise = {"gain": opened.noise.gain, "read_noise": opened.noise.read_noise}
     provenance(product.header, {**options, **noise, "camera": file_hash(opened.camera.path)})
     for exposure in opened.exposures:
@@ -299,7 +301,8 @@ def reduce_frame(
         write_product(out, product)
         return
     skipped = reduction.header.get("SKIPPED", "")
-    log.info("%s: calibrated%s", path.name, f"; skipped: {skipped}" if skipped else "")
+    remarks = [f"skipped: {skipped}"] * bool(skipped) + warnings_of(reduction.header)
+    log.info("%s: calibrated%s", path.name, "".join(f"; {remark}" for remark in remarks))
 
 
 def _reduction(path: Path, raw: RawHeader, camera: Camera, measured: Noise | None, calibrator: Calibrator) -> Reduction:
@@ -363,8 +366,8 @@ def describe_setup(header: fits.Header, frame: Frame) -> None:
         ("NCAMPS", frame.amplifiers, "amplifiers of the raw frames"),
         ("FILTER", frame.filter, "filter"),
     ]
-    if frame.set_temperature is not None:
-        cards.append(("SET-TEMP", frame.set_temperature, "[deg C]"))
+    temperatures = ("SET-TEMP", frame.set_temperature, "[deg C]"), ("CCD-TEMP", frame.temperature, "[deg C] measured")
+    cards += [card for card in temperatures if card[1] is not None]
     set_cards(header, cards)
 
 

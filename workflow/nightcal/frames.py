@@ -38,8 +38,8 @@ class Frame:
         Middle of the exposure [UTC].
     night : str
         Date of the evening, YYYYMMDD, from noon to noon at the observatory.
-    set_temperature : float or None
-        [deg C]
+    set_temperature, temperature : float or None
+        Set and measured [deg C].
     binning : (int, int)
         In x and y.
     mode : str
@@ -69,6 +69,7 @@ class Frame:
     mjd: float | None = None
     night: str = ""
     set_temperature: float | None = None
+    temperature: float | None = None
     binning: tuple[int, int] = (1, 1)
     mode: str = ""
     shape: tuple[int, int] = (0, 0)
@@ -234,6 +235,7 @@ def _details(header: RawHeader, camera: Camera, exposure: float) -> dict[str, An
         "target": str(camera.value(header, "object") or ""),
         "filter": str(camera.value(header, "filter") or "") if kind in ("flat", "science") else "",
         "set_temperature": camera.number(header, "set_temperature", -273.15, 100, "degrees Celsius"),
+        "temperature": _measured_temperature(header, camera),
         "binning": camera.bins(header),
         "mode": camera.readout_mode(header),
         "gain": _mean(gains),
@@ -248,3 +250,11 @@ def _mean(numbers: Sequence[float | None]) -> float | None:
     """Mean over amplifiers; None if one is unknown."""
     known = [number for number in numbers if number is not None]
     return sum(known) / len(known) if len(known) == len(numbers) else None
+
+
+def _measured_temperature(header: RawHeader, camera: Camera) -> float | None:
+    """Read a thermometer that may be broken: a number that cannot be true sets no frame aside."""
+    try:
+        return camera.number(header, "temperature", -273.15, 100, "degrees Celsius")
+    except SetAside:
+        return None

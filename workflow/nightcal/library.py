@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nightcal.dark_policy import Span
 from nightcal.errors import blame_machine
 from nightcal.frames import find
 from nightcal.matching import Master, Setup
@@ -49,7 +50,7 @@ def _master(path: Path) -> Master | None:
         return None
     try:
         return _described(path, header)
-    except KeyError:  # a master of another program, or of a version that said less
+    except (KeyError, TypeError, ValueError):  # a master of another program, or of a version that said less
         return None
 
 
@@ -72,5 +73,12 @@ def _described(path: Path, header: fits.Header) -> Master:
         header["MJDMEAN"],
         filter=header.get("FILTER", ""),
         set_temperature=header.get("SET-TEMP") if header["MASTER"] == "dark" else None,
+        temperature=header.get("CCD-TEMP") if header["MASTER"] == "dark" else None,
+        exposures=_exposures(header) if header["MASTER"] == "dark" else (0.0, 0.0),
         path=path,
     )
+
+
+def _exposures(header: fits.Header) -> Span:
+    """Shortest and longest exposure of a dark; one number where its header knows no more."""
+    return float(header.get("EXPMIN", header["EXPTIME"])), float(header.get("EXPMAX", header["EXPTIME"]))

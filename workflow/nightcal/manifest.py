@@ -91,8 +91,8 @@ def _stamp(path: Path) -> Stamp:
 
 
 def validity_of(folder: Path, cameras: Sequence[Camera]) -> str:
-    """Hash of what else decides what a header means: version of nightcal, camera files; and of the raw folder."""
-    parts = [__version__, str(folder), *(camera.path.read_text(encoding="utf-8") for camera in cameras)]
+    """Hash of what else decides what a header means: version, records and camera files; and of the raw folder."""
+    parts = [__version__, *_TOLD, str(folder), *(camera.path.read_text(encoding="utf-8") for camera in cameras)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -12,8 +12,16 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.calibration import Calibration, in_electrons, inherit_warnings, note_skipped, used_cards
+from nightcal.calibration import (
+    Calibration,
+    in_electrons,
+    inherit_warnings,
+    note_dark_scaling,
+    note_skipped,
+    used_cards,
+)
 from nightcal.cards import set_cards, warn
+from nightcal.darks import judge_darks, scattered_read_noise
 from nightcal.errors import SetAside
 from nightcal.fitsio import Product
 from nightcal.flags import MASK_DTYPE, Flag
@@ -131,7 +139,7 @@ def make_master_dark(
     """
     exposures = in_order(exposures)
     bias = _usable_master("bias", bias, exposures)
-    judged = judge(exposures, refused, lambda exposure: central_level(exposure, bias, None, rejection.level))
+    judged, glow = judge_darks(exposures, bias, refused, rejection.level)
     good = judged.exposures
     _check_pedestal(bias, good)
     times = [exposure.exposure for exposure in good]
@@ -147,18 +155,31 @@ def make_master_dark(
     hot_pixels = _above(stacked, typical.mean, hot * typical.rstd, HOT_SIGMA)
     mask[hot_pixels] |= Flag.HOT
     np.bitwise_or(mask, Flag.BAD, out=mask, where=stacked.noisy)
+    pedestal = min(0.0, typical.mean)
     header = _header("dark", good, judged.refused, stacked)
     cards = [
         ("DARKCURR", typical.mean, "[electron/s] typical dark current"),
         ("DARKTEFF", effective, "[s] by which an error of the bias enters"),
         ("EXPTIME", effective, "[s] of the frames; the image is per second"),
+        ("EXPMIN", min(times), "[s] shortest exposure"),
+        ("EXPMAX", max(times), "[s] longest exposure; frames are matched by it"),
         ("NHOT", int(np.count_nonzero(hot_pixels)), "hot pixels"),
         ("NOISY", int(np.count_nonzero(stacked.noisy)), "pixels much noisier than read and photon noise"),
+        ("HOTLIMIT", typical.mean + hot * typical.rstd - pedestal, "[electron/s] a hot pixel exceeds this"),
         *used_cards("bias", bias),
     ]
+    read_noise = scattered_read_noise(good, layers, stacked.ratio, typical.mean)
+    if read_noise is not None:
+        cards.append(("RNDARK", read_noise, "[electron] read noise, by the scatter of frames"))
+    if glow is not None:
+        cards.append(("DARKGLOW", glow.light, "[electron] light that does not scale, at most"))
+        cards.append(("DARKGERR", glow.error, "[electron] its error"))
     set_cards(header, cards)
     inherit_warnings(header, bias)
-    pedestal = min(0.0, typical.mean)
+    if glow is not None and glow.matters(good[0].read_variance ** 0.5):
+        where = f"{glow.light:+.2g} e- in each frame around pixel {glow.x}, {glow.y}"
+        cause = "amplifier glow" if glow.light > 0 else "more in the bias"
+        warn(header, f"dark does not scale with exposure: {where}, {cause}?")
     if pedestal < 0:
         warn(header, f"dark current of {pedestal:.2g} e-/s is bias drift: set to 0")
     note_skipped(header, {"bias": bias}, "steps that the frames did not have")
@@ -238,6 +259,7 @@ def make_master_flat(
     ]
     set_cards(header, cards)
     note_gain(header, good, bias)
+    note_dark_scaling(header, dark, float(times.max()), "flat frames: ")
     inherit_warnings(header, bias, dark)
     note_skipped(header, {"bias": bias, "dark": dark}, "steps that the frames did not have")
     return _product(stacked, mask, "", header, fill=1.0)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from operator import attrgetter
+from math import floor
+from operator import attrgetter, itemgetter
 from pathlib import Path
 
+from nightcal.dark_policy import DarkPolicy, Span, amplification, equal, use_in_words
 from nightcal.frames import Frame
 from nightcal.naming import digest, slug
+from nightcal.temperature import close, effective, off_set_point
 
 LONGEST_SETUP = 110
 REFUSED = "refused"
@@ -81,8 +84,10 @@ class Master:
         Mean of the middles of the exposures.
     filter : str
         Of a flat.
-    set_temperature : float or None
-        Of a dark [deg C].
+    set_temperature, temperature : float or None
+        Of a dark, as set and as measured, of its first frame [deg C].
+    exposures : (float, float)
+        Shortest and longest of a dark or flat [s]; 0 where that is unknown.
     frames : tuple of Frame
         What is stacked, in time order.
     ingredients : tuple of Master
@@ -102,6 +107,8 @@ class Master:
     mjd: float
     filter: str = ""
     set_temperature: float | None = None
+    temperature: float | None = None
+    exposures: Span = (0.0, 0.0)
     frames: tuple[Frame, ...] = ()
     ingredients: tuple[Master, ...] = ()
     given: tuple[Path, ...] = ()
@@ -129,13 +136,30 @@ class Options:
     too_old : mapping of str to str
         Beyond that: ``use``, ``skip`` the step, or ``refuse`` the frame; the first two are flagged.
     temperature_tolerance : float
-        Largest difference of set temperatures between a dark and a frame [deg C].
+        Largest difference of temperatures between a dark and a frame [deg C].
+    darks : DarkPolicy
+        Which exposures a dark may serve.
     """
 
     split_hours: Mapping[str, float | None] = field(default_factory=dict)
     max_age_days: Mapping[str, float | None] = field(default_factory=dict)
     too_old: Mapping[str, str] = field(default_factory=dict)
     temperature_tolerance: float = 2.0
+    darks: DarkPolicy = field(default_factory=DarkPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A dark that may serve frames, and what of it counts before time does."""
+
+    dark: Master
+    unsure: bool
+    factor: float
+    scaled: bool
+
+    def rank(self, days: float, limit: float | None) -> tuple[float, ...]:
+        """Order among those that may serve; the smallest is taken."""
+        return limit is not None and days > limit, self.unsure, self.factor, floor(days), self.scaled
 
 
 class Chooser:
@@ -151,10 +175,12 @@ class Chooser:
     def __init__(self, options: Options, known: Iterable[Master]) -> None:
         self.options = options
         self.known: dict[tuple[str, Setup], list[Master]] = defaultdict(list)
+        self._answers: dict[tuple[Setup, float | None, Span], tuple[list[_Fit], str, str]] = {}
         self.among(known)
 
     def among(self, masters: Iterable[Master]) -> None:
         """Let more masters compete."""
+        self._answers.clear()
         for master in masters:
             self.known[master.kind, master.setup].append(master)
 
@@ -174,28 +200,85 @@ class Chooser:
             Without a master, the reason; with ``REFUSED`` for a warning if the frame must not be used without.
         """
         setup = subject.setup if isinstance(subject, Master) else Setup.of(subject)
+        match = self._dark(setup, subject) if kind == "dark" else self._nearest(kind, setup, subject)
+        return self._flagged(subject, match) if kind == "dark" or (subject.kind, kind) == ("dark", "bias") else match
+
+    def _nearest(self, kind: str, setup: Setup, subject: Frame | Master) -> Match:
         rivals = self.known[kind, setup]
         if not rivals:
-            return Match(reason=f"no {kind} of this camera, binning, mode and shape: step skipped")
-        if kind == "dark":
-            wanted = _set_temperature(subject)
-            tolerance = self.options.temperature_tolerance
-            rivals = [
-                m for m in rivals if None in (wanted, m.set_temperature) or close(m.set_temperature, wanted, tolerance)
-            ]
-            if not rivals:
-                return Match(reason=f"no dark within {tolerance:g} C of {wanted:g} C: step skipped")
+            return Match(reason=_none_of(kind) + SKIPPED)
         if kind == "flat":
             rivals = [m for m in rivals if m.filter == subject.filter]
             if not rivals:
-                return Match(reason=f"no flat in filter {subject.filter or '(none)'}: step skipped")
+                return Match(reason=f"no flat in filter {subject.filter or '(none)'}{SKIPPED}")
         mjd = subject.mjd or 0.0
-        best = min(rivals, key=lambda m: (abs(m.mjd - mjd), m.mjd, m.path is not None, m.night, m.name))
-        return self._judged(kind, best, abs(best.mjd - mjd) * 24, len(rivals))
+        best = min(rivals, key=lambda m: _nearness(m, mjd))
+        return self._judged(kind, best, abs(best.mjd - mjd) * 24, _among(len(rivals)))
 
-    def _judged(self, kind: str, best: Master, hours: float, rivals: int) -> Match:
-        reason = "the only one" if rivals == 1 else f"nearest of {rivals} in time"
-        reason = f"{kind}: {reason}, {hours:.1f} h"
+    def _dark(self, setup: Setup, subject: Frame | Master) -> Match:
+        tolerance = self.options.temperature_tolerance
+        if self.options.darks.scaling == "bias_only":
+            return Match(reason=f"dark: bias only, as configured{SKIPPED}")
+        wanted, exposures = _temperature(subject, tolerance), _exposures(subject)
+        question = setup, wanted, exposures
+        if question not in self._answers:
+            self._answers[question] = self._fits(*question)
+        fits, why, warning = self._answers[question]
+        if not fits:
+            return self._without_dark(subject, why, warning)
+        mjd, limit = subject.mjd or 0.0, self.options.max_age_days.get("dark")
+        ranks = [fit.rank(abs(fit.dark.mjd - mjd), limit) for fit in fits]
+        rank, _, fit = min(
+            zip(ranks, [_nearness(fit.dark, mjd) for fit in fits], fits, strict=True), key=itemgetter(0, 1)
+        )
+        equals, best = ranks.count(rank), fit.dark
+        how = _among(equals) if equals == len(fits) else f"best of {len(fits)} by exposure and time"
+        match = self._judged("dark", best, abs(best.mjd - mjd) * 24, how, use_in_words(best.exposures, exposures))
+        if match.master is None or not fit.unsure:
+            return match
+        unknown = "temperature of the dark or of the frames unknown"
+        return replace(match, reason=f"{match.reason}; {unknown}", warning=_joined(match.warning, unknown))
+
+    def _fits(self, setup: Setup, wanted: float | None, exposures: Span) -> tuple[list[_Fit], str, str]:
+        """Find the darks that may serve; if there is none, say why, in the plan and in a header."""
+        policy, tolerance, rivals = self.options.darks, self.options.temperature_tolerance, self.known["dark", setup]
+        if not rivals:
+            return [], _none_of("dark"), ""
+        known = [(effective(m, tolerance), m) for m in rivals]
+        alike = [(t, m) for t, m in known if None in (t, wanted) or close(t, wanted, tolerance)]
+        if not alike:
+            why = f"no dark within {tolerance:g} C of {wanted:g} C"
+            return [], why, "no dark of this temperature: dark skipped"
+        fits = [
+            _Fit(
+                m,
+                (t is None) != (wanted is None),
+                amplification(m.exposures, exposures),
+                not equal(m.exposures, exposures),
+            )
+            for t, m in alike
+            if policy.allows(setup.camera, m.exposures, exposures)
+        ]
+        why = "" if fits else policy.refusal(setup.camera, [m.exposures for _, m in alike], exposures)
+        return fits, why, "no dark may be scaled to this exposure: dark skipped"
+
+    def _without_dark(self, subject: Frame | Master, why: str, warning: str = "") -> Match:
+        if self.options.darks.otherwise == "refuse":
+            return Match(reason=f"{why}: frame refused", warning=REFUSED)
+        return Match(reason=why + SKIPPED, warning=warning if isinstance(subject, Frame) else "")
+
+    def _flagged(self, subject: Frame | Master, match: Match) -> Match:
+        """Warn of frames whose CCD was off its set temperature."""
+        tolerance = self.options.temperature_tolerance
+        frames = subject.frames if isinstance(subject, Master) else (subject,)
+        if match.warning == REFUSED or not any(off_set_point(frame, tolerance) for frame in frames):
+            return match
+        whose = f"{subject.kind} frames: " if isinstance(subject, Master) else ""
+        warning = f"{whose}CCD more than {tolerance:g} C off its set temperature"
+        return replace(match, warning=_joined(match.warning, warning))
+
+    def _judged(self, kind: str, best: Master, hours: float, how: str, use: str = "") -> Match:
+        reason = f"{kind}: {how}, {hours:.1f} h" + (f", {use}" if use else "")
         limit = self.options.max_age_days.get(kind)
         if limit is None or hours <= 24 * limit:
             return Match(best, hours, reason)
@@ -204,29 +287,34 @@ class Chooser:
         if policy == "use":
             return Match(best, hours, f"{reason}; {old}: used and flagged", warning=f"{kind} older than {limit:g} days")
         if policy == "skip":
-            return Match(None, hours, f"{old}: step skipped")
+            return Match(None, hours, f"{old}{SKIPPED}")
         return Match(None, hours, f"{old}: frame refused", warning=REFUSED)
 
 
-def _set_temperature(subject: Frame | Master) -> float | None:
-    if isinstance(subject, Frame):
-        return subject.set_temperature
-    return next((f.set_temperature for f in subject.frames if f.set_temperature is not None), None)
+SKIPPED = ": step skipped"
 
 
-def close(one: float | None, other: float | None, tolerance: float) -> bool:
-    """Whether two set temperatures, or their absence, are alike.
+def _none_of(kind: str) -> str:
+    return f"no {kind} of this camera, binning, mode and shape"
 
-    Parameters
-    ----------
-    one, other : float or None
-        [deg C]; None where a header does not tell.
-    tolerance : float
-        Largest difference [deg C].
 
-    Returns
-    -------
-    bool
-        Two absent ones are alike, one absent and one present are not.
-    """
-    return one == other or (one is not None and other is not None and abs(one - other) <= tolerance)
+def _among(rivals: int) -> str:
+    return "the only one" if rivals == 1 else f"nearest of {rivals} in time"
+
+
+def _nearness(master: Master, mjd: float) -> tuple[float, float, bool, str, str]:
+    return abs(master.mjd - mjd), master.mjd, master.path is not None, master.night, master.name
+
+
+def _joined(*warnings: str) -> str:
+    return "; ".join(warning for warning in warnings if warning)
+
+
+def _exposures(subject: Frame | Master) -> Span:
+    return subject.exposures if isinstance(subject, Master) else (subject.exposure, subject.exposure)
+
+
+def _temperature(subject: Frame | Master, tolerance: float) -> float | None:
+    frames = subject.frames if isinstance(subject, Master) else (subject,)
+    known = (effective(frame, tolerance) for frame in frames)
+    return next((degrees for degrees in known if degrees is not None), None)

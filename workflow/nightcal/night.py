@@ -13,6 +13,7 @@ import yaml
 
 from nightcal.batches import BATCH_SIZE
 from nightcal.camera import Camera, load_camera, load_cameras
+from nightcal.dark_policy import DarkPolicy
 from nightcal.errors import ConfigurationError
 from nightcal.given_masks import read_given_masks
 from nightcal.library import read_library
@@ -112,7 +113,9 @@ def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = F
     ]
     previous = {night: read_batches(planned_path(results, night)) for night in {frame.night for frame in frames}}
     given = read_given_masks(_listed(config.get("bad_pixels")), f"{WHERE}: bad_pixels")
-    plan = make_plan(frames, options_of(config), library, config.get("batch_size", BATCH_SIZE), previous, given)
+    plan = make_plan(
+        frames, options_of(config, cameras), library, config.get("batch_size", BATCH_SIZE), previous, given
+    )
     wanted = config.get("night")
     if wanted is not None and str(wanted) not in plan.nights:
         raise ConfigurationError(f"{WHERE}: night is {wanted!r}; expected one of {', '.join(plan.nights)}.")
@@ -188,11 +191,19 @@ def choose_cameras(chosen: str, folder: Path) -> tuple[Camera, ...]:
     return named
 
 
-def options_of(config: Mapping[str, Any]) -> Options:
-    """Choices of the planner from a checked configuration."""
+def options_of(config: Mapping[str, Any], cameras: Sequence[Camera] = ()) -> Options:
+    """Choices of the planner from a checked configuration and the camera files."""
+    dark = config["dark"]
+    glowing = () if dark.get("scale_glow", False) else (camera.name for camera in cameras if camera.amplifier_glow)
     return Options(
         split_hours={step: config[step].get("split_hours") for step in STEPS},
         max_age_days={step: config[step].get("max_age_days") for step in STEPS},
         too_old={step: config[step].get("too_old", "use") for step in STEPS},
-        temperature_tolerance=config["dark"].get("temperature_tolerance", 2.0),
+        temperature_tolerance=dark.get("temperature_tolerance", 2.0),
+        darks=DarkPolicy(
+            scaling=dark.get("scaling", "up"),
+            largest_factor=dark.get("largest_factor", 2.0),
+            otherwise=dark.get("otherwise", "skip"),
+            unscalable=frozenset(glowing),
+        ),
     )

@@ -17,10 +17,12 @@ from typing import TypeVar
 
 from nightcal.batches import BATCH_SIZE, Batch, Previous, Science, make_batches
 from nightcal.camera import MJD_ZERO
+from nightcal.dark_policy import same_exposure
 from nightcal.frames import Frame
 from nightcal.given_masks import GivenMask, fitting, without
-from nightcal.matching import REFUSED, Chooser, Master, Match, Options, Setup, close
+from nightcal.matching import REFUSED, Chooser, Master, Match, Options, Setup
 from nightcal.naming import digest, printable, product_names, slug
+from nightcal.temperature import close, effective, off_set_point
 
 STEPS = ("bias", "dark", "flat")
 UNDATED = "undated"
@@ -211,7 +213,7 @@ def make_plan(
     science = [s for s in science if s.frame.name not in refused]
     masters = (*noise, *biases, *darks, *flats, *masks)
     batches = make_batches(science, batch_size, previous)
-    entries = _entries(frames, masters, batches, refused, unusable | dim)
+    entries = _entries(frames, masters, batches, refused, unusable | dim, options)
     return Plan(entries, masters, tuple(science), batches)
 
 
@@ -245,16 +247,18 @@ def _stacks(kind: str, frames: Sequence[Frame], options: Options) -> list[Master
             groups[frame.night, Setup.of(frame), frame.filter if kind == "flat" else ""].append(frame)
     masters = []
     for (night, setup, filter_name), members in groups.items():
-        sets = _by_temperature(members, options.temperature_tolerance) if kind == "dark" else [members]
-        for alike in sets:
+        apart = kind == "dark" and options.darks.scaling_of(setup.camera) == "exact"
+        for alike in _alike_darks(members, apart, options) if kind == "dark" else [members]:
             parts = _by_pause(alike, options.split_hours.get(kind))
             for part in parts:
                 name = [kind, setup.name]
                 if kind == "flat":
                     name.append(slug(filter_name) if filter_name else "nofilter")
-                temperature = part[0].set_temperature if kind == "dark" else None
+                temperature = effective(part[0], options.temperature_tolerance) if kind == "dark" else None
                 if temperature is not None:
                     name.append(f"{temperature:+.0f}C")
+                if apart:
+                    name.append(f"{part[0].exposure:g}s")
                 if len(parts) > 1:
                     name.append(f"{MJD_ZERO + timedelta(days=part[0].mjd or 0):t%H%M%S}")
                 masters.append(
@@ -265,7 +269,9 @@ def _stacks(kind: str, frames: Sequence[Frame], options: Options) -> list[Master
                         setup,
                         _mean_time(part),
                         filter=filter_name,
-                        set_temperature=temperature,
+                        set_temperature=part[0].set_temperature if kind == "dark" else None,
+                        temperature=part[0].temperature if kind == "dark" else None,
+                        exposures=_span(part),
                         frames=tuple(part),
                     )
                 )
@@ -283,15 +289,39 @@ def _uniquely_named(masters: Sequence[Master]) -> list[Master]:
     ]
 
 
+def _alike_darks(frames: Sequence[Frame], apart: bool, options: Options) -> list[list[Frame]]:
+    """Part darks by temperature, and by exposure if ``apart``; each part in the order of time."""
+    sets = _by_temperature(frames, options.temperature_tolerance)
+    if apart:
+        sets = [part for alike in sets for part in _by_exposure(alike)]
+    return [sorted(alike, key=lambda f: (f.mjd or 0.0, f.name)) for alike in sets]
+
+
 def _by_temperature(frames: Sequence[Frame], tolerance: float) -> list[list[Frame]]:
-    """Part darks whose set temperatures differ; a dark without one goes by itself."""
+    """Part darks whose temperatures differ; a dark without one goes by itself."""
+    known = [(effective(frame, tolerance), frame) for frame in frames]
+    sets: list[list[tuple[float | None, Frame]]] = []
+    for degrees, frame in sorted(known, key=lambda pair: (pair[0] is not None, pair[0] or 0.0)):
+        if sets and close(sets[-1][0][0], degrees, tolerance):
+            sets[-1].append((degrees, frame))
+        else:
+            sets.append([(degrees, frame)])
+    return [[frame for _, frame in alike] for alike in sets]
+
+
+def _by_exposure(frames: Sequence[Frame]) -> list[list[Frame]]:
     sets: list[list[Frame]] = []
-    for frame in sorted(frames, key=lambda f: (f.set_temperature is not None, f.set_temperature or 0.0)):
-        if sets and close(sets[-1][0].set_temperature, frame.set_temperature, tolerance):
+    for frame in sorted(frames, key=lambda f: f.exposure):
+        if sets and same_exposure(sets[-1][0].exposure, frame.exposure):
             sets[-1].append(frame)
         else:
             sets.append([frame])
-    return [sorted(alike, key=lambda f: (f.mjd or 0.0, f.name)) for alike in sets]
+    return sets
+
+
+def _span(frames: Sequence[Frame]) -> tuple[float, float]:
+    exposures = [frame.exposure for frame in frames]
+    return min(exposures), max(exposures)
 
 
 def _by_pause(frames: Sequence[Frame], hours: float | None) -> list[list[Frame]]:
@@ -394,6 +424,7 @@ def _entries(
     batches: Sequence[Batch],
     refused: Mapping[str, str],
     unused: Mapping[str, Entry],
+    options: Options,
 ) -> tuple[Entry, ...]:
     stacked = {f.name: m for m in masters if m.kind in STEPS for f in m.frames}
     reduced = {science.frame.name: (batch.name, science) for batch in batches for science in batch.members}
@@ -412,17 +443,23 @@ def _entries(
             reasons = [
                 f"one of {len(master.frames)}" + (": too few to reject outliers" if len(master.frames) < 3 else "")
             ]
-            reasons += [match.reason for match in matches.values()]
+            reasons += [*(match.reason for match in matches.values()), *_remarks(frame, options)]
             return Entry(frame, "stacked", master.name, "; ".join(reasons), matches, f"masters/{master.name}.fits")
         if frame.name in reduced:
             batch, science = reduced[frame.name]
             matches = {step: getattr(science, step) for step in STEPS}
-            reasons = [match.reason for match in matches.values()] + [science.bpm.warning] * bool(science.bpm.warning)
-            reason = "; ".join(reasons)
+            warned = [science.bpm.warning] * bool(science.bpm.warning)
+            reason = "; ".join([*(match.reason for match in matches.values()), *warned, *_remarks(frame, options)])
             return Entry(frame, "reduced", science.setup.name, reason, matches, f"science/{science.name}.fits", batch)
         return Entry(frame, "unused", "", "neither a calibration nor a science frame")
 
     return tuple(sorted(map(entry, frames), key=lambda e: (e.frame.mjd or 0.0, e.frame.name)))
+
+
+def _remarks(frame: Frame, options: Options) -> list[str]:
+    if not off_set_point(frame, options.temperature_tolerance):
+        return []
+    return [f"CCD at {frame.temperature:.1f} C, set to {frame.set_temperature:.1f} C"]
 
 
 def _row(entry: Entry) -> list[str]:

@@ -6,14 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from nightcal.kernels import plain
-from nightcal.robust import pooled
+from nightcal.robust import TRIALS, deviation_noise, pooled
 
 
 class ClippingResponse(NamedTuple):
     """What clipping does to N Gaussian values of unit standard deviation.
 
-    ``noise`` is the true standard error of the clipped mean in units of ``1 / sqrt(survivors)``; ``scatter`` is the
-    pooled scatter of the survivors.
+    ``noise`` is the true standard error of the clipped mean in units of ``1 / sqrt(survivors)``, or of the sum of their
+    weights; ``scatter`` is the pooled scatter of the survivors.
     """
 
     noise: float
@@ -21,7 +21,7 @@ class ClippingResponse(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def clipping_response(n: int, k: float, floor: float) -> ClippingResponse:
+def clipping_response(n: int, k: float, floor: float, weights: tuple[float, ...] | None = None) -> ClippingResponse:
     """Find by trying what clipping does to ``n`` Gaussian values.
 
     Parameters
@@ -30,6 +30,8 @@ def clipping_response(n: int, k: float, floor: float) -> ClippingResponse:
         Values in a stack.
     k, floor : float
         As in `nightcal.robust.clipped_mean`, the floor in units of the true standard deviation.
+    weights : tuple of float, optional
+        Inverse variances of the values, of mean 1.
 
     Returns
     -------
@@ -43,12 +45,19 @@ def clipping_response(n: int, k: float, floor: float) -> ClippingResponse:
     """
     if n < 2:
         return ClippingResponse(1.0, 1.0)
-    stacks = np.random.default_rng(n).standard_normal((n, 1_000_000 // n), dtype=np.float32)
-    _, (mean, scatter, survivors) = plain.clip_pixels(stacks, k, (floor**2, 0.0))
-    return ClippingResponse(float(np.sqrt(np.mean(mean**2 * survivors))), pooled(scatter))
+    stacks = np.random.default_rng(n).standard_normal((n, TRIALS // n), dtype=np.float32)
+    if weights is None:
+        weight, (mean, scatter, _) = plain.clip_pixels(stacks, k, (floor**2, 0.0))
+    else:
+        each = np.array(weights)
+        stacks /= np.sqrt(each).astype(np.float32)[:, np.newaxis]
+        weight, (mean, scatter, _) = plain.clip_weighted(stacks, each, deviation_noise(each), k, (floor**2, 0.0))
+    return ClippingResponse(float(np.sqrt(np.mean(mean**2 * weight))), pooled(scatter))
 
 
-def noise_ratio(measured: float, n: int, k: float, floored: bool = True) -> tuple[float, ClippingResponse]:
+def noise_ratio(
+    measured: float, n: int, k: float, floored: bool = True, weights: tuple[float, ...] | None = None
+) -> tuple[float, ClippingResponse]:
     """Find the true noise of a frame in units of the model's, from the pooled scatter of clipped stacks.
 
     Parameters
@@ -61,6 +70,8 @@ def noise_ratio(measured: float, n: int, k: float, floored: bool = True) -> tupl
         Half-width of the clipping, in rstd.
     floored : bool
         Whether the model noise was the floor of the clipping.
+    weights : tuple of float, optional
+        As for `clipping_response`.
 
     Returns
     -------
@@ -78,6 +89,6 @@ def noise_ratio(measured: float, n: int, k: float, floored: bool = True) -> tupl
         return 1.0, clipping_response(1, k, 0.0)
     ratio = measured
     for _ in range(3):
-        response = clipping_response(n, k, float(f"{1 / ratio:.2g}") if floored else 0.0)
+        response = clipping_response(n, k, float(f"{1 / ratio:.2g}") if floored else 0.0, weights)
         ratio = measured / response.scatter
     return ratio, response

@@ -5,6 +5,7 @@ of one frame are treated alike. Values that are not finite never enter.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,9 @@ QUANTISATION = 1 / np.sqrt(12)
 
 TRIM = 0.95
 """Part of the pixels, the quieter ones, whose scatter is pooled: bad pixels stay out of it."""
+
+TRIALS = 1_000_000
+"""Gaussian values of a Monte Carlo."""
 
 
 class Clipped(NamedTuple):
@@ -106,12 +110,12 @@ def clipped_mean(
         ordered = np.sort(ordered, axis=0)
     else:
         order = np.lexsort((weight, ordered), axis=0)
-        ordered = np.take_along_axis(ordered, order, axis=0)
-        weight = np.take_along_axis(weight, order, axis=0)
+        noise = np.broadcast_to(deviation_noise(per_frame).reshape(-1, *(1,) * (ordered.ndim - 1)), ordered.shape)
+        ordered, weight, noise = (np.take_along_axis(one, order, axis=0) for one in (ordered, weight, noise))
     center = _middle(ordered, np.isfinite(ordered).sum(axis=0))
     deviation = np.abs(ordered - center)
     if weights is not None:
-        deviation /= deviation_noise(weight)
+        deviation /= noise
     with np.errstate(invalid="ignore"):
         smallest = floor(center) if callable(floor) else floor
         keep = deviation <= k * np.maximum(RSTD * median(deviation), smallest)
@@ -145,26 +149,43 @@ def pooled(variances: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(kept, dtype=np.float64)))
 
 
-def deviation_noise(weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Noise of each value's distance from the median, in units of the typical one; 1 for equal weights.
+def deviation_noise(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Noise of each value's distance from the median of all, in units of that among values of weight 1.
 
     Parameters
     ----------
-    weight : ndarray of float64, shape (n, ...)
+    weights : ndarray of float64, shape (n,)
         Inverse variances relative to the typical one.
 
     Returns
     -------
-    ndarray of float64, shape (n, ...)
+    ndarray of float64, shape (n,)
+        The same for equal weights; 1 if all are 1.
 
     Notes
     -----
-    A value of variance ``v_i`` and the median of ``n``, of variance ``pi / 2 n / sum(1 / sqrt(v))^2``, both scatter:
-    without the second, the best frame would be rejected for the noise of the others.
+    The value and the median both scatter: without the noise of the median the best frame would be rejected for that of
+    the others. Of a few values of very unequal noise the median has no closed form, so this is a fixed Monte Carlo of
+    a million Gaussian values. (For many values its variance is ``pi / 2 n / sum(sqrt(w))^2``; of one good value among
+    eight bad ones that is a fifth of the true noise, and the good one would be lost in every fourth pixel.)
     """
-    n = len(weight)
-    of_median = np.pi / 2 * n / np.sum(np.sqrt(weight), axis=0) ** 2
-    return np.sqrt((1 / weight + of_median) / (1 + np.pi / 2 / n))
+    order = np.argsort(weights, kind="stable")
+    noise = np.empty(len(order))
+    noise[order] = _deviation_noise(tuple(weights[order].tolist()))
+    return noise
+
+
+@lru_cache(maxsize=64)
+def _deviation_noise(weights: tuple[float, ...]) -> tuple[float, ...]:
+    """Of weights in ascending order: frames in any order then have the same noise."""
+    n = len(weights)
+    sigmas, kinds = np.unique(1 / np.sqrt(np.array(weights)), return_inverse=True)
+    values = np.random.default_rng(n).standard_normal((n, max(2, TRIALS // n)), dtype=np.float32)
+    equal = np.mean(np.square(values - np.median(values, axis=0)), dtype=np.float64)
+    values *= sigmas[kinds].astype(np.float32)[:, np.newaxis]
+    each = np.mean(np.square(values - np.median(values, axis=0)), axis=1, dtype=np.float64)
+    alike = np.bincount(kinds, weights=each) / np.bincount(kinds)
+    return tuple(np.sqrt(alike / equal)[kinds].tolist()) if len(sigmas) > 1 else (float(sigmas[0]),) * n
 
 
 def _finite(values: ArrayLike) -> NDArray[np.float64]:

@@ -154,7 +154,7 @@ def stack(
     -----
     The scatter of one pixel over N frames has N - 1 degrees of freedom; an error taken from it alone would make
     (mean - true) / sigma a Student t. So the error is the model's, divided by the survivors, times one ratio of
-    measured to modelled scatter that is pooled over the image; `nightcal.robust.clipping_response` corrects what
+    measured to modelled scatter that is pooled over the image; `nightcal.response.clipping_response` corrects what
     clipping does to both.
     """
     layers = sorted(layers, key=lambda layer: (layer.weight, layer.variance))
@@ -168,7 +168,7 @@ def stack(
     unequal = None if np.all(weights == weights[0]) else weights
     floor = (noise.constant, noise.slope) if floored else (0.0, 0.0)
     mean, scatter, weight, survivors = _clip(layers, shape, k, floor, unequal, images, first_column, threads, work)
-    ratio, response = _pooled_ratio(mean, scatter, noise, n, k, floored)
+    ratio, response = _pooled_ratio(mean, scatter, noise, n, k, floored, unequal)
     noisy = _finish(mean, scatter, survivors if unequal is None else weight, noise, n, ratio, response)
     return Stack(mean, scatter, survivors, noisy, ratio)
 
@@ -272,6 +272,7 @@ def _pooled_ratio(
     frames: int,
     k: float,
     floored: bool,
+    weights: NDArray[np.float64] | None,
 ) -> tuple[float, ClippingResponse]:
     """Find true over modelled noise from strips of rows spread evenly over the image."""
     every = ceil(mean.size / POOLED_PIXELS)
@@ -279,7 +280,8 @@ def _pooled_ratio(
         (scatter[start:stop] / noise.variance(mean, frames, start, stop)).ravel()
         for start, stop in list(_strips(len(mean)))[::every]
     ]
-    return noise_ratio(pooled(np.concatenate(relative)), frames, k, floored)
+    each = None if weights is None else tuple(map(float, weights))
+    return noise_ratio(pooled(np.concatenate(relative)), frames, k, floored, each)
 
 
 def _finish(

@@ -81,7 +81,7 @@ def clip(
             if weights is None:
                 total, found = clip_pixels(values, k, floor)
             else:
-                total, found = _clip_weighted(values, weights, noises, k, floor)
+                total, found = clip_weighted(values, weights, noises, k, floor)
                 weight[part] = total.reshape(weight[part].shape)
             results: tuple[NDArray[Any], ...] = (mean, scatter, survivors)
             for out, image in zip(results, found, strict=True):
@@ -175,7 +175,7 @@ def clip_pixels(values: Values, k: float, floor: tuple[float, float]) -> tuple[A
     return count, _results(median, count, count, total, squares)
 
 
-def _clip_weighted(
+def clip_weighted(
     values: Values, weights: NDArray[np.float64], noises: NDArray[np.float64], k: float, floor: tuple[float, float]
 ) -> tuple[Any, tuple[Any, Any, Any]]:
     """As `clip_pixels`, each frame judged by its own noise."""
