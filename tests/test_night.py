@@ -95,6 +95,7 @@ def test_one_night_is_chosen_and_the_others_still_lend_their_masters(raw, wanted
         ({"rejection__stack": -3}, "configuration: rejection.stack is -3; expected a number above 0."),
         ({"batch_size": "many"}, "configuration: batch_size is 'many'; expected a whole number above 0."),
         ({"bias__too_old": "ignore"}, "configuration: bias.too_old is 'ignore'; expected use, skip or refuse."),
+        ({"flat__prefer": "sky"}, "configuration: flat.prefer is 'sky'; expected twilight, dome or nearest."),
         ({"raw": "/no/such/folder"}, "configuration: raw is '/no/such/folder', which is no folder"),
         (
             {"camera": "nikon"},
@@ -152,6 +153,7 @@ def test_a_camera_is_chosen_by_name():
 def test_what_the_observer_chose_reaches_the_planner():
     document = config(
         Path("raw"),
+        flat__prefer="dome",
         bias__split_hours=3,
         dark__max_age_days=7.5,
         flat__too_old="refuse",
@@ -162,6 +164,8 @@ def test_what_the_observer_chose_reaches_the_planner():
     assert options.max_age_days == {"bias": None, "dark": 7.5, "flat": None}
     assert options.too_old == {"bias": "use", "dark": "use", "flat": "refuse"}
     assert options.temperature_tolerance == 0
+    assert options.prefer_light == "dome"
+    assert options_of(config(Path("raw"))).prefer_light == "twilight"
 
 
 def test_masters_in_a_library_compete(raw, tmp_path):

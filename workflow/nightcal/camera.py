@@ -20,7 +20,7 @@ SCHEMA = Path(__file__).parents[1] / "schemas" / "camera.schema.yaml"
 
 ROLES = (
     "type", "object", "exposure", "filter", "start", "start_time", "set_temperature", "instrument",
-    "gain", "read_noise", "saturation", "longitude",
+    "gain", "read_noise", "saturation", "longitude", "ra", "dec",
 )  # fmt: skip
 """What a camera file may name cards for, the first card that has a value serving."""
 
@@ -56,6 +56,8 @@ class Camera:
         Cards whose values together name the readout mode; only frames of equal mode are calibrated together.
     types : tuple of (str, Patterns)
         Rules, the first that agrees decides.
+    light : tuple of (str, Patterns)
+        Rules for flats: `twilight` or `dome`; the first that agrees decides.
     gain, read_noise, saturation, longitude : float or None
         [e-/ADU], [e-], [ADU], [deg east]: used where the header has none.
     image : tuple of str
@@ -74,6 +76,7 @@ class Camera:
     binning: tuple[tuple[str, ...], ...] = ()
     mode: tuple[str, ...] = ()
     types: tuple[tuple[str, Patterns], ...] = ()
+    light: tuple[tuple[str, Patterns], ...] = ()
     gain: float | None = None
     read_noise: float | None = None
     saturation: float | None = None
@@ -182,6 +185,10 @@ class Camera:
             raise SetAside(f"no card tells the type of frame (looked for {', '.join(self.cards.get('type', ()))})")
         raise SetAside(f"the type of frame {said!r} is unknown to the camera file {self.path.name}")
 
+    def light_of(self, header: RawHeader) -> str:
+        """Tell what lit a flat: ``twilight``, ``dome``, or nothing where no rule of the camera file agrees."""
+        return next((light for light, patterns in self.light if self._agrees(header, patterns)), "")
+
     def exposure(self, header: RawHeader) -> float:
         """Exposure time [s]."""
         seconds = self.number(header, "exposure", 0, LONGEST_EXPOSURE, "seconds between 0 and 86400")
@@ -235,6 +242,22 @@ class Camera:
             if degrees is not None:
                 return degrees
         return self.longitude
+
+    def pointing(self, header: RawHeader) -> tuple[float, float] | None:
+        """Right ascension and declination [deg]; None where a card is missing or cannot be understood.
+
+        Numbers are degrees, sexagesimal right ascensions are hours.
+        """
+        try:
+            ra, dec = self.value(header, "ra"), self.value(header, "dec")
+        except SetAside:  # it serves nothing that a frame could not do without
+            return None
+        alpha, delta = _degrees(ra), _degrees(dec)
+        if alpha is None or delta is None:
+            return None
+        if _SEXAGESIMAL.fullmatch(str(ra).strip()):
+            alpha *= 15
+        return (alpha, delta) if 0 <= alpha <= 360 and -90 <= delta <= 90 else None
 
     def bins(self, header: RawHeader) -> tuple[int, int]:
         """Binning in x and y; 1 x 1 where no card tells."""
@@ -324,7 +347,8 @@ def load_camera(path: Path) -> Camera:
         cards={role: tuple(_listed(names)) for role, names in document.get("cards", {}).items()},
         binning=tuple(tuple(_listed(entry)) for entry in document.get("binning", [])),
         mode=tuple(document.get("mode", [])),
-        types=tuple((kind, _patterns(rule)) for entry in document["types"] for kind, rule in entry.items()),
+        types=_rules(document["types"]),
+        light=_rules(document.get("light", [])),
         gain=document.get("gain"),
         read_noise=document.get("read_noise"),
         saturation=document.get("saturation"),
@@ -377,6 +401,10 @@ def recognise(header: RawHeader, cameras: Sequence[Camera]) -> Camera:
 
 def _listed(entry: str | Sequence[str]) -> list[str]:
     return [entry] if isinstance(entry, str) else list(entry)
+
+
+def _rules(entries: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, Patterns], ...]:
+    return tuple((word, _patterns(rule)) for entry in entries for word, rule in entry.items())
 
 
 def _patterns(entry: Mapping[str, Any]) -> Patterns:

@@ -170,7 +170,8 @@ def open_exposures(paths: Sequence[Path], camera: Camera, measured: Noise | None
             opened.refused.append(Refusal(path, str(reason), frame.mjd if frame else None))
             continue
         image.close()
-        opened.exposures.append(Exposure(readout, frame.exposure, frame.mjd or 0.0))
+        exposure = Exposure(readout, frame.exposure, frame.mjd or 0.0, light=frame.light, pointing=frame.pointing)
+        opened.exposures.append(exposure)
         opened.frames.append(frame)
         opened = replace(opened, noise=noise if len(opened.frames) == 1 else opened.noise)
     return opened
@@ -337,6 +338,8 @@ def describe_setup(header: fits.Header, frame: Frame) -> None:
         ("NCNY", frame.shape[0], "rows of the raw frames"),
         ("FILTER", frame.filter, "filter"),
     ]
+    if frame.light:
+        cards.append(("NCLIGHT", frame.light, "what lit the flat"))
     if frame.set_temperature is not None:
         cards.append(("SET-TEMP", frame.set_temperature, "[deg C]"))
     set_cards(header, cards)

@@ -39,13 +39,16 @@ class Refusal:
 class Exposure:
     """A calibration frame ready to be stacked: its readout, exposure time [s] and middle [MJD].
 
-    ``keep_open`` tells whether its file stays open between two readings of rows.
+    ``keep_open`` tells whether its file stays open between two readings of rows; `light` and `pointing` [deg] of a flat
+    are as in `nightcal.frames.Frame`.
     """
 
     readout: Readout
     exposure: float
     mjd: float
     keep_open: bool = True
+    light: str = ""
+    pointing: tuple[float, float] | None = None
 
     @property
     def path(self) -> Path:

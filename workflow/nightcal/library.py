@@ -70,6 +70,7 @@ def _described(path: Path, header: fits.Header) -> Master:
         setup,
         header["MJDMEAN"],
         filter=header.get("FILTER", ""),
+        light=header.get("NCLIGHT", ""),
         set_temperature=header.get("SET-TEMP") if header["MASTER"] == "dark" else None,
         path=path,
     )

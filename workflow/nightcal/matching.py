@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from operator import attrgetter
@@ -13,6 +13,9 @@ from nightcal.frames import Frame
 from nightcal.naming import digest, slug
 
 LONGEST_SETUP = 110
+LIGHT_DAYS = 1.0
+"""So much further away in time may a flat of the preferred light be than the nearest one."""
+
 REFUSED = "refused"
 """Warning of a match that an observer's policy forbids."""
 
@@ -79,6 +82,8 @@ class Master:
         Mean of the middles of the exposures.
     filter : str
         Of a flat.
+    light : str
+        Of a flat: ``twilight``, ``dome``, or nothing where that is unknown.
     set_temperature : float or None
         Of a dark [deg C].
     frames : tuple of Frame
@@ -97,6 +102,7 @@ class Master:
     setup: Setup
     mjd: float
     filter: str = ""
+    light: str = ""
     set_temperature: float | None = None
     frames: tuple[Frame, ...] = ()
     ingredients: tuple[Master, ...] = ()
@@ -125,12 +131,15 @@ class Options:
         Beyond that: ``use``, ``skip`` the step, or ``refuse`` the frame; the first two are flagged.
     temperature_tolerance : float
         Largest difference of set temperatures between a dark and a frame [deg C].
+    prefer_light : str
+        Of flats: ``twilight`` or ``dome`` before others up to a day nearer in time, or ``nearest``.
     """
 
     split_hours: Mapping[str, float | None] = field(default_factory=dict)
     max_age_days: Mapping[str, float | None] = field(default_factory=dict)
     too_old: Mapping[str, str] = field(default_factory=dict)
     temperature_tolerance: float = 2.0
+    prefer_light: str = "twilight"
 
 
 class Chooser:
@@ -185,12 +194,22 @@ class Chooser:
             if not rivals:
                 return Match(reason=f"no flat in filter {subject.filter or '(none)'}: step skipped")
         mjd = subject.mjd or 0.0
-        best = min(rivals, key=lambda m: (abs(m.mjd - mjd), m.mjd, m.path is not None, m.night, m.name))
-        return self._judged(kind, best, abs(best.mjd - mjd) * 24, len(rivals))
+        preferred = self._of_preferred_light(rivals, mjd) if kind == "flat" else rivals
+        best = min(preferred, key=lambda m: (abs(m.mjd - mjd), m.mjd, m.path is not None, m.night, m.name))
+        light = f"{best.light} preferred, " if len(preferred) < len(rivals) else ""
+        return self._judged(kind, best, abs(best.mjd - mjd) * 24, len(preferred), light)
 
-    def _judged(self, kind: str, best: Master, hours: float, rivals: int) -> Match:
+    def _of_preferred_light(self, flats: Sequence[Master], mjd: float) -> Sequence[Master]:
+        """Flats of the preferred light; all, if the nearest of these is a day further away than another, or too old."""
+        preferred = [m for m in flats if m.light == self.options.prefer_light]
+        limit = self.options.max_age_days.get("flat")
+        nearest = min(abs(m.mjd - mjd) for m in flats)
+        reach = nearest + LIGHT_DAYS if limit is None else max(nearest, min(limit, nearest + LIGHT_DAYS))
+        return preferred if any(abs(m.mjd - mjd) <= reach for m in preferred) else flats
+
+    def _judged(self, kind: str, best: Master, hours: float, rivals: int, light: str = "") -> Match:
         reason = "the only one" if rivals == 1 else f"nearest of {rivals} in time"
-        reason = f"{kind}: {reason}, {hours:.1f} h"
+        reason = f"{kind}: {light}{reason}, {hours:.1f} h"
         limit = self.options.max_age_days.get(kind)
         if limit is None or hours <= 24 * limit:
             return Match(best, hours, reason)

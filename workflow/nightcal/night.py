@@ -188,4 +188,5 @@ def options_of(config: Mapping[str, Any]) -> Options:
         max_age_days={step: config[step].get("max_age_days") for step in STEPS},
         too_old={step: config[step].get("too_old", "use") for step in STEPS},
         temperature_tolerance=config["dark"].get("temperature_tolerance", 2.0),
+        prefer_light=config["flat"].get("prefer", "twilight"),
     )
