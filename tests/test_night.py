@@ -96,6 +96,8 @@ def test_one_night_is_chosen_and_the_others_still_lend_their_masters(raw, wanted
         ({"batch_size": "many"}, "configuration: batch_size is 'many'; expected a whole number above 0."),
         ({"bias__too_old": "ignore"}, "configuration: bias.too_old is 'ignore'; expected use, skip or refuse."),
         ({"flat__prefer": "sky"}, "configuration: flat.prefer is 'sky'; expected twilight, dome or nearest."),
+        ({"flat__dither": -1}, "configuration: flat.dither is -1; expected arcseconds of 0 or more."),
+        ({"flat__departure": 0}, "configuration: flat.departure is 0; expected percent above 0."),
         ({"raw": "/no/such/folder"}, "configuration: raw is '/no/such/folder', which is no folder"),
         (
             {"camera": "nikon"},
