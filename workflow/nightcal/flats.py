@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from nightcal.calibration import Calibration
 from nightcal.errors import SetAside
-from nightcal.layers import Exposure, Judged, Refusal, central_level, judge, leave_out, signal_of
+from nightcal.layers import FEWEST_USABLE, Exposure, Judged, Refusal, central_level, judge, leave_out, signal_of
 from nightcal.robust import RSTD, median
-from nightcal.spots import bright_spots
+from nightcal.spots import bright_spots, median_of_known
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ FEWEST = 3
 GRID = 16
 """Blocks on a side in which the light of a frame is measured."""
 
-BAND = 32
-"""Rows of a block that are looked at, at most."""
+BAND, SAMPLES = 16, 32
+"""Rows and columns of a block that are looked at, at most."""
 
 DARK = 0.2
 """Blocks that get less of the light than this are left out."""
@@ -169,7 +169,7 @@ def _map_of(exposure: Exposure, bias: Calibration | None, dark: Calibration | No
 def light_map(
     rows: Callable[[int, int], NDArray[np.float32]], shape: tuple[int, int], read_variance: float
 ) -> LightMap:
-    """Measure the light of a frame in 16 x 16 blocks, from a band of rows in each.
+    """Measure the light of a frame in 16 x 16 blocks, from up to 512 pixels of each.
 
     Parameters
     ----------
@@ -187,18 +187,18 @@ def light_map(
         noise; the fixed pattern is the same in all frames.
     """
     above, beside = (np.linspace(0, n, max(1, min(GRID, n // 4)) + 1).astype(int) for n in shape)
+    columns = beside[:-1, np.newaxis] + np.arange(SAMPLES) * np.diff(beside)[:, np.newaxis] // SAMPLES
     light = np.full((len(above) - 1, len(beside) - 1), np.nan)
-    error = np.full_like(light, np.nan)
-    for i, (bottom, top) in enumerate(pairwise(above)):
-        height = min(BAND, top - bottom)
-        start = bottom + (top - bottom - height) // 2
-        band = rows(start, start + height)
-        for j, (left, right) in enumerate(pairwise(beside)):
-            block = band[:, left:right]
-            known = block[np.isfinite(block)]
-            if known.size > block.size / 2:
-                light[i, j] = np.median(known)
-                error[i, j] = np.sqrt(np.pi / 2 * (max(light[i, j], 0.0) + read_variance) / known.size)
+    known = np.zeros_like(light)
+    for n, (bottom, top) in enumerate(pairwise(above)):
+        start = bottom + max(0, top - bottom - BAND) // 2
+        values = rows(start, min(start + BAND, top))[:, columns].transpose(1, 0, 2).reshape(len(columns), -1)
+        light[n] = median_of_known(values)
+        known[n] = np.isfinite(values).mean(axis=1)
+    pixels = np.minimum(BAND, np.diff(above))[:, np.newaxis] * np.minimum(SAMPLES, np.diff(beside))
+    light[known <= FEWEST_USABLE] = np.nan
+    with np.errstate(divide="ignore"):
+        error = np.sqrt(np.pi / 2 * (np.maximum(light, 0.0) + read_variance) / (known * pixels))
     return LightMap(light, error)
 
 

@@ -76,42 +76,43 @@ def bright_spots(image: Image, bad: Bad) -> NDArray[np.float64]:
 
 
 class _Surroundings:
-    """Level of what surrounds each pixel, and the rstd about it, from blocks of the image."""
+    """Level of what surrounds each pixel, and the rstd about it, from blocks of the image.
+
+    Both are kept for each row of blocks and each column of pixels.
+    """
 
     def __init__(self, image: Image, bad: Bad) -> None:
-        self.edges = [_edges(length) for length in image.shape]
-        rows = _inside(self.edges[0])
-        self.level = _filled(np.stack([_median(self._blocks(image[block], bad[block])) for block in rows]))
-        every = np.arange(image.shape[1])
-        excess = [np.abs(image[block] - self.level_of(block, every)) for block in rows]
-        spread = RSTD * np.stack([_median(self._blocks(e, bad[block])) for e, block in zip(excess, rows, strict=True)])
+        self._down, along = (_edges(length) for length in image.shape)
+        rows, columns = _inside(self._down), _inside(along)
+        level = _filled(np.stack([_medians(image[block], bad[block], columns) for block in rows]))
+        low, high, part = _between(np.arange(image.shape[1]), along)
+        self._level = level[:, low] * (1 - part) + level[:, high] * part
+        excess = (np.abs(image[block] - self._level_of(block)) for block in rows)
+        spread = RSTD * np.stack([_medians(e, bad[block], columns) for e, block in zip(excess, rows, strict=True)])
         spread = np.fmax(spread, _means_of_nine(spread))  # the rstd of a hundred pixels may be too small by chance
-        self.spread = np.where(spread > 0, spread, np.inf).astype(np.float32)
-
-    def _blocks(self, rows: Image, bad: Bad) -> Image:
-        """Sample the pixels of a row of blocks, shape (blocks, pixels); NaN for those that do not count."""
-        columns = _inside(self.edges[1])
-        values = np.where(bad[:, columns], np.float32(np.nan), rows[:, columns])
-        return values.transpose(1, 0, 2).reshape(len(columns), -1)
+        spread = np.where(spread > 0, spread, np.inf)
+        self._weight = np.repeat((1 / spread).astype(np.float32), np.diff(along), axis=1)
 
     def significance(self, image: Image, bad: Bad, rows: slice, columns: slice = slice(None)) -> Image:
         """Excess of some pixels in units of the rstd about them; 0 for those that do not count."""
-        down, along = (np.arange(*s.indices(n)) for s, n in zip((rows, columns), image.shape, strict=True))
+        places = np.arange(*rows.indices(len(image)))
         with np.errstate(invalid="ignore"):
-            excess = (image[rows, columns] - self.level_of(down, along)) / self._spread_of(down, along)
+            excess = image[rows, columns] - self._level_of(places, columns)
+            excess *= self._weight[np.searchsorted(self._down, places, "right") - 1, columns]
         excess[bad[rows, columns]] = 0.0
         return np.asarray(excess)
 
-    def level_of(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Image:
+    def _level_of(self, rows: NDArray[np.int64], columns: slice = slice(None)) -> Image:
         """Level of some pixels, interpolated between the middles of the blocks, and on beyond them."""
-        low, high, part = _between(rows, self.edges[0])
-        level = self.level[low] * (1 - part)[:, np.newaxis] + self.level[high] * part[:, np.newaxis]
-        low, high, part = _between(columns, self.edges[1])
-        return np.asarray(level[:, low] * (1 - part) + level[:, high] * part)
+        low, high, part = _between(rows, self._down)
+        part = part[:, np.newaxis]
+        return np.asarray(self._level[low, columns] * (1 - part) + self._level[high, columns] * part)
 
-    def _spread_of(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Image:
-        down, along = (np.searchsorted(e, n, "right") - 1 for e, n in zip(self.edges, (rows, columns), strict=True))
-        return self.spread[down][:, along]
+
+def _medians(rows: Image, bad: Bad, columns: NDArray[np.int64]) -> Image:
+    """Medians of sampled pixels of a row of blocks, shape (blocks,)."""
+    values = np.where(bad[:, columns], np.float32(np.nan), rows[:, columns])
+    return median_of_known(values.transpose(1, 0, 2).reshape(len(columns), -1))
 
 
 def _edges(length: int) -> NDArray[np.int64]:
@@ -124,8 +125,18 @@ def _inside(edges: NDArray[np.int64]) -> NDArray[np.int64]:
     return edges[:-1, np.newaxis] + np.arange(SAMPLES) * np.diff(edges)[:, np.newaxis] // SAMPLES
 
 
-def _median(values: Image) -> Image:
-    """Median along the last axis of what is finite, the lower of two; NaN where nothing is."""
+def median_of_known(values: Image) -> Image:
+    """Median along the last axis of what is finite.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n, m)
+
+    Returns
+    -------
+    ndarray of float32, shape (n,)
+        The lower of the two in the middle; NaN where nothing is finite.
+    """
     ordered = np.sort(values, axis=-1)
     last = np.maximum(np.isfinite(ordered).sum(axis=-1) - 1, 0)
     return np.asarray(np.take_along_axis(ordered, last[:, np.newaxis] // 2, axis=-1)[:, 0])
