@@ -7,7 +7,16 @@ python scripts/make_master_flat.py night/flat_V*.fits --camera config/cameras/ge
 from dataclasses import asdict
 from pathlib import Path
 
-from nightcal.command import add_rejection, open_frames, optional_master, parser, rejection_of, run
+from nightcal.command import (
+    add_flat_limits,
+    add_rejection,
+    flat_limits_of,
+    open_frames,
+    optional_master,
+    parser,
+    rejection_of,
+    run,
+)
 from nightcal.exposures import finish_master
 from nightcal.fitsio import write_product
 from nightcal.masters import make_master_flat
@@ -17,16 +26,18 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--bias", type=Path, help="master bias")
     arguments.add_argument("--dark", type=Path, help="master dark")
+    add_flat_limits(arguments)
     arguments.add_argument("--out", type=Path, required=True, help="the master flat")
     add_rejection(arguments)
     args = arguments.parse_args()
-    bias, dark, rejection = optional_master(args.bias), optional_master(args.dark), rejection_of(args)
+    bias, dark = optional_master(args.bias), optional_master(args.dark)
+    rejection, limits = rejection_of(args), flat_limits_of(args)
     opened = open_frames(args, bias)
     master = finish_master(
         "flat",
         opened,
-        lambda: make_master_flat(opened.exposures, bias, dark, rejection, opened.refused, args.threads),
-        asdict(rejection),
+        lambda: make_master_flat(opened.exposures, bias, dark, rejection, opened.refused, args.threads, limits),
+        asdict(rejection) | asdict(limits),
         args.warn,
     )
     write_product(args.out, master)

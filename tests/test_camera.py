@@ -622,6 +622,7 @@ GOOD = "name: mine\ntitle: x\ntypes: [{bias: {A: b}}]\n"
         (GOOD + "bleed: {directions: [up], pixels: 0}\n", "bleed.pixels", "0", "a whole number of pixels above 0"),
         (GOOD + "longitude: 105 W\n", "longitude", "'105 W'", "degrees east of Greenwich"),
         (GOOD + "longitude: -190\n", "longitude", "-190", "degrees east of Greenwich"),
+        (GOOD + "light: [{lamp: {A: b}}]\n", "light.0.lamp", "not a known key", "expected one of twilight, dome"),
         (GOOD + "cards: {gain: 5}\n", "cards.gain", "5", "the name of a card, or a list of names"),
         (GOOD + "cards: [GAIN]\n", "cards", "['GAIN']", "the cards that hold type, exposure, filter and so on"),
         (GOOD + "cards: {gian: GAIN}\n", "cards.gian", "not a known key", "did you mean gain?"),
@@ -714,3 +715,58 @@ def test_a_date_without_its_time_leaves_the_word_to_a_card_that_has_one(cards):
 def test_a_date_that_nothing_completes_is_told():
     with pytest.raises(SetAside, match="DATE-OBS is '2015-12-16', a date without a time"):
         camera("generic").start(header({"DATE-OBS": "2015-12-16"}))
+
+
+# --- flats -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "cards", "changes", "light"),
+    [
+        ("lco", LCO, {"OBSTYPE": "SKYFLAT"}, "twilight"),
+        ("lco", LCO, {"OBSTYPE": "LAMPFLAT"}, "dome"),
+        ("lco", LCO, {"OBSTYPE": "FLAT"}, ""),
+        ("nickel", NICKEL, {"OBJECT": "flat_v"}, ""),
+        ("nickel", NICKEL, {"OBJECT": "Dome flat V"}, "dome"),
+        ("nickel", NICKEL, {"OBJECT": "twilight flat V"}, "twilight"),
+        ("afosc", AFOSC, {"IMAGETYP": "Flat", "OBJECT": "gj3470 flat"}, ""),
+        ("afosc", AFOSC, {"IMAGETYP": "Flat", "OBJECT": "skyflat g"}, "twilight"),
+        ("arcsat", ARCSAT, {"IMAGETYP": "FLAT"}, ""),
+        ("generic", SAAO, {"IMAGETYP": "Sky Flat"}, "twilight"),
+        ("generic", SAAO, {"IMAGETYP": "DOMEFLAT"}, "dome"),
+        ("generic", SAAO, {"IMAGETYP": "Flat Field"}, ""),
+        ("generic", SAAO, {"IMAGETYP": "flat", "OBJECT": "dome flat R"}, "dome"),
+    ],
+)
+def test_what_lit_a_flat_as_observatories_tell_it(name, cards, changes, light):
+    told = header(cards, **changes)
+    assert camera(name).kind(told) == "flat"
+    assert camera(name).light_of(told) == light
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec", "degrees"),
+    [
+        ("13:47:57.24", "-5:03:44.6", (206.9885, -5.062389)),
+        ("07 59 09.04", "+15 25 23", (119.787667, 15.423056)),
+        ("1h30m00s", "-0d30m0s", (22.5, -0.5)),
+        (206.9885, -5.06, (206.9885, -5.06)),
+        ("206.9885", "-5.06", (206.9885, -5.06)),
+        ("00:00:00", "-90:00:00", (0, -90)),
+        ("NaN", "NaN", None),
+        ("UNKNOWN", "10:00:00", None),
+        ("10:00:00", None, None),
+        ("25:00:00", "10:00:00", None),
+        (10.0, 95.0, None),
+        (True, 10.0, None),
+        ("over there", "10:00:00", None),
+    ],
+)
+def test_pointings_as_observatories_write_them(ra, dec, degrees):
+    found = camera("nickel").pointing(header(NICKEL, RA=ra, DEC=dec))
+    assert found == (None if degrees is None else pytest.approx(degrees, abs=1e-5))
+
+
+def test_a_pointing_that_cannot_be_parsed_costs_nothing():
+    cards = fits.Header.fromstring("RA      = 13:47:57".ljust(80) + "DEC     = '1:2:3'".ljust(80))
+    assert camera("nickel").pointing(RawHeader(cards, 0, (4, 4))) is None

@@ -30,7 +30,8 @@ from nightcal.exposures import (
 from nightcal.fitsio import Product, write_product
 from nightcal.flags import Flag
 from nightcal.headers import read_header
-from nightcal.masters import make_master_bias
+from nightcal.library import read_library
+from nightcal.masters import make_master_bias, make_master_flat
 from nightcal.photon_transfer import ASSUMED, Noise
 from nightcal.raw_image import RawImage
 from nightcal.sections import Area
@@ -207,6 +208,18 @@ def test_a_master_knows_for_which_frames_it_serves(take, camera):
     assert header["NIGHTCAL"]
     assert header["CONFHASH"]
     assert header["SET-TEMP"] == -30
+
+
+@pytest.mark.parametrize(("words", "light"), [("Dome flat V", "dome"), ("skyflat", "twilight"), ("flat V", "")])
+def test_a_master_flat_knows_its_light_and_so_does_a_library(words, light, take, camera, tmp_path):
+    told = {"OBJECT": words, "RA": "01:00:00", "DEC": "-30:00:00"}
+    opened = open_exposures([take(f"f{n}", "Flat Field", 5.0, 6000.0, "V", n, **told) for n in range(3)], camera)
+    assert {(exposure.light, exposure.pointing) for exposure in opened.exposures} == {(light, (15.0, -30.0))}
+    product = finish_master("flat", opened, lambda: make_master_flat(opened.exposures, None, None), {})
+    assert product.header.get("NCLIGHT", "") == light
+    write_product(tmp_path / "library" / "flat.fits", product)
+    (known,) = read_library(tmp_path / "library")
+    assert (known.light, known.filter) == (light, "V")
 
 
 def test_a_torn_frame_is_named_in_the_master_of_its_neighbours(take, camera):

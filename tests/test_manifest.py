@@ -177,6 +177,7 @@ FRAMES = st.builds(
     binning=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     shape=st.tuples(st.integers(0, 9999), st.integers(0, 9999)),
     gain=st.none() | NUMBER,
+    pointing=st.none() | st.tuples(st.floats(0, 360), st.floats(-90, 90)),
     has_overscan=st.booleans(),
 )
 

@@ -101,6 +101,9 @@ def test_one_night_is_chosen_and_the_others_still_lend_their_masters(raw, wanted
         ({"dark__scaling": "none"}, "configuration: dark.scaling is 'none'; expected bias_only, exact, down or up."),
         ({"dark__largest_factor": 0.5}, "configuration: dark.largest_factor is 0.5; expected a number of 1 or more"),
         ({"dark__otherwise": "use"}, "configuration: dark.otherwise is 'use'; expected skip or refuse."),
+        ({"flat__prefer": "sky"}, "configuration: flat.prefer is 'sky'; expected twilight, dome or nearest."),
+        ({"flat__dither": -1}, "configuration: flat.dither is -1; expected arcseconds of 0 or more."),
+        ({"flat__departure": 0}, "configuration: flat.departure is 0; expected percent above 0."),
         ({"raw": "/no/such/folder"}, "configuration: raw is '/no/such/folder', which is no folder"),
         (
             {"camera": "nikon"},
@@ -167,6 +170,7 @@ def test_a_camera_is_chosen_by_name():
 def test_what_the_observer_chose_reaches_the_planner():
     document = config(
         Path("raw"),
+        flat__prefer="dome",
         bias__split_hours=3,
         dark__max_age_days=7.5,
         flat__too_old="refuse",
@@ -180,6 +184,8 @@ def test_what_the_observer_chose_reaches_the_planner():
     assert options.max_age_days == {"bias": None, "dark": 7.5, "flat": None}
     assert options.too_old == {"bias": "use", "dark": "use", "flat": "refuse"}
     assert options.temperature_tolerance == 0
+    assert options.prefer_light == "dome"
+    assert options_of(config(Path("raw"))).prefer_light == "twilight"
     assert options.darks == DarkPolicy("down", None, "refuse")
 
 

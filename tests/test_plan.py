@@ -107,6 +107,7 @@ def records(draw):
             mjd=mjd,
             night=str(int(NIGHT) + int(mjd - MIDNIGHT + 0.5)),
             filter=draw(TEXT) if kind in ("flat", "science") else "",
+            light=draw(st.sampled_from(["", "dome", "twilight"])) if kind == "flat" else "",
             mode=draw(st.sampled_from(["", "fast"]) | TEXT),
             instrument=draw(st.sampled_from(["", "i1", "i 1"])),
             binning=draw(st.sampled_from([(1, 1), (1, 1), (2, 2)])),
@@ -144,6 +145,7 @@ OPTIONS = st.builds(
     too_old=st.fixed_dictionaries(dict.fromkeys(STEPS, st.sampled_from(["use", "skip", "refuse"]))),
     temperature_tolerance=st.sampled_from([0.0, 1.0, 2.0]),
     darks=POLICIES,
+    prefer_light=st.sampled_from(["twilight", "dome", "nearest"]),
 )
 
 
@@ -1114,3 +1116,56 @@ def test_given_masks_change_no_other_choice_and_serve_each_frame_they_fit(found,
         assert bool(other.bpm.warning) == (masks == [BINNED])
     made = {(master.night, master.name) for master in plan.masters}
     assert all((m.night, m.name) in made for mask in plan.masters for m in mask.ingredients)
+
+
+# --- light of flats --------------------------------------------------------------------------------------------------
+
+
+def test_flats_of_different_light_are_stacked_apart_and_named_by_it():
+    lights = ("", "dome", "twilight")
+    found = [frame(f"{n}{light}.fits", "flat", n / 64, light=light) for n in range(3) for light in lights]
+    masters = make_plan([*found, *frames("bias", 3)]).masters_of(NIGHT)
+    assert {m.light: (len(m.frames), m.name.rpartition("_V")[2]) for m in masters if m.kind == "flat"} == {
+        "": (3, ""),
+        "dome": (3, "_dome"),
+        "twilight": (3, "_twilight"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("prefer", "hours", "light"),
+    [
+        ("twilight", {"dome": -8, "twilight": 5}, "twilight"),
+        ("twilight", {"dome": 1, "twilight": 20}, "twilight"),
+        ("twilight", {"dome": 1, "twilight": 26}, "dome"),  # more than a day further away
+        ("twilight", {"dome": 1}, "dome"),
+        ("twilight", {"dome": 2, "": 1}, ""),
+        ("dome", {"dome": -8, "twilight": 5}, "dome"),
+        ("dome", {"twilight": 5, "": 8}, "twilight"),
+        ("nearest", {"dome": 4, "twilight": 5}, "dome"),
+        ("nearest", {"dome": 5, "twilight": 4}, "twilight"),
+    ],
+)
+def test_a_frame_gets_the_flat_of_the_preferred_light_or_the_nearest(prefer, hours, light):
+    library = [library_master("flat", f"f{light}", gap, filter="V", light=light) for light, gap in hours.items()]
+    match = science_of(make_plan([frame("s.fits")], Options(prefer_light=prefer), library), "s.fits").flat
+    assert match.master.light == light
+    assert match.gap_hours == pytest.approx(abs(hours[light]))
+    assert ("preferred" in match.reason) == (light == prefer and len(hours) > 1)
+
+
+def test_of_several_flats_of_the_preferred_light_the_nearest_serves():
+    library = [library_master("flat", f"f{h}", h, filter="V", light="twilight") for h in (-9, 3, 11)]
+    library.append(library_master("flat", "dome", 1, filter="V", light="dome"))
+    match = science_of(make_plan([frame("s.fits")], library=library), "s.fits").flat
+    assert match.master.name == "f3"
+    assert match.reason == "flat: twilight preferred, nearest of 3 in time, 3.0 h"
+
+
+def test_a_flat_of_the_preferred_light_that_is_too_old_does_not_keep_out_a_younger_one():
+    library = [
+        library_master("flat", "sky", -20, filter="V", light="twilight"),
+        library_master("flat", "dome", -2, filter="V", light="dome"),
+    ]
+    options = Options(max_age_days={"flat": 0.5}, too_old={"flat": "skip"})
+    assert science_of(make_plan([frame("s.fits")], options, library), "s.fits").flat.master.name == "dome"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy.io import fits
+from nightcal.cards import warnings_of
 
 GAIN = 1.91  # the header's
 
@@ -81,3 +82,13 @@ def test_the_frames_show_the_read_noise_of_the_header(afosc):
     header = fits.getheader(bias)
     assert header["RNUSED"] == 7.1
     assert header["RNMEAS1"] == pytest.approx(7.1, rel=0.1)
+
+
+def test_no_flat_is_left_out_and_no_star_is_seen_in_a_master(afosc):
+    """The lamp was steady: of each set the frames differ in shape by less than half a percent."""
+    for path in afosc.masters("flat"):
+        header = fits.getheader(path)
+        assert header["NREFUSED"] == 0
+        assert header["FLATDEP"] < 0.5
+        assert header["NRESID"] <= 2
+        assert not [text for text in warnings_of(header) if "stars" in text or "unsteady" in text]

@@ -7,6 +7,7 @@ import pytest
 from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
+from nightcal.cards import warnings_of
 from nightcal.flags import Flag
 
 SATURATION = 60000
@@ -148,3 +149,13 @@ def centre(path):
 def scatter(difference):
     values = difference - np.median(difference)
     return np.std(values[np.abs(values) < 4 * 1.4826 * np.median(np.abs(values))])
+
+
+def test_no_flat_is_left_out_and_no_star_is_seen_in_a_master(arcsat):
+    """The lamp was steady: of each set the frames differ in shape by less than half a percent."""
+    for path in arcsat.masters("flat"):
+        header = fits.getheader(path)
+        assert header["NREFUSED"] == 0
+        assert header["FLATDEP"] < 0.5
+        assert header["NRESID"] <= 2
+        assert not [text for text in warnings_of(header) if "stars" in text or "unsteady" in text]

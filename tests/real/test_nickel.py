@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy.io import fits
+from nightcal.cards import warnings_of
 from nightcal.flags import Flag
 
 IMAGE, OVERSCAN = np.s_[:, :1024], np.s_[:, 1029:1056]  # of the 32 overscan columns, five trail the image
@@ -190,3 +191,13 @@ def test_the_darks_lie_below_the_bias_in_one_corner_whatever_their_exposure(nick
     assert np.mean(by_hand) < -0.5  # ADU
     assert header["DARKGLOW"] < -5 * header["DARKGERR"]
     assert "around pixel 992, 992, more in the bias?" in " ".join(map(str, header.values()))
+
+
+def test_no_flat_is_left_out_and_no_star_is_seen_in_a_master(nickel):
+    """The lamp was steady: of each set the frames differ in shape by less than half a percent."""
+    for path in nickel.masters("flat"):
+        header = fits.getheader(path)
+        assert header["NREFUSED"] == 0
+        assert header["FLATDEP"] < 0.5
+        assert header["NRESID"] <= 2
+        assert not [text for text in warnings_of(header) if "stars" in text or "unsteady" in text]

@@ -12,6 +12,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+from nightcal.detector.mosaic import extent, place
 from nightcal.errors import ConfigurationError, SetAside
 from nightcal.headers import RawHeader, Value
 from nightcal.sections import Area, parse_section
@@ -21,7 +22,7 @@ SCHEMA = Path(__file__).parents[1] / "schemas" / "camera.schema.yaml"
 
 ROLES = (
     "type", "object", "exposure", "filter", "start", "start_time", "set_temperature", "temperature",
-    "instrument", "gain", "read_noise", "saturation", "linearity", "longitude",
+    "instrument", "gain", "read_noise", "saturation", "linearity", "longitude", "ra", "dec",
 )  # fmt: skip
 """What a camera file may name cards for, the first card that has a value serving."""
 
@@ -82,6 +83,37 @@ class Sections:
         return str(self.image) if self.detector is None else f"{self.image} is {self.detector}"
 
 
+_PAIR = re.compile(r"(\[[^\]]*\])(?: is (\[[^\]]*\]))?")
+
+
+def size_of(area: str, binning: tuple[int, int]) -> tuple[int, int] | None:
+    """Rows and columns of the light-sensitive image of a frame.
+
+    Parameters
+    ----------
+    area : str
+        Its `Sections` in words, one after the other.
+    binning : (int, int)
+        In x and y.
+
+    Returns
+    -------
+    (int, int) or None
+        None where nothing is told.
+
+    Raises
+    ------
+    ValueError, SetAside
+        If the words are none of ours.
+    """
+    found = [(parse_section(image), parse_section(detector)) for image, detector in _PAIR.findall(area)]
+    images = [image for image, _ in found if image is not None]
+    detectors = [detector for _, detector in found if detector is not None]
+    if len(images) == 1:
+        return images[0].shape
+    return extent(place(images, detectors, binning)) if images else None
+
+
 @dataclass(frozen=True, slots=True)
 class Camera:
     """One camera file.
@@ -101,6 +133,8 @@ class Camera:
         Cards whose values together name the readout mode; only frames of equal mode are calibrated together.
     types : tuple of (str, Patterns)
         Rules, the first that agrees decides.
+    light : tuple of (str, Patterns)
+        Rules for flats: `twilight` or `dome`; the first that agrees decides.
     gain, read_noise, saturation, linearity, longitude : float or None
         [e-/ADU], [e-], [ADU], [ADU], [deg east]: used where the header has none.
     amplifiers : tuple of AmplifierRule
@@ -130,6 +164,7 @@ class Camera:
     binning: tuple[tuple[str, ...], ...] = ()
     mode: tuple[str, ...] = ()
     types: tuple[tuple[str, Patterns], ...] = ()
+    light: tuple[tuple[str, Patterns], ...] = ()
     gain: float | None = None
     read_noise: float | None = None
     saturation: float | None = None
@@ -243,6 +278,10 @@ class Camera:
         if said is None:
             raise SetAside(f"no card tells the type of frame (looked for {', '.join(self.cards.get('type', ()))})")
         raise SetAside(f"the type of frame {said!r} is unknown to the camera file {self.path.name}")
+
+    def light_of(self, header: RawHeader) -> str:
+        """Tell what lit a flat: ``twilight``, ``dome``, or nothing where no rule of the camera file agrees."""
+        return next((light for light, patterns in self.light if self._agrees(header, patterns)), "")
 
     def exposure(self, header: RawHeader) -> float:
         """Exposure time [s]."""
@@ -358,6 +397,22 @@ class Camera:
                 return degrees
         return self.longitude
 
+    def pointing(self, header: RawHeader) -> tuple[float, float] | None:
+        """Right ascension and declination [deg]; None where a card is missing or cannot be understood.
+
+        Numbers are degrees, sexagesimal right ascensions are hours.
+        """
+        try:
+            ra, dec = self.value(header, "ra"), self.value(header, "dec")
+        except SetAside:  # it serves nothing that a frame could not do without
+            return None
+        alpha, delta = _degrees(ra), _degrees(dec)
+        if alpha is None or delta is None:
+            return None
+        if _SEXAGESIMAL.fullmatch(str(ra).strip()):
+            alpha *= 15
+        return (alpha, delta) if 0 <= alpha <= 360 and -90 <= delta <= 90 else None
+
     def bins(self, header: RawHeader) -> tuple[int, int]:
         """Binning in x and y; 1 x 1 where no card tells."""
         for cards in self.binning:
@@ -457,7 +512,8 @@ def load_camera(path: Path) -> Camera:
         cards={role: tuple(_listed(names)) for role, names in document.get("cards", {}).items()},
         binning=tuple(tuple(_listed(entry)) for entry in document.get("binning", [])),
         mode=tuple(document.get("mode", [])),
-        types=tuple((kind, _patterns(rule)) for entry in document["types"] for kind, rule in entry.items()),
+        types=_rules(document["types"]),
+        light=_rules(document.get("light", [])),
         gain=document.get("gain"),
         read_noise=document.get("read_noise"),
         saturation=document.get("saturation"),
@@ -532,6 +588,10 @@ def recognise(header: RawHeader, cameras: Sequence[Camera]) -> Camera:
 
 def _listed(entry: str | Sequence[str]) -> list[str]:
     return [entry] if isinstance(entry, str) else list(entry)
+
+
+def _rules(entries: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, Patterns], ...]:
+    return tuple((word, _patterns(rule)) for entry in entries for word, rule in entry.items())
 
 
 def _patterns(entry: Mapping[str, Any]) -> Patterns:

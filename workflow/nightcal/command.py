@@ -16,6 +16,7 @@ from nightcal.errors import ConfigurationError
 if TYPE_CHECKING:  # a script imports what it uses, when it uses it
     from nightcal.calibration import Calibration
     from nightcal.exposures import Opened
+    from nightcal.flats import FlatLimits
     from nightcal.masters import Rejection
 
 # numpy reads it when it is imported: no script uses BLAS, and starting its threads costs
@@ -50,6 +51,20 @@ def rejection_of(args: argparse.Namespace) -> Rejection:
     from nightcal.masters import Rejection
 
     return Rejection(args.reject_level, args.reject_stack, not args.no_floor)
+
+
+def add_flat_limits(made: argparse.ArgumentParser) -> None:
+    """Add the arguments of what is asked of flats."""
+    made.add_argument("--faintest", type=float, default=5.0, help="smallest signal-to-noise ratio of a pixel")
+    made.add_argument("--departure", type=float, default=2.0, help="largest departure from the set's shape [percent]")
+    made.add_argument("--dither", type=float, default=10.0, help="least distance of twilight flats with stars [arcsec]")
+
+
+def flat_limits_of(args: argparse.Namespace) -> FlatLimits:
+    """Arguments of `add_flat_limits` as the record that `nightcal.masters.make_master_flat` takes."""
+    from nightcal.flats import FlatLimits
+
+    return FlatLimits(args.faintest, args.departure, args.dither)
 
 
 def open_frames(args: argparse.Namespace, bias: Calibration | None = None) -> Opened:

@@ -198,7 +198,8 @@ def open_exposures(paths: Sequence[Path], camera: Camera, measured: Noise | None
             opened.refused.append(Refusal(path, str(reason), frame.mjd if frame else None))
             continue
         image.close()
-        opened.exposures.append(Exposure(readout, frame.exposure, frame.mjd or 0.0))
+        exposure = Exposure(readout, frame.exposure, frame.mjd or 0.0, light=frame.light, pointing=frame.pointing)
+        opened.exposures.append(exposure)
         opened.frames.append(frame)
         opened = replace(opened, noise=mean_noise(noises) if len(opened.frames) == 1 else opened.noise)
     return opened
@@ -368,6 +369,8 @@ def describe_setup(header: fits.Header, frame: Frame) -> None:
     ]
     temperatures = ("SET-TEMP", frame.set_temperature, "[deg C]"), ("CCD-TEMP", frame.temperature, "[deg C] measured")
     cards += [card for card in temperatures if card[1] is not None]
+    if frame.light:
+        cards.append(("NCLIGHT", frame.light, "what lit the flat"))
     set_cards(header, cards)
 
 

@@ -32,6 +32,10 @@ class Frame:
     kind : str
         ``bias``, ``dark``, ``flat``, ``science`` or ``other``.
     target, filter : str
+    light : str
+        What lit a flat: ``twilight``, ``dome``, or nothing where that is unknown.
+    pointing : (float, float) or None
+        Right ascension and declination of a flat [deg], where its header tells.
     exposure : float
         [s]
     mjd : float or None
@@ -65,6 +69,8 @@ class Frame:
     kind: str = ""
     target: str = ""
     filter: str = ""
+    light: str = ""
+    pointing: tuple[float, float] | None = None
     exposure: float = 0.0
     mjd: float | None = None
     night: str = ""
@@ -234,6 +240,8 @@ def _details(header: RawHeader, camera: Camera, exposure: float) -> dict[str, An
         "instrument": str(camera.value(header, "instrument") or ""),
         "target": str(camera.value(header, "object") or ""),
         "filter": str(camera.value(header, "filter") or "") if kind in ("flat", "science") else "",
+        "light": camera.light_of(header) if kind == "flat" else "",
+        "pointing": camera.pointing(header) if kind == "flat" else None,
         "set_temperature": camera.number(header, "set_temperature", -273.15, 100, "degrees Celsius"),
         "temperature": _measured_temperature(header, camera),
         "binning": camera.bins(header),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from nightcal.errors import ConfigurationError
+from nightcal.camera import size_of
+from nightcal.errors import ConfigurationError, SetAside
 from nightcal.matching import Setup
-from nightcal.sections import parse_section
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,9 @@ def _shape(path: str, where: str) -> tuple[int, int]:
 def light_sensitive(setup: Setup) -> tuple[int, int]:
     """Rows and columns of the light-sensitive pixels of a setup."""
     try:
-        area = parse_section(setup.area)
-    except ValueError:  # of a library: nobody knows who wrote it
-        area = None
-    return setup.shape if area is None else area.shape
+        return size_of(setup.area, setup.binning) or setup.shape
+    except (ValueError, SetAside):  # of a library: nobody knows who wrote it
+        return setup.shape
 
 
 def fitting(given: Sequence[GivenMask], setup: Setup) -> tuple[Path, ...]:

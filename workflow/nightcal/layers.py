@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +16,7 @@ from nightcal.calibration import Calibration
 from nightcal.detector.amplifiers import Mosaic, Share
 from nightcal.detector.readout import Readout
 from nightcal.errors import SetAside
+from nightcal.flags import Flag
 from nightcal.levels import FrameLevel, level_of_histogram, level_of_values
 from nightcal.raw_image import Buffer
 from nightcal.stack import Layer
@@ -40,13 +41,16 @@ class Refusal:
 class Exposure:
     """A calibration frame ready to be stacked: its readout, exposure time [s] and middle [MJD].
 
-    ``keep_open`` tells whether its file stays open between two readings of rows.
+    ``keep_open`` tells whether its file stays open between two readings of rows; `light` and `pointing` [deg] of a flat
+    are as in `nightcal.frames.Frame`.
     """
 
     readout: Readout | Mosaic | Share
     exposure: float
     mjd: float
     keep_open: bool = True
+    light: str = ""
+    pointing: tuple[float, float] | None = None
 
     @property
     def path(self) -> Path:
@@ -115,6 +119,28 @@ def judge(exposures: Sequence[Exposure], refused: Sequence[Refusal], level: Call
     return judged
 
 
+def leave_out(judged: Judged, reasons: Mapping[int, str]) -> Judged:
+    """Leave frames out that turned out to be unfit once all were known.
+
+    Parameters
+    ----------
+    judged : Judged
+    reasons : mapping of int to str
+        For each of those frames, by its place.
+
+    Returns
+    -------
+    Judged
+    """
+    refused = list(judged.refused)
+    for place, reason in sorted(reasons.items()):
+        exposure = judged.exposures[place]
+        log.warning("%s: set aside: %s.", exposure.path.name, reason)
+        refused.append(Refusal(exposure.path, reason, exposure.mjd))
+    kept = [place for place in range(len(judged.exposures)) if place not in reasons]
+    return Judged([judged.exposures[n] for n in kept], [judged.levels[n] for n in kept], refused)
+
+
 def _check_like(exposure: Exposure, first: Exposure) -> None:
     gain, first_gain = exposure.readout.electronics.gain, first.readout.electronics.gain
     if abs(gain - first_gain) > SAME_GAIN * first_gain:
@@ -155,7 +181,9 @@ def whole_level(exposure: Exposure, k: float, loops: ModuleType) -> float:
     return (_checked(found, words.size) - overscan) * electronics.gain
 
 
-def central_level(exposure: Exposure, bias: Calibration | None, dark: Calibration | None, k: float) -> float:
+def central_level(
+    exposure: Exposure, bias: Calibration | None, dark: Calibration | None, k: float, most_saturated: float = 1.0
+) -> float:
     """Clipped mean of the central quarter of the area [e-] after bias and dark; pixels that these flag are left out.
 
     Parameters
@@ -165,23 +193,58 @@ def central_level(exposure: Exposure, bias: Calibration | None, dark: Calibratio
         In electrons and electrons per second.
     k : float
         Half-width of what is kept, in rstd.
+    most_saturated : float
+        Largest part of the pixels that may be saturated.
 
     Raises
     ------
     SetAside
-        If fewer than half of the pixels hold a usable number.
+        If more are, or fewer than half of the pixels hold a usable number.
     """
     ny, nx = exposure.readout.shape
     rows, columns = slice(ny // 4, ny - ny // 4), slice(nx // 4, nx - nx // 4)
-    signal = _usable(exposure, rows)[:, columns]
-    flagged = np.zeros(signal.shape, dtype=bool)
+    signal, flags = signal_of(exposure, bias, dark, rows, columns)
+    flags = flags[flags & Flag.BAD == 0]
+    known, saturated = flags.size, int(np.count_nonzero(flags & Flag.SATURATED))
+    if saturated > most_saturated * known:
+        raise SetAside(f"saturated: {100 * saturated / known:.1f} percent of the pixels in the central quarter")
+    return _checked(level_of_values(signal, k, exposure.readout.electronics.read_variance**0.5), known)
+
+
+def signal_of(
+    exposure: Exposure,
+    bias: Calibration | None,
+    dark: Calibration | None,
+    rows: slice,
+    columns: slice = slice(None),
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Part of an exposure after bias and dark.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    bias, dark : Calibration or None
+        In electrons and electrons per second.
+    rows, columns : slice
+        Of the light-sensitive area.
+
+    Returns
+    -------
+    signal : ndarray of float32
+        [e-], NaN where saturated, missing or flagged by a master.
+    flags : ndarray of uint8
+        Of the exposure, and ``BAD`` where a master has any flag.
+    """
+    start, stop, _ = rows.indices(exposure.readout.shape[0])
+    electrons, flags = exposure.readout.rows(start, stop)
+    signal, flags = electrons[:, columns], flags[:, columns]
     for master, factor in ((bias, 1.0), (dark, exposure.exposure)):
         if master is not None:
-            signal -= np.float32(factor) * master.data[rows][:, columns]
-            flagged |= master.mask[rows][:, columns] != 0
-    signal[flagged] = np.nan
-    known = signal.size - int(np.count_nonzero(flagged))
-    return _checked(level_of_values(signal, k, exposure.readout.electronics.read_variance**0.5), known)
+            signal -= np.float32(factor) * master.data[start:stop][:, columns]
+            flags[master.mask[start:stop][:, columns] != 0] |= Flag.BAD
+    if flags.any():
+        signal[flags > 0] = np.nan
+    return signal, flags
 
 
 def _checked(level: FrameLevel, known: int) -> float:

@@ -72,6 +72,7 @@ def _described(path: Path, header: fits.Header) -> Master:
         setup,
         header["MJDMEAN"],
         filter=header.get("FILTER", ""),
+        light=header.get("NCLIGHT", ""),
         set_temperature=header.get("SET-TEMP") if header["MASTER"] == "dark" else None,
         temperature=header.get("CCD-TEMP") if header["MASTER"] == "dark" else None,
         exposures=_exposures(header) if header["MASTER"] == "dark" else (0.0, 0.0),

@@ -24,7 +24,7 @@ PLACE = Path("logs/frames.manifest")
 """Where a manifest lies below the results."""
 
 _TOLD = tuple(attribute.name for attribute in fields(Frame) if attribute.name not in ("path", "name"))
-_PAIRS = [_TOLD.index(name) for name in ("binning", "shape")]
+_PAIRS = [_TOLD.index(name) for name in ("binning", "shape", "pointing")]
 _attributes = attrgetter(*_TOLD)
 _parts = attrgetter("parts")  # paths in their own order, many times faster than they compare
 _log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def load(path: Path, validity: str) -> dict[str, Known] | None:
 
 def _known(path: str, name: str, stamp: Sequence[int], values: list[Any]) -> Known:
     for place in _PAIRS:
-        values[place] = tuple(values[place])
+        values[place] = values[place] and tuple(values[place])
     size, changed, touched = stamp
     return Known(Frame(Path(path), name, *values), (size, changed, touched))
 

@@ -25,18 +25,20 @@ from nightcal.darks import judge_darks, scattered_read_noise
 from nightcal.errors import SetAside
 from nightcal.fitsio import Product
 from nightcal.flags import MASK_DTYPE, Flag
+from nightcal.flats import CHIP_SPOTS, USUAL, FlatLimits, judge_flats
 from nightcal.kernels import kernels
-from nightcal.layers import Exposure, Refusal, central_level, in_order, judge, layer_of, whole_level
+from nightcal.layers import Exposure, Refusal, in_order, judge, layer_of, whole_level
 from nightcal.levels import level_of_values
 from nightcal.noise_check import note_gain, note_read_noise
 from nightcal.sections import Area
+from nightcal.spots import bright_spots
 from nightcal.stack import Layer, Rows, Stack, joined, stack
 
 log = logging.getLogger(__name__)
 
 LOW_FLAT = 0.2
 HOT_SIGMA = 5.0
-FAINTEST_FLAT = 10.0  # times the read noise
+UNSTEADY = 2.0  # times the limit of departure
 ALIKE = 2.0  # ratio of variances up to which frames count alike
 RATIO_RANGE = (0.5, 2.0)
 STRIP = 64
@@ -206,6 +208,7 @@ def make_master_flat(
     rejection: Rejection = Rejection(),
     refused: Sequence[Refusal] = (),
     threads: int = 1,
+    limits: FlatLimits = USUAL,
 ) -> Product:
     """Stack flats of one filter, each divided by the clipped mean of its central quarter, after bias and dark.
 
@@ -219,6 +222,8 @@ def make_master_flat(
     refused : sequence of Refusal
         As for a bias.
     threads : int
+    limits : FlatLimits
+        What is asked of the frames.
 
     Returns
     -------
@@ -233,7 +238,7 @@ def make_master_flat(
     exposures = in_order(exposures)
     bias = _usable_master("bias", bias, exposures)
     dark = _usable_master("dark", dark, exposures, per_second=True)
-    judged = judge(exposures, refused, lambda exposure: _light(exposure, bias, dark, rejection.level))
+    judged, departure = judge_flats(exposures, refused, bias, dark, rejection.level, limits)
     good, lights = judged.exposures, np.array(judged.levels)
     _check_pedestal(bias, good)
     times = np.array([exposure.exposure for exposure in good])
@@ -250,27 +255,33 @@ def make_master_flat(
     low = stacked.mean < LOW_FLAT
     mask[low] |= Flag.LOW_FLAT
     stacked.mean[low], stacked.uncertainty[low] = 1.0, 0.0
+    spots = bright_spots(stacked.mean, mask != 0)
     header = _header("flat", good, judged.refused, stacked)
     cards = [
         ("FLATLVL", float(lights.mean()), "[electron] mean light in the central quarter"),
         ("FLATLOW", int(np.count_nonzero(low)), "pixels below 0.2, set to 1"),
+        ("NRESID", len(spots), "compact bright spots, as of stars"),
         *used_cards("bias", bias),
         *used_cards("dark", dark),
     ]
     set_cards(header, cards)
     note_gain(header, good, bias)
     note_dark_scaling(header, dark, float(times.max()), "flat frames: ")
+    if departure is not None:
+        set_cards(header, [("FLATDEP", departure, "[percent] largest departure from the shape of the set")])
+    _warn_of_flat(header, good, len(spots), departure, limits)
     inherit_warnings(header, bias, dark)
     note_skipped(header, {"bias": bias, "dark": dark}, "steps that the frames did not have")
     return _product(stacked, mask, "", header, fill=1.0)
 
 
-def _light(exposure: Exposure, bias: Calibration | None, dark: Calibration | None, k: float) -> float:
-    light = central_level(exposure, bias, dark, k)
-    faintest = FAINTEST_FLAT * exposure.readout.electronics.read_variance**0.5
-    if light < faintest:
-        raise SetAside(f"too faint: {light:.1f} e- after bias and dark, expected {faintest:.0f} or more")
-    return light
+def _warn_of_flat(
+    header: fits.Header, exposures: Sequence[Exposure], spots: int, departure: float | None, limits: FlatLimits
+) -> None:
+    if departure is not None and departure > UNSTEADY * limits.departure:
+        warn(header, f"flat frames differ in shape by up to {departure:.1f} percent: unsteady light?")
+    if spots > CHIP_SPOTS and any(exposure.light != "dome" for exposure in exposures):
+        warn(header, f"flat has {spots} compact bright spots: stars?")
 
 
 def _flat_layers(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from math import floor
@@ -16,6 +16,9 @@ from nightcal.naming import digest, slug
 from nightcal.temperature import close, effective, off_set_point
 
 LONGEST_SETUP = 110
+LIGHT_DAYS = 1.0
+"""So much further away in time may a flat of the preferred light be than the nearest one."""
+
 REFUSED = "refused"
 """Warning of a match that an observer's policy forbids."""
 
@@ -84,6 +87,8 @@ class Master:
         Mean of the middles of the exposures.
     filter : str
         Of a flat.
+    light : str
+        Of a flat: ``twilight``, ``dome``, or nothing where that is unknown.
     set_temperature, temperature : float or None
         Of a dark, as set and as measured, of its first frame [deg C].
     exposures : (float, float)
@@ -106,6 +111,7 @@ class Master:
     setup: Setup
     mjd: float
     filter: str = ""
+    light: str = ""
     set_temperature: float | None = None
     temperature: float | None = None
     exposures: Span = (0.0, 0.0)
@@ -139,12 +145,15 @@ class Options:
         Largest difference of temperatures between a dark and a frame [deg C].
     darks : DarkPolicy
         Which exposures a dark may serve.
+    prefer_light : str
+        Of flats: ``twilight`` or ``dome`` before others up to a day nearer in time, or ``nearest``.
     """
 
     split_hours: Mapping[str, float | None] = field(default_factory=dict)
     max_age_days: Mapping[str, float | None] = field(default_factory=dict)
     too_old: Mapping[str, str] = field(default_factory=dict)
     temperature_tolerance: float = 2.0
+    prefer_light: str = "twilight"
     darks: DarkPolicy = field(default_factory=DarkPolicy)
 
 
@@ -212,8 +221,18 @@ class Chooser:
             if not rivals:
                 return Match(reason=f"no flat in filter {subject.filter or '(none)'}{SKIPPED}")
         mjd = subject.mjd or 0.0
-        best = min(rivals, key=lambda m: _nearness(m, mjd))
-        return self._judged(kind, best, abs(best.mjd - mjd) * 24, _among(len(rivals)))
+        preferred = self._of_preferred_light(rivals, mjd) if kind == "flat" else rivals
+        best = min(preferred, key=lambda m: _nearness(m, mjd))
+        light = f"{best.light} preferred, " if len(preferred) < len(rivals) else ""
+        return self._judged(kind, best, abs(best.mjd - mjd) * 24, light + _among(len(preferred)))
+
+    def _of_preferred_light(self, flats: Sequence[Master], mjd: float) -> Sequence[Master]:
+        """Flats of the preferred light; all, if the nearest of these is a day further away than another, or too old."""
+        preferred = [m for m in flats if m.light == self.options.prefer_light]
+        limit = self.options.max_age_days.get("flat")
+        nearest = min(abs(m.mjd - mjd) for m in flats)
+        reach = nearest + LIGHT_DAYS if limit is None else max(nearest, min(limit, nearest + LIGHT_DAYS))
+        return preferred if any(abs(m.mjd - mjd) <= reach for m in preferred) else flats
 
     def _dark(self, setup: Setup, subject: Frame | Master) -> Match:
         tolerance = self.options.temperature_tolerance

@@ -206,4 +206,5 @@ def options_of(config: Mapping[str, Any], cameras: Sequence[Camera] = ()) -> Opt
             otherwise=dark.get("otherwise", "skip"),
             unscalable=frozenset(glowing),
         ),
+        prefer_light=config["flat"].get("prefer", "twilight"),
     )

@@ -241,12 +241,12 @@ def _with_nights(frames: Sequence[Frame]) -> list[Frame]:
 
 def _stacks(kind: str, frames: Sequence[Frame], options: Options) -> list[Master]:
     """Put the frames of one type into groups that may be stacked."""
-    groups: dict[tuple[str, Setup, str], list[Frame]] = defaultdict(list)
+    groups: dict[tuple[str, Setup, str, str], list[Frame]] = defaultdict(list)
     for frame in frames:
         if frame.kind == kind:
-            groups[frame.night, Setup.of(frame), frame.filter if kind == "flat" else ""].append(frame)
+            groups[frame.night, Setup.of(frame), frame.filter if kind == "flat" else "", frame.light].append(frame)
     masters = []
-    for (night, setup, filter_name), members in groups.items():
+    for (night, setup, filter_name, light), members in groups.items():
         apart = kind == "dark" and options.darks.scaling_of(setup.camera) == "exact"
         for alike in _alike_darks(members, apart, options) if kind == "dark" else [members]:
             parts = _by_pause(alike, options.split_hours.get(kind))
@@ -254,6 +254,8 @@ def _stacks(kind: str, frames: Sequence[Frame], options: Options) -> list[Master
                 name = [kind, setup.name]
                 if kind == "flat":
                     name.append(slug(filter_name) if filter_name else "nofilter")
+                if light:
+                    name.append(light)
                 temperature = effective(part[0], options.temperature_tolerance) if kind == "dark" else None
                 if temperature is not None:
                     name.append(f"{temperature:+.0f}C")
@@ -269,6 +271,7 @@ def _stacks(kind: str, frames: Sequence[Frame], options: Options) -> list[Master
                         setup,
                         _mean_time(part),
                         filter=filter_name,
+                        light=light,
                         set_temperature=part[0].set_temperature if kind == "dark" else None,
                         temperature=part[0].temperature if kind == "dark" else None,
                         exposures=_span(part),

@@ -138,9 +138,10 @@ rule make_master_flat:
         noise=lambda w, input: option("--noise", input.noise),
         bias=lambda w, input: option("--bias", input.bias),
         dark=lambda w, input: option("--dark", input.dark),
+        limits=" ".join(f"--{key} {config['flat'][key]}" for key in ("faintest", "departure", "dither")),
     shell:
         "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
-        " {params.dark} {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
+        " {params.dark} {params.limits} {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
 rule make_bad_pixel_mask:
