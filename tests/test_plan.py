@@ -1093,6 +1093,12 @@ def test_a_mask_of_the_library_joins_the_given_one_where_the_night_has_no_master
     assert unfit == old[0]
 
 
+def test_a_closer_mask_of_the_library_does_not_displace_the_one_with_the_given_pixels():
+    tonight, old = [*frames("bias", 3, -3), frame("s.fits")], [library_master("bpm", "old", 0.1)]
+    assert science_of(make_plan(tonight, library=old), "s.fits").bpm.master == old[0]
+    assert science_of(make_plan(tonight, library=old, given=[MINE]), "s.fits").bpm.master.given == (MINE.path,)
+
+
 def test_where_no_given_mask_fits_the_night_goes_on_and_says_so():
     plan = make_plan([*frames("bias", 3, -3), frame("s.fits")], given=[BINNED])
     match = science_of(plan, "s.fits").bpm
