@@ -13,6 +13,7 @@ def snakemake():
     return Runner()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Leave the tests of a file to one process, and all of the real nights: what they share is made once."""
     for item in items:

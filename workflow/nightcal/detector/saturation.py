@@ -78,20 +78,24 @@ def flag_bleed(saturated: Mask, directions: Sequence[str], pixels: int) -> Mask:
     reached = np.zeros(saturated.shape, dtype=bool)
     for direction in directions:
         axis, step = DIRECTIONS[direction]
-        # seen from the side from which charge comes, so that it always leaks to higher index
-        view = (slice(None),) * axis + (slice(None, None, step),)
-        reached[view] |= _spread(np.moveaxis(saturated[view], axis, 0), pixels, axis)
+        few = np.flatnonzero(saturated.any(axis=axis))  # columns, or rows, that hold saturated pixels
+        lanes = (slice(None),) * (1 - axis) + (few,)
+        reached[lanes] |= _spread(saturated.take(few, axis=1 - axis), axis, step, pixels)
     return reached & ~saturated
 
 
-def _spread(saturated: Mask, pixels: int, axis: int) -> Mask:
-    """Pixels up to so many rows above a saturated one; the distance that is covered doubles with each round."""
+def _spread(saturated: Mask, axis: int, step: int, pixels: int) -> Mask:
+    """Pixels so near to a saturated one in a direction; the distance that is covered doubles with each round."""
+
+    def shifted(by: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+        far, near = ((slice(None),) * axis + (part,) for part in (slice(by, None), slice(None, -by)))
+        return (far, near) if step > 0 else (near, far)
+
     reached = np.zeros_like(saturated)
-    if pixels > 0:
-        reached[1:] = saturated[:-1]
-    covered = 1
-    while covered < min(pixels, len(saturated)):
-        more = min(covered, pixels - covered)
-        reached[more:] |= reached[:-more].copy()
-        covered += more
-    return np.moveaxis(reached, 0, axis)
+    covered, longest = 0, min(pixels, saturated.shape[axis])
+    while covered < longest:
+        by = min(max(covered, 1), longest - covered)
+        into, out_of = shifted(by)
+        reached[into] |= reached[out_of].copy() if covered else saturated[out_of]
+        covered += by
+    return reached
