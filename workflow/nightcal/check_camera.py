@@ -30,29 +30,31 @@ STRIP = 64
 
 @dataclass(slots=True)
 class Understood:
-    """What was understood of a frame, line by line, its type, and what is wrong with it."""
+    """What was understood of a frame, line by line, its type, what is wrong, and whether that sets it aside."""
 
     kind: str = ""
+    set_aside: bool = False
     lines: list[tuple[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def say(self, what: str, find: Callable[[], str]) -> None:
-        """Add a line, or the problem that there is instead."""
+    def say(self, what: str, find: Callable[[], str], needed: bool = False) -> None:
+        """Add a line, or the problem that there is instead; without what is needed the frame is set aside."""
         try:
             self.lines.append((what, find()))
         except SetAside as problem:
             self.lines.append((what, "cannot be told: see below"))
-            self.add(str(problem))
+            self.add(str(problem), needed)
 
-    def add(self, problem: str) -> None:
+    def add(self, problem: str, set_aside: bool = True) -> None:
         """Add a problem, once."""
+        self.set_aside |= set_aside
         if problem not in self.problems:
             self.problems.append(problem)
 
     @property
     def verdict(self) -> str:
         """What would become of the frame."""
-        if self.problems:
+        if self.set_aside:
             return "The frame would be set aside."
         return "The frame would be listed and not used." if self.kind == "other" else "The frame would be used."
 
@@ -69,7 +71,7 @@ def check_frame(camera: Camera, path: Path) -> Understood:
     Returns
     -------
     Understood
-        With problems if the frame would be set aside.
+        Problems that do not set the frame aside are of cards that its type does without.
     """
     understood = Understood()
     try:
@@ -89,9 +91,11 @@ def check_frame(camera: Camera, path: Path) -> Understood:
             understood.say(what + which, tell)
     frame = understand(path, path.name, header, [camera])
     understood.kind = frame.kind
-    if frame.problem and not understood.problems:
-        understood.add(frame.problem)
-    if not understood.problems:
+    if frame.problem:
+        understood.set_aside = True
+        if not understood.problems:
+            understood.add(frame.problem)
+    else:
         _check_pixels(camera, path, understood)
     return understood
 
@@ -102,8 +106,9 @@ def _check_pixels(camera: Camera, path: Path, understood: Understood) -> None:
     for refusal in opened.refused:
         understood.add(refusal.reason)
     for exposure in opened.exposures:
-        understood.lines.extend(_parts(exposure, known=not opened.noise.warning))
-        understood.say("pixels", partial(_pixels, exposure))
+        known = not opened.noise.warning
+        understood.lines.extend(_parts(exposure, known))
+        understood.say("pixels", partial(_pixels, exposure, "e-" if known else "ADU"), needed=True)
 
 
 def _parts(exposure: Exposure, known: bool) -> Iterator[tuple[str, str]]:
@@ -112,7 +117,7 @@ def _parts(exposure: Exposure, known: bool) -> Iterator[tuple[str, str]]:
         yield f"amplifier {part.name}", f"{part.area} of the image that is kept; {numbers}"
 
 
-def _pixels(exposure: Exposure) -> str:
+def _pixels(exposure: Exposure, unit: str) -> str:
     readout = exposure.readout
     rows, columns = readout.shape
     saturated, some = 0, []
@@ -123,7 +128,7 @@ def _pixels(exposure: Exposure) -> str:
             some.append(electrons[::8, ::8][flags[::8, ::8] == 0])
         level = readout.mean_level
     values = np.concatenate(some)
-    middle = f"median {np.median(values):.5g} e-" if values.size else "no usable pixel"
+    middle = f"median {np.median(values):.5g} {unit}" if values.size else "no usable pixel"
     off = "nothing taken off" if level is None else f"overscan level of {level:.6g} ADU taken off"
     return f"{columns} x {rows} are kept; {middle}, {off}; {saturated} saturated or missing"
 
@@ -194,6 +199,21 @@ def _mode(camera: Camera, header: RawHeader) -> str:
     return f"{camera.readout_mode(header) or 'none'} (from {', '.join(camera.mode) or 'no card'})"
 
 
+def _light(camera: Camera, header: RawHeader) -> str:
+    return f"{camera.light_of(header) or 'not told'}, if it is a flat"
+
+
+def _pointing(camera: Camera, header: RawHeader) -> str:
+    place = camera.pointing(header)
+    looked = f"looked for in {_looked(camera, 'ra')} and {_looked(camera, 'dec')}"
+    return f"none ({looked})" if place is None else f"RA {place[0]:.4f}, Dec {place[1]:+.4f} deg ({looked})"
+
+
+def _bleeding(camera: Camera, header: RawHeader) -> str:
+    towards = ", ".join(camera.bleed_directions)
+    return f"within {camera.bleed_pixels} pixels {towards} of saturated ones" if towards else "none told"
+
+
 def _crosstalk(camera: Camera, header: RawHeader) -> str:
     shares = np.abs(camera.crosstalk_of(header))
     if not shares.size or not shares.any():
@@ -213,12 +233,13 @@ def _of_amplifier(camera: Camera, header: RawHeader, number: int) -> Iterator[tu
     )
     largest = "the largest number that the file can hold"
     yield "saturation", lambda: said(camera.saturation_level(header, number), "saturation", "ADU", largest)
+    yield "linear up to", lambda: said(camera.linearity_limit(header, number), "linearity", "ADU", "not told")
     yield "image", lambda: f"{camera.sections(header)[number].image} of {_size(plane)} ({_tried(rule.image)})"
     if rule.detector:
         yield "detector", lambda: f"{camera.sections(header)[number].detector or 'none'} ({_tried(rule.detector)})"
     yield "overscan", lambda: _overscan(camera, header, number)
     if rule.polynomial:
-        yield "linearity", lambda: f"polynomial {', '.join(f'{term:g}' for term in rule.polynomial)}"
+        yield "polynomial", lambda: f"{', '.join(f'{term:g}' for term in rule.polynomial)}"
 
 
 def _overscan(camera: Camera, header: RawHeader, number: int) -> str:
@@ -273,11 +294,14 @@ LINES: dict[str, Callable[[Camera, RawHeader], str]] = {
     "set temperature": _temperature,
     "binning": _binning,
     "mode": _mode,
+    "light": _light,
+    "pointing": _pointing,
     "crosstalk": _crosstalk,
+    "bleeding": _bleeding,
 }
 """What is told of a header, in that order."""
 
-EXPLAINED = {what.replace(" ", "_") for what in LINES} | {"gain", "read_noise", "saturation"}
+EXPLAINED = {what.replace(" ", "_") for what in LINES} | {"gain", "read_noise", "saturation", "linearity", "ra", "dec"}
 """Roles that have a line of their own; of any other the value of its card is told."""
 
 
@@ -299,7 +323,7 @@ def main() -> None:
         for problem in understood.problems:
             print(f"  PROBLEM         {printable(problem)}.")
         print(f"{understood.verdict}\n")
-        good = good and not understood.problems
+        good = good and not understood.set_aside
     sys.exit(0 if good else 1)
 
 
