@@ -69,7 +69,7 @@ def test_the_ten_science_frames_have_bias_and_the_flat_of_their_own_filter(nicke
 
 
 def test_darks_of_30_s_serve_standards_of_5_and_10_s_and_no_cluster_of_120_s(nickel):
-    """Scaled up four times they would add 38 e- to a sky whose own noise is 24 e-."""
+    """Scaled up four times they would add 33 e- to a sky whose own noise is 25 e-."""
     (dark,) = nickel.masters("dark")
     assert [fits.getheader(dark)[card] for card in ("EXPMIN", "EXPMAX")] == [10, 30]
     for name, header in night_frames(nickel).items():
