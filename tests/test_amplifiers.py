@@ -146,6 +146,20 @@ def test_a_polynomial_straightens_a_response_and_carries_its_error():
     assert linearise(np.float32([-5.0]), [1e-3])[0] == np.float32(-5.0)
 
 
+def test_a_night_of_a_bent_response_comes_out_straight(tmp_path):
+    text = (CAMERAS / "lco-sinistro.yaml").read_text()
+    (tmp_path / "bent.yaml").write_text(text.replace("DETSEC}", "DETSEC, linearity_polynomial: [4.0e-6, 1.0e-11]}"))
+    bent = load_camera(tmp_path / "bent.yaml")
+    simulated = night(tmp_path, bent, 96)
+    for comparison in compare_with_truth(reduced(tmp_path / "raw", bent), tmp_path / "truth"):
+        assert comparison.everywhere.width == pytest.approx(1, abs=0.02)
+        assert comparison.everywhere.mean == pytest.approx(0, abs=0.02)
+    straight = load_camera(CAMERAS / "lco-sinistro.yaml")
+    wrong = compare_with_truth(reduced(tmp_path / "raw", straight), tmp_path / "truth")
+    assert max(comparison.everywhere.width for comparison in wrong) > 1.05
+    assert simulated.shape == (192, 192)
+
+
 def masters_of(folder, camera):
     """Master bias, dark and flat of a night in one folder, written and read again."""
     made = {}

@@ -1175,3 +1175,9 @@ def test_a_flat_of_the_preferred_light_that_is_too_old_does_not_keep_out_a_young
     ]
     options = Options(max_age_days={"flat": 0.5}, too_old={"flat": "skip"})
     assert science_of(make_plan([frame("s.fits")], options, library), "s.fits").flat.master.name == "dome"
+
+
+def test_the_size_of_a_given_mask_is_that_of_the_mosaic_of_several_amplifiers():
+    area = {"area": "[1:6,1:10] is [1:6,1:10], [1:6,1:10] is [12:7,1:10]", "amplifiers": 2}
+    plan = make_plan([*frames("bias", 3, -3, **area), frame("s.fits", **area)], given=[MINE, BINNED])
+    assert science_of(plan, "s.fits").bpm.master.given == (MINE.path,)

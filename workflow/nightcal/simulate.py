@@ -317,7 +317,7 @@ def simulate_night(
     shape: tuple[int, int] = (384, 384),
     n_bias: int = 16,
     n_dark: int = 9,
-    dark_exposure: float = 120.0,
+    dark_exposure: float = 180.0,
     filters: Sequence[str] = ("V", "R"),
     n_flat: int = 9,
     n_science: int = 8,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nightcal.camera import AmplifierRule, Camera, Patterns, Sections
 from nightcal.detector.crosstalk import Order, read_together
+from nightcal.detector.linearity import linearise
 from nightcal.detector.mosaic import Place, extent, place
 from nightcal.errors import ConfigurationError, SetAside
 from nightcal.headers import RawHeader
@@ -30,6 +31,9 @@ STUCK_ADU = 65535
 SATURATION = 60000.0
 GHOST = 0.0006
 """Crosstalk between neighbours where a camera has any."""
+
+ROUNDS = 6
+"""Of Newton's method: more than enough for a response that is bent by a tenth."""
 
 CORNERS = ((False, False), (True, False), (True, True), (False, True))
 """Whether amplifiers 1 to 4 read backwards in x and y."""
@@ -100,7 +104,8 @@ class SimulatedCamera:
             plane = planes[rule.plane]
             region = self._region(n)
             plane[region.slices] = rng.normal(0, noise / self.gains[n], region.shape)
-            plane[sections.image.slices] += _turned(electrons[where.area.slices], where) / self.gains[n]
+            light = _turned(electrons[where.area.slices], where) / self.gains[n]
+            plane[sections.image.slices] += _bent(light, rule.polynomial)
         seen = np.minimum(planes, SATURATION - max(self.levels) - drift)
         for n, bad in enumerate(self._stored(stuck)):
             seen[bad] = STUCK_ADU - self.levels[n] - drift
@@ -378,6 +383,18 @@ def _card(camera: Camera, source: int, target: int) -> str:
 
 def _neighbours(one: int, other: int) -> bool:
     return one // 2 == other // 2
+
+
+def _bent(signal: Floats, coefficients: Sequence[float]) -> Floats:
+    """Find what `nightcal.detector.linearity.linearise` turns into a signal, by Newton's method."""
+    if not coefficients:
+        return signal
+    wanted = np.minimum(signal, 2 * SATURATION)
+    seen = wanted.copy()
+    for _ in range(ROUNDS):
+        corrected, slope = linearise(seen, coefficients)
+        seen -= (corrected - wanted) / slope
+    return seen
 
 
 def _turned(image: NDArray[Any], where: Place) -> NDArray[Any]:
