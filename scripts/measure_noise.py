@@ -5,7 +5,7 @@ python scripts/measure_noise.py night/bias*.fits night/flat*.fits --camera confi
 
 from pathlib import Path
 
-from nightcal.camera import load_camera
+from nightcal.camera_file import load_camera
 from nightcal.command import parser, run
 from nightcal.exposures import measure_noise_of
 from nightcal.photon_transfer import write_noise

@@ -7,7 +7,7 @@ python scripts/reduce_science.py night/m13_V*.fits --camera config/cameras/gener
 from pathlib import Path
 
 from nightcal.calibrator import Calibrator
-from nightcal.camera import load_camera
+from nightcal.camera_file import load_camera
 from nightcal.command import parser, run
 from nightcal.errors import ConfigurationError
 from nightcal.exposures import reduce_frames

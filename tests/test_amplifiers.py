@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nightcal.calibration import load_master
 from nightcal.calibrator import Calibrator
-from nightcal.camera import load_camera
+from nightcal.camera_file import load_camera
 from nightcal.detector.amplifiers import Mosaic
 from nightcal.detector.crosstalk import Order, read_together
 from nightcal.detector.linearity import linearise

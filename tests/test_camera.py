@@ -9,7 +9,8 @@ from astropy.io import fits
 from astropy.time import Time
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightcal.camera import Camera, load_camera, load_cameras, recognise
+from nightcal.camera import Camera, recognise
+from nightcal.camera_file import load_camera, load_cameras
 from nightcal.errors import ConfigurationError, SetAside
 from nightcal.headers import RawHeader
 from nightcal.sections import Area

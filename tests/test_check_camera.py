@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from helpers import REPOSITORY
-from nightcal.camera import load_camera
+from nightcal.camera_file import load_camera
 from nightcal.check_camera import check_frame, main
 from nightcal.frames import read_frame
 from nightcal.simulate import expose, make_chip, write_raw

@@ -13,7 +13,7 @@ from astropy.nddata import CCDData
 from nightcal import layers, stack
 from nightcal.calibration import load_master
 from nightcal.calibrator import Calibrator
-from nightcal.camera import load_camera
+from nightcal.camera_file import load_camera
 from nightcal.cards import warnings_of
 from nightcal.exposures import (
     amplifiers_of,

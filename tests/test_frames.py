@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.time import Time
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightcal.camera import load_cameras
+from nightcal.camera_file import load_cameras
 from nightcal.frames import find, night_of, read_frame, scan
 
 CAMERAS = load_cameras(Path(__file__).parents[1] / "config/cameras")

@@ -10,7 +10,7 @@ from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightcal import manifest
-from nightcal.camera import load_cameras
+from nightcal.camera_file import load_cameras
 from nightcal.frames import Frame, scan
 from nightcal.manifest import PLACE, Known, dump, frames_below, load, validity_of
 

@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 from helpers import REPOSITORY
 from nightcal.calibration import load_master
-from nightcal.camera import load_camera
+from nightcal.camera_file import load_camera
 from nightcal.cards import warnings_of
 from nightcal.detector.parts import Part
 from nightcal.detector.readout import Electronics, Readout

@@ -64,7 +64,7 @@ def flat(job: Job) -> object:
 
 def science(job: Job) -> object:
     """Give what calibrates one raw frame, as one of a batch: the masters of a process are read once."""
-    from nightcal.camera import load_camera
+    from nightcal.camera_file import load_camera
     from nightcal.exposures import reduce_frame
 
     calibrator = _calibrator(tuple(job.masters.items()))
@@ -112,7 +112,7 @@ def _master(path: str) -> object:
 
 
 def _exposures(job: Job) -> list:
-    from nightcal.camera import load_camera
+    from nightcal.camera_file import load_camera
     from nightcal.exposures import open_exposures
 
     return open_exposures([Path(path) for path in job.frames], load_camera(CAMERA)).exposures

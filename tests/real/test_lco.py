@@ -5,7 +5,7 @@ import pytest
 from astropy.io import fits
 from helpers import REPOSITORY
 from nightcal.calibrator import Calibrator
-from nightcal.camera import load_cameras
+from nightcal.camera_file import load_cameras
 from nightcal.exposures import reduce_frame
 from nightcal.flags import Flag
 from nightcal.frames import scan

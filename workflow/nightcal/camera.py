@@ -1,24 +1,18 @@
-"""Camera files, and what a raw header of a camera means."""
+"""What a raw header of a camera means."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from functools import cache
 from itertools import permutations
 from pathlib import Path
-from typing import Any
 
-from nightcal.detector.mosaic import extent, place
-from nightcal.errors import ConfigurationError, SetAside
+from nightcal.errors import SetAside
+from nightcal.geometry import AmplifierRule, Sections, sections_of
+from nightcal.header_values import degrees_of, is_sexagesimal, mjd_of, numbers_of, plausible_mjd
 from nightcal.headers import RawHeader, Value
-from nightcal.sections import Area, parse_section
-from nightcal.validation import check, read_yaml
-
-SCHEMA = Path(__file__).parents[1] / "schemas" / "camera.schema.yaml"
 
 ROLES = (
     "type", "object", "exposure", "filter", "start", "start_time", "set_temperature", "temperature",
@@ -26,92 +20,11 @@ ROLES = (
 )  # fmt: skip
 """What a camera file may name cards for, the first card that has a value serving."""
 
-MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 LONGEST_EXPOSURE = 86400.0
 SMALLEST_GAIN, LARGEST_GAIN = 1e-4, 100.0
 
-_TIME = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})[T ]\s*(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d*)?))?\s*(?:Z|\+00:?00)?")
-_SEXAGESIMAL = re.compile(
-    r"([+-]?)\s*(\d+(?:\.\d+)?)[\s:dh]+(\d+(?:\.\d+)?)(?:[\s:m']+(\d+(?:\.\d+)?))?[\s\"s]*([EW]?)"
-)
-
 Patterns = Mapping[str, tuple[str | float | None, ...]]
 """Card or role names, each with the values one of which it must have."""
-
-
-@dataclass(frozen=True, slots=True)
-class AmplifierRule:
-    """What a camera file says of one amplifier.
-
-    Attributes
-    ----------
-    plane : int
-        Which image plane of the file holds it, from 0.
-    image, detector : tuple of str
-        Cards or sections: the light-sensitive pixels, and what they are on the detector. The first that fits counts.
-    overscan : tuple of tuple of str
-        For each overscan area, cards or sections of which the first that fits counts.
-    gain, read_noise, saturation : float or None
-        As for a `Camera`, used where the header has none.
-    polynomial : tuple of float
-        Correction for non-linearity, as `nightcal.detector.linearity.linearise` takes it.
-    from_right, from_top : bool
-        Whether the plane is stored with what is read first at the right or at the top.
-    """
-
-    plane: int = 0
-    image: tuple[str, ...] = ()
-    overscan: tuple[tuple[str, ...], ...] = ()
-    detector: tuple[str, ...] = ()
-    gain: float | None = None
-    read_noise: float | None = None
-    saturation: float | None = None
-    polynomial: tuple[float, ...] = ()
-    from_right: bool = False
-    from_top: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Sections:
-    """Geometry of one amplifier of a frame: areas of its image plane, and what it saw of the detector."""
-
-    image: Area
-    overscans: tuple[Area, ...]
-    detector: Area | None
-
-    def __str__(self) -> str:
-        return str(self.image) if self.detector is None else f"{self.image} is {self.detector}"
-
-
-_PAIR = re.compile(r"(\[[^\]]*\])(?: is (\[[^\]]*\]))?")
-
-
-def size_of(area: str, binning: tuple[int, int]) -> tuple[int, int] | None:
-    """Rows and columns of the light-sensitive image of a frame.
-
-    Parameters
-    ----------
-    area : str
-        Its `Sections` in words, one after the other.
-    binning : (int, int)
-        In x and y.
-
-    Returns
-    -------
-    (int, int) or None
-        None where nothing is told.
-
-    Raises
-    ------
-    ValueError, SetAside
-        If the words are none of ours.
-    """
-    found = [(parse_section(image), parse_section(detector)) for image, detector in _PAIR.findall(area)]
-    images = [image for image, _ in found if image is not None]
-    detectors = [detector for _, detector in found if detector is not None]
-    if len(images) == 1:
-        return images[0].shape
-    return extent(place(images, detectors, binning)) if images else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +209,7 @@ class Camera:
         for card in self.cards.get("start", ()):
             value = header.value(card)
             if isinstance(value, int | float) and not isinstance(value, bool):
-                return _plausible_mjd(float(value), f"{card} is {value!r}")
+                return plausible_mjd(float(value), f"{card} is {value!r}")
             if value is not None and not isinstance(value, str):
                 raise SetAside(f"{card} is {value!r}; expected a time")
             if value is None:
@@ -305,7 +218,7 @@ class Camera:
             time = None if whole else self.value(header, "start_time")
             if whole or time is not None:
                 text = value if whole else f"{value}T{time}"
-                return _plausible_mjd(_mjd(text), f"the time is {text!r}")
+                return plausible_mjd(mjd_of(text), f"the time is {text!r}")
             bare = bare or f"{card} is {value!r}, a date without a time"
         raise SetAside(bare or f"the time of the exposure is missing ({self.card(header, 'start')})")
 
@@ -335,7 +248,7 @@ class Camera:
         known = self._binned("gain", rule.gain or self.gain, header)
         listed = self.value(plane, "gain")
         if isinstance(listed, str) and listed.startswith("["):
-            gains = _numbers(listed)
+            gains = numbers_of(listed)
             if not gains or not all(SMALLEST_GAIN <= gain <= LARGEST_GAIN for gain in gains):
                 raise SetAside(f"{self.card(plane, 'gain')} is {listed!r}; expected e-/ADU above 0 and up to 100")
             several = len(gains) == len(self.amplifiers)
@@ -392,7 +305,7 @@ class Camera:
     def east_longitude(self, header: RawHeader) -> float | None:
         """Longitude of the observatory [deg east], from the header, else the camera file."""
         for card in self.cards.get("longitude", ()):
-            degrees = _degrees(header.value(card))
+            degrees = degrees_of(header.value(card))
             if degrees is not None:
                 return degrees
         return self.longitude
@@ -406,10 +319,10 @@ class Camera:
             ra, dec = self.value(header, "ra"), self.value(header, "dec")
         except SetAside:  # it serves nothing that a frame could not do without
             return None
-        alpha, delta = _degrees(ra), _degrees(dec)
+        alpha, delta = degrees_of(ra), degrees_of(dec)
         if alpha is None or delta is None:
             return None
-        if _SEXAGESIMAL.fullmatch(str(ra).strip()):
+        if is_sexagesimal(ra):
             alpha *= 15
         return (alpha, delta) if 0 <= alpha <= 360 and -90 <= delta <= 90 else None
 
@@ -446,14 +359,9 @@ class Camera:
         SetAside
             If a section cannot be read or lies outside the image, or the file does not hold these amplifiers.
         """
-        return tuple(self._sections(n, header) for n in range(len(self.amplifiers)))
-
-    def _sections(self, amplifier: int, header: RawHeader) -> Sections:
-        rule, plane = self._of(amplifier, header)
-        image = _first_area(rule.image, plane) or Area(0, plane.shape[1], 0, plane.shape[0])
-        overscans = (_first_area(entries, plane) for entries in rule.overscan)
-        seen = _first_detector(rule.detector, plane, image, self.bins(header))
-        return Sections(image, tuple(area for area in overscans if area is not None), seen)
+        pairs = (self._of(n, header) for n in range(len(self.amplifiers)))
+        binning = self.bins(header)
+        return tuple(sections_of(rule, plane, binning) for rule, plane in pairs)
 
     def _agrees(self, header: RawHeader, patterns: Patterns) -> bool:
         return all(_like(self._look_up(header, name), wanted) for name, wanted in patterns.items())
@@ -465,101 +373,6 @@ class Camera:
             return self.value(header, name) if name in ROLES else header.value(name)
         except SetAside:
             return None
-
-
-@cache
-def _schema() -> Mapping[str, Any]:
-    return read_yaml(SCHEMA)
-
-
-def load_camera(path: Path) -> Camera:
-    """Read a camera file.
-
-    Parameters
-    ----------
-    path : Path
-        YAML; ``docs/cameras.md`` explains each line.
-
-    Returns
-    -------
-    Camera
-
-    Raises
-    ------
-    ConfigurationError
-        With key, value and what was expected.
-    """
-    document = read_yaml(path)
-    check(document, _schema(), str(path))
-    for one in (document, *document.get("amplifiers", [])):
-        for key in ("image", "overscan", "detector"):
-            for entry in (name for names in _listed(one.get(key, [])) for name in _listed(names)):
-                _check_template(key, entry, path)
-    listed = enumerate(document.get("amplifiers", [{}]), start=1)
-    amplifiers = tuple(_amplifier(document | one, n) for n, one in listed)
-    crosstalk = tuple(tuple(map(float, row)) for row in document.get("crosstalk", {}).get("coefficients", []))
-    if crosstalk and {len(crosstalk), *map(len, crosstalk)} != {len(amplifiers)}:
-        raise ConfigurationError(
-            f"{path}: crosstalk.coefficients is {[list(row) for row in crosstalk]}; expected a row and a column for "
-            f"each of {len(amplifiers)} amplifiers."
-        )
-    bleed = document.get("bleed", {})
-    return Camera(
-        name=document["name"],
-        title=document["title"],
-        path=path,
-        recognise=tuple(_patterns(entry) for entry in document.get("recognise", [])),
-        cards={role: tuple(_listed(names)) for role, names in document.get("cards", {}).items()},
-        binning=tuple(tuple(_listed(entry)) for entry in document.get("binning", [])),
-        mode=tuple(document.get("mode", [])),
-        types=_rules(document["types"]),
-        light=_rules(document.get("light", [])),
-        gain=document.get("gain"),
-        read_noise=document.get("read_noise"),
-        saturation=document.get("saturation"),
-        linearity=document.get("linearity"),
-        longitude=document.get("longitude"),
-        amplifiers=amplifiers,
-        overscan_method=document.get("overscan_method", "clipped_mean"),
-        crosstalk_cards=document.get("crosstalk", {}).get("cards", ""),
-        crosstalk=crosstalk,
-        scale_with_binning=tuple(document.get("scale_with_binning", [])),
-        bleed_directions=tuple(bleed.get("directions", ())),
-        bleed_pixels=bleed.get("pixels", 0),
-        amplifier_glow=document.get("amplifier_glow", False),
-    )
-
-
-def _amplifier(entry: Mapping[str, Any], number: int) -> AmplifierRule:
-    corner = entry.get("corner", "lower left")
-    return AmplifierRule(
-        plane=entry.get("plane", number) - 1,
-        image=tuple(_listed(entry.get("image", []))),
-        overscan=tuple(tuple(_listed(one)) for one in entry.get("overscan", [])),
-        detector=tuple(_listed(entry.get("detector", []))),
-        gain=entry.get("gain"),
-        read_noise=entry.get("read_noise"),
-        saturation=entry.get("saturation"),
-        polynomial=tuple(map(float, entry.get("linearity_polynomial", []))),
-        from_right="right" in corner,
-        from_top="upper" in corner,
-    )
-
-
-def load_cameras(folder: Path) -> tuple[Camera, ...]:
-    """Read every camera file of a folder, the ones that recognise nothing (``generic``) last.
-
-    Raises
-    ------
-    ConfigurationError
-        If one cannot be read or two have the same name.
-    """
-    cameras = [load_camera(path) for path in sorted(folder.glob("*.yaml"))]
-    names = [camera.name for camera in cameras]
-    for camera in cameras:
-        if names.count(camera.name) > 1:
-            raise ConfigurationError(f"{camera.path}: name is {camera.name!r}; expected a name no other file has.")
-    return tuple(sorted(cameras, key=lambda camera: not camera.recognise))
 
 
 def recognise(header: RawHeader, cameras: Sequence[Camera]) -> Camera:
@@ -586,18 +399,6 @@ def recognise(header: RawHeader, cameras: Sequence[Camera]) -> Camera:
     raise SetAside("no camera file recognises the header")
 
 
-def _listed(entry: str | Sequence[str]) -> list[str]:
-    return [entry] if isinstance(entry, str) else list(entry)
-
-
-def _rules(entries: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, Patterns], ...]:
-    return tuple((word, _patterns(rule)) for entry in entries for word, rule in entry.items())
-
-
-def _patterns(entry: Mapping[str, Any]) -> Patterns:
-    return {name: tuple(wanted) if isinstance(wanted, list) else (wanted,) for name, wanted in entry.items()}
-
-
 def _like(value: Value | None, wanted: tuple[str | float | None, ...]) -> bool:
     """Whether a value is one of those wanted: text by pattern in any case, numbers by value, None is absence."""
     for pattern in wanted:
@@ -612,50 +413,6 @@ def _like(value: Value | None, wanted: tuple[str | float | None, ...]) -> bool:
     return False
 
 
-def _section(entry: str, header: RawHeader) -> Area | None:
-    try:
-        return parse_section(entry if entry.startswith("[") else header.value(entry), header.value)
-    except ValueError as error:
-        raise SetAside(f"the section {entry}: {error}") from error
-
-
-def _area(entry: str, header: RawHeader) -> Area | None:
-    area = _section(entry, header)
-    if area is not None and not area.fits_in(header.shape):
-        rows, columns = header.shape
-        raise SetAside(f"the section {entry} = {area} lies outside the image of {columns} x {rows} pixels")
-    return area
-
-
-def _first_area(entries: Sequence[str], header: RawHeader) -> Area | None:
-    """Take the first section that is there; of those that a camera file writes out, the first that fits the image."""
-    for n, entry in enumerate(entries, start=1):
-        try:
-            area = _area(entry, header)
-        except SetAside:
-            if n == len(entries) or not entry.startswith("["):
-                raise
-            continue
-        if area is not None:
-            return area
-    return None
-
-
-def _first_detector(entries: Sequence[str], header: RawHeader, image: Area, binning: tuple[int, int]) -> Area | None:
-    """Take the first section of the detector that has the size of the image, else the last that is there."""
-    found = None
-    for entry in entries:
-        area = _section(entry, header)
-        if area is not None:
-            found = area
-            if all(
-                abs(n * bins - m) < bins
-                for n, bins, m in zip(image.shape[::-1], binning, area.shape[::-1], strict=True)
-            ):
-                break
-    return found
-
-
 def _crosstalk_card(template: str, source: int, target: int) -> str:
     return template.replace("{from}", str(source)).replace("{on}", str(target))
 
@@ -667,60 +424,3 @@ def _share(header: RawHeader, card: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not -1 < value < 1:
         raise SetAside(f"{card} is {value!r}; expected a share of the signal between -1 and 1")
     return float(value)
-
-
-def _check_template(key: str, entry: str, path: Path) -> None:
-    """Refuse a section that no header could make right: every card in it is taken to be 1, and nothing subtracted."""
-    if entry.startswith("["):
-        try:
-            parse_section(entry.replace("-", "+"), lambda name: 1)
-        except ValueError as error:
-            raise ConfigurationError(
-                f"{path}: {key} is {entry!r}; expected a section such as [1:1024,1:1024] ({error})."
-            ) from error
-
-
-def _numbers(listed: str) -> list[float]:
-    """Numbers of a list written in a string; empty if one of them is none."""
-    try:
-        return [float(text) for text in listed.strip().strip("[]").split(",")]
-    except ValueError:
-        return []
-
-
-def _mjd(text: str) -> float:
-    """MJD of a date and time; 24:00:00 and a second of 60 are the next day's and minute's first."""
-    match = _TIME.fullmatch(text.strip())
-    try:
-        if match is None:
-            raise ValueError(text)
-        year, month, day, hour, minute = map(int, match.groups()[:5])
-        if hour > 24 or minute > 59 or float(match[6] or 0) >= 61:
-            raise ValueError(text)
-        moment = datetime(year, month, day, tzinfo=UTC)
-    except ValueError as error:
-        raise SetAside(f"the time {text!r} cannot be read; expected YYYY-MM-DDThh:mm:ss") from error
-    moment += timedelta(hours=hour, minutes=minute, seconds=float(match[6] or 0))
-    return (moment - MJD_ZERO) / timedelta(days=1)
-
-
-def _plausible_mjd(mjd: float, said: str) -> float:
-    if not 40000 < mjd < 100000:
-        raise SetAside(f"{said}; expected a time after 1968")
-    return mjd
-
-
-def _degrees(value: Value | None) -> float | None:
-    """Degrees east from a number or ``[-]ddd mm ss``; None for anything else."""
-    try:
-        degrees = float(value) if value is not None and not isinstance(value, bool) else None
-    except TypeError:
-        return None
-    except ValueError:
-        match = _SEXAGESIMAL.fullmatch(str(value).strip())
-        if match is None:
-            return None
-        sign, whole, minutes, seconds, side = match.groups()
-        degrees = float(whole) + float(minutes) / 60 + float(seconds or 0) / 3600
-        degrees = -degrees if (sign == "-") != (side == "W") else degrees
-    return degrees if degrees is not None and -360 <= degrees <= 360 else None

@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from nightcal.camera import MJD_ZERO, Camera, Patterns, load_camera
+from nightcal.camera import Camera, Patterns
+from nightcal.camera_file import load_camera
 from nightcal.command import run
 from nightcal.errors import SetAside
 from nightcal.exposures import open_exposures
 from nightcal.frames import night_of, understand
+from nightcal.header_values import MJD_ZERO
 from nightcal.headers import RawHeader, read_header
 from nightcal.layers import Exposure
 from nightcal.naming import printable

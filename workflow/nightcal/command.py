@@ -69,7 +69,7 @@ def flat_limits_of(args: argparse.Namespace) -> FlatLimits:
 
 def open_frames(args: argparse.Namespace, bias: Calibration | None = None) -> Opened:
     """Open the frames that a script was given, with the gain of their master bias where no better one is known."""
-    from nightcal.camera import load_camera
+    from nightcal.camera_file import load_camera
     from nightcal.exposures import better_noise, open_exposures
     from nightcal.photon_transfer import read_noise
 

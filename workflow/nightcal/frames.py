@@ -8,8 +8,9 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from nightcal.camera import MJD_ZERO, Camera, recognise
+from nightcal.camera import Camera, recognise
 from nightcal.errors import SetAside
+from nightcal.header_values import MJD_ZERO
 from nightcal.headers import SUFFIXES, RawHeader, read_header, stem
 
 SECONDS_A_DAY = 86400.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from nightcal.camera import size_of
 from nightcal.errors import ConfigurationError, SetAside
+from nightcal.geometry import size_of
 from nightcal.matching import Setup
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from nightcal.batches import BATCH_SIZE
-from nightcal.camera import Camera, load_camera, load_cameras
+from nightcal.camera import Camera
+from nightcal.camera_file import load_camera, load_cameras
 from nightcal.dark_policy import DarkPolicy
 from nightcal.errors import ConfigurationError
 from nightcal.given_masks import read_given_masks

@@ -16,10 +16,10 @@ from functools import cached_property
 from typing import TypeVar
 
 from nightcal.batches import BATCH_SIZE, Batch, Previous, Science, make_batches
-from nightcal.camera import MJD_ZERO
 from nightcal.dark_policy import same_exposure
 from nightcal.frames import Frame
 from nightcal.given_masks import GivenMask, fitting, without
+from nightcal.header_values import MJD_ZERO
 from nightcal.matching import REFUSED, Chooser, Master, Match, Options, Setup
 from nightcal.naming import digest, printable, product_names, slug
 from nightcal.temperature import close, effective, off_set_point

@@ -16,7 +16,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.camera import load_camera
+from nightcal.camera_file import load_camera
 from nightcal.errors import ConfigurationError
 from nightcal.simulated_camera import SimulatedCamera, simulate_camera
 

@@ -14,11 +14,12 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.camera import AmplifierRule, Camera, Patterns, Sections
+from nightcal.camera import Camera, Patterns
 from nightcal.detector.crosstalk import Order, read_together
 from nightcal.detector.linearity import linearise
 from nightcal.detector.mosaic import Place, extent, place
 from nightcal.errors import ConfigurationError, SetAside
+from nightcal.geometry import AmplifierRule, Sections
 from nightcal.headers import RawHeader
 from nightcal.sections import Area, parse_section
 
