@@ -26,6 +26,7 @@ from nightcal.errors import SetAside
 from nightcal.fitsio import Product
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.flats import CHIP_SPOTS, USUAL, FlatLimits, judge_flats
+from nightcal.glow import Glow
 from nightcal.kernels import kernels
 from nightcal.layers import Exposure, Refusal, in_order, judge, layer_of, whole_level
 from nightcal.levels import level_of_values
@@ -173,19 +174,26 @@ def make_master_dark(
     read_noise = scattered_read_noise(good, layers, stacked.ratio, typical.mean)
     if read_noise is not None:
         cards.append(("RNDARK", read_noise, "[electron] read noise, by the scatter of frames"))
-    if glow is not None:
-        cards.append(("DARKGLOW", glow.light, "[electron] light that does not scale, at most"))
-        cards.append(("DARKGERR", glow.error, "[electron] its error"))
     set_cards(header, cards)
     inherit_warnings(header, bias)
-    if glow is not None and glow.matters(good[0].read_variance ** 0.5):
-        where = f"{glow.light:+.2g} e- in each frame around pixel {glow.x}, {glow.y}"
-        cause = "amplifier glow" if glow.light > 0 else "more in the bias"
-        warn(header, f"dark does not scale with exposure: {where}, {cause}?")
+    if glow is not None:
+        _note_glow(header, glow, good[0].read_variance ** 0.5)
     if pedestal < 0:
         warn(header, f"dark current of {pedestal:.2g} e-/s is bias drift: set to 0")
     note_skipped(header, {"bias": bias}, "steps that the frames did not have")
     return _product(stacked, mask, "electron / s", header, fill=typical.mean - pedestal, pedestal=pedestal)
+
+
+def _note_glow(header: fits.Header, glow: Glow, read_noise: float) -> None:
+    cards = [
+        ("DARKGLOW", glow.light, "[electron] light that does not scale, at most"),
+        ("DARKGERR", glow.error, "[electron] its error"),
+    ]
+    set_cards(header, cards)
+    if glow.matters(read_noise):
+        where = f"{glow.light:+.2g} e- in each frame around pixel {glow.x}, {glow.y}"
+        cause = "amplifier glow" if glow.light > 0 else "more in the bias"
+        warn(header, f"dark does not scale with exposure: {where}, {cause}?")
 
 
 def _dark_layers(exposures: Sequence[Exposure], levels: Sequence[float], bias: Calibration | None) -> list[Layer]:
