@@ -89,6 +89,7 @@ class RawHeader:
         self.plane = plane
         self.primary = primary
         self._planes = planes
+        self._asked: dict[str, Value | None] = {}
 
     @property
     def planes(self) -> tuple[RawHeader, ...]:
@@ -128,6 +129,11 @@ class RawHeader:
         SetAside
             If the card is there and cannot be parsed.
         """
+        if name not in self._asked:
+            self._asked[name] = self._value(name)
+        return self._asked[name]
+
+    def _value(self, name: str) -> Value | None:
         if self._fields is not None:
             field = self._fields.get(name)
             if field is None and name not in COMMENTARY and _KEYWORD.fullmatch(name):

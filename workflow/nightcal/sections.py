@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 NOTHING = {"", "UNKNOWN", "N/A", "NONE"}
 """What observatories write where there is no value (compared in upper case)."""
 
 _SECTION = re.compile(r"\[([^:,\[\]]+):([^:,\[\]]+),([^:,\[\]]+):([^:,\[\]]+)\]")
+_NUMBERS_ONLY = re.compile(r"[\[\]\d:,\s]{1,60}", re.A)
 _TERM = re.compile(r"([+-]?)(\d+|[A-Z][A-Z0-9_]*)")
 
 
@@ -69,12 +71,24 @@ def parse_section(text: object, value: Callable[[str], Any] = lambda name: None)
     """
     if text is None or str(text).strip().upper() in NOTHING:
         return None
-    match = _SECTION.fullmatch(re.sub(r"\s*([\[\]:,+-])\s*", r"\1", str(text)))
+    if isinstance(text, str) and _NUMBERS_ONLY.fullmatch(text):
+        return _parsed(text)
+    return _parse(str(text), value)
+
+
+@lru_cache(4096)
+def _parsed(text: str) -> Area:
+    """Read a section without names, of which a night has few."""
+    return _parse(text, lambda name: None)
+
+
+def _parse(text: str, value: Callable[[str], Any]) -> Area:
+    match = _SECTION.fullmatch(re.sub(r"\s*([\[\]:,+-])\s*", r"\1", text))
     if match is None:
-        raise ValueError(f"{str(text)!r} is not a section; expected [x1:x2,y1:y2]")
+        raise ValueError(f"{text!r} is not a section; expected [x1:x2,y1:y2]")
     x1, x2, y1, y2 = (_number(term, value) for term in match.groups())
     if min(x1, x2, y1, y2) < 1:
-        raise ValueError(f"section {str(text)!r} begins below pixel 1, the first")
+        raise ValueError(f"section {text!r} begins below pixel 1, the first")
     return Area(min(x1, x2) - 1, max(x1, x2), min(y1, y2) - 1, max(y1, y2), flip_x=x1 > x2, flip_y=y1 > y2)
 
 
