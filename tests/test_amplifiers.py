@@ -373,6 +373,25 @@ def test_planes_of_different_size_are_set_aside(tmp_path):
     assert frame.problem == "its 2 image planes differ in size: 9 x 8 and 8 x 8"
 
 
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        ("UNKNOWN", "amplifier 3 has no detector section"),
+        ("[1:16,1:16]", "the detector sections of amplifiers 1 and 3 overlap"),
+        ("[32:10,32:17]", "amplifier 3: the image section [1:16,1:16] holds 16 columns of 1, the detector section "
+         "[32:10,32:17] 23"),
+    ],
+)  # fmt: skip
+def test_amplifiers_that_make_no_mosaic_are_set_aside_by_their_headers(tmp_path, section, problem):
+    camera = load_camera(CAMERAS / "lco-sinistro.yaml")
+    night(tmp_path, camera, 16, n_bias=1, n_dark=0, n_flat=0, n_science=0)
+    path = tmp_path / "raw" / "bias_001.fits"
+    assert read_frame(path, path.name, [camera]).problem == ""
+    with fits.open(path, mode="update") as hdus:
+        hdus[3].header["DETSEC"] = section
+    assert read_frame(path, path.name, [camera]).problem == problem
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in CAMERAS.glob("*.yaml") if "cube" not in path.stem))
 def test_every_shipped_camera_reads_its_simulated_night(tmp_path, name):
     camera = load_camera(CAMERAS / f"{name}.yaml")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nightcal.camera import Camera, recognise
+from nightcal.detector.mosaic import place
 from nightcal.errors import SetAside
 from nightcal.header_values import MJD_ZERO
 from nightcal.headers import SUFFIXES, RawHeader, read_header, stem
@@ -230,7 +231,9 @@ def _details(header: RawHeader, camera: Camera, exposure: float) -> dict[str, An
     if kind == "dark" and exposure == 0:
         raise SetAside("a dark of 0 s holds no dark current")
     numbers = range(len(camera.amplifiers))
-    sections = camera.sections(header)
+    sections, binning = camera.sections(header), camera.bins(header)
+    if len(sections) > 1:
+        place([section.image for section in sections], [section.detector for section in sections], binning)
     gains, read_noises = zip(*(camera.noise_cards(header, n) for n in numbers), strict=True)
     for n in numbers:
         camera.saturation_level(header, n)
@@ -245,7 +248,7 @@ def _details(header: RawHeader, camera: Camera, exposure: float) -> dict[str, An
         "pointing": camera.pointing(header) if kind == "flat" else None,
         "set_temperature": camera.number(header, "set_temperature", -273.15, 100, "degrees Celsius"),
         "temperature": _measured_temperature(header, camera),
-        "binning": camera.bins(header),
+        "binning": binning,
         "mode": camera.readout_mode(header),
         "gain": _mean(gains),
         "read_noise": _mean(read_noises),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nightcal.detector.crosstalk import Order, read_together
 from nightcal.detector.linearity import linearise
-from nightcal.detector.mosaic import Place, extent, place
+from nightcal.detector.mosaic import extent, place
 from nightcal.detector.parts import Part
 from nightcal.detector.readout import Electronics, Readout
 from nightcal.errors import SetAside
@@ -113,7 +113,8 @@ class Mosaic:
         if needed > len(image.planes):
             raise SetAside(f"the file holds {len(image.planes)} image planes; its camera file tells of {needed}")
         self.readouts = tuple(Readout(image.planes[a.plane], a.electronics) for a in amplifiers)
-        self.places = self._places(binning)
+        areas = [readout.area for readout in self.readouts]
+        self.places = place(areas, [amplifier.detector for amplifier in amplifiers], binning)
         self.crosstalk = np.zeros((len(amplifiers),) * 2) if len(crosstalk) == 0 else np.array(crosstalk, float)
         if self.crosstalk.shape != (len(amplifiers),) * 2:
             raise SetAside(f"crosstalk is told for {len(crosstalk)} amplifiers; expected {len(amplifiers)}")
@@ -124,17 +125,6 @@ class Mosaic:
             bleed=bleed, gain=float(np.mean(gains)), read_noise=float(np.sqrt(np.mean(np.square(noises))))
         )
         self.saturation = min(readout.saturation for readout in self.readouts)
-
-    def _places(self, binning: tuple[int, int]) -> tuple[Place, ...]:
-        areas = [readout.area for readout in self.readouts]
-        detectors = [amplifier.detector for amplifier in self.amplifiers]
-        if len(areas) == 1 and detectors[0] is None:
-            ((ny, nx),) = (area.shape for area in areas)
-            return (Place(Area(0, nx, 0, ny), areas[0].flip_x, areas[0].flip_y),)
-        missing = [n for n, detector in enumerate(detectors, start=1) if detector is None]
-        if missing:
-            raise SetAside(f"amplifier {missing[0]} has no detector section")
-        return place(areas, [detector for detector in detectors if detector is not None], binning)
 
     @property
     def shape(self) -> tuple[int, int]:

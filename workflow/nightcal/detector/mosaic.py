@@ -38,15 +38,16 @@ class _Axis:
         return self.high - self.pixels * binning if self.backwards else self.low
 
 
-def place(images: Sequence[Area], detectors: Sequence[Area], binning: tuple[int, int]) -> tuple[Place, ...]:
+def place(images: Sequence[Area], detectors: Sequence[Area | None], binning: tuple[int, int]) -> tuple[Place, ...]:
     """Place amplifiers in the mosaic.
 
     Parameters
     ----------
     images : sequence of Area
         Light-sensitive pixels of each amplifier, in its own image; a flip turns the image round.
-    detectors : sequence of Area
-        What they saw, in unbinned pixels of the detector; a flip tells that the amplifier reads backwards.
+    detectors : sequence of Area or None
+        What they saw, in unbinned pixels of the detector; a flip tells that the amplifier reads backwards. None for a
+        single amplifier that sees the whole detector.
     binning : (int, int)
         In x and y.
 
@@ -59,12 +60,16 @@ def place(images: Sequence[Area], detectors: Sequence[Area], binning: tuple[int,
     Raises
     ------
     SetAside
-        If a section does not have the size of its pixels, or two amplifiers see the same pixel.
+        If one of several amplifiers has no section, a section does not have the size of its pixels, or two amplifiers
+        see the same pixel.
     """
+    if len(images) == 1 and detectors[0] is None:
+        ny, nx = images[0].shape
+        return (Place(Area(0, nx, 0, ny), images[0].flip_x, images[0].flip_y),)
+    pairs = list(zip(images, map(_told, detectors, range(1, len(detectors) + 1)), strict=True))
     axes = [
         [_axis(n, image, detector, axis, binning[axis]) for n, (image, detector) in enumerate(pairs, start=1)]
         for axis in (0, 1)
-        for pairs in [list(zip(images, detectors, strict=True))]
     ]
     exact = [_starts(along, bins) for along, bins in zip(axes, binning, strict=True)]
     for rounded in (_half_down, _half_up):  # what lies half a pixel off goes next to its neighbour, if there is room
@@ -88,6 +93,12 @@ def place(images: Sequence[Area], detectors: Sequence[Area], binning: tuple[int,
         if not overlapping:
             return places
     raise SetAside("the detector sections of amplifiers {} and {} overlap".format(*overlapping[0]))
+
+
+def _told(detector: Area | None, number: int) -> Area:
+    if detector is None:
+        raise SetAside(f"amplifier {number} has no detector section")
+    return detector
 
 
 def _axis(number: int, image: Area, detector: Area, axis: int, binning: int) -> _Axis:
