@@ -373,6 +373,35 @@ def test_planes_of_different_size_are_set_aside(tmp_path):
     assert frame.problem == "its 2 image planes differ in size: 9 x 8 and 8 x 8"
 
 
+def test_a_simulated_camera_has_the_numbers_that_its_file_tells(tmp_path):
+    text = """
+name: told
+title: a camera whose headers tell nothing
+cards: {type: IMAGETYP, exposure: EXPTIME, start: DATE-OBS, filter: FILTER}
+types: [bias: {type: bias}, dark: {type: dark}, flat: {type: flat}, science: {type: light}]
+read_noise: 4
+saturation: 50000
+amplifiers:
+  - {image: "[1:40,1:96]", overscan: ["[41:56,1:96]"], detector: "[1:40,1:96]", plane: 1, gain: 1.2}
+  - {image: "[73:112,1:96]", overscan: ["[57:72,1:96]"], detector: "[41:80,1:96]", plane: 1, gain: 2.0, read_noise: 7}
+"""
+    (tmp_path / "told.yaml").write_text(text)
+    camera = load_camera(tmp_path / "told.yaml")
+    simulated = night(tmp_path, camera, 96, n_stars=5)
+    assert simulated.gains == (1.2, 2.0)
+    assert simulated.read_noises == (4.0, 7.0)
+    assert simulated.saturation == 50000
+    for comparison in compare_with_truth(reduced(tmp_path / "raw", camera), tmp_path / "truth"):
+        assert comparison.everywhere.width == pytest.approx(1, abs=0.05)
+        assert comparison.everywhere.mean == pytest.approx(0, abs=0.05)
+
+
+def test_a_simulated_star_fills_the_integers_of_a_camera_without_a_limit():
+    simulated = simulate_camera(load_camera(CAMERAS / "afosc.yaml"), 32)
+    electrons = np.full(simulated.shape, 1e6)
+    assert (simulated.digitise(electrons, np.random.default_rng(1)) == 65535).all()
+
+
 @pytest.mark.parametrize(
     ("section", "problem"),
     [

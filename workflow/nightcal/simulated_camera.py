@@ -30,6 +30,8 @@ Cards = dict[str, Any]
 OVERSCAN = 32
 STUCK_ADU = 65535
 SATURATION = 60000.0
+"""[ADU] Where a card tells it; else what the camera file says, or all that the integers hold."""
+
 GHOST = 0.0006
 """Crosstalk between neighbours where a camera has any."""
 
@@ -60,6 +62,8 @@ class SimulatedCamera:
         Of each amplifier in the mosaic.
     gains, read_noises, levels : tuple of float
         [e-/ADU], [e-], [ADU] of each amplifier.
+    saturation : float
+        Raw values go no further [ADU].
     crosstalk : ndarray, shape (n, n)
         Share of the signal of amplifier ``row`` that appears on ``column``.
     """
@@ -74,6 +78,7 @@ class SimulatedCamera:
     gains: tuple[float, ...]
     read_noises: tuple[float, ...]
     levels: tuple[float, ...]
+    saturation: float
     crosstalk: Floats
 
     @property
@@ -107,7 +112,7 @@ class SimulatedCamera:
             plane[region.slices] = rng.normal(0, noise / self.gains[n], region.shape)
             light = _turned(electrons[where.area.slices], where) / self.gains[n]
             plane[sections.image.slices] += _bent(light, rule.polynomial)
-        seen = np.minimum(planes, SATURATION - max(self.levels) - drift)
+        seen = np.minimum(planes, self.saturation - max(self.levels) - drift)
         for n, bad in enumerate(self._stored(stuck)):
             seen[bad] = STUCK_ADU - self.levels[n] - drift
         for i, j in permutations(range(len(self.places)), 2):
@@ -115,7 +120,7 @@ class SimulatedCamera:
                 self._add_ghost(seen, planes, i, j)
         for n in range(len(self.places)):
             planes[self.camera.amplifiers[n].plane][self._region(n).slices] += self.levels[n] + drift
-        raw = np.clip(np.rint(planes), 0, SATURATION).astype(np.uint16)
+        raw = np.clip(np.rint(planes), 0, self.saturation).astype(np.uint16)
         for bad in self._stored(stuck):
             raw[bad] = STUCK_ADU
         return raw
@@ -216,7 +221,8 @@ def simulate_camera(camera: Camera, size: int, binning: tuple[int, int] = (1, 1)
     Returns
     -------
     SimulatedCamera
-        Its amplifiers differ in gain by 5 percent each.
+        Its amplifiers have the gain and read noise of the camera file; where that tells none, or names cards, their
+        gains differ by 5 percent each.
 
     Raises
     ------
@@ -252,14 +258,21 @@ def simulate_camera(camera: Camera, size: int, binning: tuple[int, int] = (1, 1)
     header = _header(common, own, plane_shape, cube)
     try:
         sections, crosstalk = camera.sections(header), camera.crosstalk_of(header)
+        told = [camera.noise_cards(header, n) for n in range(count)]
+        limits = [camera.saturation_level(header, n) or STUCK_ADU for n in range(count)]
         alone = count == 1 and sections[0].detector is None
         detectors = [section.detector or section.image for section in sections]
         places = place([section.image for section in sections], detectors, (1, 1) if alone else binning)
     except SetAside as reason:
         raise ConfigurationError(f"{camera.path}: no frame of it can be simulated: {reason}.") from reason
     table = np.array(crosstalk, float) if crosstalk else np.zeros((count, count))
+    gains = tuple(gain or own_gain for (gain, _), own_gain in zip(told, gains, strict=True))
+    read_noises = tuple(noise or own_noise for (_, noise), own_noise in zip(told, read_noises, strict=True))
     levels = tuple(1000.0 + 20 * n for n in range(count))
-    made = SimulatedCamera(camera, common, own, plane_shape, cube, sections, places, gains, read_noises, levels, table)
+    limit = float(min(STUCK_ADU, *limits))
+    made = SimulatedCamera(
+        camera, common, own, plane_shape, cube, sections, places, gains, read_noises, levels, limit, table
+    )
     _check_understood(made, header)
     return made
 
