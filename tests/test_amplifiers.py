@@ -366,6 +366,18 @@ def test_a_file_of_several_planes_that_its_camera_does_not_tell_of_is_set_aside(
     assert frame.problem == "the file holds 3 image planes; generic.yaml tells of 1"
 
 
+def test_a_plane_that_no_amplifier_tells_of_is_not_passed_over(tmp_path):
+    text = (CAMERAS / "lco-sinistro.yaml").read_text().replace(", planes: 4", "")
+    (tmp_path / "four.yaml").write_text(text)
+    camera = load_camera(tmp_path / "four.yaml")
+    night(tmp_path, camera, 16, n_bias=1, n_dark=0, n_flat=0, n_science=0)
+    path = tmp_path / "raw" / "bias_001.fits"
+    assert read_frame(path, path.name, [camera]).problem == ""
+    with fits.open(path, mode="update") as hdus:
+        hdus.append(hdus[1].copy())
+    assert read_frame(path, path.name, [camera]).problem == "the file holds 5 image planes; four.yaml tells of 4"
+
+
 def test_planes_of_different_size_are_set_aside(tmp_path):
     planes = [fits.ImageHDU(np.ones((8, n), np.int16)) for n in (8, 9)]
     fits.HDUList([fits.PrimaryHDU(header=fits.Header(SINGLE)), *planes]).writeto(tmp_path / "a.fits")

@@ -269,8 +269,8 @@ class Camera:
     def _of(self, amplifier: int, header: RawHeader) -> tuple[AmplifierRule, RawHeader]:
         """Rule of an amplifier, and the header of the plane that holds it."""
         rule = self.amplifiers[amplifier]
-        if rule.plane >= len(header.planes) or (len(self.amplifiers) == 1 and len(header.planes) > 1):
-            told = len({rule.plane for rule in self.amplifiers})
+        told = 1 if len(self.amplifiers) == 1 else max(rule.plane for rule in self.amplifiers) + 1
+        if rule.plane >= len(header.planes) or len(header.planes) > told:
             raise SetAside(f"the file holds {len(header.planes)} image planes; {self.path.name} tells of {told}")
         return rule, header.planes[rule.plane]
 
