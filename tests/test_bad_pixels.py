@@ -168,6 +168,13 @@ def test_two_flats_of_one_filter_and_unlike_light_are_compared(masters):
     assert product.data[150, 151] & Flag.BAD
 
 
+def test_what_masters_warn_of_stays_with_the_frames_that_use_them(masters):
+    warned = [replace(master, header=master.header.copy()) for master in masters]
+    for n, master in enumerate(warned):
+        master.header["WARN001"], master.header["SKIPPED"] = f"something about master {n}", "bias"
+    assert warnings_of(make_bad_pixel_mask(warned).header) == []
+
+
 # --- masks of the observer -------------------------------------------------------------------------------------------
 
 
