@@ -103,6 +103,12 @@ def test_sections_that_cannot_be_are_refused(images, detectors, reason):
         place(areas(*images), areas(*detectors), (1, 1))
 
 
+def test_amplifiers_that_a_header_puts_a_billion_pixels_apart_are_refused():
+    far = "[1000000001:1000002048,2000000001:2000002048]"
+    with pytest.raises(SetAside, match="lie far apart: the mosaic would have 1000002048 x 2000002048"):
+        place(areas("[1:2048,1:2048]", "[1:2048,1:2048]"), areas("[1:2048,1:2048]", far), (1, 1))
+
+
 @given(
     st.lists(st.integers(1, 6), min_size=1, max_size=3),
     st.lists(st.integers(1, 6), min_size=1, max_size=3),

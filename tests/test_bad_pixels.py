@@ -168,6 +168,13 @@ def test_two_flats_of_one_filter_and_unlike_light_are_compared(masters):
     assert product.data[150, 151] & Flag.BAD
 
 
+def test_what_masters_warn_of_stays_with_the_frames_that_use_them(masters):
+    warned = [replace(master, header=master.header.copy()) for master in masters]
+    for n, master in enumerate(warned):
+        master.header["WARN001"], master.header["SKIPPED"] = f"something about master {n}", "bias"
+    assert warnings_of(make_bad_pixel_mask(warned).header) == []
+
+
 # --- masks of the observer -------------------------------------------------------------------------------------------
 
 
@@ -187,6 +194,23 @@ def test_a_given_mask_joins_what_the_masters_say(dtype, masters, mask, tmp_path)
     assert changed == [[10, 11], [12, 13]]
     assert both.header["NGIVEN"] == 2
     assert (both.header["GIVN0001"], both.header["GSHA0001"]) == ("mine.fits", given.digest)
+
+
+def test_a_given_mask_with_an_undefined_pixel_keeps_its_bad_ones(tmp_path):
+    image = np.zeros(SHAPE, np.float32)
+    image[10, 11], image[12, 13], image[20, 21] = 1, 7, np.nan
+    fits.PrimaryHDU(image).writeto(tmp_path / "mine.fits")
+    product = make_bad_pixel_mask([], [as_mask(load_master(tmp_path / "mine.fits"))])
+    assert np.argwhere(product.data).tolist() == [[10, 11], [12, 13], [20, 21]]
+
+
+def test_bits_of_another_program_are_bad_pixels_however_high_they_are(tmp_path):
+    bits = np.zeros(SHAPE, np.int32)
+    bits[10, 11], bits[12, 13] = 256, 1 << 20
+    science = fits.PrimaryHDU(np.ones(SHAPE, np.float32))
+    fits.HDUList([science, fits.ImageHDU(bits, name="MASK")]).writeto(tmp_path / "theirs.fits")
+    product = make_bad_pixel_mask([], [as_mask(load_master(tmp_path / "theirs.fits"))])
+    assert np.argwhere(product.data & Flag.BAD).tolist() == [[10, 11], [12, 13]]
 
 
 def test_a_given_mask_of_nightcal_keeps_its_bits(masters, mask, tmp_path):

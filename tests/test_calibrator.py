@@ -14,6 +14,7 @@ from nightcal import Calibrator, OverscanMethods
 from nightcal.calibration import load_master
 from nightcal.calibrator import NO_DATA_SIGMA, refused_product
 from nightcal.cards import warnings_of
+from nightcal.detector.amplifiers import Amplifier
 from nightcal.detector.readout import Electronics, Readout
 from nightcal.errors import SetAside
 from nightcal.fitsio import write_product
@@ -21,7 +22,7 @@ from nightcal.flags import Flag
 from nightcal.layers import Exposure
 from nightcal.masters import make_master_bias, make_master_dark
 from nightcal.raw_image import RawImage
-from nightcal.sections import Area
+from nightcal.sections import Area, parse_section
 from nightcal.shot_noise import expected_signal
 from nightcal.simulate import expose, make_chip
 
@@ -668,6 +669,37 @@ def test_the_sky_stays_where_it_was_after_a_trim(tmp_path, rng):
     assert (header["CRPIX1A"], header["CRPIX2A"]) == (4.0, 0.0)
     corner = CCDData.read(tmp_path / "out.fits").wcs.pixel_to_world(0, 0)
     assert corner.separation(before.pixel_to_world(6, FIRST)).arcsec < 1e-6
+
+
+MATRICES = {
+    "CD": {"CD1_1": -1e-4, "CD1_2": 2e-5, "CD2_1": 3e-5, "CD2_2": 1e-4},
+    "PC": {"PC1_2": 0.2, "PC2_1": 0.1, "CDELT1": -1e-4, "CDELT2": 1e-4},
+    "CROTA": {"CROTA2": 20.0, "CDELT1": -1e-4, "CDELT2": 1e-4},
+}
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+@pytest.mark.parametrize("section", ["[60:7,21:80]", "[7:60,80:21]", "[60:7,80:21]", "[64:1,1:80]"])
+def test_the_sky_turns_with_the_image(section, matrix, tmp_path, rng):
+    cards = {
+        "CTYPE1": "RA---TAN",
+        "CTYPE2": "DEC--TAN",
+        "CRVAL1": 132.8,
+        "CRVAL2": 11.8,
+        "CRPIX1": 30.5,
+        "CRPIX2": 41.0,
+    }
+    values = rng.integers(900, 1100, (NY, NX), dtype=np.uint16)
+    path = write_frame(tmp_path / "raw.fits", values, **cards, **MATRICES[matrix])
+    area = parse_section(section)
+    product = Calibrator(amplifiers=[Amplifier(Electronics(image_area=area))]).calibrate(path)
+    before, after = WCS(fits.getheader(path)), WCS(product.header)
+    assert product.header["TRIMMED"] == section
+    for x, y in [(area.xmin, area.ymin), (30, 50), (area.xmax - 1, area.ymax - 1)]:
+        column = area.xmax - 1 - x if area.flip_x else x - area.xmin
+        row = area.ymax - 1 - y if area.flip_y else y - area.ymin
+        assert product.data[row, column] == values[y, x]
+        assert before.pixel_to_world(x, y).separation(after.pixel_to_world(column, row)).arcsec < 1e-6
 
 
 @pytest.mark.parametrize("value", ["12.5", "unknown", None])

@@ -102,6 +102,7 @@ def test_an_image_without_noise_and_errors_has_no_outliers():
     image = np.zeros(SHAPE, np.float32)
     image[5, 5] = 1.0
     assert not outliers(image, np.zeros(SHAPE), 6.0).any()
+    assert not outliers(image, np.zeros(SHAPE), np.inf).any()
 
 
 def test_an_infinite_limit_finds_nothing(rng):

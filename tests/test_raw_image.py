@@ -2,6 +2,7 @@
 
 import hashlib
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -316,3 +317,23 @@ def test_a_frame_that_cannot_be_decoded_gives_its_memory_back(tmp_path):
     with pytest.raises(SetAside), image.held(buffer):
         pass
     assert is_lent_again(buffer)
+
+
+@pytest.mark.parametrize(
+    "kind", [Kind("u2", "raw.fits.fz", 1), Kind("f4"), Kind("u2")], ids=lambda k: "-".join(map(str, k))
+)
+def test_threads_that_read_one_file_side_by_side_get_the_rows_they_asked_for(kind, tmp_path):
+    values = np.random.default_rng(5).integers(0, 5000, (600, 200)).astype(kind.dtype)
+    path = tmp_path / kind.name
+    hdu = fits.CompImageHDU(values) if kind.hdu else fits.ImageHDU(values)
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+    image = RawImage(path)
+
+    def are_right(start):
+        right = np.array_equal(image.rows(start, start + 4), values[start : start + 4])
+        if start % 32 == 0:
+            image.close()  # as stacks of very many frames do
+        return right
+
+    with image, ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(are_right, [start for _ in range(3) for start in range(0, 600, 4)]))

@@ -12,7 +12,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.calibration import Calibration, inherit_warnings
+from nightcal.calibration import Calibration
 from nightcal.cards import set_cards, warn
 from nightcal.defects import (
     AROUND,
@@ -78,7 +78,7 @@ def make_bad_pixel_mask(
     Product
         The image is the mask: ``BAD`` where a pixel is noisy, unresponsive, off the level around it or never gave
         data, ``HOT`` where it is hot or warm in a dark. What a flat says of its own filter (``LOW_FLAT``) stays with
-        that flat.
+        that flat, and what the headers of the masters warn of stays with the frames that use them.
 
     Raises
     ------
@@ -113,7 +113,6 @@ def make_bad_pixel_mask(
             text = f"bad pixel mask {mask.name} of {sizes[0]} pixels does not fit {sizes[1]}: not used"
             log.warning("%s.", text)
             warn(header, text)
-    inherit_warnings(header, *(master for master in masters if master.header["MASTER"] != "flat"))
     return Product(bits, np.zeros(bits.shape, np.float32), bits, "", header)
 
 

@@ -145,7 +145,11 @@ def _loaded(image: Any, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane]:
     names = [hdu.name for hdu in hdus]
     data = np.array(image.data, np.float32)
     error = np.array(hdus["UNCERT"].data, np.float32) if "UNCERT" in names else np.zeros_like(data)
-    mask = np.asarray(hdus["MASK"].data).astype(MASK_DTYPE) if "MASK" in names else np.zeros(data.shape, MASK_DTYPE)
+    mask = np.zeros(data.shape, MASK_DTYPE)
+    if "MASK" in names:
+        stored = np.asarray(hdus["MASK"].data)
+        mask = stored.astype(MASK_DTYPE)
+        mask[(mask == 0) & (stored != 0)] = Flag.BAD  # a bit that is none of ours
     undefined = ~(np.isfinite(data) & np.isfinite(error))
     mask[undefined] |= Flag.NO_DATA
     data[undefined], error[undefined] = 0.0, 0.0
@@ -163,11 +167,13 @@ def as_mask(master: Calibration) -> Calibration:
     Returns
     -------
     Calibration
-        The same if it is a master of nightcal or has a mask already.
+        The same if it is a master of nightcal or has a mask already that says more than which pixels hold no number.
     """
-    if "MASTER" in master.header or np.asarray(master.mask).any():
+    mask = np.asarray(master.mask)
+    of_nightcal = "MASTER" in master.header or ("NIGHTCAL" in master.header and mask.any())
+    if of_nightcal or (mask & ~Flag.NO_DATA).any():
         return master
-    return replace(master, mask=np.where(np.asarray(master.data) != 0, Flag.BAD, MASK_DTYPE(0)))
+    return replace(master, mask=np.where(np.asarray(master.data) != 0, Flag.BAD, mask))
 
 
 def in_electrons(name: str, master: Calibration, gain: float, per_second: bool) -> Calibration:

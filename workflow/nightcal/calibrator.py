@@ -355,10 +355,10 @@ def _describe(
     else:
         provenance(header, _settled(readout) | {"unit": unit})
         cards += _cards_of_overscan(readout)
-        area = readout.area
-        if area.shape != readout.image.shape:
-            cards.append(("TRIMMED", str(area), "area of the raw image that is kept"))
-            _shift_wcs(header, area)
+    kept = _kept_area(readout)
+    if kept is not None:
+        cards.append(("TRIMMED", str(kept), "area of the raw image that is kept"))
+        _shift_wcs(header, kept)
     for step, master in masters.items():
         cards.append((f"{step.upper()}COR", master is not None, f"{step} applied"))
         cards += used_cards(step, master)
@@ -425,12 +425,46 @@ def _cards_of_amplifiers(mosaic: Mosaic) -> list[tuple[str, Any, str]]:
     return cards
 
 
+def _kept_area(readout: Readout | Mosaic) -> Area | None:
+    """Area of the raw image that is kept, with its flips; None if it is all of it, or there are several amplifiers."""
+    if isinstance(readout, Readout):
+        area, shape = readout.area, readout.image.shape
+    elif len(readout.readouts) == 1:
+        (where,), (alone,) = readout.places, readout.readouts
+        area, shape = replace(alone.area, flip_x=where.flip_x, flip_y=where.flip_y), alone.image.shape
+    else:
+        return None
+    return area if area.shape != shape or area.flip_x or area.flip_y else None
+
+
 def _shift_wcs(header: fits.Header, area: Area) -> None:
-    """Move the reference pixels of every WCS with the corner of the trimmed image."""
-    for keyword in list(header):
-        for axis, start in (("1", area.xmin), ("2", area.ymin)):
-            if start and re.fullmatch(f"CRPIX{axis}[A-Z]?", keyword) and isinstance(header[keyword], int | float):
+    """Move the reference pixels of every WCS with the corner of the trimmed image, and turn its axes with the image."""
+    for axis, start, stop, flip in (("1", area.xmin, area.xmax, area.flip_x), ("2", area.ymin, area.ymax, area.flip_y)):
+        for keyword in list(header):
+            match = re.fullmatch(f"CRPIX{axis}([A-Z]?)", keyword)
+            if match is None or not isinstance(header[keyword], int | float):
+                continue
+            if flip:
+                header[keyword] = stop + 1 - header[keyword]
+                _turn_axis(header, axis, match[1])
+            elif start:
                 header[keyword] -= start
+
+
+def _turn_axis(header: fits.Header, axis: str, which: str) -> None:
+    """Let a WCS run backwards along an axis of the image: the column of its matrix changes sign (FITS standard 8.1)."""
+    for stem in ("CD", "PC"):
+        if any(f"{stem}{i}_{j}{which}" in header for i in "12" for j in "12"):
+            if stem == "PC":  # what is not there is the unit matrix
+                header.setdefault(f"PC{axis}_{axis}{which}", 1.0)
+            names = [f"{stem}{i}_{axis}{which}" for i in "12"]
+            break
+    else:
+        names = [f"CDELT{axis}{which}"]
+        header.setdefault(names[0], 1.0)
+    for name in names:
+        if isinstance(header.get(name), int | float):
+            header[name] = -header[name]
 
 
 def refused_product(path: Path, reason: str, unit: str = "electron", readout: RawHeader | None = None) -> Product:

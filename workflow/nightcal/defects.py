@@ -119,6 +119,7 @@ def outliers(rest: Image, variance: Plane, k: float, both: bool = True) -> Mask:
     variance : ndarray of float32, shape (ny, nx), or StoredPlane
         Of the image.
     k : float
+        Nothing departs by infinity.
     both : bool
         Whether pixels that are too low count, too.
 
@@ -128,9 +129,11 @@ def outliers(rest: Image, variance: Plane, k: float, both: bool = True) -> Mask:
         Nothing departs where more than half of the pixels are equal and have no error: nobody knows by how much
         they scatter.
     """
+    found = np.zeros(rest.shape, dtype=bool)
+    if np.isinf(k):
+        return found
     sample = rest[:: ceil(rest.size / TYPICAL_PIXELS)]
     limit = np.float32(k * level_of_values(sample, k, 0.0).rstd)
-    found = np.zeros(rest.shape, dtype=bool)
     for start, stop in _strips(len(rest)):
         part = np.abs(rest[start:stop]) if both else rest[start:stop]
         own = np.float32(OWN_SIGMA) * np.sqrt(variance[start:stop])

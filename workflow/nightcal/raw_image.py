@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from threading import RLock
 from types import TracebackType
 from typing import Any
 
@@ -47,10 +48,15 @@ class Buffer:
 
 
 class RawFile:
-    """The file of a raw frame, whose image planes share it: what is open of it, and what is held in memory."""
+    """The file of a raw frame, whose image planes share it: what is open of it, and what is held in memory.
+
+    One thread at a time reads or closes it (``lock``): a library that seeks before it reads would get the bytes that
+    another thread asked for.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lock = RLock()
         self.hdus: fits.HDUList | None = None
         self.held: NDArray[np.uint8] | None = None
         self.images: dict[RawHeader, NDArray[np.generic]] = {}
@@ -82,16 +88,17 @@ class RawFile:
 
     def close(self) -> None:
         """Close the file and let go of what is held of it."""
-        if self.held is not None and self._buffer is not None:
-            self._buffer.take_back(self.held)
-        self.held = self._buffer = None
-        self.images.clear()
-        if self.hdus is not None:
-            self.hdus.close()
-            self.hdus = None
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        with self.lock:
+            if self.held is not None and self._buffer is not None:
+                self._buffer.take_back(self.held)
+            self.held = self._buffer = None
+            self.images.clear()
+            if self.hdus is not None:
+                self.hdus.close()
+                self.hdus = None
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
 
 
 class RawImage:
@@ -223,7 +230,8 @@ class RawImage:
         if self._data_start and held is None:
             words = np.empty(shape, np.uint16) if out is None else out
             try:
-                found = os.preadv(self._file.descriptor, [words.data.cast("B")], self._place(start))
+                with self._file.lock:
+                    found = os.preadv(self._file.descriptor, [words.data.cast("B")], self._place(start))
             except OSError as error:
                 raise self._unreadable(error) from error
             return self._whole(words, found, stop)
@@ -317,7 +325,7 @@ class RawImage:
         return native.view(np.int16)
 
     def _section(self, start: int, stop: int) -> NDArray[np.generic]:
-        with warnings.catch_warnings():
+        with self._file.lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 if self._file.hdus is None:

@@ -10,6 +10,9 @@ from math import ceil, floor
 from nightcal.errors import SetAside
 from nightcal.sections import Area
 
+SPARSEST = 16
+"""So many times the pixels that were read may the mosaic have: a header that asks for more is wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -60,8 +63,8 @@ def place(images: Sequence[Area], detectors: Sequence[Area | None], binning: tup
     Raises
     ------
     SetAside
-        If one of several amplifiers has no section, a section does not have the size of its pixels, or two amplifiers
-        see the same pixel.
+        If one of several amplifiers has no section, a section does not have the size of its pixels, two amplifiers see
+        the same pixel, or they lie so far apart that the mosaic would be empty for the most part.
     """
     if len(images) == 1 and detectors[0] is None:
         ny, nx = images[0].shape
@@ -91,6 +94,7 @@ def place(images: Sequence[Area], detectors: Sequence[Area | None], binning: tup
             if _overlap(one.area, other.area)
         ]
         if not overlapping:
+            _check_extent(places)
             return places
     raise SetAside("the detector sections of amplifiers {} and {} overlap".format(*overlapping[0]))
 
@@ -124,6 +128,12 @@ def _half_down(start: float) -> int:
 
 def _half_up(start: float) -> int:
     return floor(start + 0.5)
+
+
+def _check_extent(places: Sequence[Place]) -> None:
+    (ny, nx), read = extent(places), sum(place.area.shape[0] * place.area.shape[1] for place in places)
+    if ny * nx > SPARSEST * read:
+        raise SetAside(f"the detector sections of {read} pixels lie far apart: the mosaic would have {nx} x {ny}")
 
 
 def _overlap(one: Area, other: Area) -> bool:
