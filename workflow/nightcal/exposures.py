@@ -80,7 +80,11 @@ def noise_of_master(master: object) -> Noise | None:
     header = master.header
     if {ASSUMED.warning, UNKNOWN_READ_NOISE} & set(warnings_of(header)):
         return None
-    return Noise(header["GAINUSED"], header["RNUSED"], f"{header['GAINSRC']} of {header['NIGHT']}")
+    numbers = range(1, header.get("NCAMPS", 1) + 1)
+    cards = [(f"GAINUS{n:02d}", f"RNUSED{n:02d}") for n in numbers]
+    each = tuple((header[gain], header[noise]) for gain, noise in cards if gain in header and noise in header)
+    source = f"{header['GAINSRC']} of {header['NIGHT']}"
+    return Noise(header["GAINUSED"], header["RNUSED"], source, amplifiers=each if len(each) == len(cards) else ())
 
 
 def better_noise(measured: Noise | None, bias: object) -> Noise | None:
