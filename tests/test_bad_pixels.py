@@ -7,13 +7,14 @@ import pytest
 from astropy.io import fits
 from nightcal import Calibrator
 from nightcal.bad_pixels import Limits, make_bad_pixel_mask
-from nightcal.calibration import as_mask, load_master
+from nightcal.calibration import Calibration, as_mask, load_master
 from nightcal.cards import warnings_of
 from nightcal.errors import SetAside
 from nightcal.exposures import bad_pixel_mask_of
 from nightcal.fitsio import Product, write_product
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.masters import make_master_bias, make_master_dark, make_master_flat, refused_master
+from nightcal.sections import Area
 from nightcal.simulate import make_chip
 from test_masters import Camera, loaded
 
@@ -166,6 +167,20 @@ def test_two_flats_of_one_filter_and_unlike_light_are_compared(masters):
     product = make_bad_pixel_mask([flat_v, flat_r, faint])
     assert [product.header[f"RATIO{n}"] for n in (1, 2)] == ["faint.fits", "flat_V.fits"]
     assert product.data[150, 151] & Flag.BAD
+
+
+def test_the_seams_of_amplifiers_with_levels_of_their_own_are_no_defects():
+    rng = np.random.default_rng(31)
+    image = rng.normal(1000, 1.5, SHAPE).astype(np.float32)
+    image[150:, 170:] += 200
+    image[151, 171] += 40
+    header = fits.Header({"MASTER": "bias", "MJDMEAN": 60000.0})
+    areas = Area(0, 170, 0, 150), Area(170, 320, 0, 150), Area(170, 320, 150, 320), Area(0, 170, 150, 320)
+    for n, area in enumerate(areas, start=1):
+        header[f"AMPSEC{n:02d}"] = str(area)
+    variance, good = np.full(SHAPE, 1.5**2, np.float32), np.zeros(SHAPE, np.uint8)
+    bias = Calibration(image, variance, good, header, "bias.fits", "0", "electron")
+    assert np.argwhere(make_bad_pixel_mask([bias]).data).tolist() == [[151, 171]]
 
 
 def test_what_masters_warn_of_stays_with_the_frames_that_use_them(masters):

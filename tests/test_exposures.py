@@ -20,6 +20,7 @@ from nightcal.exposures import (
     bad_pixel_mask_of,
     better_noise,
     describe_noise,
+    describe_setup,
     finish_master,
     measure_noise_of,
     noise_of,
@@ -29,9 +30,11 @@ from nightcal.exposures import (
 )
 from nightcal.fitsio import Product, write_product
 from nightcal.flags import Flag
+from nightcal.frames import read_frame
 from nightcal.headers import read_header
 from nightcal.library import read_library
 from nightcal.masters import make_master_bias, make_master_flat
+from nightcal.matching import Setup
 from nightcal.photon_transfer import ASSUMED, Noise
 from nightcal.raw_image import RawImage
 from nightcal.sections import Area
@@ -220,6 +223,18 @@ def test_a_master_flat_knows_its_light_and_so_does_a_library(words, light, take,
     write_product(tmp_path / "library" / "flat.fits", product)
     (known,) = read_library(tmp_path / "library")
     assert (known.light, known.filter) == (light, "V")
+
+
+@pytest.mark.parametrize("amplifiers", [1, 4, 16])
+def test_masters_of_many_amplifiers_serve_the_frames_of_other_nights(amplifiers, take, camera, tmp_path):
+    sections = [f"[51:2098,1:4176] is [{1 + 2048 * n}:{2048 * (n + 1)},1:4176]" for n in range(amplifiers)]
+    frame = replace(read_frame(take("b"), "b.fits", [camera]), area=", ".join(sections), amplifiers=amplifiers)
+    bias = finished([take(f"b{n}", minutes=n) for n in range(3)], camera)
+    describe_setup(bias.header, frame)
+    write_product(tmp_path / "library" / "bias.fits", bias)
+    mask = bad_pixel_mask_of([load_master(tmp_path / "library" / "bias.fits")])
+    write_product(tmp_path / "library" / "bpm.fits", mask)
+    assert [master.setup for master in read_library(tmp_path / "library")] == [Setup.of(frame)] * 2
 
 
 def test_a_torn_frame_is_named_in_the_master_of_its_neighbours(take, camera):

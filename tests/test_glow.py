@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from nightcal.glow import BLOCKS, BlockMap, block_map, find_glow
+from nightcal.sections import Area
 
 SHAPE = (320, 640)
 TIMES = [10.0, 10.0, 30.0, 60.0, 300.0]
@@ -65,6 +66,20 @@ def test_a_glow_that_the_read_noise_hides_does_not_matter():
 def test_exposures_that_hardly_differ_tell_nothing():
     glow = find_glow(maps_of(np.random.default_rng(5), corner(5.0), 0.02, [60, 60, 61]), [60, 60, 61], SHAPE)
     assert not glow.matters(6.0)
+
+
+@pytest.mark.parametrize("light", [0.0, 5.0])
+def test_a_drift_of_one_amplifier_is_no_glow(light):
+    rng = np.random.default_rng(7)
+    maps = maps_of(rng, corner(light), 0.02)
+    for one in maps:
+        one.level[:8, 8:] += rng.normal(0, 30)
+        one.level[8:, :8] += rng.normal(0, 30)
+    seam = 327  # in the ninth of the 16 blocks, which both amplifiers have part of
+    areas = [Area(x, end, y, y + 160) for x, end in ((0, seam), (seam, 640)) for y in (0, 160)]
+    glow = find_glow(maps, TIMES, SHAPE, areas)
+    assert glow.light == pytest.approx(light, abs=4 * glow.error)
+    assert glow.matters(6.0) == (light > 0)
 
 
 def test_blocks_without_data_do_not_count():

@@ -12,7 +12,7 @@ from nightcal.camera_file import load_camera
 from nightcal.cards import warnings_of
 from nightcal.detector.parts import Part
 from nightcal.detector.readout import Electronics, Readout
-from nightcal.exposures import measure_noise_of, open_exposures
+from nightcal.exposures import better_noise, finish_master, measure_noise_of, open_exposures
 from nightcal.fitsio import write_product
 from nightcal.flags import Flag
 from nightcal.layers import Exposure
@@ -258,3 +258,15 @@ def test_each_of_four_amplifiers_takes_what_was_measured_of_it(four):
     )
     parts = open_exposures(four.flat, four.untold, noise).exposures[0].readout.parts
     assert [(part.gain, part.read_noise) for part in parts] == list(noise.amplifiers)
+
+
+def test_a_night_without_a_measurement_takes_for_each_amplifier_what_its_master_bias_was_made_with(four, tmp_path):
+    measured = measure_noise_of([*four.bias, *four.flat], four.untold)
+    opened = open_exposures(four.bias, four.untold, measured)
+    write_product(
+        tmp_path / "master.fits", finish_master("bias", opened, lambda: make_master_bias(opened.exposures), {})
+    )
+    known = better_noise(None, load_master(tmp_path / "master.fits"))
+    parts = open_exposures(four.flat, four.untold, known).exposures[0].readout.parts
+    assert [part.gain for part in parts] == pytest.approx([gain for gain, _ in measured.amplifiers], rel=1e-12)
+    assert [part.read_noise for part in parts] == pytest.approx([noise for _, noise in measured.amplifiers], rel=1e-12)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, count, takewhile
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from nightcal.errors import SetAside
 from nightcal.fitsio import Product
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.masters import LOW_FLAT
+from nightcal.sections import Area, parse_section
 
 log = logging.getLogger(__name__)
 
@@ -171,11 +172,30 @@ def _has(master: Calibration, flag: np.uint8) -> Mask:
 
 
 def _off_level(bias: Calibration, limit: float) -> Mask:
-    return outliers(departure(bias.data, COLUMN_AND_ROW), bias.variance, limit)
+    return outliers(_departure(bias, COLUMN_AND_ROW), bias.variance, limit)
 
 
 def _warm(dark: Calibration, limit: float) -> Mask:
-    return outliers(departure(dark.data, AROUND), dark.variance, limit, both=False)
+    return outliers(_departure(dark, AROUND), dark.variance, limit, both=False)
+
+
+def _departure(master: Calibration, blocks: tuple[tuple[int, int], ...]) -> NDArray[np.float32]:
+    """Take from what each amplifier read what it is like on a larger scale: levels differ between amplifiers."""
+    areas = _areas(master)
+    if not areas:
+        return departure(master.data, blocks)
+    rest = np.zeros(master.data.shape, np.float32)
+    for area in areas:
+        rows, columns = area.slices
+        rest[area.slices] = departure(master.data[rows][:, columns], blocks)
+    return rest
+
+
+def _areas(master: Calibration) -> list[Area]:
+    """Pixels of each of several amplifiers; none if the header does not tell."""
+    told = takewhile(lambda text: text is not None, (master.header.get(f"AMPSEC{n:02d}") for n in count(1)))
+    areas = [parse_section(text) for text in told]
+    return [area for area in areas if area is not None and area.fits_in(master.data.shape)]
 
 
 def _odd(flat: Calibration, limit: float) -> Mask:

@@ -54,7 +54,9 @@ def judge_darks(
     good = judged.exposures
     if not mixed or not _mixed(good):
         return judged, None
-    return judged, find_glow([maps[e.path] for e in good], [e.exposure for e in good], good[0].readout.shape)
+    readout = good[0].readout
+    areas = [part.area for part in readout.parts]
+    return judged, find_glow([maps[e.path] for e in good], [e.exposure for e in good], readout.shape, areas)
 
 
 def _mixed(exposures: Sequence[Exposure]) -> bool:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,9 @@ from nightcal.reduction import Reduction
 from nightcal.tiles import Tiles, grids_of, read_tiles
 
 log = logging.getLogger(__name__)
+
+AREA_LENGTH = 200
+"""Characters of the areas of many amplifiers that go into one card."""
 
 UNKNOWN_READ_NOISE = "read noise unknown, 0 e- assumed: uncertainties are too small"
 
@@ -80,7 +84,11 @@ def noise_of_master(master: object) -> Noise | None:
     header = master.header
     if {ASSUMED.warning, UNKNOWN_READ_NOISE} & set(warnings_of(header)):
         return None
-    return Noise(header["GAINUSED"], header["RNUSED"], f"{header['GAINSRC']} of {header['NIGHT']}")
+    numbers = range(1, header.get("NCAMPS", 1) + 1)
+    cards = [(f"GAINUS{n:02d}", f"RNUSED{n:02d}") for n in numbers]
+    each = tuple((header[gain], header[noise]) for gain, noise in cards if gain in header and noise in header)
+    source = f"{header['GAINSRC']} of {header['NIGHT']}"
+    return Noise(header["GAINUSED"], header["RNUSED"], source, amplifiers=each if len(each) == len(cards) else ())
 
 
 def better_noise(measured: Noise | None, bias: object) -> Noise | None:
@@ -353,6 +361,7 @@ def describe_setup(header: fits.Header, frame: Frame) -> None:
     frame : Frame
         The first of those stacked.
     """
+    area = wrap(frame.area, AREA_LENGTH)
     cards: list[tuple[str, Any, str]] = [  # the first ones are SETUP_CARDS
         ("NIGHT", frame.night, "date of the evening"),
         ("NCCAMERA", frame.camera, "camera file"),
@@ -360,13 +369,14 @@ def describe_setup(header: fits.Header, frame: Frame) -> None:
         ("NCXBIN", frame.binning[0], "binning in x"),
         ("NCYBIN", frame.binning[1], "binning in y"),
         ("NCMODE", frame.mode, "readout mode"),
-        ("NCAREA", frame.area, "light-sensitive pixels of the raw frames"),
+        ("NCAREA", "".join(area[:1]), "light-sensitive pixels of the raw frames"),
         ("NCOVSC", frame.has_overscan, "frames have overscan"),
         ("NCNX", frame.shape[1], "columns of the raw frames"),
         ("NCNY", frame.shape[0], "rows of the raw frames"),
         ("NCAMPS", frame.amplifiers, "amplifiers of the raw frames"),
         ("FILTER", frame.filter, "filter"),
     ]
+    cards += [(f"NCAREA{n:02d}", piece, "and so on") for n, piece in enumerate(area[1:], start=2)]
     temperatures = ("SET-TEMP", frame.set_temperature, "[deg C]"), ("CCD-TEMP", frame.temperature, "[deg C] measured")
     cards += [card for card in temperatures if card[1] is not None]
     if frame.light:
@@ -377,7 +387,7 @@ def describe_setup(header: fits.Header, frame: Frame) -> None:
 SETUP_CARDS = (
     "NIGHT", "NCCAMERA", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NCAREA", "NCOVSC", "NCNX", "NCNY", "NCAMPS",
 )  # fmt: skip
-"""Cards of `describe_setup` that masters of one setup share."""
+"""Cards of `describe_setup` that masters of one setup share, but for what goes on in ``NCAREA02`` and so on."""
 
 
 def bad_pixel_mask_of(
@@ -400,7 +410,7 @@ def bad_pixel_mask_of(
     except SetAside as reason:
         return refused_master("bpm", (1, 1), str(reason))
     source = next((master.header for master in masters if not master.refused), fits.Header())
-    names = [card for card in SETUP_CARDS if card in source]
+    names = [card for card in source if card in SETUP_CARDS or card.startswith("NCAREA")]
     set_cards(product.header, [(card, source[card], source.comments[card]) for card in names])
     digests = {"masters": [master.digest for master in masters], "given": [mask.digest for mask in given]}
     provenance(product.header, digests | asdict(limits))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nightcal.calibration import Calibration
 from nightcal.layers import Exposure
 from nightcal.levels import level_of_values
+from nightcal.sections import Area
 
 BLOCKS = 16
 """Blocks along each axis."""
@@ -109,7 +110,9 @@ def block_map(exposure: Exposure, bias: Calibration, k: float) -> BlockMap:
     return found
 
 
-def find_glow(maps: Sequence[BlockMap], times: Sequence[float], shape: tuple[int, int]) -> Glow | None:
+def find_glow(
+    maps: Sequence[BlockMap], times: Sequence[float], shape: tuple[int, int], areas: Sequence[Area] = ()
+) -> Glow | None:
     """Find what frames of different exposures have in common besides what grows with exposure.
 
     Parameters
@@ -120,6 +123,8 @@ def find_glow(maps: Sequence[BlockMap], times: Sequence[float], shape: tuple[int
         Their exposures [s], not all equal.
     shape : (int, int)
         Rows and columns of the light-sensitive area.
+    areas : sequence of Area
+        What each amplifier read of it; all of it was read by one if there is none. Blocks of several are left out.
 
     Returns
     -------
@@ -128,16 +133,19 @@ def find_glow(maps: Sequence[BlockMap], times: Sequence[float], shape: tuple[int
 
     Notes
     -----
-    The median block is taken off each frame, so that a drift of the bias level does not count. Through each block a
-    line ``level = light + current * exposure`` is fitted with inverse variances. The error of the light is that of
-    the fit and that of the bias, which is the same in all frames.
+    The median block of each amplifier is taken off each frame, so that a drift of its bias level does not count.
+    Through each block a line ``level = light + current * exposure`` is fitted with inverse variances. The error of the
+    light is that of the fit and that of the bias, which is the same in all frames.
     """
     whole = np.stack([one.level for one in maps])
-    known = np.isfinite(whole).all(axis=0)
+    amplifiers = _amplifiers(areas or [Area(0, shape[1], 0, shape[0])], shape, whole.shape[1:])
+    known = np.isfinite(whole).all(axis=0) & (amplifiers >= 0)
     if not known.any():
         return None
     levels = whole[:, known]
-    levels = levels - np.median(levels, axis=1, keepdims=True)
+    for amplifier in np.unique(amplifiers[known]):
+        its = amplifiers[known] == amplifier
+        levels[:, its] -= np.median(levels[:, its], axis=1, keepdims=True)
     w, t = 1 / np.stack([one.variance[known] for one in maps]), np.asarray(times)[:, np.newaxis]
     s, st, stt = (np.sum(w * t**power, axis=0) for power in range(3))
     light = (stt * np.sum(w * levels, axis=0) - st * np.sum(w * t * levels, axis=0)) / (s * stt - st**2)
@@ -148,6 +156,17 @@ def find_glow(maps: Sequence[BlockMap], times: Sequence[float], shape: tuple[int
     (ny, nx), (bands, columns) = shape, known.shape
     x, y = _cuts(nx, columns)[column], _cuts(ny, bands)[row]
     return Glow(float(light[most]), float(error[most]), (x.start + x.stop + 1) // 2, (y.start + y.stop + 1) // 2)
+
+
+def _amplifiers(areas: Sequence[Area], shape: tuple[int, int], blocks: tuple[int, ...]) -> NDArray[np.int64]:
+    """Which amplifier read all of each block, from 0; -1 where none did."""
+    bands, columns = (_cuts(length, n) for length, n in zip(shape, blocks, strict=True))
+    found = np.full(blocks, -1)
+    for number, area in enumerate(areas):
+        rows = [area.ymin <= band.start and band.stop <= area.ymax for band in bands]
+        across = [area.xmin <= column.start and column.stop <= area.xmax for column in columns]
+        found[np.outer(rows, across)] = number
+    return found
 
 
 def _cuts(pixels: int, blocks: int = BLOCKS) -> list[slice]:

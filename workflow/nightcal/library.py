@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ def _described(path: Path, header: fits.Header) -> Master:
         mode=header["NCMODE"],
         shape=(header["NCNY"], header["NCNX"]),
         has_overscan=header["NCOVSC"],
-        area=header["NCAREA"],
+        area=_area(header),
         amplifiers=header.get("NCAMPS", 1),
     )
     return Master(
@@ -78,6 +79,12 @@ def _described(path: Path, header: fits.Header) -> Master:
         exposures=_exposures(header) if header["MASTER"] == "dark" else (0.0, 0.0),
         path=path,
     )
+
+
+def _area(header: fits.Header) -> str:
+    """Areas of all amplifiers, which may go on over several cards."""
+    names = takewhile(header.__contains__, (f"NCAREA{n:02d}" for n in count(2)))
+    return " ".join([header["NCAREA"], *(header[name] for name in names)])
 
 
 def _exposures(header: fits.Header) -> Span:

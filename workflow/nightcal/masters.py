@@ -422,6 +422,11 @@ def _header(kind: str, exposures: Sequence[Exposure], refused: Sequence[Refusal]
         ("NOISERAT", stacked.ratio, "measured over modelled noise"),
         ("NUSEDAVG", float(stacked.survivors.mean()), "mean number of frames a pixel is averaged over"),
     ]
+    parts = exposures[0].readout.parts
+    for n, part in enumerate(parts if len(parts) > 1 else (), start=1):
+        cards.append((f"AMPSEC{n:02d}", str(part.area), f"pixels of amplifier {n}"))
+        cards.append((f"GAINUS{n:02d}", part.gain, "[electron/adu]"))
+        cards.append((f"RNUSED{n:02d}", part.read_noise, "[electron]"))
     levels = [level for exposure in exposures if (level := exposure.readout.mean_level) is not None]
     if levels:
         cards.append(("OVSCLEV", float(np.mean(levels)), "[adu] mean overscan level"))
