@@ -65,6 +65,11 @@ def _spelled_out(document: Any) -> Any:
     return str(document) if isinstance(document, float) and not math.isfinite(document) else document
 
 
+def _in_yaml(value: Any) -> str:
+    """Write a value as the observer did; text keeps its quotes."""
+    return "empty" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
+
+
 def _sentence(mistake: jsonschema.ValidationError) -> str:
     key = ".".join(map(str, mistake.absolute_path))
     instance: Any = mistake.instance
@@ -78,4 +83,4 @@ def _sentence(mistake: jsonschema.ValidationError) -> str:
     if mistake.validator == "required":
         missing = sorted(set(schema["required"]) - set(instance))[0]
         return f"{key + '.' if key else ''}{missing} is missing."
-    return f"{key or 'the file'} is {instance!r}; expected {schema.get('description', mistake.message)}."
+    return f"{key or 'the file'} is {_in_yaml(instance)}; expected {schema.get('description', mistake.message)}."
