@@ -189,6 +189,22 @@ def test_the_line_of_a_slip_in_yaml_is_told(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["gain: 1.5\nname: a\ngain: 1.8\n", "cards: {gain: A, gain: B}\n"])
+def test_a_key_that_stands_there_twice_is_told(tmp_path, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"a\.yaml: is not YAML: .*gain stands there twice.*line [13]"):
+        read_yaml(path)
+
+
+@pytest.mark.parametrize("text", ["!!map 5\n", "a: !!map [1]\n", "? [1]\n: 2\n"])
+def test_a_mapping_that_is_none_is_told(tmp_path, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match="is not YAML"):
+        read_yaml(path)
+
+
 def test_yaml_cannot_make_python_objects(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text(f"raw: !!python/object/apply:os.system ['touch {tmp_path / 'trace'}']\n")

@@ -15,6 +15,20 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Ten times faster where PyYAML was built with libyaml."""
 
 
+class _Loader(LOADER):  # type: ignore[valid-type, misc]
+    """Of two equal keys YAML allows neither; PyYAML takes the last, silently."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+        scalars = [key for key in keys if isinstance(key, yaml.ScalarNode)]
+        for n, key in enumerate(scalars):
+            if (key.tag, key.value) in ((other.tag, other.value) for other in scalars[:n]):
+                text = f"{key.value} stands there twice"
+                raise yaml.constructor.ConstructorError(None, None, text, key.start_mark)
+        found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return found
+
+
 def read_yaml(path: Path) -> Any:
     """Read a YAML file.
 
@@ -24,7 +38,7 @@ def read_yaml(path: Path) -> Any:
         If the file is missing, unreadable or not YAML; with the line where that is known.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
