@@ -665,7 +665,7 @@ GOOD = "name: mine\ntitle: x\ntypes: [{bias: {A: b}}]\n"
         ),
         ("name: mine\ntitle: x\ntypes: [{bias: {A: b}, dark: {A: c}}]\n", "types.0", "{'bias'", "a rule, as in flat"),
         ("- a\n- b\n", "the file", "['a', 'b']", "a camera file"),
-        ("", "the file", "None", "a camera file"),
+        ("", "the file", "empty", "a camera file"),
     ],
 )
 def test_a_mistake_in_a_users_camera_file_is_one_clear_sentence(tmp_path, text, key, value, expectation):

@@ -232,6 +232,19 @@ def test_a_damaged_gzip_is_set_aside(tmp_path):
     assert read(tmp_path / "a.fits.gz").problem
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_that_ends_within_an_extension_has_not_fewer_of_them(tmp_path, packed):
+    several(tmp_path / "good.fits", 3)
+    content = (tmp_path / "good.fits").read_bytes()
+    with fits.open(tmp_path / "good.fits") as hdus:
+        content = content[: hdus[2].fileinfo()["hdrLoc"] + 400]
+    name = "a.fits.gz" if packed else "a.fits"
+    if packed:
+        content = gzip.compress((tmp_path / "good.fits").read_bytes())[:-12]
+    (tmp_path / name).write_bytes(content)
+    assert "truncated" in read(tmp_path / name).problem
+
+
 def several(path, number):
     fits.HDUList([fits.PrimaryHDU(header=cards()), *(fits.ImageHDU(pixels()) for _ in range(number))]).writeto(path)
 

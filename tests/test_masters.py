@@ -276,6 +276,11 @@ def test_without_any_usable_frame_there_is_no_master(make, camera):
         master_of(make, frames)
 
 
+def test_the_only_frame_that_cannot_be_used_is_not_counted(camera):
+    with pytest.raises(SetAside, match="the only frame cannot be used: "):
+        master_of("bias", [of_nothing(camera)])
+
+
 def test_single_missing_pixels_do_not_spoil_a_master(camera, chip):
     exposures = camera.biases(5)
     values = fits.getdata(exposures[2].path).astype(np.float32)

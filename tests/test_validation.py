@@ -86,16 +86,17 @@ def test_the_shipped_configuration_is_right():
         ("rejection.floor", "yes", "config.yaml: rejection.floor is 'yes'; expected true or false."),
         ("batch_size", 0, "config.yaml: batch_size is 0; expected a whole number above 0."),
         ("batch_size", 2.5, "config.yaml: batch_size is 2.5; expected a whole number above 0."),
-        ("batch_size", True, "config.yaml: batch_size is True; expected a whole number above 0."),
+        ("batch_size", True, "config.yaml: batch_size is true; expected a whole number above 0."),
         ("unit", "electrons", "config.yaml: unit is 'electrons'; expected electron or adu."),
         ("strict", 1, "config.yaml: strict is 1; expected true or false."),
-        ("raw", None, "config.yaml: raw is None; expected a folder."),
+        ("raw", None, "config.yaml: raw is empty; expected a folder."),
+        ("unit", True, "config.yaml: unit is true; expected electron or adu."),
         ("raw", "", "config.yaml: raw is ''; expected a folder."),
         ("night", "last", "config.yaml: night is 'last'; expected a night as in 20240301, or null."),
         ("night", "2024-03-01", "config.yaml: night is '2024-03-01'; expected a night as in 20240301, or null."),
         ("library", "here", "config.yaml: library is 'here'; expected a list of folders."),
         ("library", ["here", 5], "config.yaml: library.1 is 5; expected a folder."),
-        ("bias", None, "config.yaml: bias is None; expected split_hours, max_age_days and too_old."),
+        ("bias", None, "config.yaml: bias is empty; expected split_hours, max_age_days and too_old."),
         ("bias.too_old", "drop", "config.yaml: bias.too_old is 'drop'; expected use, skip or refuse."),
         ("flat.max_age_days", -1, "config.yaml: flat.max_age_days is -1; expected days above 0, or null."),
         ("dark.split_hours", "6 h", "config.yaml: dark.split_hours is '6 h'; expected hours above 0, or null."),
@@ -134,9 +135,8 @@ def test_a_missing_key_is_named(key):
 
 @pytest.mark.parametrize("document", [None, [], "text", 5])
 def test_a_file_that_is_no_list_of_keys_is_told(document):
-    assert (
-        sentence_about(document) == f"config.yaml: the file is {document!r}; expected the keys of config/config.yaml."
-    )
+    told = "empty" if document is None else repr(document)
+    assert sentence_about(document) == f"config.yaml: the file is {told}; expected the keys of config/config.yaml."
 
 
 @pytest.mark.parametrize(
@@ -187,6 +187,22 @@ def test_the_line_of_a_slip_in_yaml_is_told(tmp_path):
     with pytest.raises(ConfigurationError, match=r"a\.yaml: is not YAML: .*line 3") as caught:
         read_yaml(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["gain: 1.5\nname: a\ngain: 1.8\n", "cards: {gain: A, gain: B}\n"])
+def test_a_key_that_stands_there_twice_is_told(tmp_path, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"a\.yaml: is not YAML: .*gain stands there twice.*line [13]"):
+        read_yaml(path)
+
+
+@pytest.mark.parametrize("text", ["!!map 5\n", "a: !!map [1]\n", "? [1]\n: 2\n"])
+def test_a_mapping_that_is_none_is_told(tmp_path, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match="is not YAML"):
+        read_yaml(path)
 
 
 def test_yaml_cannot_make_python_objects(tmp_path):

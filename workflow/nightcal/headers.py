@@ -6,9 +6,11 @@ Whatever is odd is left to astropy, which is slower and knows every convention.
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import warnings
+import zlib
 from collections.abc import Iterator
 from copy import copy
 from functools import cached_property
@@ -34,6 +36,7 @@ BLOCK = 2880
 CARD = 80
 AT_ONCE = 4 * BLOCK
 LONGEST_PLAIN = 64 * BLOCK
+EXTENSION = b"XTENSION"
 COMMENTARY = ("COMMENT", "HISTORY")
 _KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
 _END = re.compile(rb"END {77}")
@@ -344,6 +347,8 @@ def _check_length(path: Path, index: int) -> None:
 
     with fits.open(path, memmap=True, disable_image_compression=True) as hdus:
         promised = hdus[index].fileinfo()["datLoc"] + hdus[index].size
+        last = hdus[-1].fileinfo()
+        end = last["datLoc"] + last["datSpan"]
     if _is_gzip(path):
         with path.open("rb") as file:
             file.seek(-4, 2)
@@ -353,6 +358,26 @@ def _check_length(path: Path, index: int) -> None:
         found = path.stat().st_size
     if found < promised:
         raise SetAside(f"the file is truncated: {found} bytes, its header promises {promised}")
+    if index > 0:
+        _check_end(path, end)
+
+
+def _check_end(path: Path, end: int) -> None:
+    """Refuse a file that ends within an extension: astropy passes over what is left of it.
+
+    The last words of a gzip file tell its length, but not where it was cut off: it is read to its end.
+    """
+    packed = _is_gzip(path)
+    with gzip.open(path) if packed else path.open("rb") as file:
+        try:
+            file.seek(end)
+            rest = file.read(len(EXTENSION))
+            while packed and file.read(AT_ONCE):
+                pass
+        except (EOFError, zlib.error) as error:
+            raise SetAside("the file is truncated: its gzip stream has no end") from error
+    if rest == EXTENSION:
+        raise SetAside("the file is truncated: it ends within the header of an extension")
 
 
 def _is_gzip(path: Path) -> bool:

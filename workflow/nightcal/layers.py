@@ -115,7 +115,10 @@ def judge(exposures: Sequence[Exposure], refused: Sequence[Refusal], level: Call
         judged.exposures.append(exposure)
         judged.levels.append(found)
     if not judged.exposures:
-        raise SetAside(f"none of {len(judged.refused)} frames can be used; the first: {judged.refused[0].reason}")
+        count, first = len(judged.refused), judged.refused[0].reason
+        if count == 1:
+            raise SetAside(f"the only frame cannot be used: {first}")
+        raise SetAside(f"none of {count} frames can be used; the first: {first}")
     return judged
 
 

@@ -15,6 +15,20 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Ten times faster where PyYAML was built with libyaml."""
 
 
+class _Loader(LOADER):  # type: ignore[valid-type, misc]
+    """Of two equal keys YAML allows neither; PyYAML takes the last, silently."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+        scalars = [key for key in keys if isinstance(key, yaml.ScalarNode)]
+        for n, key in enumerate(scalars):
+            if (key.tag, key.value) in ((other.tag, other.value) for other in scalars[:n]):
+                text = f"{key.value} stands there twice"
+                raise yaml.constructor.ConstructorError(None, None, text, key.start_mark)
+        found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return found
+
+
 def read_yaml(path: Path) -> Any:
     """Read a YAML file.
 
@@ -24,7 +38,7 @@ def read_yaml(path: Path) -> Any:
         If the file is missing, unreadable or not YAML; with the line where that is known.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
@@ -65,6 +79,11 @@ def _spelled_out(document: Any) -> Any:
     return str(document) if isinstance(document, float) and not math.isfinite(document) else document
 
 
+def _in_yaml(value: Any) -> str:
+    """Write a value as the observer did; text keeps its quotes."""
+    return "empty" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
+
+
 def _sentence(mistake: jsonschema.ValidationError) -> str:
     key = ".".join(map(str, mistake.absolute_path))
     instance: Any = mistake.instance
@@ -78,4 +97,4 @@ def _sentence(mistake: jsonschema.ValidationError) -> str:
     if mistake.validator == "required":
         missing = sorted(set(schema["required"]) - set(instance))[0]
         return f"{key + '.' if key else ''}{missing} is missing."
-    return f"{key or 'the file'} is {instance!r}; expected {schema.get('description', mistake.message)}."
+    return f"{key or 'the file'} is {_in_yaml(instance)}; expected {schema.get('description', mistake.message)}."
