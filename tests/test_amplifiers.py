@@ -166,8 +166,8 @@ def test_a_night_of_a_bent_response_comes_out_straight(tmp_path):
     assert simulated.shape == (192, 192)
 
 
-def masters_of(folder, camera):
-    """Master bias, dark and flat of a night in one folder, written and read again."""
+def masters_of(folder, camera, *kinds):
+    """Masters of a night in one folder, all or of some kinds, written and read again."""
     made = {}
     makers = {
         "bias": lambda frames: make_master_bias(frames),
@@ -175,6 +175,8 @@ def masters_of(folder, camera):
         "flat": lambda frames: make_master_flat(frames, made["bias"], made["dark"]),
     }
     for kind, make in makers.items():
+        if kinds and kind not in kinds:
+            continue
         opened = open_exposures(sorted(folder.glob(f"{kind}_*.fits")), camera)
         assert not opened.refused
         path = folder.parent / f"master_{kind}.fits"
@@ -461,3 +463,31 @@ def test_snakemake_reduces_a_night_of_four_amplifiers(snakemake, tmp_path):
     for path in (folder / "masters").glob("*_lco-sinistro_*.fits"):
         assert fits.getdata(path).shape == (128, 128)
         assert fits.getval(path, "NCAMPS") == 4
+
+
+def test_a_response_is_not_made_linear_where_nothing_tells_the_bias_level(tmp_path):
+    text = (CAMERAS / "generic.yaml").read_text() + "linearity_polynomial: [1.0e-6]\n"
+    (tmp_path / "bent.yaml").write_text(text)
+    fits.PrimaryHDU(np.ones((8, 9), np.int16), fits.Header(SINGLE)).writeto(tmp_path / "a.fits")
+    frame = read_frame(tmp_path / "a.fits", "a.fits", [load_camera(tmp_path / "bent.yaml")])
+    assert frame.problem == "its response cannot be made linear: no overscan tells the bias level"
+
+
+def test_a_master_of_another_size_makes_an_empty_master_and_no_error(tmp_path):
+    camera = load_camera(CAMERAS / "lco-sinistro.yaml")
+    for size in (16, 24):
+        night(tmp_path / str(size), camera, size, n_bias=3, n_dark=3, n_flat=1, n_science=1)
+    bias = masters_of(tmp_path / "16" / "raw", camera, "bias")["bias"]
+    opened = open_exposures(sorted((tmp_path / "24" / "raw").glob("dark_*.fits")), camera)
+    master = finish_master("dark", opened, lambda: make_master_dark(opened.exposures, bias), {})
+    assert master.header["REFUSED"].endswith("has 32 x 32 pixels, the frames 48 x 48")
+
+
+def test_frames_are_not_stacked_with_others_of_which_one_amplifier_has_another_gain(tmp_path):
+    camera = load_camera(CAMERAS / "lco-sinistro.yaml")
+    night(tmp_path, camera, 16, n_bias=3, n_dark=1, n_flat=1, n_science=1)
+    with fits.open(tmp_path / "raw" / "bias_002.fits", mode="update") as hdus:
+        hdus[1].header["GAIN"], hdus[2].header["GAIN"] = hdus[2].header["GAIN"], hdus[1].header["GAIN"]
+    opened = open_exposures(sorted((tmp_path / "raw").glob("bias_*.fits")), camera)
+    master = finish_master("bias", opened, lambda: make_master_bias(opened.exposures), {})
+    assert (master.header["NFRAMES"], master.header["RFRM0001"]) == (2, "bias_002.fits")

@@ -362,7 +362,7 @@ def _describe(
     for step, master in masters.items():
         cards.append((f"{step.upper()}COR", master is not None, f"{step} applied"))
         cards += used_cards(step, master)
-        if master is not None and "MJDMEAN" in master.header:
+        if master is not None and isinstance(master.header.get("MJDMEAN"), int | float):
             cards.append((f"{step.upper()}MJD", master.header["MJDMEAN"], "its mean time"))
     inherit_warnings(header, *masters.values())
     if masters["dark"] is not None:

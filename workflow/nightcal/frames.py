@@ -232,6 +232,9 @@ def _details(header: RawHeader, camera: Camera, exposure: float) -> dict[str, An
         raise SetAside("a dark of 0 s holds no dark current")
     numbers = range(len(camera.amplifiers))
     sections, binning = camera.sections(header), camera.bins(header)
+    for rule, amplifier in zip(camera.amplifiers, sections, strict=True):
+        if rule.polynomial and not amplifier.overscans:
+            raise SetAside("its response cannot be made linear: no overscan tells the bias level")
     if len(sections) > 1:
         place([section.image for section in sections], [section.detector for section in sections], binning)
     gains, read_noises = zip(*(camera.noise_cards(header, n) for n in numbers), strict=True)

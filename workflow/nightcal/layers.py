@@ -145,9 +145,9 @@ def leave_out(judged: Judged, reasons: Mapping[int, str]) -> Judged:
 
 
 def _check_like(exposure: Exposure, first: Exposure) -> None:
-    gain, first_gain = exposure.readout.electronics.gain, first.readout.electronics.gain
-    if abs(gain - first_gain) > SAME_GAIN * first_gain:
-        raise SetAside(f"its gain is {gain:g} e-/ADU, that of the first frame {first_gain:g}")
+    for part, other in zip(exposure.readout.parts, first.readout.parts, strict=False):
+        if abs(part.gain - other.gain) > SAME_GAIN * other.gain:
+            raise SetAside(f"its gain is {part.gain:g} e-/ADU, that of the first frame {other.gain:g}")
     area, first_area = exposure.readout.area, first.readout.area
     if (area.shape, area.xmin) != (first_area.shape, first_area.xmin):
         raise SetAside(f"its light-sensitive area is {area}, that of the first frame {first_area}")

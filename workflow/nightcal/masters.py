@@ -344,6 +344,10 @@ def _usable_master(
         return None
     if master is None or not exposures:
         return master
+    shape = exposures[0].readout.shape
+    if master.data.shape != shape:
+        sizes = f"{master.data.shape[1]} x {master.data.shape[0]} pixels, the frames {shape[1]} x {shape[0]}"
+        raise SetAside(f"the master {name} {master.name} has {sizes}")
     return in_electrons(name, master, exposures[0].readout.electronics.gain, per_second)
 
 
