@@ -771,3 +771,10 @@ def test_pointings_as_observatories_write_them(ra, dec, degrees):
 def test_a_pointing_that_cannot_be_parsed_costs_nothing():
     cards = fits.Header.fromstring("RA      = 13:47:57".ljust(80) + "DEC     = '1:2:3'".ljust(80))
     assert camera("nickel").pointing(RawHeader(cards, 0, (4, 4))) is None
+
+
+def test_a_wrong_section_is_quoted_as_it_stands_in_the_camera_file(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\ntitle: x\ntypes: [{science: {type: '*'}}]\noverscan: ['[81-128,1:64]']\n")
+    with pytest.raises(ConfigurationError, match=r"'\[81-128,1:64\]' is not a section"):
+        load_camera(path)

@@ -137,6 +137,7 @@ def _check_template(key: str, entry: str, path: Path) -> None:
         try:
             parse_section(entry.replace("-", "+"), lambda name: 1)
         except ValueError as error:
+            said = str(error).replace(entry.replace("-", "+"), entry)
             raise ConfigurationError(
-                f"{path}: {key} is {entry!r}; expected a section such as [1:1024,1:1024] ({error})."
+                f"{path}: {key} is {entry!r}; expected a section such as [1:1024,1:1024] ({said})."
             ) from error
