@@ -291,7 +291,7 @@ class Camera:
         """
         numbers = range(1, len(self.amplifiers) + 1)
         pairs = permutations(numbers, 2) if self.crosstalk_cards else ()
-        found = {pair: _share(header, _crosstalk_card(self.crosstalk_cards, *pair)) for pair in pairs}
+        found = {pair: _share(header, crosstalk_card(self.crosstalk_cards, *pair)) for pair in pairs}
         if all(share is None for share in found.values()):
             return self.crosstalk
         return tuple(tuple(found.get((i, j)) or 0.0 for j in numbers) for i in numbers)
@@ -413,7 +413,8 @@ def _like(value: Value | None, wanted: tuple[str | float | None, ...]) -> bool:
     return False
 
 
-def _crosstalk_card(template: str, source: int, target: int) -> str:
+def crosstalk_card(template: str, source: int, target: int) -> str:
+    """Name the card with the share of the signal of one amplifier that appears on another, both counted from 1."""
     return template.replace("{from}", str(source)).replace("{on}", str(target))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.camera import Camera, Patterns
+from nightcal.camera import Camera, Patterns, crosstalk_card
 from nightcal.detector.crosstalk import Order, read_together
 from nightcal.detector.linearity import linearise
 from nightcal.detector.mosaic import Place, extent, place
@@ -251,7 +251,7 @@ def simulate_camera(camera: Camera, size: int, binning: tuple[int, int] = (1, 1)
     for name in _names_in_sections(camera):
         common.setdefault(name, OVERSCAN if name != "ROVER" else 0)
     common |= {
-        _card(camera, i, j): (GHOST if _neighbours(i, j) else 0.0)
+        crosstalk_card(camera.crosstalk_cards, i + 1, j + 1): (GHOST if _neighbours(i, j) else 0.0)
         for i, j in permutations(range(count), 2)
         if camera.crosstalk_cards
     }
@@ -389,10 +389,6 @@ def _binning_cards(camera: Camera, binning: tuple[int, int]) -> Cards:
         return {}
     names = camera.binning[0]
     return {names[0]: f"{binning[0]} {binning[1]}"} if len(names) == 1 else dict(zip(names, binning, strict=True))
-
-
-def _card(camera: Camera, source: int, target: int) -> str:
-    return camera.crosstalk_cards.replace("{from}", str(source + 1)).replace("{on}", str(target + 1))
 
 
 def _neighbours(one: int, other: int) -> bool:
