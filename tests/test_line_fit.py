@@ -106,6 +106,12 @@ def test_same_points_same_numbers():
     assert one.slope_error != other.slope_error
 
 
+def test_without_resampling_the_error_is_the_formal_one():
+    # Ten points of error 0.1, nine degrees of freedom, and a scatter that the errors explain.
+    fit = fit_line(np.zeros(10), np.tile([-0.05, 0.05], 5), np.full(10, 0.01), slope=0.0, resamples=0)
+    assert fit.level_error == pytest.approx(0.1 / np.sqrt(10) * (1 + 1 / 18 + 1 / 324 + 1 / 11664))
+
+
 def test_one_x_tells_no_slope():
     fit = fit_line(np.full(5, 0.7), np.arange(5.0), np.ones(5))
     assert (fit.slope, fit.slope_error, fit.level) == (0, 0, 2)

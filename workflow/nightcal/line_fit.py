@@ -70,7 +70,7 @@ def fit_line(
     clip : float
         Points further from the line than this many sigma, intrinsic scatter included, are left out.
     resamples : int
-        Of the bootstrap.
+        Of the bootstrap; 0 gives formal errors.
     seed : int
         Of its random numbers.
 
@@ -121,8 +121,11 @@ def _weigh(
     weights = 1 / (variance + extra)
     centre = float(np.average(x, weights=weights))
     formal = np.array([1 / weights.sum(), 1 / np.sum(weights * (x - centre) ** 2) if free else 0.0])
-    resampled = _bootstrap(x - centre, y - line[1] * x, weights, free, resamples, seed)
-    error = np.sqrt(np.maximum(formal, resampled * (len(x) + 1) / freedom)) * _student(freedom)
+    variances = formal
+    if resamples:
+        resampled = _bootstrap(x - centre, y - line[1] * x, weights, free, resamples, seed)
+        variances = np.maximum(formal, resampled * (len(x) + 1) / freedom)
+    error = np.sqrt(variances) * _student(freedom)
     residual = y - line[0] - line[1] * x
     rms = float(np.sqrt(np.sum(residual**2) / freedom))
     return LineFit(

@@ -153,7 +153,7 @@ def _fitted(
 ) -> ZeroPoint:
     """Fit and put the record together."""
     slope, sample, note = _colour_term(sample, rule, options)
-    fit, corrections = _fit(sample, rule, slope, options), nothing.corrections
+    fit, corrections = _fit(sample, rule, options, slope), nothing.corrections
     coloured = bool(fit.slope_error or fit.slope)
     # a millionth of a magnitude is nothing, and the last bits of linear algebra differ among machines
     found = replace(
@@ -186,7 +186,7 @@ def _colour_term(sample: Sample, rule: FilterRule, options: PhotometryOptions) -
     elif known.sum() < options.fewest_for_colour:
         why = few
     else:
-        first = _fit(coloured, rule, given, options)
+        first = _turn(coloured, rule, options, given, given, 0)
         width = float(np.std(coloured.colour[first.kept]))
         if first.kept.sum() >= options.fewest_for_colour and width >= options.narrowest_colour:
             return None, coloured, ""
@@ -196,28 +196,32 @@ def _colour_term(sample: Sample, rule: FilterRule, options: PhotometryOptions) -
     return 0.0, sample, f"; no colour term: {why}"
 
 
-def _fit(sample: Sample, rule: FilterRule, slope: float | None, options: PhotometryOptions) -> LineFit:
-    """Fit with the errors of the catalogue, which depend on the colour term, in two turns if that is free."""
-    colour = np.nan_to_num(sample.colour)
-    fit = None
-    for _ in range(2 if slope is None else 1):
-        assumed = slope if slope is not None else (rule.colour_term or 0.0) if fit is None else fit.slope
-        shares = {rule.band: 1.0}
-        if rule.colour is not None and assumed:
-            for band, sign in zip(rule.colour, (-1, 1), strict=True):
-                shares[band] = shares.get(band, 0.0) + sign * assumed
-        catalog_variance = np.sum([(share * sample.errors[band]) ** 2 for band, share in shares.items()], axis=0)
-        fit = fit_line(
-            colour,
-            sample.difference,
-            sample.variance + catalog_variance,
-            slope=slope,
-            clip=options.clip,
-            resamples=options.resamples,
-            seed=options.seed,
-        )
-    assert fit is not None
-    return fit
+def _fit(sample: Sample, rule: FilterRule, options: PhotometryOptions, slope: float | None) -> LineFit:
+    """Fit, in two turns if the colour term is free, since the errors of the catalogue's colours count with it."""
+    if slope is not None:
+        return _turn(sample, rule, options, slope, slope, options.resamples)
+    first = _turn(sample, rule, options, None, rule.colour_term or 0.0, 0)
+    return _turn(sample, rule, options, None, first.slope, options.resamples)
+
+
+def _turn(
+    sample: Sample, rule: FilterRule, options: PhotometryOptions, slope: float | None, assumed: float, resamples: int
+) -> LineFit:
+    """Fit with errors of the catalogue as they are if the colour term is as assumed."""
+    shares = {rule.band: 1.0}
+    if rule.colour is not None and assumed:
+        for band, sign in zip(rule.colour, (-1, 1), strict=True):
+            shares[band] = shares.get(band, 0.0) + sign * assumed
+    variance = sample.variance + np.sum([(share * sample.errors[band]) ** 2 for band, share in shares.items()], axis=0)
+    return fit_line(
+        np.nan_to_num(sample.colour),
+        sample.difference,
+        variance,
+        slope=slope,
+        clip=options.clip,
+        resamples=resamples,
+        seed=options.seed,
+    )
 
 
 def _limit(table: Table, found: ZeroPoint) -> float:
