@@ -49,9 +49,9 @@ class CosmicRayOptions:
     clean : bool
         Whether to replace the pixels hit by the mean around them. They are flagged all the same.
     sharp_fwhm : float
-        Seeing [pixels] below which the cores of stars look like hits, and the next two hold instead.
-    sharp_objlim, sharp_sigfrac : float
-        `objlim` and `sigfrac` for such frames, and for those whose seeing is not known.
+        Seeing [pixels] below which cores of stars begin to look like hits.
+    sharp_objlim : float
+        `objlim` for such frames, and for those whose seeing is not known.
     """
 
     sigclip: float = 4.5
@@ -60,8 +60,7 @@ class CosmicRayOptions:
     iterations: int = 4
     clean: bool = False
     sharp_fwhm: float = 2.2
-    sharp_objlim: float = 12.0
-    sharp_sigfrac: float = 0.5
+    sharp_objlim: float = 7.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -73,7 +72,7 @@ class CosmicRayOptions:
                 ok = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 20
                 expected = "a whole number from 1 to 20"
             else:
-                least = 0 if field.name in ("sharp_fwhm", "sigfrac", "sharp_sigfrac") else math.nextafter(0, 1)
+                least = 0 if field.name in ("sharp_fwhm", "sigfrac") else math.nextafter(0, 1)
                 ok = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value < math.inf
                 expected = "a number above 0" if least else "a number, 0 or above"
             if not ok:
@@ -90,12 +89,9 @@ class CosmicRayOptions:
         Returns
         -------
         CosmicRayOptions
-            With `objlim` and `sigfrac` to be used, those for sharp stars if need be, never laxer than the others.
+            With the `objlim` to be used: that for sharp stars if need be, never a laxer one.
         """
-        if fwhm >= self.sharp_fwhm:
-            return self
-        objlim, sigfrac = max(self.objlim, self.sharp_objlim), max(self.sigfrac, self.sharp_sigfrac)
-        return replace(self, objlim=objlim, sigfrac=sigfrac)
+        return self if fwhm >= self.sharp_fwhm else replace(self, objlim=max(self.objlim, self.sharp_objlim))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

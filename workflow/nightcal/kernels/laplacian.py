@@ -1,8 +1,7 @@
 """Van Dokkum's Laplacian test for cosmic rays, compiled, with medians only where a pixel can still pass.
 
 The results are those of astroscrappy's ``detect_cosmics(..., sepmed=False)`` to the last bit, and so are borders: a
-median over 5 x 5 pixels leaves two rows and columns as they are, and so on. The order of additions is that in which
-astroscrappy's compiled wheels for x86-64 do them.
+median over 5 x 5 pixels leaves two rows and columns as they are, and so on.
 """
 
 from __future__ import annotations
@@ -11,18 +10,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from nightcal.kernels.candidates import BORDER, LEAST_VARIANCE, TWO, ZERO, laplacian_at, scan, with_room
 from nightcal.kernels.medians import median_of_9, median_of_25, middle_of
 
-ZERO, TWO, FOUR = np.float32(0), np.float32(2), np.float32(4)
-LEAST_VARIANCE, LEAST_STRUCTURE = np.float32(0.00001), np.float32(0.01)
-SAFE = np.float32(0.9999)
-"""Takes care of rounding, where a bound rather than the number itself is compared."""
+LEAST_STRUCTURE = np.float32(0.01)
 
 REACH = 4
 """Distance within which a pixel's own test depends on others [pixels]."""
-
-BORDER = 2
-"""Rows and columns at each edge in which nothing is ever found."""
 
 UNKNOWN = np.float32(np.nan)
 
@@ -82,138 +76,6 @@ def _lower_median(values: NDArray[np.float32]) -> np.float32:
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def scan(image, variance, excluded, sigclip):  # type: ignore[no-untyped-def]
-    """Find the pixels that may pass, from bounds that need no median.
-
-    Parameters
-    ----------
-    image, variance : ndarray of float32, shape (ny, nx), C-contiguous
-        5 or more pixels on each side.
-    excluded : ndarray of bool, shape (ny, nx)
-    sigclip : float32
-
-    Returns
-    -------
-    ndarray of int64
-        Flat indices.
-
-    Notes
-    -----
-    The signal-to-noise ratio is the Laplacian over twice the root of a median of 25 variances, less a median that is
-    never negative: it is not above the Laplacian over twice the root of the least of those variances.
-    """
-    ny, nx = image.shape
-    found, n = np.empty(1024, np.int64), 0
-    least, passes = np.empty(nx, np.float32), np.empty(nx, np.bool_)
-    limit = SAFE * FOUR * sigclip * sigclip
-    for y in range(BORDER, ny - BORDER):
-        _least_of_five(variance[y - 2], variance[y - 1], variance[y], variance[y + 1], variance[y + 2], least)
-        _may_pass(image[y - 1], image[y], image[y + 1], least, limit, passes)
-        if not _any(passes):
-            continue
-        for x in range(BORDER, nx - BORDER):
-            if passes[x] and not excluded[y, x]:
-                found = _with_room(found, n)
-                found[n] = y * nx + x
-                n += 1
-    return found[:n].copy()
-
-
-@njit(nogil=True, error_model="numpy", cache=True)
-def _least_of_five(a, b, c, d, e, out):  # type: ignore[no-untyped-def]
-    for x in range(len(out)):
-        ab = a[x] if a[x] < b[x] else b[x]
-        cd = c[x] if c[x] < d[x] else d[x]
-        abcd = ab if ab < cd else cd
-        out[x] = abcd if abcd < e[x] else e[x]
-
-
-@njit(nogil=True, error_model="numpy", cache=True)
-def _may_pass(above, row, below, least, limit, out):  # type: ignore[no-untyped-def]
-    out[:BORDER], out[-BORDER:] = False, False
-    for x in range(BORDER, len(out) - BORDER):
-        ab = least[x - 2] if least[x - 2] < least[x - 1] else least[x - 1]
-        cd = least[x + 1] if least[x + 1] < least[x + 2] else least[x + 2]
-        abcd = ab if ab < cd else cd
-        lowest = abcd if abcd < least[x] else least[x]
-        lowest = lowest if lowest > LEAST_VARIANCE else LEAST_VARIANCE
-        laplacian = _laplacian_inside(row[x], row[x - 1], row[x + 1], above[x], below[x])
-        out[x] = laplacian * laplacian > limit * lowest
-
-
-@njit(nogil=True, error_model="numpy", cache=True)
-def _any(passes):  # type: ignore[no-untyped-def]
-    total = np.uint8(0)
-    for x in range(len(passes)):
-        total |= np.uint8(passes[x])
-    return total != 0
-
-
-@njit(nogil=True, error_model="numpy", cache=True)
-def _with_room(found, n):  # type: ignore[no-untyped-def]
-    if n < len(found):
-        return found
-    larger = np.empty(2 * len(found), np.int64)
-    larger[:n] = found
-    return larger
-
-
-@njit(nogil=True, error_model="numpy", cache=True)
-def _laplacian_inside(c, left, right, above, below):  # type: ignore[no-untyped-def]
-    """Mean of the positive Laplacians of the four quarters of a pixel that has four neighbours.
-
-    ``above`` is the row before; a quarter has two neighbours in its own pixel.
-    """
-    four = FOUR * c
-    from_left, from_right = (four - c) - left, (four - right) - c
-    up, down = c + above, below + c
-    a, b, d, e = from_left - up, from_left - down, from_right - down, from_right - up
-    a, b = a if a > ZERO else ZERO, b if b > ZERO else ZERO
-    d, e = d if d > ZERO else ZERO, e if e > ZERO else ZERO
-    return ((a + d) + (b + e)) / FOUR
-
-
-@njit(nogil=True, error_model="numpy", cache=True)
-def _laplacian(image, y, x):  # type: ignore[no-untyped-def]
-    """Do the same anywhere; outside the image there is 0, and additions are in another order."""
-    ny, nx = image.shape
-    c = image[y, x]
-    if 0 < y < ny - 1 and 0 < x < nx - 1:
-        return _laplacian_inside(c, image[y, x - 1], image[y, x + 1], image[y - 1, x], image[y + 1, x])
-    left = image[y, x - 1] if x > 0 else ZERO
-    right = image[y, x + 1] if x < nx - 1 else ZERO
-    above = image[y - 1, x] if y > 0 else ZERO
-    below = image[y + 1, x] if y < ny - 1 else ZERO
-    top, bottom, first, last = y == 0, y == ny - 1, x == 0, x == nx - 1
-    a = _quarter(c, left, c, above, c, top, False, first, False)
-    b = _quarter(c, left, c, c, below, False, bottom, first, False)
-    d = _quarter(c, c, right, c, below, False, bottom, False, last)
-    e = _quarter(c, c, right, above, c, top, False, False, last)
-    return ((a + d) + (b + e)) / FOUR
-
-
-@njit(nogil=True, error_model="numpy", cache=True)
-def _quarter(c, left, right, above, below, top, bottom, first, last):  # type: ignore[no-untyped-def]
-    """Positive Laplacian of a quarter of a pixel, at any edge."""
-    four = FOUR * c
-    if top:
-        value = np.float32(np.float64(four) - np.float64(right) - np.float64(left) - np.float64(below))
-    elif bottom and first:
-        value = four - (right + above)
-    elif bottom and last:
-        value = (four - left) - above
-    elif bottom:
-        value = (four - above) - (right + left)
-    elif first:
-        value = (four - right) - (below + above)
-    elif last:
-        value = (four - below) - (left + above)
-    else:
-        value = ((four - right) - left) - (below + above)
-    return value if value > ZERO else ZERO
-
-
-@njit(nogil=True, error_model="numpy", cache=True)
 def detect(image, variance, excluded, known, places, limits):  # type: ignore[no-untyped-def]
     """Find the pixels of cosmic rays, in one iteration, among and around some pixels.
 
@@ -238,7 +100,7 @@ def detect(image, variance, excluded, known, places, limits):  # type: ignore[no
     first, n = np.empty(1024, np.int64), 0
     for place in places:
         if _passes(image, variance, excluded, known, place // nx, place % nx, limits):
-            first = _with_room(first, n)
+            first = with_room(first, n)
             first[n] = place
             n += 1
     second = _neighbours(image, variance, excluded, known, first[:n], limits[0])
@@ -271,7 +133,7 @@ def _neighbours(image, variance, excluded, known, found, limit):  # type: ignore
                     continue
                 done.add(here)
                 if not excluded[y, x] and _excess(image, variance, known, y, x) > limit:
-                    out = _with_room(out, n)
+                    out = with_room(out, n)
                     out[n] = here
                     n += 1
     return out[:n].copy()
@@ -289,7 +151,7 @@ def _noise(variance, y, x):  # type: ignore[no-untyped-def]
 def _signal(image, variance, known, y, x):  # type: ignore[no-untyped-def]
     """Laplacian signal-to-noise ratio of a pixel; one of 0 costs no median, so that it need not be known."""
     if known[y, x] == ZERO:
-        laplacian = _laplacian(image, y, x)
+        laplacian = laplacian_at(image, y, x)
         if laplacian > ZERO:
             known[y, x] = laplacian / (TWO * _noise(variance, y, x))
     return known[y, x]
@@ -360,7 +222,7 @@ def replace(image, variance, excluded, hits, found, levels):  # type: ignore[no-
                 image[y, x] = _mean_around(image, excluded, hits, y, x, levels[0])
                 variance[y, x] = _mean_around(variance, excluded, hits, y, x, levels[1])
                 lacks |= image[y, x] != image[y, x]
-                changed = _with_room(changed, n)
+                changed = with_room(changed, n)
                 changed[n] = here
                 n += 1
     return changed[:n].copy(), lacks
@@ -403,7 +265,7 @@ def around(changed, known):  # type: ignore[no-untyped-def]
                 here = np.int64(y * nx + x)
                 if here not in done:
                     done.add(here)
-                    out = _with_room(out, n)
+                    out = with_room(out, n)
                     out[n] = here
                     n += 1
     return out[:n].copy()
