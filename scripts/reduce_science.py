@@ -10,8 +10,8 @@ from nightcal.calibrator import Calibrator
 from nightcal.camera_file import load_camera
 from nightcal.command import parser, run
 from nightcal.errors import ConfigurationError
-from nightcal.exposures import reduce_frames
 from nightcal.photon_transfer import read_noise
+from nightcal.science import reduce_frames
 
 
 def main() -> None:

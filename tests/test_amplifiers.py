@@ -17,11 +17,12 @@ from nightcal.detector.crosstalk import Order, read_together
 from nightcal.detector.linearity import linearise
 from nightcal.detector.mosaic import extent, place
 from nightcal.errors import SetAside
-from nightcal.exposures import finish_master, open_exposures, reduce_frame
+from nightcal.exposures import finish_master, open_exposures
 from nightcal.fitsio import write_product
 from nightcal.flags import Flag
 from nightcal.frames import read_frame
 from nightcal.masters import make_master_bias, make_master_dark, make_master_flat
+from nightcal.science import reduce_frame
 from nightcal.sections import Area, parse_section
 from nightcal.simulate import simulate_night
 from nightcal.simulated_camera import GHOST, simulate_camera

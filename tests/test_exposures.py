@@ -26,7 +26,6 @@ from nightcal.exposures import (
     noise_of,
     noise_of_master,
     open_exposures,
-    reduce_frame,
 )
 from nightcal.fitsio import Product, write_product
 from nightcal.flags import Flag
@@ -37,6 +36,7 @@ from nightcal.masters import make_master_bias, make_master_flat
 from nightcal.matching import Setup
 from nightcal.photon_transfer import ASSUMED, Noise
 from nightcal.raw_image import RawImage
+from nightcal.science import reduce_frame
 from nightcal.sections import Area
 from nightcal.simulate import expose, make_chip, write_raw
 

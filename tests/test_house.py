@@ -25,9 +25,10 @@ def imported(path):
 def test_the_conda_environment_has_the_pins_of_the_package():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     environment = yaml.safe_load((REPOSITORY / "envs" / "nightcal.yaml").read_text())
-    conda = {re.match(r"[a-z]+", pin)[0]: pin for pin in environment["dependencies"]}
+    *pins, (_, from_pip) = (pin if isinstance(pin, str) else ("pip", pin["pip"]) for pin in environment["dependencies"])
+    conda = {re.match(r"[a-z-]+", pin)[0]: pin for pin in (*pins, *from_pip) if pin != "pip"}
     assert conda.pop("python") == f"python{project['requires-python']}"
-    package = {re.match(r"[a-z]+", pin)[0]: pin.partition(";")[0] for pin in project["dependencies"]}
+    package = {re.match(r"[a-z-]+", pin)[0]: pin.partition(";")[0] for pin in project["dependencies"]}
     package.pop("snakemake")  # runs the rules, but is not run by them
     assert conda == package
     assert environment["channels"][0] == "conda-forge"

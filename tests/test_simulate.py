@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
+from astropy.wcs import WCS
 from nightcal.simulate import (
     add_cosmic_rays,
     expose,
     make_chip,
     simulate_night,
-    star_field,
 )
+from nightcal.simulated_sky import CENTRE, DISTORTION, PASSBANDS, camera_wcs, make_sky, paint
 
 SMALL = {"shape": (96, 128), "n_bias": 4, "n_dark": 3, "n_flat": 2, "n_science": 2, "n_stars": 20}
 
@@ -95,10 +97,52 @@ def test_hot_and_dead_pixels_show_where_they_were_planted(chip, rng):
 
 
 def test_stars_keep_their_light_and_the_brightest_saturate_in_a_minute(chip, rng):
-    lone = star_field((201, 201), 0, rng, saturating=[1000.0])
+    lone = paint((201, 201), np.array([100.3]), np.array([99.6]), np.array([1000.0]), 3.0)
     assert lone.sum() == pytest.approx(1000, rel=1e-3)
-    raw = expose(chip, rng, star_field(chip.shape, 150, rng) + 0.4, 60.0, "V")[:, : chip.shape[1]]
+    stars = make_sky(chip.shape, 150, rng).image("V", CENTRE, 3.0)
+    raw = expose(chip, rng, stars + 0.4, 60.0, "V")[:, : chip.shape[1]]
     assert 2 <= np.count_nonzero(raw == chip.saturation) < 100
+
+
+def test_a_star_at_the_edge_leaves_half_its_light():
+    assert paint((50, 60), np.array([-0.5]), np.array([20.0]), np.array([1000.0]), 3.0).sum() == pytest.approx(
+        500, rel=1e-3
+    )
+
+
+def test_corners_lie_as_far_out_as_the_distortion_says():
+    wcs, shape = camera_wcs((200, 300), CENTRE), (200, 300)
+    plain = camera_wcs(shape, CENTRE)
+    plain.sip = None
+    corner = np.array([[-0.5, -0.5], [299.5, 199.5]])
+    middle = np.array([[149.5, 99.5]] * 2)
+    distance, plain_distance = (
+        np.hypot(*(w.wcs_world2pix(w.all_pix2world(corner, 0), 0) - middle).T) for w in (wcs, plain)
+    )
+    assert distance / plain_distance == pytest.approx([1 + DISTORTION] * 2, rel=1e-5)
+
+
+def test_a_red_star_is_as_bright_as_its_magnitudes_and_the_passband_tell(rng):
+    sky = make_sky((100, 100), 5, rng)
+    band = PASSBANDS["R"]
+    rate = band.rate(sky.magnitudes)
+    colour = sky.magnitudes["g"] - sky.magnitudes["r"]
+    np.testing.assert_allclose(
+        sky.magnitudes["r"], band.zero_point - 2.5 * np.log10(rate) + band.colour_term * colour, rtol=1e-12
+    )
+
+
+def test_the_catalogue_lies_where_the_truth_shows_the_stars(night):
+    stars = Table.read(night.frames[0].parent / "stars.csv")
+    with fits.open(night.truths[0]) as hdus:
+        image, header = hdus[0].data, hdus[0].header
+        x, y = WCS(header).all_world2pix(stars["ra"], stars["dec"], 0)
+    ny, nx = image.shape
+    inside = (x > 3) & (x < nx - 4) & (y > 3) & (y < ny - 4)
+    column, row = (np.rint(values[inside]).astype(int) for values in (x, y))
+    around = np.array([image[j - 3 : j + 4, i - 3 : i + 4].max() for i, j in zip(column, row, strict=True)])
+    assert inside.sum() > 10
+    assert (image[row, column] > 0.5 * around).mean() > 0.8
 
 
 def test_cosmic_rays_are_where_the_mask_says_and_nowhere_else(chip, rng):

@@ -65,7 +65,7 @@ def flat(job: Job) -> object:
 def science(job: Job) -> object:
     """Give what calibrates one raw frame, as one of a batch: the masters of a process are read once."""
     from nightcal.camera_file import load_camera
-    from nightcal.exposures import reduce_frame
+    from nightcal.science import reduce_frame
 
     calibrator = _calibrator(tuple(job.masters.items()))
     return partial(reduce_frame, Path(job.frames[0]), camera=load_camera(CAMERA), measured=None, calibrator=calibrator)

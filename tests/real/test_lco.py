@@ -6,9 +6,9 @@ from astropy.io import fits
 from helpers import REPOSITORY
 from nightcal.calibrator import Calibrator
 from nightcal.camera_file import load_cameras
-from nightcal.exposures import reduce_frame
 from nightcal.flags import Flag
 from nightcal.frames import scan
+from nightcal.science import reduce_frame
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from astropy.io import fits
 
 from nightcal.bad_pixels import USUAL, Limits, make_bad_pixel_mask
 from nightcal.calibration import Calibration
-from nightcal.calibrator import Calibrator, refused_product
 from nightcal.camera import Camera
 from nightcal.cards import set_cards, warn, warnings_of
 from nightcal.detector.amplifiers import Amplifier, readout_of
@@ -22,15 +21,14 @@ from nightcal.detector.overscan import OverscanMethods
 from nightcal.detector.readout import Electronics
 from nightcal.detector.saturation import Bleed
 from nightcal.errors import SetAside
-from nightcal.fitsio import Product, write_product
+from nightcal.fitsio import Product
 from nightcal.frames import Frame, understand
-from nightcal.headers import RawHeader, read_header
+from nightcal.headers import RawHeader
 from nightcal.layers import Exposure, Refusal
 from nightcal.masters import refused_master
 from nightcal.photon_transfer import ASSUMED, Noise, measure_noise
 from nightcal.provenance import file_hash, provenance
 from nightcal.raw_image import RawImage
-from nightcal.reduction import Reduction
 from nightcal.tiles import Tiles, grids_of, read_tiles
 
 log = logging.getLogger(__name__)
@@ -197,7 +195,7 @@ def open_exposures(paths: Sequence[Path], camera: Camera, measured: Noise | None
         frame = None
         try:
             image = RawImage(path)
-            frame = _good_frame(path, image.header, camera)
+            frame = good_frame(path, image.header, camera)
             noises = [noise_of(image.header, camera, measured, n) for n in range(len(camera.amplifiers))]
             amplifiers = amplifiers_of(image.header, camera, noises)
             readout = readout_of(image, amplifiers, camera.bins(image.header), camera.crosstalk_of(image.header))
@@ -252,88 +250,6 @@ def finish_master(
     for exposure in opened.exposures:
         exposure.readout.image.close()
     return product
-
-
-def reduce_frames(
-    paths: Sequence[Path],
-    outs: Sequence[Path],
-    camera: Camera,
-    measured: Noise | None,
-    calibrator: Calibrator,
-    warnings: Sequence[str] = (),
-) -> None:
-    """Calibrate science frames that have the same masters, and write them; parameters as for `reduce_frame`."""
-    calibrator.expect(len(paths), _first_shape(paths))
-    for path, out in zip(paths, outs, strict=True):
-        reduce_frame(path, out, camera, measured, calibrator, warnings)
-
-
-def _first_shape(paths: Sequence[Path]) -> tuple[int, int]:
-    """Rows and columns of the first frame that can be read."""
-    for path in paths:
-        try:
-            return read_header(path).shape
-        except SetAside:
-            continue
-    return 0, 0
-
-
-def reduce_frame(
-    path: Path, out: Path, camera: Camera, measured: Noise | None, calibrator: Calibrator, warnings: Sequence[str] = ()
-) -> None:
-    """Calibrate one science frame and write it; of a frame that cannot be used, an empty, flagged product.
-
-    Parameters
-    ----------
-    path, out : Path
-        The raw frame and its product, which is replaced if it exists.
-    camera : Camera
-    measured : Noise or None
-        As for `open_exposures`.
-    calibrator : Calibrator
-        With the masters of this frame.
-    warnings : sequence of str
-        For the header.
-    """
-    raw: RawHeader | None = None
-    try:
-        raw = read_header(path)
-        reduction = _reduction(path, raw, camera, measured, calibrator)
-        for text in warnings:
-            warn(reduction.header, text)
-        reduction.write(out)
-    except (SetAside, ValueError) as reason:
-        log.warning("%s: set aside: %s.", path.name, reason)
-        product = refused_product(path, str(reason), calibrator.unit, raw)
-        for text in warnings:
-            warn(product.header, text)
-        write_product(out, product)
-        return
-    skipped = reduction.header.get("SKIPPED", "")
-    remarks = [f"skipped: {skipped}"] * bool(skipped) + warnings_of(reduction.header)
-    log.info("%s: calibrated%s", path.name, "".join(f"; {remark}" for remark in remarks))
-
-
-def _reduction(path: Path, raw: RawHeader, camera: Camera, measured: Noise | None, calibrator: Calibrator) -> Reduction:
-    """Get a science frame ready, with everything that its header should tell."""
-    frame = _good_frame(path, raw, camera)
-    known = better_noise(measured, calibrator.master_bias)
-    noises = [noise_of(raw, camera, known, n) for n in range(len(camera.amplifiers))]
-    reduction = calibrator.prepare(
-        path,
-        amplifiers=amplifiers_of(raw, camera, noises),
-        binning=camera.bins(raw),
-        crosstalk=camera.crosstalk_of(raw),
-        exposure=frame.exposure,
-    )
-    header = reduction.header
-    describe_noise(header, mean_noise(noises))
-    cards: list[tuple[str, Any, str]] = [("MJD-MID", frame.mjd, "middle of the exposure, UTC")]
-    for step in ("BIAS", "DARK", "FLAT", "BPM"):
-        if f"{step}MJD" in header:
-            cards.append((f"{step}AGE", frame.mjd - header[f"{step}MJD"], "[d] from master to frame"))
-    set_cards(header, [("NIGHT", frame.night, "date of the evening"), *cards])
-    return reduction
 
 
 def describe_noise(header: fits.Header, noise: Noise) -> None:
@@ -453,7 +369,14 @@ def _tiles_in_adu(exposure: Exposure) -> list[Tiles]:
     return [found / np.float32(part.gain) for found, part in zip(tiles, readout.parts, strict=True)]
 
 
-def _good_frame(path: Path, header: RawHeader, camera: Camera) -> Frame:
+def good_frame(path: Path, header: RawHeader, camera: Camera) -> Frame:
+    """Read what is known of a raw frame.
+
+    Raises
+    ------
+    SetAside
+        If it cannot be used.
+    """
     frame = understand(path, path.name, header, [camera])
     if frame.problem:
         raise SetAside(frame.problem)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from nightcal.camera_file import load_camera
 from nightcal.errors import ConfigurationError
 from nightcal.simulated_camera import SimulatedCamera, simulate_camera
+from nightcal.simulated_sky import CENTRE, PASSBANDS, SCALE, WHITE, camera_wcs, make_sky
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -32,6 +33,10 @@ EVENING = datetime(2024, 3, 1)
 READOUT = timedelta(seconds=12)
 FLAT_ADU = 20000.0
 STUCK_ADU = 65535
+FWHM = 3.0  # of the stars [pixels]
+DITHER = 4.0  # of the telescope between frames [arcsec]
+POINTING_ERROR = 40.0  # of the coordinates that the telescope writes [arcsec]
+SCALE_ERROR = 1.01  # of the pixel scale that it writes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,43 +142,6 @@ def make_chip(
     return Chip(bias_structure=bias_structure, dark_current=dark_current, response=response, **maps)
 
 
-def star_field(
-    shape: tuple[int, int], n_stars: int, rng: Rng, fwhm: float = 3.0, saturating: Sequence[float] = (3e4, 6e4)
-) -> Floats:
-    """Scatter Gaussian stars over a field.
-
-    Parameters
-    ----------
-    shape : (ny, nx)
-    n_stars : int
-        Stars of 20 to 6000 e-/s whose numbers fall as flux^-1.7.
-    rng : numpy.random.Generator
-    fwhm : float
-        Full width at half maximum [pixels].
-    saturating : sequence of float
-        Fluxes [e-/s] of further stars, too bright for a minute's exposure.
-
-    Returns
-    -------
-    ndarray, shape (ny, nx)
-        Rate of photoelectrons [e-/s].
-    """
-    ny, nx = shape
-    power_law = rng.uniform(6000**-0.7, 20**-0.7, n_stars) ** (-1 / 0.7)
-    flux = np.append(power_law, saturating)[:, None, None]
-    y, x = (rng.uniform(-0.5, n - 0.5, (flux.size, 1, 1)) for n in shape)
-
-    half = int(np.ceil(3 * fwhm))
-    step = np.arange(-half, half + 1)
-    rows, columns = np.rint(y).astype(int) + step[:, None], np.rint(x).astype(int) + step
-    sigma2 = fwhm**2 / (8 * np.log(2))
-    stamps = flux / (2 * np.pi * sigma2) * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma2))
-
-    field = np.zeros((ny + 2 * half, nx + 2 * half))
-    np.add.at(field, (rows + half, columns + half), stamps)
-    return field[half : half + ny, half : half + nx]
-
-
 def expose(
     chip: Chip, rng: Rng, scene: Floats | float, exposure: float, filter_name: str | None, *, bias_drift: float = 0.0
 ) -> Raw:
@@ -261,6 +229,7 @@ def write_raw(
     filter_name: str | None,
     start_utc: datetime,
     object_name: str = "",
+    pointing: tuple[float, float] | None = None,
 ) -> None:
     """Write a raw frame as the camera would: plain FITS, unsigned 16 bits, the observatory's header words.
 
@@ -282,6 +251,8 @@ def write_raw(
         Start of the exposure, without a time zone.
     object_name : str
         For ``OBJECT``.
+    pointing : (float, float), optional
+        Where the telescope believes to look [deg]; None for no such cards.
     """
     ny, nx = chip.shape
     cards: dict[str, Any] = {
@@ -304,6 +275,12 @@ def write_raw(
         "SITELONG": (-70.0, "[deg] east is positive"),
         "SITELAT": (-30.0, "[deg]"),
     }
+    if pointing is not None:
+        cards |= {
+            "RA": (pointing[0], "[deg] of the telescope"),
+            "DEC": (pointing[1], "[deg]"),
+            "PIXSCALE": (SCALE * SCALE_ERROR, "[arcsec/pixel]"),
+        }
     hdu = fits.PrimaryHDU(raw)
     hdu.header.update({key: value for key, value in cards.items() if value is not None})
     hdu.writeto(path, overwrite=True)
@@ -327,7 +304,7 @@ def simulate_night(
     calibration_cosmics: int = 4,
     camera: SimulatedCamera | None = None,
 ) -> SimulatedNight:
-    """Write the raw frames of the night of 2024-03-01 and, for each science frame, its truth.
+    """Write the raw frames of the night of 2024-03-01, a catalogue of its stars, and the truth of each science frame.
 
     Parameters
     ----------
@@ -337,6 +314,8 @@ def simulate_night(
         Frames: biases of evening and morning together, flats in each filter, science frames in all filters together.
     filters, sky : sequence of str, sequence of float
         Filters and, in turn, their sky [e-/s/pixel].
+    n_stars : int
+        Stars in each science frame.
     cosmics, calibration_cosmics : int
         Cosmic rays in each science frame, and in every fourth calibration frame.
     camera : SimulatedCamera, optional
@@ -345,8 +324,9 @@ def simulate_night(
     Notes
     -----
     A truth has the electrons of a perfect calibration (scene x exposure, float32) in its primary HDU, the sky's
-    share of them in the card SKY, and 1 in the extension COSMIC (uint8) where a cosmic ray was added. The same
-    arguments give the same bytes.
+    share of them in the card SKY, the sky coordinates of its pixels, the zero point ZP of a star without colour
+    and the colour term ZPCOLOR, and 1 in the extension COSMIC (uint8) where a cosmic ray was added. The catalogue is
+    ``stars.csv``, beside the raw frames. The same arguments give the same bytes.
     """
     if Path(truth_folder).resolve().is_relative_to(Path(folder).resolve()):
         raise ValueError(f"{truth_folder}: inside the raw folder {folder}; expected a truth folder outside it.")
@@ -375,11 +355,16 @@ def simulate_night(
     shots = list(_in_time(blocks))
 
     field_rng, *rngs = np.random.default_rng(seed).spawn(1 + len(shots))
-    stars = star_field(shape, n_stars, field_rng)
+    sky_stars = make_sky(shape, n_stars, field_rng)
+    sky_stars.write_catalog(Path(folder) / "stars.csv", field_rng)
     frames, truths = [], []
     for i, (shot, rng) in enumerate(zip(shots, rngs, strict=True)):
         light = shot.kind == "Light Frame"
-        scene = shot.rate + stars * light
+        pointing = _towards(CENTRE, rng.normal(0, DITHER, 2)) if light else None
+        believed = _towards(pointing, rng.normal(0, POINTING_ERROR, 2)) if pointing else None
+        scene = np.full(shape, shot.rate)
+        if pointing:
+            scene += sky_stars.image(shot.filter_name, pointing, FWHM)
         hours = (shot.start - EVENING) / timedelta(hours=1)
         drift = 5 * np.sin(2 * np.pi * hours / 12) + rng.normal(0, 0.5)
         tracks = cosmics if light else calibration_cosmics * (i % 4 == 1)
@@ -388,17 +373,21 @@ def simulate_night(
         if camera is None:
             raw = expose(chip, rng, scene, shot.exposure, shot.filter_name, bias_drift=drift)
             raw, hit = add_cosmic_rays(raw, rng, tracks, chip)
-            write_raw(frames[-1], raw, chip, shot.kind, shot.exposure, shot.filter_name, shot.start, name)
+            write_raw(frames[-1], raw, chip, shot.kind, shot.exposure, shot.filter_name, shot.start, name, believed)
         else:
             charge = _tracks(shape, rng, tracks)
             electrons = _collected(chip, rng, scene, shot.exposure, shot.filter_name) + charge * chip.gain
             planes, hit = camera.digitise(electrons, rng, drift, chip.stuck), charge > 0
-            said = {"filter": shot.filter_name} if shot.filter_name else {}
+            said: dict[str, Any] = {"filter": shot.filter_name} if shot.filter_name else {}
             said |= {"object": name} if name else {}
+            said |= {"ra": believed[0], "dec": believed[1]} if believed else {}
             camera.write(frames[-1], planes, KINDS[shot.kind], shot.exposure, shot.start, **said)
-        if light:
+        if pointing:
             truths.append(Path(truth_folder) / f"{shot.stem}.fits")
-            _write_truth(truths[-1], scene * shot.exposure, hit, shot.rate * shot.exposure)
+            passband = PASSBANDS.get(shot.filter_name or "", WHITE)
+            known: dict[str, Any] = {"SKY": (shot.rate * shot.exposure, "[e-] of it from the sky")}
+            known |= {"ZP": (passband.zero_point, "[mag] of 1 e-/s, colour 0"), "ZPCOLOR": passband.colour_term}
+            _write_truth(truths[-1], scene * shot.exposure, hit, known, pointing)
     return SimulatedNight(chip, tuple(frames), tuple(truths))
 
 
@@ -412,10 +401,19 @@ def _in_time(blocks: Mapping[float, Sequence[Shot]]) -> Iterator[Shot]:
             clock += timedelta(seconds=shot.exposure) + READOUT
 
 
-def _write_truth(path: Path, electrons: Floats, hit: Mask, sky: float) -> None:
-    primary = fits.PrimaryHDU(electrons.astype(np.float32))
+def _towards(place: tuple[float, float], offset: Floats) -> tuple[float, float]:
+    """Move a place on the sky by some arcseconds to the east and to the north."""
+    ra, dec = place
+    return ra + offset[0] / 3600 / np.cos(np.radians(dec)), dec + offset[1] / 3600
+
+
+def _write_truth(
+    path: Path, electrons: Floats, hit: Mask, known: Mapping[str, Any], pointing: tuple[float, float]
+) -> None:
+    wcs = camera_wcs((electrons.shape[0], electrons.shape[1]), pointing)
+    primary = fits.PrimaryHDU(electrons.astype(np.float32), wcs.to_header(relax=True))
     primary.header["BUNIT"] = "electron"
-    primary.header["SKY"] = sky, "[e-] of it from the sky"
+    primary.header.update(known)
     cosmic = fits.ImageHDU(hit.astype(np.uint8), name="COSMIC")
     fits.HDUList([primary, cosmic]).writeto(path, overwrite=True)
 

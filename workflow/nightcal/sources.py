@@ -1,0 +1,343 @@
+"""Sources of a calibrated frame: found, measured, flagged, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightcal.background import Background, first_background, refined_background
+from nightcal.detection import extract, matched_filter
+from nightcal.errors import ConfigurationError
+from nightcal.filling import fill
+from nightcal.flags import Flag
+from nightcal.measure import KRON_REACH, MERGED, NEAR, flags, fluxes, peaks, positions, windows, with_phase_error
+from nightcal.moments import FWHM, Moments, windowed_moments
+from nightcal.profile import profile_fwhm
+from nightcal.seeing import ROUNDEST, WIDTHS, half_sample_mode, seeing_of
+from nightcal.source_table import empty_table, table_of
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+__all__ = ["SourceOptions", "Sources", "Statistics", "cards", "find_sources", "seeing_of"]
+
+UNUSABLE = Flag.BAD | Flag.HOT | Flag.LOW_FLAT | Flag.NO_DATA
+USUAL_FWHM = 3.0
+"""Taken for the matched filter where no star tells better [pix]."""
+
+UNKNOWN = 1e8
+"""Uncertainty of a pixel about which nothing is known [e-]."""
+
+STAR_SNR = 20.0
+ALIKE = 0.2
+"""Stars are those whose widths differ by less than this part."""
+
+SETTLED = 0.05
+ROUNDS = 3
+SKY_BEYOND = 3.0
+"""Radius around a source in which there is no sky, in FWHM."""
+
+PROFILES = 200
+"""Stars whose profiles are joined, the brightest."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How sources are found and measured.
+
+    Attributes
+    ----------
+    threshold : float
+        Smallest signal of a source after the matched filter, in units of its error.
+    minimum_area : int
+        Smallest number of connected pixels above the threshold, after the filter.
+    background_box : int
+        Side of the boxes in which the sky is measured [pix]: several times the largest source, less than the scale on
+        which the sky changes.
+    deblend_levels : int
+        Number of brightness levels at which a source is looked at for parts.
+    deblend_contrast : float
+        Smallest part of the light that makes a source of its own; 1 separates nothing.
+    apertures : tuple of float
+        Diameters of the circular apertures, ascending. The largest should hold practically all light of a star.
+    aperture_unit : str
+        ``fwhm``, diameters in units of the frame's FWHM, or ``pixel``.
+    kron_factor, kron_minimum : float
+        Kron aperture in units of the Kron radius, and its smallest size in units of the source's standard deviations.
+    """
+
+    threshold: float = 5.0
+    minimum_area: int = 3
+    background_box: int = 64
+    deblend_levels: int = 32
+    deblend_contrast: float = 0.002
+    apertures: tuple[float, ...] = (1.5, 2.0, 3.0, 6.0)
+    aperture_unit: str = "fwhm"
+    kron_factor: float = 2.5
+    kron_minimum: float = 3.5
+
+    def __post_init__(self) -> None:
+        checks = [
+            ("threshold", self.threshold > 0, "a number above 0"),
+            ("minimum_area", self.minimum_area >= 1, "1 or more"),
+            ("background_box", self.background_box >= 8, "8 pixels or more"),
+            ("deblend_levels", self.deblend_levels >= 1, "1 or more"),
+            ("deblend_contrast", 0 <= self.deblend_contrast <= 1, "a number from 0 to 1"),
+            ("apertures", _ascending(self.apertures), "ascending diameters above 0"),
+            ("aperture_unit", self.aperture_unit in ("fwhm", "pixel"), "fwhm or pixel"),
+            ("kron_factor", self.kron_factor > 0, "a number above 0"),
+            ("kron_minimum", self.kron_minimum > 0, "a number above 0"),
+        ]
+        for key, right, expected in checks:
+            if not right:
+                raise ConfigurationError(f"sources.{key} is {getattr(self, key)}; expected {expected}.")
+
+
+def _ascending(diameters: tuple[float, ...]) -> bool:
+    return len(diameters) > 0 and diameters[0] > 0 and all(low < high for low, high in pairwise(diameters))
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a frame's sources tell of the frame.
+
+    Attributes
+    ----------
+    number : int
+        Sources.
+    stars : int
+        Good stars, from which FWHM and ellipticity come.
+    sky, noise : float
+        Level of the sky and standard deviation of its pixels [e-]; NaN if unknown.
+    fwhm : float
+        Typical full width at half maximum of a star [pix]; NaN if unknown.
+    ellipticity : float
+        Typical 1 - b/a of a star; NaN if unknown.
+    status : str
+        Empty if all went well; otherwise what did not, in a sentence.
+    """
+
+    number: int = 0
+    stars: int = 0
+    sky: float = float("nan")
+    noise: float = float("nan")
+    fwhm: float = float("nan")
+    ellipticity: float = float("nan")
+    status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Sources of a frame.
+
+    Attributes
+    ----------
+    table : astropy.table.Table
+        A row a source, brightest first; `docs/sources.md` tells the columns.
+    statistics : Statistics
+    status : str
+        Why there are no sources, or what had to be given up; empty if all went well.
+    """
+
+    table: Table
+    statistics: Statistics
+    status: str
+
+
+def find_sources(
+    data: NDArray[Any],
+    uncertainty: NDArray[Any],
+    mask: NDArray[Any],
+    options: SourceOptions | None = None,
+    fwhm: float | None = None,
+) -> Sources:
+    """Find and measure the sources of a frame.
+
+    Parameters
+    ----------
+    data, uncertainty : ndarray of float32, shape (ny, nx)
+        With the sky, and its standard deviation [e-]; not changed.
+    mask : ndarray of uint8, shape (ny, nx)
+        Bits of `nightcal.flags.Flag`.
+    options : SourceOptions, optional
+    fwhm : float, optional
+        Of the stars [pix], where `seeing_of` has found it already.
+
+    Returns
+    -------
+    Sources
+        Without sources if there are none, and with the reason.
+    """
+    options = options or SourceOptions()
+    hidden = _hidden(data, uncertainty, mask)
+    if hidden.all():
+        return _nothing(options, Statistics(status="no pixel of the frame is good enough to look for sources"))
+    if min(data.shape) < 2 or np.ptp(data[~hidden]) == 0:
+        return _nothing(options, Statistics(status="the frame is too small or the same everywhere"))
+    fwhm = seeing_of(data, uncertainty, mask) if fwhm is None else fwhm
+    sigma = (fwhm if np.isfinite(fwhm) else USUAL_FWHM) / FWHM
+    clean = np.array(data, np.float32, order="C")
+    errors = np.array(uncertainty, np.float32, order="C")
+    clean[hidden] = 0
+    typical = _median_of_some(errors, hidden)
+    errors[hidden] = typical
+    level, noise = first_background(clean, hidden, options.background_box)
+    clean -= level
+    excess = float(np.median(noise[::4, ::4]) / typical)
+    flux, error = matched_filter(clean, errors, hidden, _sky_error(noise, typical), sigma)
+    objects, words = extract(
+        flux, error, options.threshold * max(1.0, excess), options.minimum_area, options.deblend_levels,
+        options.deblend_contrast,
+    )  # fmt: skip
+    del flux, error
+    taken = hidden.copy()
+    _take(taken, objects, sigma)
+    clean += level
+    background = refined_background(clean, taken, level, noise, options.background_box)
+    clean -= background.level
+    if not len(objects):
+        status = words or "no source stands out of the sky"
+        return _nothing(options, Statistics(sky=background.sky, noise=background.noise, fwhm=fwhm, status=status))
+    return _measured(clean, errors, hidden, mask, objects, background, sigma, float(typical), options, words)
+
+
+def cards(statistics: Statistics, pixel_scale: float | None = None) -> list[tuple[str, Any, str]]:
+    """Cards of a frame's header.
+
+    Parameters
+    ----------
+    statistics : Statistics
+    pixel_scale : float, optional
+        [arcsec/pix], for the seeing in arcsec.
+
+    Returns
+    -------
+    list of (str, value, str)
+        What is unknown is left out.
+    """
+    values = [
+        ("SKYLEVEL", statistics.sky, 3, "[electron] median level of the sky"),
+        ("SKYNOISE", statistics.noise, 3, "[electron] standard deviation of the sky"),
+        ("FWHM", statistics.fwhm, 3, "[pix] typical full width at half maximum"),
+        ("SEEING", statistics.fwhm * (pixel_scale or np.nan), 3, "[arcsec] FWHM on the sky"),
+        ("ELLIPTIC", statistics.ellipticity, 3, "typical 1 - b/a of the stars"),
+    ]
+    found: list[tuple[str, Any, str]] = [
+        (keyword, round(float(value), digits), comment)
+        for keyword, value, digits, comment in values
+        if np.isfinite(value)
+    ]
+    found += [("NSOURCES", statistics.number, "sources found"), ("NSTARS", statistics.stars, "stars in FWHM, ELLIPTIC")]
+    found += [("SRCSTAT", statistics.status, "")] if statistics.status else []
+    return found
+
+
+def _hidden(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.bool_]:
+    """Pixels that are not used: those without a good value, and cosmic rays unless saturated, as stars' cores are."""
+    hidden = mask & UNUSABLE > 0
+    hidden |= mask & (Flag.COSMIC_RAY | Flag.SATURATED) == Flag.COSMIC_RAY
+    hidden |= ~np.isfinite(data)
+    hidden |= ~((uncertainty > 0) & (uncertainty < UNKNOWN))
+    return hidden
+
+
+def _median_of_some(image: NDArray[Any], hidden: NDArray[np.bool_]) -> np.float32:
+    some = (slice(None, None, 4),) * 2
+    values = image[some][~hidden[some]]
+    return np.float32(np.median(values if values.size else image[~hidden]))
+
+
+def _sky_error(noise: NDArray[Any], typical: np.float32) -> NDArray[Any]:
+    """Bring the sky's measured noise, which is smooth, to the level of the uncertainty."""
+    measured = np.median(noise[::4, ::4])
+    if not measured > 0 or not np.isfinite(noise).all():
+        return np.full_like(noise, typical)
+    return np.maximum(noise * (typical / measured), np.float32(0.1) * typical)
+
+
+def _take(taken: NDArray[np.bool_], objects: Any, sigma: float) -> None:
+    """Mark the pixels of sources, well beyond where they sink below the threshold."""
+    import sep
+
+    radius = np.maximum(SKY_BEYOND * FWHM * sigma, 2 * np.sqrt(objects["npix"] / np.pi))
+    round_ = np.ones(len(objects))
+    sep.mask_ellipse(taken, objects["x"], objects["y"], round_, round_, 0 * round_, radius)
+
+
+def _nothing(options: SourceOptions, statistics: Statistics) -> Sources:
+    fwhm = statistics.fwhm if np.isfinite(statistics.fwhm) else USUAL_FWHM
+    return Sources(empty_table(_diameters(options, fwhm)), statistics, statistics.status)
+
+
+def _diameters(options: SourceOptions, fwhm: float) -> NDArray[np.float64]:
+    return np.array(options.apertures, np.float64) * (fwhm if options.aperture_unit == "fwhm" else 1.0)
+
+
+def _measured(
+    clean: NDArray[Any],
+    errors: NDArray[Any],
+    hidden: NDArray[np.bool_],
+    mask: NDArray[Any],
+    objects: Any,
+    background: Background,
+    sigma: float,
+    typical: float,
+    options: SourceOptions,
+    words: str,
+) -> Sources:
+    """Measure sources; once more if their stars are not as wide as was thought."""
+    x, y = objects["x"], objects["y"]
+    for _ in range(ROUNDS):
+        reach = max(float(_diameters(options, sigma * FWHM)[-1]) / 2, KRON_REACH * sigma)
+        for _ in range(2 if hidden.any() else 1):
+            fill(clean, errors, hidden, x, y, sigma, reach, typical)
+            x, y = positions(clean, objects, x, y, windows(objects, sigma))
+        moments = windowed_moments(clean, errors, x, y, windows(objects, sigma))
+        radius = NEAR * FWHM * windows(objects, sigma)
+        none = np.zeros(len(x), bool)
+        stars = _stars(moments, flags(mask, moments, radius, none, none))
+        before, sigma = sigma, float(np.median(moments.fwhm[stars])) / FWHM if stars.any() else sigma
+        if abs(np.log(sigma / before)) < SETTLED:
+            break
+    fwhm = _profile_width(clean, moments, stars, sigma)
+    moments = with_phase_error(moments, sigma, windows(objects, sigma))
+    moments = replace(moments, fwhm=moments.fwhm * (fwhm / (sigma * FWHM)))
+    diameters = _diameters(options, fwhm)
+    light = fluxes(
+        clean, errors, moments, sigma, diameters, (options.kron_factor, options.kron_minimum), background.error
+    )
+    marks = flags(mask, moments, radius, objects["flag"] & MERGED > 0, light.truncated)
+    at = [np.clip(np.rint(place), 0, size - 1).astype(int) for place, size in zip((y, x), mask.shape, strict=True)]
+    table = table_of(objects, moments, light, background.level[at[0], at[1]], peaks(clean, moments), marks, diameters)
+    statistics = Statistics(
+        number=len(table),
+        stars=int(stars.sum()),
+        sky=background.sky,
+        noise=background.noise,
+        fwhm=fwhm if stars.any() else float("nan"),
+        ellipticity=float(np.median(1 - moments.b[stars] / moments.a[stars])) if stars.any() else float("nan"),
+        status=words,
+    )
+    return Sources(table, statistics, words)
+
+
+def _profile_width(clean: NDArray[Any], moments: Moments, stars: NDArray[np.bool_], sigma: float) -> float:
+    """FWHM of the profile that the brightest good stars share; that of their moments where it cannot be had."""
+    best = np.flatnonzero(stars)
+    best = best[np.argsort(-moments.snr[best], kind="stable")[:PROFILES]]
+    found = profile_fwhm(clean, moments.x[best], moments.y[best], moments.light[best], sigma)
+    return found if np.isfinite(found) else sigma * FWHM
+
+
+def _stars(moments: Moments, marks: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which sources are good stars: bright, without flags, of the width that most have."""
+    good = (marks == 0) & (moments.snr > STAR_SNR) & (moments.b > ROUNDEST * moments.a)
+    good &= (moments.fwhm > WIDTHS[0] * FWHM) & (moments.fwhm < WIDTHS[1] * FWHM)
+    if not good.any():
+        return good
+    widths = np.log(np.where(good, moments.fwhm, 1.0))
+    return good & (np.abs(widths - half_sample_mode(widths[good])) < ALIKE)
