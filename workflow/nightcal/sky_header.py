@@ -24,6 +24,8 @@ PRIMARY = re.compile(
 )
 """Cards of the primary WCS, with every distortion convention: FITS papers I, II and IV, SIP, PV, TNX."""
 
+_SCALE = re.compile(r"CDELT\d|(?:PC|CD)(?:\d_\d|\d{6})")
+
 SYSTEM = {"RADESYS": "RAWRADES", "RADECSYS": "RAWRADES", "EQUINOX": "RAWEQUIN", "EPOCH": "RAWEPOCH"}
 """Cards of the system of coordinates, and the names they are kept under: they may also tell of the pointing."""
 
@@ -115,7 +117,8 @@ def celestial_wcs(header: fits.Header) -> WCS | None:
             continue
         if (PRIMARY.fullmatch(keyword) or keyword in SYSTEM) and not keyword.startswith(("D2IM", "CPDIS", "CQDIS")):
             own[keyword] = value
-    if "CTYPE1" not in own:
+    told = {name: value for name, value in own.items() if isinstance(value, int | float) and value != 0}
+    if not all(_is_number(own.get(name)) for name in ("CRVAL1", "CRVAL2")) or not any(map(_SCALE.fullmatch, told)):
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -125,6 +128,10 @@ def celestial_wcs(header: fits.Header) -> WCS | None:
         except UNPARSED:
             return None
     return wcs if good else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _determinant(wcs: WCS) -> float:
