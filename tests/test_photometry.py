@@ -7,6 +7,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 from nightcal.cards import set_cards
+from nightcal.errors import ConfigurationError
 from nightcal.photometry import FilterRule, PhotometryOptions, calibrate, cards, with_magnitudes
 
 EXPOSURE, ZERO_POINT, COLOUR_TERM = 60.0, 23.4, 0.08
@@ -305,5 +306,5 @@ def test_cards_are_fits():
     [("minimum_snr", 0), ("clip", "3"), ("resamples", 10.5), ("seed", -1), ("fit_colour_term", 1), ("clip", np.nan)],
 )
 def test_wrong_options_are_named(key, value):
-    with pytest.raises(ValueError, match=rf"photometry.{key} is .*expected"):
+    with pytest.raises(ConfigurationError, match=rf"photometry.{key} is .*expected"):
         PhotometryOptions(**{key: value})

@@ -18,6 +18,7 @@ from nightcal.aperture_corrections import (
     light_of_neighbours,
     unspoiled,
 )
+from nightcal.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -106,13 +107,13 @@ class PhotometryOptions:
         for key, least in LEAST.items():
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
-                raise ValueError(f"photometry.{key} is {value!r}; expected a number of {least} or more")
+                raise ConfigurationError(f"photometry.{key} is {value!r}; expected a number of {least} or more")
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type == "int" and not isinstance(value, int):
-                raise ValueError(f"photometry.{field.name} is {value!r}; expected a whole number")
+                raise ConfigurationError(f"photometry.{field.name} is {value!r}; expected a whole number")
             if field.type == "bool" and not isinstance(value, bool):
-                raise ValueError(f"photometry.{field.name} is {value!r}; expected true or false")
+                raise ConfigurationError(f"photometry.{field.name} is {value!r}; expected true or false")
 
 
 LEAST = {
