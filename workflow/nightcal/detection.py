@@ -11,11 +11,14 @@ STRIP = 64
 BRIGHT = 5.0
 """Signal in units of the sky's noise from which on a pixel's own shot noise does not count against it."""
 
-SEEN = 0.25
+SEEN = 0.1
 """Part of a star's weight that must fall on good pixels."""
 
 NARROWER = 0.6
 """Width of the filter in that of a star: it costs 12 percent of the signal to noise, and tells closer pairs apart."""
+
+NARROWEST = 0.7
+"""Smallest standard deviation of the filter [pix]: it must reach over a bad column."""
 
 BUFFERS = (1_000_000, 20_000_000)
 """Pixels above the threshold that sep may hold at a time: at first, and where that is too few."""
@@ -53,7 +56,7 @@ def matched_filter(data: Image, uncertainty: Image, hidden: NDArray[np.bool_], n
     ``sum G w data / sum G^2 w``, its error ``1 / sqrt(sum G^2 w)``. Within bright sources the noise is that of the sky
     beside them: with their own shot noise the filter would flatten their peaks, and deblending would suffer.
     """
-    width = NARROWER * sigma
+    width = max(NARROWER * sigma, NARROWEST)
     half = max(1, round(2.5 * width))
     profile = np.exp(-0.5 * (np.arange(half + 1) / width) ** 2)
     profile /= 2 * profile.sum() - profile[0]
