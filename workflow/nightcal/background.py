@@ -94,7 +94,7 @@ def refined_background(data: Image, taken: NDArray[np.bool_], level: Image, nois
         residual = data[strip] - level[strip]
         kept = np.abs(residual) <= CLIP * noise[strip]
         kept &= ~taken[strip]
-        residual *= kept
+        residual[~kept] = 0
         count[i] = np.add.reduceat(kept.sum(axis=0), columns[:-1])
         first[i] = np.add.reduceat(residual.sum(axis=0, dtype=np.float64), columns[:-1])
         residual *= residual

@@ -133,18 +133,18 @@ def extract(flux: Image, error: Image, threshold: float, area: int, levels: int,
     """
     import sep
 
-    def attempt(buffer: int, parts: int, least: float) -> Any:
+    def attempt(buffer: int, parts: int, levels: int) -> Any:
         sep.set_extract_pixstack(buffer)
         sep.set_sub_object_limit(parts)
         return sep.extract(
-            flux, threshold, err=error, minarea=area, filter_kernel=None, deblend_nthresh=levels, deblend_cont=least
+            flux, threshold, err=error, minarea=area, filter_kernel=None, deblend_nthresh=levels, deblend_cont=contrast
         )
 
     for buffer in BUFFERS:
         for parts in SUB_OBJECTS:
             try:
-                return attempt(buffer, parts, contrast), ""
+                return attempt(buffer, parts, levels), ""
             except Exception as problem:  # sep has no class of its own for a full buffer
                 if not any(words in str(problem) for words in FULL):
                     raise
-    return attempt(flux.size + 1, SUB_OBJECTS[-1], 1.0), "too many overlapping sources to separate them"
+    return attempt(flux.size + 1, SUB_OBJECTS[-1], 1), "too many overlapping sources to separate them"

@@ -76,19 +76,24 @@ def find_sources(
         return _nothing(options, Statistics(status="the frame is too small or the same everywhere"))
     fwhm = seeing_of(data, uncertainty, mask) if fwhm is None else fwhm
     sigma = (fwhm if np.isfinite(fwhm) else USUAL_FWHM) / FWHM
-    clean = np.array(data, np.float32, order="C")
+    clean = np.empty(data.shape, np.float32)
     errors = np.array(uncertainty, np.float32, order="C")
     typical = _median_of_some(errors, hidden)
-    clean[hidden], errors[hidden] = 0, typical
+    errors[hidden] = typical
     for smooth in (True, False):
+        np.copyto(clean, data)
+        clean[hidden] = 0
         level, noise = first_background(clean, hidden, options.background_box, smooth)
-        objects, words = _detected(clean - level, errors, hidden, noise, sigma, typical, options)
+        clean -= level
+        objects, words = _detected(clean, errors, hidden, noise, sigma, typical, options)
         if not (objects["npix"] > options.background_box**2).any():
             break  # what is larger than a box is a nebula, to be taken for sky
     taken = hidden.copy()
     _take(taken, objects, sigma)
+    np.copyto(clean, data)
     background = refined_background(clean, taken, level, noise, options.background_box)
     clean -= background.level
+    clean[hidden] = 0
     if not len(objects):
         status = words or "no source stands out of the sky"
         return _nothing(options, Statistics(sky=background.sky, noise=background.noise, fwhm=fwhm, status=status))
@@ -130,9 +135,10 @@ def _median_of_some(image: NDArray[Any], hidden: NDArray[np.bool_]) -> np.float3
 def _sky_error(noise: NDArray[Any], typical: np.float32) -> NDArray[Any]:
     """Bring the sky's measured noise, which is smooth, to the level of the uncertainty."""
     measured = np.median(noise[::4, ::4])
-    if not measured > 0 or not np.isfinite(noise).all():
+    if not measured > 0:
         return np.full_like(noise, typical)
-    return np.maximum(noise * (typical / measured), np.float32(0.1) * typical)
+    scaled = noise * (typical / measured)
+    return np.maximum(scaled, np.float32(0.1) * typical, out=scaled)
 
 
 def _take(taken: NDArray[np.bool_], objects: Any, sigma: float) -> None:
