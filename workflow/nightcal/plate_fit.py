@@ -245,7 +245,7 @@ def _scatter(distances: Floats, sigma: Floats) -> float:
     low, high = 0.0, float(np.max(distances, initial=0.0))
     if not len(distances) or np.median(distances**2 / np.maximum(sigma, 1e-9) ** 2) <= MEDIAN_OF_TWO:
         return 0.0
-    for _ in range(40):
+    for _ in range(20):
         middle = (low + high) / 2
         wide = np.median(distances**2 / (sigma**2 + middle**2)) > MEDIAN_OF_TWO
         low, high = (middle, high) if wide else (low, middle)
