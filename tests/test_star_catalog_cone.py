@@ -88,7 +88,7 @@ def test_what_cannot_be_downloaded_is_said_in_a_sentence_and_leaves_no_file(tmp_
 
 
 def test_an_unknown_catalogue_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="astrometry.download is 'usno'; expected one of gaia"):
+    with pytest.raises(ValueError, match="is 'usno'; expected one of gaia, refcat2"):
         download_cone(CONE, "usno", tmp_path / "cone.ecsv")
 
 
