@@ -64,6 +64,18 @@ def test_intrinsic_scatter_is_found():
     assert np.mean(found) == pytest.approx(0.02, abs=0.001)
 
 
+@given(st.floats(1e-12, 1.0), st.floats(1.0, 1e6), st.integers(3, 40))
+@settings(max_examples=60, deadline=None)
+def test_intrinsic_scatter_makes_chi_square_the_number_of_degrees_of_freedom(least, ratio, n):
+    rng = np.random.default_rng(n)
+    variance = least * np.geomspace(1, ratio, n)
+    y = rng.normal(0, 3 * np.sqrt(variance.max()), n)
+    fit = fit_line(np.zeros(n), y, variance, slope=0.0, clip=50, resamples=0)
+    chi_square = np.sum((y - fit.level) ** 2 / (variance + fit.intrinsic**2))
+    assert fit.kept.all()
+    assert chi_square == pytest.approx(n - 1, rel=0.01) or (fit.intrinsic == 0 and chi_square < n - 1)
+
+
 def test_all_wrong_points_are_left_out_and_nearly_all_right_ones_kept():
     kept = []
     for seed in range(30):

@@ -17,6 +17,8 @@ VARIABLE = 19
 @dataclass(frozen=True)
 class Catalog:
     name: str
+    ra: np.ndarray
+    dec: np.ndarray
     magnitudes: dict
     errors: dict
 
@@ -44,6 +46,7 @@ def frames(data):
     refcat = Table.read(data / "catalogs" / "refcat2.ecsv")
     bands = {band: np.ma.filled(refcat[f"{band}mag"].astype(float), np.nan) for band in "gri"}
     errors = {band: np.ma.filled(refcat[f"e_{band}mag"].astype(float), np.nan) for band in "gri"}
+    catalog = Catalog("refcat2", refcat["RA_ICRS"], refcat["DE_ICRS"], bands, errors)
     tree = cKDTree(plane(refcat["RA_ICRS"], refcat["DE_ICRS"]))
     rows = Table.read(data / "catalogs" / "ey_uma_sources.fits").group_by("date-obs")
     found = []
@@ -52,7 +55,7 @@ def frames(data):
         near = distance < 3
         matches = np.flatnonzero(near), star[near]
         table = sources(frame)
-        result = calibrate(table, Catalog("refcat2", bands, errors), matches, 90.0, FilterRule("r"))
+        result = calibrate(table, catalog, matches, 90.0, FilterRule("r"))
         found.append((frame, with_magnitudes(table, result), result))
     return found
 

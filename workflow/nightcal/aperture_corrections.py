@@ -26,6 +26,9 @@ FEWEST_STARS = 3
 WANTED_STARS = 10
 """In a crowded frame, the least crowded so many are used."""
 
+ENOUGH_FOR_SKY = 100
+"""Stars needed to tell light that an aperture misses from light of the sky in the ring around it."""
+
 Vector = NDArray[np.float64]
 
 
@@ -89,6 +92,8 @@ def measure_corrections(
     -----
     Fitted is the ratio of the fluxes, not of the magnitudes: its noise is that of the ring between the apertures and
     has no bias. Apertures share their pixels, so the variance of the ring is the difference of the two variances.
+    Light of unseen neighbours, or of a sky taken too low, does not grow with the star: where many stars are at hand,
+    the ratio is that for a star of any brightness, at 0 of a line over 1 / flux.
     """
     diameters = tuple(float(d) for d in table.meta["APERTURES"])
     flux, error = column(table, "FLUX_APER"), column(table, "FLUXERR_APER")
@@ -122,11 +127,14 @@ def _correction(total: Vector, part: Vector, variance: Vector, seed: int) -> tup
     total, part, variance = total[usable], part[usable], variance[usable]
     # stars of one brightness would else have weights of rounding errors
     variance = np.maximum(variance, 1e-8 * part**2) / part**2
-    fit = fit_line(np.zeros(len(part)), total / part, variance, slope=0.0, seed=seed)
-    if fit.level <= 0:
+    faintness = np.median(part) / part
+    slope = None if len(part) >= ENOUGH_FOR_SKY else 0.0
+    fit = fit_line(faintness, total / part, variance, slope=slope, seed=seed)
+    level, error = fit.level - fit.slope * fit.centre, float(np.hypot(fit.level_error, fit.slope_error * fit.centre))
+    if level <= 0:
         return np.nan, np.nan, np.nan
-    scale = MAGNITUDE / fit.level
-    return -2.5 * float(np.log10(fit.level)), float(scale * fit.level_error), float(scale * fit.intrinsic)
+    scale = MAGNITUDE / level
+    return -2.5 * float(np.log10(level)), float(scale * error), float(scale * fit.intrinsic)
 
 
 def least_crowded(candidates: NDArray[np.bool_], neighbours: Vector, limit: float) -> NDArray[np.bool_]:

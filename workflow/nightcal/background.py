@@ -39,7 +39,7 @@ class Background:
     error: float
 
 
-def first_background(data: Image, hidden: NDArray[np.bool_], box: int) -> tuple[Image, Image]:
+def first_background(data: Image, hidden: NDArray[np.bool_], box: int, smooth: bool = True) -> tuple[Image, Image]:
     """Sky and its noise by the mode of boxes, sources and all, as SExtractor finds them.
 
     Parameters
@@ -50,6 +50,9 @@ def first_background(data: Image, hidden: NDArray[np.bool_], box: int) -> tuple[
         Pixels that must not be used.
     box : int
         Side of a box [pix].
+    smooth : bool
+        Whether each box takes the median of the nine around it: bright stars then leave no trace, but a nebula's
+        peaks and edges stay.
 
     Returns
     -------
@@ -57,7 +60,7 @@ def first_background(data: Image, hidden: NDArray[np.bool_], box: int) -> tuple[
     """
     import sep
 
-    found = sep.Background(data, mask=hidden, bw=box, bh=box)
+    found = sep.Background(data, mask=hidden, bw=box, bh=box, fw=3 if smooth else 1, fh=3 if smooth else 1)
     return found.back(dtype=np.float32), found.rms(dtype=np.float32)
 
 
@@ -91,7 +94,7 @@ def refined_background(data: Image, taken: NDArray[np.bool_], level: Image, nois
         residual = data[strip] - level[strip]
         kept = np.abs(residual) <= CLIP * noise[strip]
         kept &= ~taken[strip]
-        residual *= kept
+        residual[~kept] = 0
         count[i] = np.add.reduceat(kept.sum(axis=0), columns[:-1])
         first[i] = np.add.reduceat(residual.sum(axis=0, dtype=np.float64), columns[:-1])
         residual *= residual

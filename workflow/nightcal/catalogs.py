@@ -60,8 +60,13 @@ def read_catalog(path: Path) -> Table:
         With units, and ``meta["APERTURES"]`` [pix] as it was.
     """
     from astropy.table import Table
+    from astropy.units import Unit, UnitsWarning
 
-    table = Table.read(path, hdu=EXTENSION)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnitsWarning)
+        table = Table.read(path, hdu=EXTENSION)
+    for column in table.itercols():
+        column.unit = None if column.unit is None else Unit(str(column.unit))
     numbers = [key for key in table.meta if key.startswith(DIAMETER) and key[len(DIAMETER) :].isdigit()]
     if numbers:
         table.meta[APERTURES] = [table.meta.pop(key) for key in sorted(numbers, key=lambda key: int(key[4:]))]
@@ -71,11 +76,13 @@ def read_catalog(path: Path) -> Table:
 def _table_hdu(table: Table) -> fits.BinTableHDU:
     plain = table.copy(copy_data=False)
     plain.meta = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of units that FITS does not know: they are kept as text
-        hdu = fits.table_to_hdu(plain)
+    for column in plain.itercols():
+        column.unit = None
+    hdu = fits.table_to_hdu(plain)
     hdu.name = EXTENSION
     for i, name in enumerate(table.colnames, 1):
+        if table[name].unit is not None:  # as text: electrons are no unit of the standard
+            hdu.header.set(f"TUNIT{i}", str(table[name].unit), after=f"TFORM{i}")
         if table[name].description:
             hdu.header.set(f"TCOMM{i}", table[name].description[:68], after=f"TFORM{i}")
     set_cards(hdu.header, _cards_of(table.meta))

@@ -18,15 +18,18 @@ from nightcal.aperture_corrections import (
     light_of_neighbours,
     unspoiled,
 )
+from nightcal.errors import ConfigurationError
+from nightcal.line_fit import fit_line
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-CATALOGUE_FLOOR = 0.01
-"""Scatter [mag] about the catalogue below which a better aperture does not make a better zero point."""
+FEWEST_STARS = 3
+"""For a zero point."""
 
 Vector = NDArray[np.float64]
-Matches = tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]
+Indices = NDArray[np.integer[Any]]
+Matches = tuple[Indices, Indices]
 
 
 class Stars(Protocol):
@@ -35,6 +38,14 @@ class Stars(Protocol):
     @property
     def name(self) -> str:
         """Of the catalogue, for the header."""
+
+    @property
+    def ra(self) -> Vector:
+        """Right ascension [deg]."""
+
+    @property
+    def dec(self) -> Vector:
+        """Declination [deg]."""
 
     @property
     def magnitudes(self) -> Mapping[str, Vector]:
@@ -106,13 +117,13 @@ class PhotometryOptions:
         for key, least in LEAST.items():
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
-                raise ValueError(f"photometry.{key} is {value!r}; expected a number of {least} or more")
+                raise ConfigurationError(f"photometry.{key} is {value!r}; expected a number of {least} or more")
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type == "int" and not isinstance(value, int):
-                raise ValueError(f"photometry.{field.name} is {value!r}; expected a whole number")
+                raise ConfigurationError(f"photometry.{field.name} is {value!r}; expected a whole number")
             if field.type == "bool" and not isinstance(value, bool):
-                raise ValueError(f"photometry.{field.name} is {value!r}; expected true or false")
+                raise ConfigurationError(f"photometry.{field.name} is {value!r}; expected true or false")
 
 
 LEAST = {
@@ -166,7 +177,7 @@ def select_stars(
     rule: FilterRule,
     corrections: ApertureCorrections,
     options: PhotometryOptions,
-) -> Sample | None:
+) -> Sample:
     """Select stars and the aperture to compare.
 
     Parameters
@@ -183,33 +194,53 @@ def select_stars(
 
     Returns
     -------
-    Sample or None
-        None if no star is left.
+    Sample
+        In the aperture that promises the smallest error of the zero point, without any star if none is left.
     """
     rows, stars = (np.asarray(each, dtype=np.int64) for each in matches)
     magnitude = np.asarray(catalog.magnitudes[rule.band], dtype=np.float64)[stars]
-    error = _catalog_error(catalog, rule.band, options)[stars]
-    good = unspoiled(table)[rows] & np.isfinite(magnitude) & (error <= options.largest_error)
-    flux, variance = column(table, "FLUX_APER")[rows], column(table, "FLUXERR_APER")[rows] ** 2
-    apertures = [n for n, value in enumerate(corrections.values) if math.isfinite(value)]
-    expected = {
-        n: _expected_variance(flux[:, n], variance[:, n], magnitude, good, options.minimum_snr) for n in apertures
-    }
-    best = _best_aperture(expected, good, corrections, options)
-    neighbours = light_of_neighbours(table, corrections.diameters[best] / 2)[rows]
-    good &= expected[best] <= (MAGNITUDE / options.minimum_snr) ** 2
-    chosen = np.flatnonzero(least_crowded(good, neighbours, options.most_crowded))
-    if not len(chosen):
-        return None
-    instrumental = -2.5 * np.log10(flux[chosen, best] / exposure) + corrections.values[best]
-    bands = {rule.band, *(rule.colour or ())} & set(catalog.magnitudes)
-    return Sample(
-        magnitude[chosen] - instrumental,
-        expected[best][chosen],
-        {band: _catalog_error(catalog, band, options)[stars[chosen]] for band in sorted(bands)},
-        _colour(catalog, rule)[stars[chosen]],
-        best,
-    )
+    bands = sorted({rule.band, *(rule.colour or ())} & set(catalog.magnitudes))
+    errors = {band: _catalog_error(catalog, band, options)[stars] for band in bands}
+    colour = _colour(catalog, rule)[stars]
+    good = unspoiled(table)[rows] & np.isfinite(magnitude) & (errors[rule.band] <= options.largest_error)
+    radii = np.array(corrections.diameters) / 2
+    crowding = _light_in_catalog(table, catalog, rule.band, rows, stars, radii)
+    samples = []
+    for n, correction in enumerate(corrections.values):
+        flux, variance = column(table, "FLUX_APER")[rows, n], column(table, "FLUXERR_APER")[rows, n] ** 2
+        expected = _expected_variance(flux, variance, magnitude, good, options.minimum_snr)
+        usable = good & (expected <= (MAGNITUDE / options.minimum_snr) ** 2) & math.isfinite(correction)
+        neighbours = np.maximum(crowding[n], light_of_neighbours(table, radii[n])[rows])
+        usable = least_crowded(usable, neighbours, options.most_crowded)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            difference = magnitude + 2.5 * np.log10(flux / exposure) - correction
+        samples.append(Sample(difference, expected, errors, colour, n).of(usable))
+    return min(samples, key=lambda sample: (_promise(sample, rule, corrections), -sample.aperture))
+
+
+def _light_in_catalog(
+    table: Table, catalog: Stars, band: str, rows: Indices, stars: Indices, radii: Vector
+) -> list[Vector]:
+    """Light of other stars of the catalogue in each aperture, in parts of the star's own: resolved or not."""
+    from scipy.spatial import cKDTree
+
+    ra, dec = (np.radians(np.asarray(each, dtype=np.float64)) for each in (catalog.ra, catalog.dec))
+    places = np.nan_to_num(np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1))
+    pixels = np.stack([column(table, "XWIN_IMAGE"), column(table, "YWIN_IMAGE")], axis=1)[rows]
+    apart = np.linalg.norm(np.diff(pixels, axis=0), axis=1)
+    known = apart > 0
+    if not known.any():
+        return [np.zeros(len(rows)) for _ in radii]
+    scale = float(np.median(np.linalg.norm(np.diff(places[stars], axis=0), axis=1)[known] / apart[known]))
+    near = cKDTree(places).query_ball_point(places[stars], radii.max() * scale, return_sorted=True)
+    star = np.repeat(np.arange(len(stars)), [len(some) for some in near])
+    other = np.concatenate([np.asarray(some, dtype=np.int64) for some in near])
+    distance = np.linalg.norm(places[other] - places[stars[star]], axis=1) / scale
+    light = 10 ** (-0.4 * np.nan_to_num(np.asarray(catalog.magnitudes[band], dtype=np.float64), nan=np.inf))
+    light[light == 0] = 1e-99
+    share = np.where(other == stars[star], 0.0, light[other] / light[stars[star]])
+    within: list[Any] = [np.bincount(star, share * (distance <= radius), len(stars)) for radius in radii]
+    return within
 
 
 def _catalog_error(catalog: Stars, band: str, options: PhotometryOptions) -> Vector:
@@ -243,13 +274,11 @@ def _expected_variance(
     return np.where((flux > 0) & np.isfinite(expected), expected, np.inf)
 
 
-def _best_aperture(
-    expected: dict[int, Vector], good: NDArray[np.bool_], corrections: ApertureCorrections, options: PhotometryOptions
-) -> int:
-    """Aperture that promises the smallest error of the zero point, its correction to the largest included."""
-    errors = {}
-    for n, variance in expected.items():
-        usable = variance[good & (variance <= (MAGNITUDE / options.minimum_snr) ** 2)]
-        weight = np.sum(1 / (usable + corrections.scatters[n] ** 2 + CATALOGUE_FLOOR**2))
-        errors[n] = (1 / weight if weight > 0 else math.inf) + corrections.errors[n] ** 2
-    return min(errors, key=lambda n: (errors[n], -corrections.diameters[n]))
+def _promise(sample: Sample, rule: FilterRule, corrections: ApertureCorrections) -> float:
+    """Variance of the zero point that a sample promises, that of its aperture correction included."""
+    if len(sample.difference) < FEWEST_STARS:
+        return math.inf
+    slope = rule.colour_term or 0.0
+    variance = sample.variance + sample.errors[rule.band] ** 2
+    fit = fit_line(np.nan_to_num(sample.colour), sample.difference, variance, slope=slope, resamples=0)
+    return fit.level_error**2 + corrections.errors[sample.aperture] ** 2

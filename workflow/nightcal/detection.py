@@ -11,11 +11,14 @@ STRIP = 64
 BRIGHT = 5.0
 """Signal in units of the sky's noise from which on a pixel's own shot noise does not count against it."""
 
-SEEN = 0.25
+SEEN = 0.1
 """Part of a star's weight that must fall on good pixels."""
 
 NARROWER = 0.6
 """Width of the filter in that of a star: it costs 12 percent of the signal to noise, and tells closer pairs apart."""
+
+NARROWEST = 0.7
+"""Smallest standard deviation of the filter [pix]: it must reach over a bad column."""
 
 BUFFERS = (1_000_000, 20_000_000)
 """Pixels above the threshold that sep may hold at a time: at first, and where that is too few."""
@@ -53,7 +56,7 @@ def matched_filter(data: Image, uncertainty: Image, hidden: NDArray[np.bool_], n
     ``sum G w data / sum G^2 w``, its error ``1 / sqrt(sum G^2 w)``. Within bright sources the noise is that of the sky
     beside them: with their own shot noise the filter would flatten their peaks, and deblending would suffer.
     """
-    width = NARROWER * sigma
+    width = max(NARROWER * sigma, NARROWEST)
     half = max(1, round(2.5 * width))
     profile = np.exp(-0.5 * (np.arange(half + 1) / width) ** 2)
     profile /= 2 * profile.sum() - profile[0]
@@ -130,18 +133,18 @@ def extract(flux: Image, error: Image, threshold: float, area: int, levels: int,
     """
     import sep
 
-    def attempt(buffer: int, parts: int, least: float) -> Any:
+    def attempt(buffer: int, parts: int, levels: int) -> Any:
         sep.set_extract_pixstack(buffer)
         sep.set_sub_object_limit(parts)
         return sep.extract(
-            flux, threshold, err=error, minarea=area, filter_kernel=None, deblend_nthresh=levels, deblend_cont=least
+            flux, threshold, err=error, minarea=area, filter_kernel=None, deblend_nthresh=levels, deblend_cont=contrast
         )
 
     for buffer in BUFFERS:
         for parts in SUB_OBJECTS:
             try:
-                return attempt(buffer, parts, contrast), ""
+                return attempt(buffer, parts, levels), ""
             except Exception as problem:  # sep has no class of its own for a full buffer
                 if not any(words in str(problem) for words in FULL):
                     raise
-    return attempt(flux.size + 1, SUB_OBJECTS[-1], 1.0), "too many overlapping sources to separate them"
+    return attempt(flux.size + 1, SUB_OBJECTS[-1], 1), "too many overlapping sources to separate them"

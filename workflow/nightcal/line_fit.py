@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,13 @@ MEDIAN_OF_CHI_SQUARE = 0.4549
 """Of one degree of freedom: the median of a squared Gaussian in units of its variance."""
 
 ROUNDS = 20
-"""At most, of clipping and fitting; seldom more than five are needed."""
+"""At most, of clipping and fitting, and of Newton's steps; seldom more than five are needed."""
+
+HALVINGS = 14
+"""Of the interval of a scatter that decides who is an outlier."""
+
+PRECISION = 1e-9
+"""To which chi^2 is made what it should be."""
 
 NO_RANGE = 1e-6
 """Of x: points this near to each other tell no slope."""
@@ -170,32 +175,29 @@ def _bootstrap(x: Vector, y: Vector, weights: Vector, free: bool, resamples: int
 def _robust_extra(residual: Vector, variance: Vector) -> float:
     """Variance to add so that the median of residual^2 / variance is that of a Gaussian; 0 if it is already."""
     squared = residual**2
-
-    def excess(extra: float) -> float:
-        return float(np.median(squared / (variance + extra))) - MEDIAN_OF_CHI_SQUARE
-
-    return _root(excess, float(np.median(squared)) / MEDIAN_OF_CHI_SQUARE, 20)
+    low, high = 0.0, float(np.median(squared)) / MEDIAN_OF_CHI_SQUARE
+    if np.median(squared / variance) <= MEDIAN_OF_CHI_SQUARE:
+        return 0.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if np.median(squared / (variance + middle)) > MEDIAN_OF_CHI_SQUARE:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
 
 
 def _fitting_extra(residual: Vector, variance: Vector, freedom: int) -> float:
     """Variance to add so that chi^2 is the number of degrees of freedom; 0 if it is already."""
-    squared = residual**2
-
-    def excess(extra: float) -> float:
-        return float(np.sum(squared / (variance + extra))) - freedom
-
-    return _root(excess, float(squared.sum()) / freedom, 50)
-
-
-def _root(falling: Callable[[float], float], high: float, steps: int) -> float:
-    """Root of a falling function between 0 and a value where it is not above 0, by halving."""
-    low = 0.0
-    if falling(low) <= 0:
-        return 0.0
-    for _ in range(steps):
-        middle = (low + high) / 2
-        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
-    return (low + high) / 2
+    squared, extra = residual**2, 0.0
+    for _ in range(ROUNDS):
+        total = variance + extra
+        chi_square = float(np.sum(squared / total))
+        if chi_square <= (1 + PRECISION) * freedom:
+            break
+        # Newton's step of 1 / chi^2, which is a concave function of the scatter: it never goes too far
+        extra += (chi_square / freedom - 1) * chi_square / float(np.sum(squared / total**2))
+    return extra
 
 
 def _widening(n: int) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nightcal.stamps import Floats, stamps
 
-FWHM = 2 * np.sqrt(2 * np.log(2))
+FWHM = float(2 * np.sqrt(2 * np.log(2)))
 """Full width at half maximum of a Gaussian, in standard deviations."""
 
 REACH = 4.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nightcal.aperture_corrections import MAGNITUDE, ApertureCorrections, column, measure_corrections, unspoiled
-from nightcal.comparison_stars import FilterRule, Matches, PhotometryOptions, Sample, Stars, select_stars
+from nightcal.comparison_stars import FEWEST_STARS, FilterRule, Matches, PhotometryOptions, Sample, Stars, select_stars
 from nightcal.line_fit import LineFit, fit_line
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["FilterRule", "PhotometryOptions", "ZeroPoint", "calibrate", "cards", "with_magnitudes"]
 
 LIMIT_SNR = 5.0
-
-FEWEST_STARS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +121,8 @@ def calibrate(
         return replace(nothing, status=f"no zero point: {why}")
     nothing = replace(nothing, band=rule.band, catalog=catalog.name)
     sample = select_stars(table, catalog, matches, exposure, rule, corrections, options)
-    if sample is None or len(sample.difference) < FEWEST_STARS:
-        count = 0 if sample is None else len(sample.difference)
+    count = len(sample.difference)
+    if count < FEWEST_STARS:
         return replace(
             nothing, status=f"no zero point: {count} usable of {len(matches[0])} stars matched, 3 are needed"
         )

@@ -20,18 +20,18 @@ BOX = 32
 PEAK = 15.0
 """Smallest peak, in units of the noise."""
 
-ARM = 0.06
+ARM = 0.08
 """Smallest part of the peak in each of the four neighbours: cosmic rays have sharper edges."""
 
 MOST = 400
 """Stars that are measured, the brightest."""
 
 FEWEST = 3
-ROUNDEST = 0.5
+ROUNDEST = 0.6
 """Smallest ratio of the axes of a star."""
 
-WIDTHS = (0.55, 8.0)
-"""Standard deviations that stars may have [pix]."""
+WIDTHS = (0.62, 8.0)
+"""Standard deviations that stars may have [pix]: no telescope makes sharper ones, but cosmic rays are."""
 
 ROUNDS = 4
 ALIKE = 0.2
@@ -70,6 +70,7 @@ def seeing_of(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any])
             return float("nan")
         found = windowed_moments(data, uncertainty, x, y, np.full(len(x), sigma), steps=2, sky=sky)
         kept = (np.hypot(found.x - x, found.y - y) < 1 + sigma) & (found.b > ROUNDEST * found.a) & (found.snr > PEAK)
+        kept &= found.fwhm > WIDTHS[0] * FWHM
         if kept.sum() < FEWEST:
             return float("nan")
         widths = found.fwhm[kept] / FWHM

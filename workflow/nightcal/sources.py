@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.background import Background, first_background, refined_background
 from nightcal.detection import extract, matched_filter
-from nightcal.errors import ConfigurationError
 from nightcal.filling import fill
 from nightcal.flags import Flag
 from nightcal.measure import KRON_REACH, MERGED, NEAR, flags, fluxes, peaks, positions, windows, with_phase_error
 from nightcal.moments import FWHM, Moments, windowed_moments
 from nightcal.profile import profile_fwhm
 from nightcal.seeing import ROUNDEST, WIDTHS, half_sample_mode, seeing_of
+from nightcal.source_records import SourceOptions, Sources, Statistics, cards
 from nightcal.source_table import empty_table, table_of
-
-if TYPE_CHECKING:
-    from astropy.table import Table
 
 __all__ = ["SourceOptions", "Sources", "Statistics", "cards", "find_sources", "seeing_of"]
 
@@ -41,111 +37,11 @@ ROUNDS = 3
 SKY_BEYOND = 3.0
 """Radius around a source in which there is no sky, in FWHM."""
 
+RUINED = 4 | 8
+"""Flags of what cannot tell the width of stars, even where nothing better is at hand."""
+
 PROFILES = 200
 """Stars whose profiles are joined, the brightest."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceOptions:
-    """How sources are found and measured.
-
-    Attributes
-    ----------
-    threshold : float
-        Smallest signal of a source after the matched filter, in units of its error.
-    minimum_area : int
-        Smallest number of connected pixels above the threshold, after the filter.
-    background_box : int
-        Side of the boxes in which the sky is measured [pix]: several times the largest source, less than the scale on
-        which the sky changes.
-    deblend_levels : int
-        Number of brightness levels at which a source is looked at for parts.
-    deblend_contrast : float
-        Smallest part of the light that makes a source of its own; 1 separates nothing.
-    apertures : tuple of float
-        Diameters of the circular apertures, ascending. The largest should hold practically all light of a star.
-    aperture_unit : str
-        ``fwhm``, diameters in units of the frame's FWHM, or ``pixel``.
-    kron_factor, kron_minimum : float
-        Kron aperture in units of the Kron radius, and its smallest size in units of the source's standard deviations.
-    """
-
-    threshold: float = 5.0
-    minimum_area: int = 3
-    background_box: int = 64
-    deblend_levels: int = 32
-    deblend_contrast: float = 0.002
-    apertures: tuple[float, ...] = (1.5, 2.0, 3.0, 6.0)
-    aperture_unit: str = "fwhm"
-    kron_factor: float = 2.5
-    kron_minimum: float = 3.5
-
-    def __post_init__(self) -> None:
-        checks = [
-            ("threshold", self.threshold > 0, "a number above 0"),
-            ("minimum_area", self.minimum_area >= 1, "1 or more"),
-            ("background_box", self.background_box >= 8, "8 pixels or more"),
-            ("deblend_levels", self.deblend_levels >= 1, "1 or more"),
-            ("deblend_contrast", 0 <= self.deblend_contrast <= 1, "a number from 0 to 1"),
-            ("apertures", _ascending(self.apertures), "ascending diameters above 0"),
-            ("aperture_unit", self.aperture_unit in ("fwhm", "pixel"), "fwhm or pixel"),
-            ("kron_factor", self.kron_factor > 0, "a number above 0"),
-            ("kron_minimum", self.kron_minimum > 0, "a number above 0"),
-        ]
-        for key, right, expected in checks:
-            if not right:
-                raise ConfigurationError(f"sources.{key} is {getattr(self, key)}; expected {expected}.")
-
-
-def _ascending(diameters: tuple[float, ...]) -> bool:
-    return len(diameters) > 0 and diameters[0] > 0 and all(low < high for low, high in pairwise(diameters))
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What a frame's sources tell of the frame.
-
-    Attributes
-    ----------
-    number : int
-        Sources.
-    stars : int
-        Good stars, from which FWHM and ellipticity come.
-    sky, noise : float
-        Level of the sky and standard deviation of its pixels [e-]; NaN if unknown.
-    fwhm : float
-        Typical full width at half maximum of a star [pix]; NaN if unknown.
-    ellipticity : float
-        Typical 1 - b/a of a star; NaN if unknown.
-    status : str
-        Empty if all went well; otherwise what did not, in a sentence.
-    """
-
-    number: int = 0
-    stars: int = 0
-    sky: float = float("nan")
-    noise: float = float("nan")
-    fwhm: float = float("nan")
-    ellipticity: float = float("nan")
-    status: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Sources of a frame.
-
-    Attributes
-    ----------
-    table : astropy.table.Table
-        A row a source, brightest first; `docs/sources.md` tells the columns.
-    statistics : Statistics
-    status : str
-        Why there are no sources, or what had to be given up; empty if all went well.
-    """
-
-    table: Table
-    statistics: Statistics
-    status: str
 
 
 def find_sources(
@@ -180,60 +76,45 @@ def find_sources(
         return _nothing(options, Statistics(status="the frame is too small or the same everywhere"))
     fwhm = seeing_of(data, uncertainty, mask) if fwhm is None else fwhm
     sigma = (fwhm if np.isfinite(fwhm) else USUAL_FWHM) / FWHM
-    clean = np.array(data, np.float32, order="C")
+    clean = np.empty(data.shape, np.float32)
     errors = np.array(uncertainty, np.float32, order="C")
-    clean[hidden] = 0
     typical = _median_of_some(errors, hidden)
     errors[hidden] = typical
-    level, noise = first_background(clean, hidden, options.background_box)
-    clean -= level
-    excess = float(np.median(noise[::4, ::4]) / typical)
-    flux, error = matched_filter(clean, errors, hidden, _sky_error(noise, typical), sigma)
-    objects, words = extract(
-        flux, error, options.threshold * max(1.0, excess), options.minimum_area, options.deblend_levels,
-        options.deblend_contrast,
-    )  # fmt: skip
-    del flux, error
+    for smooth in (True, False):
+        np.copyto(clean, data)
+        clean[hidden] = 0
+        level, noise = first_background(clean, hidden, options.background_box, smooth)
+        clean -= level
+        objects, words = _detected(clean, errors, hidden, noise, sigma, typical, options)
+        if not (objects["npix"] > options.background_box**2).any():
+            break  # what is larger than a box is a nebula, to be taken for sky
     taken = hidden.copy()
     _take(taken, objects, sigma)
-    clean += level
+    np.copyto(clean, data)
     background = refined_background(clean, taken, level, noise, options.background_box)
     clean -= background.level
+    clean[hidden] = 0
     if not len(objects):
         status = words or "no source stands out of the sky"
         return _nothing(options, Statistics(sky=background.sky, noise=background.noise, fwhm=fwhm, status=status))
     return _measured(clean, errors, hidden, mask, objects, background, sigma, float(typical), options, words)
 
 
-def cards(statistics: Statistics, pixel_scale: float | None = None) -> list[tuple[str, Any, str]]:
-    """Cards of a frame's header.
-
-    Parameters
-    ----------
-    statistics : Statistics
-    pixel_scale : float, optional
-        [arcsec/pix], for the seeing in arcsec.
-
-    Returns
-    -------
-    list of (str, value, str)
-        What is unknown is left out.
-    """
-    values = [
-        ("SKYLEVEL", statistics.sky, 3, "[electron] median level of the sky"),
-        ("SKYNOISE", statistics.noise, 3, "[electron] standard deviation of the sky"),
-        ("FWHM", statistics.fwhm, 3, "[pix] typical full width at half maximum"),
-        ("SEEING", statistics.fwhm * (pixel_scale or np.nan), 3, "[arcsec] FWHM on the sky"),
-        ("ELLIPTIC", statistics.ellipticity, 3, "typical 1 - b/a of the stars"),
-    ]
-    found: list[tuple[str, Any, str]] = [
-        (keyword, round(float(value), digits), comment)
-        for keyword, value, digits, comment in values
-        if np.isfinite(value)
-    ]
-    found += [("NSOURCES", statistics.number, "sources found"), ("NSTARS", statistics.stars, "stars in FWHM, ELLIPTIC")]
-    found += [("SRCSTAT", statistics.status, "")] if statistics.status else []
-    return found
+def _detected(
+    residual: NDArray[Any],
+    errors: NDArray[Any],
+    hidden: NDArray[np.bool_],
+    noise: NDArray[Any],
+    sigma: float,
+    typical: np.float32,
+    options: SourceOptions,
+) -> tuple[Any, str]:
+    """Find sources above the sky; where the sky is noisier than the uncertainty tells, the threshold is raised."""
+    excess = max(1.0, float(np.median(noise[::4, ::4]) / typical))
+    flux, error = matched_filter(residual, errors, hidden, _sky_error(noise, typical), sigma)
+    return extract(
+        flux, error, options.threshold * excess, options.minimum_area, options.deblend_levels, options.deblend_contrast
+    )
 
 
 def _hidden(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.bool_]:
@@ -254,9 +135,10 @@ def _median_of_some(image: NDArray[Any], hidden: NDArray[np.bool_]) -> np.float3
 def _sky_error(noise: NDArray[Any], typical: np.float32) -> NDArray[Any]:
     """Bring the sky's measured noise, which is smooth, to the level of the uncertainty."""
     measured = np.median(noise[::4, ::4])
-    if not measured > 0 or not np.isfinite(noise).all():
+    if not measured > 0:
         return np.full_like(noise, typical)
-    return np.maximum(noise * (typical / measured), np.float32(0.1) * typical)
+    scaled = noise * (typical / measured)
+    return np.maximum(scaled, np.float32(0.1) * typical, out=scaled)
 
 
 def _take(taken: NDArray[np.bool_], objects: Any, sigma: float) -> None:
@@ -335,8 +217,9 @@ def _profile_width(clean: NDArray[Any], moments: Moments, stars: NDArray[np.bool
 
 def _stars(moments: Moments, marks: NDArray[Any]) -> NDArray[np.bool_]:
     """Which sources are good stars: bright, without flags, of the width that most have."""
-    good = (marks == 0) & (moments.snr > STAR_SNR) & (moments.b > ROUNDEST * moments.a)
+    good = (moments.snr > STAR_SNR) & (moments.b > ROUNDEST * moments.a)
     good &= (moments.fwhm > WIDTHS[0] * FWHM) & (moments.fwhm < WIDTHS[1] * FWHM)
+    good &= marks == 0 if (good & (marks == 0)).any() else marks & RUINED == 0
     if not good.any():
         return good
     widths = np.log(np.where(good, moments.fwhm, 1.0))
