@@ -17,6 +17,7 @@ from nightcal.headers import RawHeader, Value
 ROLES = (
     "type", "object", "exposure", "filter", "start", "start_time", "set_temperature", "temperature",
     "instrument", "gain", "read_noise", "saturation", "linearity", "longitude", "ra", "dec",
+    "pixel_scale", "pixel_size", "focal_length",
 )  # fmt: skip
 """What a camera file may name cards for, the first card that has a value serving."""
 
@@ -50,6 +51,8 @@ class Camera:
         Rules for flats: `twilight` or `dome`; the first that agrees decides.
     gain, read_noise, saturation, linearity, longitude : float or None
         [e-/ADU], [e-], [ADU], [ADU], [deg east]: used where the header has none.
+    pixel_scale : float or None
+        [arcsec] of an unbinned pixel; used where the header has none.
     amplifiers : tuple of AmplifierRule
         One or more. Sections are cards or sections: of ``image`` and ``detector`` the first that is there and fits is
         taken, of ``overscan`` all that are there.
@@ -83,6 +86,7 @@ class Camera:
     saturation: float | None = None
     linearity: float | None = None
     longitude: float | None = None
+    pixel_scale: float | None = None
     amplifiers: tuple[AmplifierRule, ...] = (AmplifierRule(),)
     overscan_method: str = "clipped_mean"
     crosstalk_cards: str = ""

@@ -59,6 +59,7 @@ def load_camera(path: Path) -> Camera:
         saturation=document.get("saturation"),
         linearity=document.get("linearity"),
         longitude=document.get("longitude"),
+        pixel_scale=document.get("pixel_scale"),
         amplifiers=amplifiers,
         overscan_method=document.get("overscan_method", "clipped_mean"),
         crosstalk_cards=document.get("crosstalk", {}).get("cards", ""),

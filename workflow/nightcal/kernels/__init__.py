@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +22,9 @@ WORTHWHILE = 50_000_000
 
 SCIENCE_STEPS = 4
 """Work on a pixel of a science frame, in units of that on a pixel of a stack."""
+
+LAPLACIAN_WORTHWHILE = 30_000
+"""Pixels of a frame from which on its cosmic rays are looked for by compiled loops."""
 
 
 def kernels(work: int) -> ModuleType:
@@ -62,6 +66,22 @@ def frame_kernels(work: int) -> ModuleType | None:
     return frame
 
 
+def cosmic_ray_kernels(pixels: int) -> ModuleType | None:
+    """Choose the loops that look for cosmic rays.
+
+    Parameters
+    ----------
+    pixels : int
+        Of one frame: how many frames there are must not change what is done to one.
+
+    Returns
+    -------
+    module or None
+        `nightcal.kernels.laplacian`, or None for astroscrappy.
+    """
+    return load_laplacian() if pixels >= LAPLACIAN_WORTHWHILE and importlib.util.find_spec("numba") else None
+
+
 @cache
 def load_compiled() -> ModuleType:
     """Import the compiled loops; numba keeps them in ``NUMBA_CACHE_DIR``, or beside their source.
@@ -71,13 +91,30 @@ def load_compiled() -> ModuleType:
     module
         `nightcal.kernels.compiled`. Where nothing can be kept it is compiled in memory, with a warning.
     """
+    return _load("compiled", "frame")
+
+
+@cache
+def load_laplacian() -> ModuleType:
+    """Import the compiled loops that look for cosmic rays, kept as those of `load_compiled`.
+
+    Returns
+    -------
+    module
+        `nightcal.kernels.laplacian`.
+    """
+    return _load("laplacian")
+
+
+def _load(*names: str) -> ModuleType:
+    """Import modules whose loops are to be kept, and give the first: where is decided when they are imported."""
     import numba
 
     place = os.environ.get("NUMBA_CACHE_DIR") or str(Path(__file__).with_name("__pycache__"))
     usual = vars(numba.config)["CACHE_DIR"]
     try:
         _set_cache(f"{place}/{fingerprint()}")
-        from nightcal.kernels import compiled, frame
+        modules = _import(names)
     except RuntimeError as error:
         if "cache" not in str(error):
             raise
@@ -87,10 +124,14 @@ def load_compiled() -> ModuleType:
         folder = tempfile.mkdtemp(prefix="nightcal-kernels-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         _set_cache(folder)
-        from nightcal.kernels import compiled, frame  # noqa: F401 - decides where it is kept when imported
+        modules = _import(names)
     finally:
         _set_cache(usual)
-    return compiled
+    return modules[0]
+
+
+def _import(names: tuple[str, ...]) -> list[ModuleType]:
+    return [import_module(f"nightcal.kernels.{name}") for name in names]
 
 
 def _set_cache(folder: str) -> None:
@@ -113,7 +154,7 @@ def fingerprint() -> str:
 
 
 def warm() -> str:
-    """Compile the loops for both kinds of raw pixels, so that they are found compiled later.
+    """Compile the loops for both kinds of raw pixels and for cosmic rays, so that they are found compiled later.
 
     Returns
     -------
@@ -144,4 +185,15 @@ def warm() -> str:
             (True, True, True), images, (number,) * 4, image.copy(), image.copy(), np.zeros(image.shape, bool),
         )  # fmt: skip
         frame.stored(image)
+    _warm_laplacian()
     return f"compiled by numba {numba.__version__}\n"
+
+
+def _warm_laplacian() -> None:
+    """Look for cosmic rays in a frame that has one, with nothing good around it."""
+    import numpy as np
+
+    image, excluded = np.zeros((9, 9), np.float32), np.zeros((9, 9), bool)
+    image[4, 4] = 1000
+    search = load_laplacian()
+    search.search(image, np.ones_like(image), excluded, (4.5, 0.3, 5.0), 2)
