@@ -35,7 +35,8 @@ def test_a_plate_of_any_wcs_looks_where_it_looks():
     wcs = tangent(359.99, 89.9, 1.3, 70.0, False, SHAPE)
     plate = plate_of(lambda x, y: wcs.all_pix2world(x, y, 1), SHAPE)
     x, y = np.array([1.0, 500.0, 1000.0]), np.array([900.0, 3.0, 1000.0])
-    np.testing.assert_allclose(project(*plate.sky(x, y), 359.99, 89.9), project(*wcs.all_pix2world(x, y, 1), 359.99, 89.9), atol=1e-8)  # fmt: skip  # noqa: E501
+    here, there = (project(*sky, 359.99, 89.9) for sky in (plate.sky(x, y), wcs.all_pix2world(x, y, 1)))
+    np.testing.assert_allclose(here, there, atol=1e-8)
     assert plate.scale == pytest.approx(1.3, rel=1e-5)
 
 
