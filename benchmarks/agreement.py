@@ -67,6 +67,12 @@ def compare(result: np.ndarray, reference: Path, scale_free: bool) -> Difference
     return Difference(median, float(np.sqrt(np.mean(deviation**2))), rstd, scale)
 
 
+def compare_masks(result: Path, reference: Path) -> Difference:
+    """Compare pixels hit, a pixel that differs counting as 1."""
+    differs = np.load(result) != np.load(reference)
+    return Difference(float(np.median(differs)), float(np.sqrt(np.mean(differs))), float(differs.any()), 1.0)
+
+
 def worst(differences: list[Difference]) -> Difference:
     """Take the largest of each, and the scale that is farthest from 1."""
     return Difference(
@@ -95,6 +101,9 @@ def _pairs(task: str, peer: str, result: Path, reference: Path) -> Iterator[tupl
 def main() -> None:
     """Print the difference as JSON."""
     task, peer, result, reference = sys.argv[1:]
+    if task == "cosmic_rays":
+        print(json.dumps(asdict(compare_masks(Path(result), Path(reference)))))
+        return
     pairs = _pairs(task, peer, Path(result), Path(reference))
     print(json.dumps(asdict(worst([compare(image, path, task in SCALE_FREE) for image, path in pairs]))))
 

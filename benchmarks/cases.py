@@ -17,6 +17,7 @@ INGREDIENTS = {
     "dark": ("bias",),
     "flat": ("bias", "dark"),
     "science": ("bias", "dark", "flat"),
+    "cosmic_rays": (),
     "night": (),
 }
 
@@ -61,6 +62,12 @@ CASES = {
         "science_4096",
         "science",
         peers=("with_nightcal", "with_ccdproc", "with_banzai", "with_siril"),
+    ),
+    "cosmic_rays_4096": Case(
+        "cosmic rays in a calibrated frame of 4096 x 4096 with 3000 hits",
+        "cosmic_rays_4096",
+        "cosmic_rays",
+        peers=("with_nightcal", "with_astroscrappy"),
     ),
     "night_2000x256": Case(
         "2000 science frames of 256 x 288 and their 34 calibration frames",

@@ -96,7 +96,7 @@ def _run_once(contender: Contender, stem: Path, warm_up: Path) -> None:
     """Measure a whole process, and, where it has one, the work inside a process."""
     module, result, log = contender.module, _result(contender, stem), stem.with_suffix(".log")
     saved = contender.job.save(stem.with_suffix(".json"))
-    if hasattr(module, "command"):
+    if hasattr(module, "command") and contender.job.task not in getattr(module, "IN_CHILD", ()):
         command = module.command(contender.job, result)
     else:
         command = [sys.executable, "-m", "benchmarks.child", contender.peer, str(saved), str(result)]

@@ -8,12 +8,15 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from nightcal.simulate import Chip, Kind, add_cosmic_rays, expose, make_chip, star_field, write_raw
+from astropy.io import fits
+from nightcal.simulate import Chip, Kind, add_cosmic_rays, expose, make_chip, write_raw
+from nightcal.simulated_cosmics import simulate_hits
+from nightcal.simulated_sky import paint
 
 SEED = 20240301
 EVENING = datetime(2024, 3, 1, 22)
@@ -21,6 +24,8 @@ READOUT = timedelta(seconds=3)
 FLAT_ADU, FLAT_TIME = 20000.0, 5.0
 SKY = 4.0  # e-/s
 COSMIC_RAYS_PER_MEGAPIXEL = 25
+HITS_PER_PIXEL = 3000 / 4096**2  # of a calibrated frame
+CALIBRATED_SKY, CALIBRATED_TIME, CALIBRATED_NOISE = 240.0, 60.0, 6.0  # e-, s, e-
 SMALLER = 8  # sides, with --small
 FEWER = 10  # science frames, with --small
 
@@ -35,6 +40,7 @@ class FrameSet:
     dark: int = 0
     flat: int = 0
     science: int = 0
+    cosmic_rays: int = 0
     filters: tuple[str, ...] = ("V",)
     exposure: float = 60.0  # of a science frame [s]
 
@@ -42,7 +48,7 @@ class FrameSet:
         """Shrink the set for a quick try."""
         science = max(1, self.science // FEWER) if self.science else 0
         size = max(128, self.size // SMALLER)
-        return FrameSet(size, self.overscan, self.bias, self.dark, self.flat, science, self.filters, self.exposure)
+        return replace(self, size=size, science=science)
 
 
 SETS = {
@@ -52,6 +58,7 @@ SETS = {
     "bias_4096": FrameSet(4096, bias=64),
     "calibration_2048": FrameSet(2048, bias=16, dark=16, flat=16),
     "science_4096": FrameSet(4096, overscan=64, bias=5, dark=3, flat=3, science=1),
+    "cosmic_rays_4096": FrameSet(4096, cosmic_rays=1),
     "night_256": FrameSet(256, overscan=32, bias=16, dark=9, flat=9, science=2000, exposure=5.0),
     "night_2048": FrameSet(2048, overscan=32, bias=60, dark=20, flat=15, science=150, filters=("B", "V", "R")),
 }
@@ -89,14 +96,14 @@ def simulate(folder: Path, frames: FrameSet) -> None:
     Notes
     -----
     Read noise 6 e-, gain 1.5 e-/ADU, bias 1000 ADU without drift, a stuck column, 20 hot and 10 dead pixels, and cosmic
-    rays in every frame.
+    rays in every frame. A frame to look for cosmic rays in is written calibrated.
     """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     rng = np.random.default_rng(SEED)
     chip = make_chip((frames.size, frames.size), frames.filters, SEED, overscan=frames.overscan)
-    stars = star_field(chip.shape, frames.size**2 // 2000, rng) if frames.science else 0.0
+    stars = _stars(frames.size, frames.size**2 // 2000, rng) if frames.science else 0.0
     n_cosmic = max(1, COSMIC_RAYS_PER_MEGAPIXEL * frames.size**2 // 2**20)
     start = EVENING
     for shot in _shots(frames):
@@ -104,7 +111,25 @@ def simulate(folder: Path, frames: FrameSet) -> None:
         raw, _ = add_cosmic_rays(raw, rng, n_cosmic, chip)
         write_raw(partial / f"{shot.stem}.fits", raw, chip, shot.kind, shot.exposure, shot.filter_name, start)
         start += timedelta(seconds=shot.exposure) + READOUT
+    for i in range(1, frames.cosmic_rays + 1):
+        _write_calibrated(partial / f"cosmic_rays_{i:04d}.fits", frames.size, rng)
     partial.rename(folder)
+
+
+def _stars(size: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Scatter stars of 20 to 6000 e-/s, whose numbers fall as flux^-1.7, with a FWHM of 3 pixels [e-/s]."""
+    rate = rng.uniform(6000**-0.7, 20**-0.7, n) ** (-1 / 0.7)
+    return paint((size, size), rng.uniform(0, size, n), rng.uniform(0, size, n), rate, 3.0)
+
+
+def _write_calibrated(path: Path, size: int, rng: np.random.Generator) -> None:
+    """Write a calibrated frame with hits of real shape [e-], and its uncertainty."""
+    light = CALIBRATED_SKY + CALIBRATED_TIME * _stars(size, size**2 // 8000, rng)
+    hits = simulate_hits((size, size), rng, round(HITS_PER_PIXEL * size**2))
+    image = rng.poisson(light + hits.charge) + rng.normal(0, CALIBRATED_NOISE, light.shape)
+    uncertainty = np.sqrt(np.maximum(image, 0) + CALIBRATED_NOISE**2)
+    hdus = [fits.PrimaryHDU(image.astype(np.float32)), fits.ImageHDU(uncertainty.astype(np.float32), name="UNCERT")]
+    fits.HDUList(hdus).writeto(path)
 
 
 def _light(shot: Shot, chip: Chip, stars: np.ndarray | float) -> np.ndarray | float:

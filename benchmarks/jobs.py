@@ -14,7 +14,7 @@ class Job:
     Attributes
     ----------
     task : str
-        ``bias``, ``dark``, ``flat`` or ``science``; ``night`` for a folder of raw frames.
+        ``bias``, ``dark``, ``flat``, ``science`` or ``cosmic_rays``; ``night`` for a folder of raw frames.
     frames : list of str
         Raw files; of a night, its folder.
     masters : dict

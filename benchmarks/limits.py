@@ -40,6 +40,7 @@ STACK_LIMITS = {
     "with_numpy": Limit("default", "rstd", 0.2),
 }
 FRAME_LIMIT = Limit("default", "rms", 0.05)
+MASK_LIMIT = Limit("default", "rms", 0.0, median=0.0)
 NIGHT_LIMIT = Limit("default", "rms", 0.15)
 
 
@@ -47,4 +48,6 @@ def limit_of(task: str, peer: str) -> Limit:
     """Look up what is asked of a peer in a task."""
     if task == "night":
         return NIGHT_LIMIT
+    if task == "cosmic_rays":
+        return MASK_LIMIT
     return FRAME_LIMIT if task == "science" else STACK_LIMITS[peer]

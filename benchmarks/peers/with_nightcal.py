@@ -13,6 +13,9 @@ from benchmarks.jobs import Job
 NAME = "nightcal"
 VERSIONS = ("nightcal", "numba")
 LACKS: dict[str, str] = {}
+IN_CHILD = ("cosmic_rays",)
+"""Tasks that no script does alone."""
+
 WARM_UPS = 2
 """Turns on the very frames before one is timed: compiled loops are loaded then, and masters are in memory."""
 
@@ -71,11 +74,36 @@ def science(job: Job) -> object:
     return partial(reduce_frame, Path(job.frames[0]), camera=load_camera(CAMERA), measured=None, calibrator=calibrator)
 
 
+def cosmic_rays(job: Job) -> np.ndarray:
+    """Find the pixels hit in a calibrated frame."""
+    from nightcal.cosmic_rays import find_cosmic_rays
+
+    image, uncertainty = calibrated(job.frames[0])
+    return find_cosmic_rays(image, np.zeros(image.shape, np.uint8), uncertainty=uncertainty).hits
+
+
+@cache
+def calibrated(path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read a calibrated frame and its uncertainty, once a process."""
+    from astropy.io import fits
+
+    with fits.open(path) as hdus:
+        return hdus[0].data.astype(np.float32), hdus["UNCERT"].data.astype(np.float32)
+
+
+def write_mask(mask: np.ndarray, path: Path) -> None:
+    """Write the pixels hit."""
+    with path.open("wb") as file:
+        np.save(file, mask)
+
+
 def write(result: object, path: Path) -> None:
     """Write a product; a science frame is calibrated and written in one."""
     from nightcal.fitsio import write_product
 
-    if callable(result):
+    if isinstance(result, np.ndarray):
+        write_mask(result, path)
+    elif callable(result):
         result(out=path)
     else:
         write_product(path, result)
