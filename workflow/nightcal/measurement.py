@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nightcal import astrometry, photometry, sources
 from nightcal.astrometry import AstrometryOptions, Solution
+from nightcal.blind_astrometry import solve_blind
 from nightcal.cards import set_cards
 from nightcal.comparison_stars import FilterRule, PhotometryOptions
 from nightcal.cosmic_rays import CosmicRayOptions, find_cosmic_rays
@@ -172,6 +173,10 @@ def _solved(
         if solution.solved:
             return solution, stars
         tried.append(solution)
+    for stars in steps.stars if steps.astrometry.blind else ():
+        solution = solve_blind(table, shape, stars, steps.astrometry, known.epoch, known.hint.scale)
+        if solution.solved:
+            return solution, stars
     return (tried[0] if tried else Solution("not solved: no catalogue of reference stars")), None
 
 

@@ -10,6 +10,7 @@ from nightcal.errors import ConfigurationError
 from nightcal.kernels import SCIENCE_STEPS, WORTHWHILE, fingerprint
 from nightcal.naming import printable
 from nightcal.night import from_command_line, measurements_of, night_from_config, planned_path
+from nightcal.star_catalog_cone import cone_of
 from nightcal.version import __version__
 
 HOME = Path(workflow.basedir)
@@ -143,8 +144,18 @@ def measurements_for(batch):
 
 
 def star_files(batch):
-    """Catalogues of reference stars for a batch."""
-    return [str(NIGHT.stars)] if NIGHT.stars and "astrometry" in MEASUREMENTS else []
+    """Catalogues of reference stars for a batch: the observer's own, then what was downloaded for its fields."""
+    if "astrometry" not in MEASUREMENTS:
+        return []
+    wanted, folder = config["catalog"]["download"], Path(config["catalog"]["folder"])
+    cones = {cone_of(*field) for field in fields_of(batch.members)} if wanted else ()
+    downloaded = sorted(folder / cone.name(wanted, config["catalog"]["faintest"]) for cone in cones)
+    return [str(path) for path in (NIGHT.stars, *downloaded) if path and path.exists()]
+
+
+def fields_of(science):
+    """Where the telescope pointed, and the radius of a field [deg]."""
+    return sorted({(*one.frame.pointing, config["catalog"]["radius"]) for one in science if one.frame.pointing})
 
 
 def reduced_of(night):
