@@ -382,6 +382,6 @@ def _too_few_stars(number: int, catalog: StarCatalog, size: float, options: Astr
     if catalog.name == BUNDLED_NAME:
         return (
             f"not solved: only {number} of {catalog.name} lie in this field of"
-            f" {size:.0f} arcmin, {needed} are needed; give a catalogue (astrometry: catalog)"
+            f" {size:.0f} arcmin, {needed} are needed; give a catalogue (catalog: file)"
         )
     return f"not solved: only {number} stars of {catalog.name} lie in this field, {needed} are needed"
