@@ -1,9 +1,11 @@
-"""Calibrate raw science frames with the masters chosen for them.
+"""Calibrate raw science frames with the masters chosen for them, and measure them.
 
 python scripts/reduce_science.py night/m13_V*.fits --camera config/cameras/generic.yaml \
-    --bias bias.fits --dark dark.fits --flat flat_V.fits --bad-pixels bpm.fits --out m13_V1.fits m13_V2.fits
+    --bias bias.fits --dark dark.fits --flat flat_V.fits --bad-pixels bpm.fits --out m13_V1.fits m13_V2.fits \
+    --measure '{"cosmic_rays": {}, "sources": {}, "astrometry": {}}' --stars stars.csv --catalogs V1.fits V2.fits
 """
 
+import json
 from pathlib import Path
 
 from nightcal.calibrator import Calibrator
@@ -21,9 +23,14 @@ def main() -> None:
     arguments.add_argument("--unit", default="electron", choices=["electron", "adu"], help="unit of the products")
     arguments.add_argument("--warn", action="append", default=[], help="a warning for the headers")
     arguments.add_argument("--out", nargs="+", type=Path, required=True, help="a product for each frame")
+    arguments.add_argument("--measure", type=json.loads, default={}, help="what, with its options, as JSON: see above")
+    arguments.add_argument("--stars", nargs="+", default=[], type=Path, help="catalogues of reference stars")
+    arguments.add_argument("--columns", type=json.loads, default={}, help="their columns, as JSON")
+    arguments.add_argument("--catalogs", nargs="+", default=[], type=Path, help="a table of sources for each frame")
     args = arguments.parse_args()
-    if len(args.out) != len(args.frames):
-        raise ConfigurationError(f"--out has {len(args.out)} names; expected {len(args.frames)}, one for each frame.")
+    for option, names in (("out", args.out), ("catalogs", args.catalogs or args.out)):
+        if len(names) != len(args.frames):
+            raise ConfigurationError(f"--{option} has {len(names)} names; expected {len(args.frames)}, one a frame.")
     camera = load_camera(args.camera)
     noise = read_noise(args.noise) if args.noise else None
     calibrator = Calibrator(
@@ -33,7 +40,12 @@ def main() -> None:
         bad_pixels=args.bad_pixels,
         unit=args.unit,
     )
-    reduce_frames(args.frames, args.out, camera, noise, calibrator, args.warn)
+    steps = None
+    if args.measure:
+        from nightcal.measurement import steps_of
+
+        steps = steps_of(args.measure, args.stars, args.columns)
+    reduce_frames(args.frames, args.out, camera, noise, calibrator, args.warn, steps, args.catalogs)
 
 
 if __name__ == "__main__":

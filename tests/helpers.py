@@ -5,6 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from nightcal.calibration import load_master
+from nightcal.exposures import finish_master, open_exposures
+from nightcal.fitsio import write_product
+from nightcal.masters import make_master_bias, make_master_dark, make_master_flat
+
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -29,3 +34,23 @@ def digests(folder):
         path for path in sorted(Path(folder).rglob("*")) if path.is_file() and path.suffix in (".fits", ".csv", ".json")
     )
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+
+
+def masters_of(folder, camera, *kinds):
+    """Masters of a night in one folder, all or of some kinds, written and read again."""
+    made = {}
+    makers = {
+        "bias": lambda frames: make_master_bias(frames),
+        "dark": lambda frames: make_master_dark(frames, made["bias"]),
+        "flat": lambda frames: make_master_flat(frames, made["bias"], made["dark"]),
+    }
+    for kind, make in makers.items():
+        if kinds and kind not in kinds:
+            continue
+        opened = open_exposures(sorted(folder.glob(f"{kind}_*.fits")), camera)
+        assert not opened.refused
+        path = folder.parent / f"master_{kind}.fits"
+        write_product(path, finish_master(kind, opened, lambda m=make, o=opened: m(o.exposures), {}))
+        made[kind] = load_master(path)
+        assert not made[kind].refused
+    return made

@@ -134,6 +134,28 @@ def test_a_point_spread_function_that_varies_is_told_by_the_scatter():
     assert measure_corrections(table).scatters[0] == pytest.approx(0.02 * 1.0857, rel=0.2)
 
 
+def test_noise_that_apertures_share_does_not_count():
+    rng = np.random.default_rng(6)
+    table = table_of(rng, n=60)
+    total = np.array(table["FLUX_APER"][:, 1])
+    part = 0.8 * total * (1 + rng.normal(0, 0.02, 60))
+    table["FLUX_APER"] = np.stack([part, part + 0.2 * total + rng.normal(0, 0.001 * total)], axis=1)
+    table["FLUXERR_APER"] = np.stack([0.016 * total, np.hypot(0.016, 0.001) * total], axis=1)
+    corrections = measure_corrections(table)
+    # (ring / part) 0.02, and 0.001 / 0.8, of 1.25; over the root of 60
+    expected = 1.0857 * 0.8 * np.hypot(0.25 * 0.02, 0.001 / 0.8) / np.sqrt(60)
+    assert corrections.errors[0] == pytest.approx(expected, rel=0.3)
+    assert corrections.values[0] == pytest.approx(2.5 * np.log10(0.8), abs=4 * expected)
+
+
+def test_light_of_a_sky_taken_too_low_is_told_apart():
+    table = table_of(np.random.default_rng(7), n=200, side=1e4)
+    table["FLUX_APER"][:, 1] += 1500
+    corrections = measure_corrections(table)
+    assert corrections.values[0] == pytest.approx(2.5 * np.log10(0.8), abs=4 * corrections.errors[0])
+    assert corrections.errors[0] < 0.002
+
+
 def test_spoiled_and_crowded_stars_do_not_count():
     rng = np.random.default_rng(2)
     table = table_of(rng, n=80)
@@ -147,7 +169,7 @@ def test_spoiled_and_crowded_stars_do_not_count():
     table["FLUX_APER"][40:60, 1] *= 1.03
     both = Table(np.concatenate([table.as_array(), companions.as_array()]), meta=table.meta)
     corrections = measure_corrections(both)
-    assert corrections.number < 60
+    assert 30 < corrections.number <= 45
     assert corrections.values[0] == pytest.approx(2.5 * np.log10(0.8), abs=4 * corrections.errors[0])
     assert corrections.errors[0] < 0.001
 

@@ -34,7 +34,7 @@ def test_a_field_of_any_size_rotation_and_parity_is_solved_with_rough_hints(numb
     assert solution.scale == pytest.approx(field.scale, rel=1e-3)
 
 
-@pytest.mark.parametrize("number", range(1, 40, 2 * EVERY))
+@pytest.mark.parametrize("number", range(1, 40, 4 * EVERY))
 def test_stars_of_another_field_are_refused(number):
     field = a_field(number)
     ra, dec = field.wcs.wcs.crval

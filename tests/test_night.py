@@ -10,7 +10,7 @@ from astropy.io import fits
 from nightcal.dark_policy import DarkPolicy
 from nightcal.errors import ConfigurationError
 from nightcal.matching import Options
-from nightcal.night import choose_cameras, night_from_config, options_of
+from nightcal.night import choose_cameras, measurements_of, night_from_config, options_of, rule_of, stars_file
 from nightcal.plan import STEPS
 
 HOME = Path(__file__).parents[1]
@@ -314,3 +314,48 @@ def test_a_given_mask_that_holds_no_image_is_told(raw, tmp_path, content):
         path.write_bytes(content)
     sentence = mistake(config(raw, bad_pixels=str(path)))
     assert sentence.startswith(f"configuration: bad_pixels is {str(path)!r}")
+
+
+RULES = {"R": {"band": "r", "names": ["Rc", 7]}, "r": {"band": "r", "colour": ["g", "r"], "names": ["rp", "r'"]}}
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("R", RULES["R"]),
+        ("r", RULES["r"]),
+        ("r'", RULES["r"]),
+        ("RP", RULES["r"]),
+        ("7", RULES["R"]),
+        ("H-alpha", None),
+    ],
+)
+def test_a_filter_is_known_by_any_of_its_names(name, rule):
+    expected = rule and {key: value for key, value in rule.items() if key != "names"}
+    assert rule_of(RULES, name) == expected
+
+
+def test_a_name_that_two_filters_have_in_another_case_is_no_ones():
+    assert rule_of({"Sky": {"band": "V"}, "SKY": {"band": "B"}}, "sky") is None
+
+
+def test_a_section_that_is_switched_off_is_not_measured():
+    config = {
+        "sources": {"enabled": False},
+        "cosmic_rays": {"enabled": True, "sigclip": 5},
+        "photometry": {"filters": RULES},
+    }
+    assert measurements_of(config, {"R", "L"}) == {
+        "cosmic_rays": {"sigclip": 5},
+        "astrometry": {},
+        "photometry": {"filters": {"R": {"band": "r"}}},
+    }
+
+
+def test_reference_stars_are_found_among_the_raw_frames(tmp_path):
+    assert stars_file("auto", tmp_path) is None
+    (tmp_path / "stars.csv").write_text("ra,dec\n")
+    assert stars_file("auto", tmp_path) == tmp_path / "stars.csv"
+    assert stars_file(None, tmp_path) is None
+    with pytest.raises(ConfigurationError, match=r"catalog.file is '/nowhere/stars.fits'; expected auto, null, or"):
+        stars_file("/nowhere/stars.fits", tmp_path)

@@ -92,19 +92,19 @@ def test_intrinsic_scatter_is_told_apart_from_noise():
 
 
 def test_faint_stars_do_not_pull():
-    # All stars have a signal-to-noise ratio of about 20; measured errors would favour those that came out bright.
+    # Signal-to-noise ratios of 14: weights of measured fluxes would favour those that came out bright, by 0.01 mag.
     differences = []
     for seed in range(12):
-        table, catalog, matches = field_of_stars(seed, n=400, scatter=0, error=0.003)
-        table, catalog, matches = faint_field(np.random.default_rng(seed), table, catalog)
-        differences.append(off(calibrate(table, catalog, matches, EXPOSURE, FilterRule("r"))))
-    assert abs(np.mean(differences)) < 0.003
+        table, catalog, _ = field_of_stars(seed, n=400, scatter=0, error=0.003)
+        faint = faint_field(np.random.default_rng(seed), table, catalog, 20.8)
+        differences.append(off(calibrate(*faint, EXPOSURE, FilterRule("r"), PhotometryOptions(minimum_snr=5))))
+    assert abs(np.mean(differences)) < 0.005
 
 
-def faint_field(rng, table, catalog):
-    """The same, all near 19.5 mag in r and without colour term, but for a few that tell the aperture corrections."""
+def faint_field(rng, table, catalog, brightest):
+    """The same, all about as bright and without colour term, but for a few that tell the aperture corrections."""
     n = len(table)
-    r = np.where(np.arange(n) < 12, 14.0, rng.uniform(19.0, 19.4, n))
+    r = np.where(np.arange(n) < 12, 14.0, rng.uniform(brightest, brightest + 0.3, n))
     total = EXPOSURE * 10 ** (0.4 * (ZERO_POINT + COLOUR_TERM * 0.6 - r))
     noise = np.sqrt(total[:, None] * PARTS + SKY**2)
     ring = rng.normal(0, np.sqrt(np.diff(noise**2, axis=1, prepend=0)))
@@ -115,11 +115,23 @@ def faint_field(rng, table, catalog):
 
 def test_the_faint_of_a_field_are_compared_in_a_small_aperture_and_the_bright_in_a_large_one():
     table, catalog, _ = field_of_stars(0, n=300, scatter=0, error=0.003)
-    faint = calibrate(*faint_field(np.random.default_rng(0), table, catalog), EXPOSURE, FilterRule("r"))
+    faint = calibrate(*faint_field(np.random.default_rng(0), table, catalog, 19.0), EXPOSURE, FilterRule("r"))
     assert faint.aperture in (4.0, 8.0)
     # where the sky is no concern, nothing is better than to need no correction
     bright = field_of_stars(0, n=300, scatter=0, error=0.003, faintest=13.0)
     assert calibrate(*bright, EXPOSURE, COLOURED).aperture == 18.0
+
+
+def test_error_of_the_aperture_correction_is_in_that_of_the_zero_point():
+    table, catalog, matches = field_of_stars(3, scatter=0.001, error=0.001, faintest=15.0)
+    noise = 0.02 * np.array(table["FLUX_APER"][:, 2])
+    table["FLUX_APER"][:, 2] += np.random.default_rng(3).normal(0, noise)
+    table["FLUXERR_APER"][:, 2] = noise
+    found = calibrate(table, catalog, matches, EXPOSURE, COLOURED)
+    assert found.aperture < 18
+    # 2 percent over the root of 60
+    assert found.error == pytest.approx(0.0217 / np.sqrt(60), rel=0.3)
+    assert abs(off(found)) < 3 * found.error
 
 
 def test_magnitudes_of_a_star_agree_in_all_apertures_and_with_the_catalogue():
@@ -183,10 +195,12 @@ def test_stars_without_an_error_count_little_among_those_that_have_one():
     table, catalog, matches = field_of_stars(7)
     one = calibrate(table, catalog, matches, EXPOSURE, COLOURED)
     catalog.errors["r"][:20] = np.nan
+    catalog.magnitudes["r"][:20] += 0.05
     two = calibrate(table, catalog, matches, EXPOSURE, COLOURED)
-    none = calibrate(table, Catalog("c", *on_the_sky(table), catalog.magnitudes), matches, EXPOSURE, COLOURED)
     assert two.number >= one.number - 2
-    assert two.error > one.error
+    assert abs(two.zero_point - one.zero_point) < 0.005
+    catalog.magnitudes["r"][:20] -= 0.05
+    none = calibrate(table, Catalog("c", *on_the_sky(table), catalog.magnitudes), matches, EXPOSURE, COLOURED)
     assert abs(off(none)) < 0.015
     # what the catalogue does not tell is found as scatter
     assert none.intrinsic_scatter > one.intrinsic_scatter

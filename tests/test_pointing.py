@@ -6,6 +6,7 @@ import pytest
 from astropy.io import fits
 from nightcal.camera import Camera
 from nightcal.camera_file import load_camera
+from nightcal.check_camera import LINES
 from nightcal.errors import ConfigurationError
 from nightcal.headers import RawHeader
 from nightcal.pointing import hint_of
@@ -73,6 +74,13 @@ def test_a_card_that_is_not_fits_costs_nothing_but_its_hint():
     header = fits.Header.fromstring(f"{'PIXSCALE= 3,2E-05':80}{'RA      = 10:00:00':80}END")
     camera = Camera("mine", "mine", Path("mine.yaml"), cards=CARDS)
     assert hint_of(RawHeader(header, 0, (10, 10)), camera).source == "no pointing, no scale"
+
+
+def test_an_observer_is_told_what_was_understood():
+    camera = Camera("mine", "mine", Path("mine.yaml"), cards=CARDS, pixel_scale=0.4)
+    assert LINES["scale"](camera, RawHeader(fits.Header(PLACE), 0, (9, 9))) == (
+        "0.4 arcsec a pixel as read out (scale from the camera file)"
+    )
 
 
 def test_a_camera_file_tells_the_scale(tmp_path):

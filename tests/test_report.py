@@ -138,6 +138,20 @@ def test_the_page_shows_what_the_products_say_of_themselves():
     assert ["m67.fits", "M 67", "V", "30", "17", "dark", ""] in page.rows
 
 
+def test_what_was_measured_of_the_sky_stands_in_a_table_of_its_own():
+    solved = {"SKYLEVEL": 812.34, "FWHM": 2.718, "NSOURCES": 431, "WCSSTAT": "solved: 99 stars", "ZP": 22.5017}
+    products = [
+        made("science/m67.fits", **solved, ZPERR=0.0042, MAGLIM5=19.876, ZPSTAT="60 stars, band r"),
+        made("science/cloud.fits", NSOURCES=2, FWHM="n/a", WCSSTAT="not solved: only 2 sources, 6 are needed"),
+        made("science/flash.fits", FWHM=3.0),
+    ]
+    page = Page(report("20240301", [], products))
+    assert page.rows[-2:] == [
+        ["m67.fits", "812.3", "2.72", "431", "solved: 99 stars", "22.502 +- 0.004", "19.88", "60 stars, band r"],
+        ["cloud.fits", "", "", "2", "not solved: only 2 sources, 6 are needed", "", "", ""],
+    ]
+
+
 def test_a_refused_science_frame_moves_to_those_set_aside():
     rows = [
         row("a.fits", product="science/a.fits", reason="bias: nearest"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from nightcal.simulate import SimulatedNight, simulate_night
-from nightcal.truth import compare_with_truth, main
+from nightcal.truth import compare_with_truth, main, measured_sky
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +53,18 @@ def test_wrong_errors_and_lost_light_are_noticed(fault, night, tmp_path, capsys)
 
 def test_an_empty_folder_is_not_honest(night, tmp_path):
     assert main([str(tmp_path), str(night.truths[0].parent)]) == 1
+
+
+def test_misplaced_pixels_and_zero_points_are_measured(night, tmp_path):
+    """A WCS that is off by 0.3 and 0.4 pixels, a zero point that is 0.05 mag too faint for stars of colour 0.6."""
+    truth = night.truths[0]
+    header = fits.getheader(truth)
+    header["CRPIX1"] += 0.3
+    header["CRPIX2"] += 0.4
+    said = {"WCSSTAT": "solved: 9 stars", "ZPCMEAN": 0.6, "ZPERR": 0.01}
+    header.update(said | {"ZP": header["ZP"] + 0.6 * header["ZPCOLOR"] + 0.05})
+    fits.PrimaryHDU(fits.getdata(truth), header).writeto(tmp_path / truth.name)
+    (measured,) = measured_sky(tmp_path, truth.parent)
+    assert measured.name == truth.stem
+    assert measured.position == pytest.approx(0.5, abs=0.01)
+    assert (measured.zero_point, measured.error) == (pytest.approx(0.05), 0.01)

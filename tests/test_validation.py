@@ -54,6 +54,7 @@ def test_every_word_of_a_schema_is_one_of_json_schema(name):
         "exclusiveMaximum",
         "minLength",
         "minItems",
+        "maxItems",
         "uniqueItems",
         "minProperties",
         "maxProperties",

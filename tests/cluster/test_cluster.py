@@ -22,7 +22,7 @@ def raw(tmp_path_factory):
     """A night of two batches whose gain has to be measured, in a folder that a shell would stumble over."""
     folder = tmp_path_factory.mktemp("night") / "a night & $HOME"
     simulate_night(folder, folder.parent / "truth", **SMALL)
-    for path in folder.iterdir():
+    for path in folder.glob("*.fits"):
         fits.delval(path, "GAIN")
         fits.delval(path, "RDNOISE")
     return folder

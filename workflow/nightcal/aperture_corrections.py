@@ -90,10 +90,10 @@ def measure_corrections(
 
     Notes
     -----
-    Fitted is the ratio of the fluxes, not of the magnitudes: its noise is that of the ring between the apertures and
-    has no bias. Apertures share their pixels, so the variance of the ring is the difference of the two variances.
-    Light of unseen neighbours, or of a sky taken too low, does not grow with the star: where many stars are at hand,
-    the ratio is that for a star of any brightness, at 0 of a line over 1 / flux.
+    Fitted is the ratio of the fluxes, not of the magnitudes: nearly all its noise is that of the ring between the
+    apertures and has no bias. Apertures share their pixels, so the variance of the ring is the difference of the two
+    variances. Light of unseen neighbours, or of a sky taken too low, does not grow with the star: where many stars are
+    at hand, the ratio is that for a star of any brightness, at 0 of a line over 1 / flux.
     """
     diameters = tuple(float(d) for d in table.meta["APERTURES"])
     flux, error = column(table, "FLUX_APER"), column(table, "FLUXERR_APER")
@@ -107,7 +107,7 @@ def measure_corrections(
     total, variance = flux[stars, largest], error[stars, largest] ** 2
 
     def correction(part: Vector, part_variance: Vector) -> tuple[float, float, float]:
-        return _correction(total, part, np.abs(variance - part_variance), seed)
+        return _correction(total, part, variance, part_variance, seed)
 
     each = [
         (0.0, 0.0, 0.0) if n == largest else correction(flux[stars, n], error[stars, n] ** 2)
@@ -119,14 +119,18 @@ def measure_corrections(
     return ApertureCorrections(diameters, values, errors, scatters, auto[0], auto[1], len(stars), crowded)
 
 
-def _correction(total: Vector, part: Vector, variance: Vector, seed: int) -> tuple[float, float, float]:
+def _correction(
+    total: Vector, part: Vector, variance: Vector, part_variance: Vector, seed: int
+) -> tuple[float, float, float]:
     """Correction from one flux to the total, its error and its scatter [mag]."""
-    usable = np.isfinite(part) & np.isfinite(variance) & (part > 0)
+    usable = np.isfinite(part) & np.isfinite(part_variance) & (part > 0)
     if usable.sum() < FEWEST_STARS:
         return np.nan, np.nan, np.nan
-    total, part, variance = total[usable], part[usable], variance[usable]
+    total, part, variance, part_variance = (each[usable] for each in (total, part, variance, part_variance))
+    outside = np.median(total / part) - 1
+    variance = np.abs(variance - part_variance) + outside**2 * part_variance
     # stars of one brightness would else have weights of rounding errors
-    variance = np.maximum(variance, 1e-8 * part**2) / part**2
+    variance = np.maximum(variance / part**2, 1e-8)
     faintness = np.median(part) / part
     slope = None if len(part) >= ENOUGH_FOR_SKY else 0.0
     fit = fit_line(faintness, total / part, variance, slope=slope, seed=seed)

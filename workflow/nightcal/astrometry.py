@@ -45,6 +45,8 @@ class AstrometryOptions:
         Largest root mean square distance between stars and sources [pix].
     largest_chance : float
         Largest probability that stars and sources lie on each other by chance.
+    blind : bool
+        Whether ``solve-field`` of astrometry.net, where it is installed, is asked about frames that are not solved.
     """
 
     search_radius: float = 30.0
@@ -53,6 +55,7 @@ class AstrometryOptions:
     smallest_number: int = 6
     largest_rms: float = 1.0
     largest_chance: float = 1e-6
+    blind: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""

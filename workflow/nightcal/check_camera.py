@@ -26,6 +26,7 @@ from nightcal.header_values import MJD_ZERO
 from nightcal.headers import RawHeader, read_header
 from nightcal.layers import Exposure
 from nightcal.naming import printable
+from nightcal.pointing import hint_of
 
 STRIP = 64
 
@@ -211,6 +212,12 @@ def _pointing(camera: Camera, header: RawHeader) -> str:
     return f"none ({looked})" if place is None else f"RA {place[0]:.4f}, Dec {place[1]:+.4f} deg ({looked})"
 
 
+def _scale(camera: Camera, header: RawHeader) -> str:
+    hint = hint_of(header, camera)
+    where = hint.source.partition(", ")[2]
+    return where if hint.scale is None else f"{hint.scale:.4g} arcsec a pixel as read out ({where})"
+
+
 def _bleeding(camera: Camera, header: RawHeader) -> str:
     towards = ", ".join(camera.bleed_directions)
     return f"within {camera.bleed_pixels} pixels {towards} of saturated ones" if towards else "none told"
@@ -298,12 +305,16 @@ LINES: dict[str, Callable[[Camera, RawHeader], str]] = {
     "mode": _mode,
     "light": _light,
     "pointing": _pointing,
+    "scale": _scale,
     "crosstalk": _crosstalk,
     "bleeding": _bleeding,
 }
 """What is told of a header, in that order."""
 
-EXPLAINED = {what.replace(" ", "_") for what in LINES} | {"gain", "read_noise", "saturation", "linearity", "ra", "dec"}
+ELSEWHERE = {"gain", "read_noise", "saturation", "linearity", "ra", "dec", "pixel_scale"}
+"""Roles that other lines tell of."""
+
+EXPLAINED = {what.replace(" ", "_") for what in LINES} | ELSEWHERE
 """Roles that have a line of their own; of any other the value of its card is told."""
 
 

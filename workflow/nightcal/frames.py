@@ -37,7 +37,7 @@ class Frame:
     light : str
         What lit a flat: ``twilight``, ``dome``, or nothing where that is unknown.
     pointing : (float, float) or None
-        Right ascension and declination of a flat [deg], where its header tells.
+        Right ascension and declination of a flat or science frame [deg], where its header tells.
     exposure : float
         [s]
     mjd : float or None
@@ -248,7 +248,7 @@ def _details(header: RawHeader, camera: Camera, exposure: float) -> dict[str, An
         "target": str(camera.value(header, "object") or ""),
         "filter": str(camera.value(header, "filter") or "") if kind in ("flat", "science") else "",
         "light": camera.light_of(header) if kind == "flat" else "",
-        "pointing": camera.pointing(header) if kind == "flat" else None,
+        "pointing": camera.pointing(header) if kind in ("flat", "science") else None,
         "set_temperature": camera.number(header, "set_temperature", -273.15, 100, "degrees Celsius"),
         "temperature": _measured_temperature(header, camera),
         "binning": binning,

@@ -49,6 +49,11 @@ def mjd_of(text: str) -> float:
     return (moment - MJD_ZERO) / timedelta(days=1)
 
 
+def julian_year(mjd: float) -> float:
+    """Julian year of an MJD, as 2024.17."""
+    return 2000 + (mjd - 51544.5) / 365.25
+
+
 def plausible_mjd(mjd: float, said: str) -> float:
     """Refuse a time that no digital camera can have seen.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,21 @@ from nightcal.validation import check, read_yaml
 _log = logging.getLogger(__name__)
 WHERE = "configuration"
 BRACES = "its path contains {, which Snakemake takes for a wildcard; rename it"
+MEASUREMENTS = ("cosmic_rays", "sources", "astrometry", "photometry")
+STARS = ("stars.ecsv", "stars.csv", "stars.parquet")
+"""Names under which a catalogue of reference stars is found among the raw frames."""
+
 WORDS = {"true": True, "false": False, "null": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """Cameras by name, the plan, and the nights of it that were asked for."""
+    """Cameras by name, the plan, the nights of it that were asked for, and the observer's reference stars."""
 
     cameras: Mapping[str, Camera]
     plan: Plan
     nights: Sequence[str]
+    stars: Path | None = None
 
 
 def from_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,7 +126,85 @@ def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = F
     if wanted is not None and str(wanted) not in plan.nights:
         raise ConfigurationError(f"{WHERE}: night is {wanted!r}; expected one of {', '.join(plan.nights)}.")
     nights = plan.nights if wanted is None else (str(wanted),)
-    return Night({camera.name: camera for camera in cameras}, plan, nights)
+    stars = stars_file(config.get("catalog", {}).get("file", "auto"), raw)
+    return Night({camera.name: camera for camera in cameras}, plan, nights, stars)
+
+
+def stars_file(chosen: str | None, raw: Path) -> Path | None:
+    """Find the observer's catalogue of reference stars.
+
+    Parameters
+    ----------
+    chosen : str or None
+        ``auto``, a path, or None for none.
+    raw : Path
+        Where ``auto`` looks for one of `STARS`.
+
+    Returns
+    -------
+    Path or None
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not there.
+    """
+    if chosen is None:
+        return None
+    if chosen == "auto":
+        return next((raw / name for name in STARS if (raw / name).is_file()), None)
+    if "{" in chosen or not Path(chosen).is_file():
+        raise ConfigurationError(
+            f"{WHERE}: catalog.file is {chosen!r}; expected auto, null, or the path of a file, without {{."
+        )
+    return Path(chosen)
+
+
+def measurements_of(config: Mapping[str, Any], filters: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """Tell what is measured in calibrated frames: the sections of the configuration that are switched on.
+
+    Parameters
+    ----------
+    config : mapping
+        As checked.
+    filters : collection of str
+        Names of the filters of these frames; of the filters of ``photometry`` only theirs are given, by those names.
+
+    Returns
+    -------
+    dict of str to dict
+        As for `nightcal.measurement.steps_of`.
+    """
+    sections = {name: dict(config.get(name, {})) for name in MEASUREMENTS}
+    wanted = {name: section for name, section in sections.items() if section.pop("enabled", True)}
+    if "photometry" in wanted:
+        rules = wanted["photometry"].get("filters", {})
+        known = {name: rule_of(rules, name) for name in sorted(filters)}
+        wanted["photometry"]["filters"] = {name: rule for name, rule in known.items() if rule}
+    return wanted
+
+
+def rule_of(rules: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any] | None:
+    """Find what a filter is compared with.
+
+    Parameters
+    ----------
+    rules : mapping of str to mapping
+        As in the configuration: by name, with other names in ``names``.
+    name : str
+        Of the filter, in a header.
+
+    Returns
+    -------
+    dict or None
+        The rule of that name or other name; else of the only one that has it in another case.
+    """
+    named = [(str(alias), rule) for key, rule in rules.items() for alias in (key, *rule.get("names", ()))]
+    found = [rule for alias, rule in named if alias == name]
+    found = found or [rule for alias, rule in named if alias.lower() == name.lower()]
+    if not found or any(rule is not found[0] for rule in found):
+        return None
+    return {key: value for key, value in found[0].items() if key != "names"}
 
 
 def _listed(paths: str | Sequence[str] | None) -> Sequence[str]:

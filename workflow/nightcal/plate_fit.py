@@ -16,6 +16,7 @@ CLIP = 4.0  # standard deviations along a radius: one good star of 3000 is lost
 SMALLEST_RADIUS = 1.0  # [pix]; centroids of faint stars are not better
 LARGEST_CROWDING = 0.3  # stars that chance puts into the first matching radius
 SMALLEST_SCATTER = 0.01  # [pix]; no centroid is better than that on a real CCD
+SHRINK = 0.7  # of the radius from one fit to the next
 ROUNDS = 12
 ORDERS = ((3, 50), (2, 30))
 """Orders of distortion with the number of stars that each takes."""
@@ -112,9 +113,10 @@ def refine(sources: Sources, stars: Stars, start: Plate, distortion: int, smalle
     if linear is None:
         return None
     for order, needed in ORDERS:
-        if order <= distortion and linear.used.sum() >= needed / 2:
+        if order <= distortion and len(sources.x) >= needed:
             curved = _iterate(sources, stars, start, order, needed)
-            if curved is not None and _is_better(sources, stars, curved, 1):
+            kept = curved is not None and curved.used.sum() > 0.9 * linear.used.sum()
+            if curved is not None and kept and _is_better(sources, stars, curved, 1):
                 return _finished(sources, stars, curved)
     return _finished(sources, stars, linear)
 
@@ -139,26 +141,43 @@ def density(sources: Sources, stars: Stars, plate: Plate) -> float:
 
 
 def _iterate(sources: Sources, stars: Stars, start: Plate, order: int, smallest: int) -> Refined | None:
-    """Match and fit until the pairs stay the same; the order grows once the radius has shrunk."""
+    """Match and fit within a radius that shrinks, whatever the scatter, and then within five times the scatter.
+
+    Shrinking first leaves behind the pairs that chance made while the radius was wide, as it does in a cluster.
+    """
     plate = start.recentred()
     standard = project(stars.ra, stars.dec, plate.ra, plate.dec)
-    radius = first_radius(sources, stars, start)
-    found, before = None, None
-    for _ in range(ROUNDS):
-        pairs = match(sources, standard, plate, radius)
-        if len(pairs[0]) < smallest:
-            return None
-        found = _fit(sources, standard, plate, pairs, radius, order)
-        if found is None or found.used.sum() < smallest:
+    widest = first_radius(sources, stars, start)
+    radii = widest * SHRINK ** np.arange(np.ceil(np.log(widest / SMALLEST_RADIUS) / -np.log(SHRINK)) + 1)
+    found = None
+    for radius in np.maximum(radii, SMALLEST_RADIUS):
+        found = _matched(sources, standard, plate, float(radius), order, smallest)
+        if found is None:
             return None
         plate = found.plate
-        same = before is not None and all(np.array_equal(a, b) for a, b in zip(before, pairs, strict=True))
-        width = np.sqrt(found.scatter**2 + np.median(sources.sigma[pairs[0]]) ** 2)
-        smaller = max(SMALLEST_RADIUS, min(radius, 5 * width))
-        if same and smaller > 0.95 * radius:
+    if found is None:
+        return None
+    width = float(np.hypot(found.scatter, np.median(sources.sigma[found.sources])))
+    radius = max(SMALLEST_RADIUS, min(5 * width, widest))
+    for _ in range(ROUNDS):
+        before = found
+        found = _matched(sources, standard, before.plate, radius, order, smallest)
+        if found is None:
+            return None
+        if np.array_equal(found.sources, before.sources) and np.array_equal(found.stars, before.stars):
             break
-        radius, before = smaller, pairs
     return found
+
+
+def _matched(
+    sources: Sources, standard: Floats, plate: Plate, radius: float, order: int, smallest: int
+) -> Refined | None:
+    """Match within a radius and fit, None where either leaves too few."""
+    pairs = match(sources, standard, plate, radius)
+    if len(pairs[0]) < smallest:
+        return None
+    found = _fit(sources, standard, plate, pairs, radius, order)
+    return found if found is not None and found.used.sum() >= smallest else None
 
 
 def match(sources: Sources, standard: Floats, plate: Plate, radius: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -226,7 +245,7 @@ def _scatter(distances: Floats, sigma: Floats) -> float:
     low, high = 0.0, float(np.max(distances, initial=0.0))
     if not len(distances) or np.median(distances**2 / np.maximum(sigma, 1e-9) ** 2) <= MEDIAN_OF_TWO:
         return 0.0
-    for _ in range(40):
+    for _ in range(20):
         middle = (low + high) / 2
         wide = np.median(distances**2 / (sigma**2 + middle**2)) > MEDIAN_OF_TWO
         low, high = (middle, high) if wide else (low, middle)

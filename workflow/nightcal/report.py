@@ -156,6 +156,12 @@ def report(night: str, rows: Sequence[Row], products: Sequence[Made]) -> str:
             [_science_row(product, by_product.get(product.path, {})) for product in science],
             "No science frames.",
         ),
+        _section(
+            "Sky",
+            ("product", "sky [e-]", "FWHM [pix]", "sources", "astrometry", "zero point [mag]", "5 sigma [mag]", "from"),
+            [_sky_row(product) for product in science if "NSOURCES" in product.header],
+            "No sources were looked for.",
+        ),
     ]
     title = f"Night of {escape(night)}"
     return (
@@ -193,6 +199,21 @@ def _science_row(product: Made, row: Row) -> tuple[Any, ...]:
         header.get("NMASKED", ""),
         header.get("SKIPPED", ""),
         "; ".join(warnings),
+    )
+
+
+def _sky_row(product: Made) -> tuple[Any, ...]:
+    header = product.header
+    zero_point = " +- ".join(filter(None, (_number(header.get(card), ".3f") for card in ("ZP", "ZPERR"))))
+    return (
+        PurePosixPath(product.path).name,
+        _number(header.get("SKYLEVEL"), ".1f"),
+        _number(header.get("FWHM"), ".2f"),
+        header["NSOURCES"],
+        header.get("WCSSTAT", ""),
+        zero_point,
+        _number(header.get("MAGLIM5"), ".2f"),
+        header.get("ZPSTAT", ""),
     )
 
 

@@ -1,21 +1,29 @@
-"""Science frames: calibrated, and written."""
+"""Science frames: calibrated, measured, and written."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from nightcal.calibrator import Calibrator, refused_product
 from nightcal.camera import Camera
 from nightcal.cards import set_cards, warn, warnings_of
 from nightcal.errors import SetAside
 from nightcal.exposures import amplifiers_of, better_noise, describe_noise, good_frame, mean_noise, noise_of
-from nightcal.fitsio import write_product
+from nightcal.fitsio import Product, write_product
+from nightcal.frames import Frame
+from nightcal.header_values import julian_year
 from nightcal.headers import RawHeader, read_header
 from nightcal.photon_transfer import Noise
+from nightcal.provenance import provenance
 from nightcal.reduction import Reduction
+
+if TYPE_CHECKING:  # nights that are only calibrated do without
+    from nightcal.measurement import Circumstances, Steps
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +35,22 @@ def reduce_frames(
     measured: Noise | None,
     calibrator: Calibrator,
     warnings: Sequence[str] = (),
+    steps: Steps | None = None,
+    catalogs: Sequence[Path] = (),
 ) -> None:
-    """Calibrate science frames that have the same masters, and write them; parameters as for `reduce_frame`."""
+    """Calibrate and measure science frames that have the same masters, and write them.
+
+    Parameters
+    ----------
+    paths, outs, catalogs : sequence of Path
+        As ``path``, ``out`` and ``catalog`` of `reduce_frame`, one of each a frame; ``catalogs`` may be empty.
+    camera, measured, calibrator, warnings, steps
+        As for `reduce_frame`.
+    """
     calibrator.expect(len(paths), _first_shape(paths))
-    for path, out in zip(paths, outs, strict=True):
-        reduce_frame(path, out, camera, measured, calibrator, warnings)
+    for n, (path, out) in enumerate(zip(paths, outs, strict=True)):
+        catalog = catalogs[n] if catalogs else None
+        reduce_frame(path, out, camera, measured, calibrator, warnings, steps, catalog)
 
 
 def _first_shape(paths: Sequence[Path]) -> tuple[int, int]:
@@ -45,9 +64,16 @@ def _first_shape(paths: Sequence[Path]) -> tuple[int, int]:
 
 
 def reduce_frame(
-    path: Path, out: Path, camera: Camera, measured: Noise | None, calibrator: Calibrator, warnings: Sequence[str] = ()
+    path: Path,
+    out: Path,
+    camera: Camera,
+    measured: Noise | None,
+    calibrator: Calibrator,
+    warnings: Sequence[str] = (),
+    steps: Steps | None = None,
+    catalog: Path | None = None,
 ) -> None:
-    """Calibrate one science frame and write it; of a frame that cannot be used, an empty, flagged product.
+    """Calibrate and measure one science frame, and write it; of a frame that cannot be used, an empty, flagged product.
 
     Parameters
     ----------
@@ -55,34 +81,78 @@ def reduce_frame(
         The raw frame and its product, which is replaced if it exists.
     camera : Camera
     measured : Noise or None
-        As for `open_exposures`.
+        As for `nightcal.exposures.open_exposures`.
     calibrator : Calibrator
         With the masters of this frame.
     warnings : sequence of str
         For the header.
+    steps : Steps, optional
+        What is measured in the calibrated frame; None for nothing.
+    catalog : Path, optional
+        Where the table of sources goes, which is replaced if it exists.
     """
     raw: RawHeader | None = None
     try:
         raw = read_header(path)
-        reduction = _reduction(path, raw, camera, measured, calibrator)
+        frame = good_frame(path, raw, camera)
+        reduction = _reduction(path, raw, frame, camera, measured, calibrator)
         for text in warnings:
             warn(reduction.header, text)
-        reduction.write(out)
+        if steps:
+            product = reduction.product()
+        else:
+            reduction.write(out)
     except (SetAside, ValueError) as reason:
         log.warning("%s: set aside: %s.", path.name, reason)
         product = refused_product(path, str(reason), calibrator.unit, raw)
         for text in warnings:
             warn(product.header, text)
         write_product(out, product)
+        if catalog is not None:
+            from nightcal.catalogs import write_catalog
+            from nightcal.sources import find_sources
+
+            write_catalog(catalog, find_sources(product.data, product.uncertainty, product.mask).table, product.header)
         return
-    skipped = reduction.header.get("SKIPPED", "")
-    remarks = [f"skipped: {skipped}"] * bool(skipped) + warnings_of(reduction.header)
+    if steps:
+        _measure_and_write(product, _circumstances(raw, frame, camera, reduction), steps, out, catalog)
+    header = reduction.header
+    skipped = header.get("SKIPPED", "")
+    remarks = [f"skipped: {skipped}"] * bool(skipped) + warnings_of(header)
+    remarks += [str(header[card]) for card in ("WCSSTAT", "ZPSTAT") if card in header]
     log.info("%s: calibrated%s", path.name, "".join(f"; {remark}" for remark in remarks))
 
 
-def _reduction(path: Path, raw: RawHeader, camera: Camera, measured: Noise | None, calibrator: Calibrator) -> Reduction:
+def _measure_and_write(product: Product, known: Circumstances, steps: Steps, out: Path, catalog: Path | None) -> None:
+    from nightcal.measurement import measure
+
+    provenance(product.header, {"calibration": product.header["CONFHASH"], **steps.origin})
+    product, table = measure(product, known, steps)
+    set_cards(product.header, [("NMASKED", int(np.count_nonzero(product.mask)), "pixels with a flag")])
+    write_product(out, product)
+    if catalog is not None and table is not None:
+        from nightcal.catalogs import write_catalog
+
+        write_catalog(catalog, table, product.header)
+
+
+def _circumstances(raw: RawHeader, frame: Frame, camera: Camera, reduction: Reduction) -> Circumstances:
+    from nightcal.measurement import Circumstances
+    from nightcal.pointing import hint_of
+
+    return Circumstances(
+        exposure=frame.exposure,
+        epoch=None if frame.mjd is None else julian_year(frame.mjd),
+        filter=frame.filter,
+        gain=reduction.header["GAINUSED"],
+        hint=hint_of(raw, camera),
+    )
+
+
+def _reduction(
+    path: Path, raw: RawHeader, frame: Frame, camera: Camera, measured: Noise | None, calibrator: Calibrator
+) -> Reduction:
     """Get a science frame ready, with everything that its header should tell."""
-    frame = good_frame(path, raw, camera)
     known = better_noise(measured, calibrator.master_bias)
     noises = [noise_of(raw, camera, known, n) for n in range(len(camera.amplifiers))]
     reduction = calibrator.prepare(

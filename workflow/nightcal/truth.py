@@ -6,6 +6,7 @@ python -m nightcal.truth SCIENCE TRUTH
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,67 @@ def _pulls(pull: Floats) -> Pulls:
     return Pulls(pull.size, float(pull.mean()), float(pull.std()))
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one science product says of the sky, next to the truth; NaN where it says nothing.
+
+    Attributes
+    ----------
+    name : str
+    position : float
+        Rms distance over the frame between where its pixels look and where they are said to look [pix].
+    zero_point, error : float
+        Difference from the true zero point, for stars of the colour that it holds for, and its quoted error [mag].
+    """
+
+    name: str
+    position: float
+    zero_point: float
+    error: float
+
+
+def measured_sky(science_folder: Path, truth_folder: Path) -> list[Measured]:
+    """Compare sky coordinates and zero points of calibrated frames with the truth.
+
+    Parameters
+    ----------
+    science_folder, truth_folder : Path
+        As for `compare_with_truth`.
+
+    Returns
+    -------
+    list of Measured
+        One a product that tells either, sorted by name.
+    """
+    found = []
+    for truth in sorted(Path(truth_folder).glob("*.fits")):
+        product = Path(science_folder) / truth.name
+        header, true = fits.getheader(product) if product.exists() else fits.Header(), fits.getheader(truth)
+        if "ZP" in header or str(header.get("WCSSTAT", "")).startswith("solved"):
+            colour = true["ZPCOLOR"] * header.get("ZPCMEAN", np.nan)
+            off = header.get("ZP", np.nan) - true["ZP"] - colour
+            found.append(Measured(truth.stem, _misplaced(header, true), off, header.get("ZPERR", np.nan)))
+    return found
+
+
+def _misplaced(header: fits.Header, true: fits.Header) -> float:
+    from astropy.wcs import WCS, FITSFixedWarning
+
+    if not str(header.get("WCSSTAT", "")).startswith("solved"):
+        return np.nan
+    x, y = (grid.ravel() for grid in np.meshgrid(*(np.linspace(0, true[f"NAXIS{n}"] - 1, 9) for n in (1, 2))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)  # that a date was written out
+        there = WCS(true).all_world2pix(*WCS(header).all_pix2world(x, y, 0), 0)
+    return float(np.sqrt(np.mean((there[0] - x) ** 2 + (there[1] - y) ** 2)))
+
+
+def _sky_table(measured: Sequence[Measured]) -> str:
+    lines = [f"{'frame':16}{'position off [pix]':>20}{'zero point off [mag]':>22}{'its error':>11}"]
+    lines += [f"{m.name:16}{m.position:20.3f}{m.zero_point:22.4f}{m.error:11.4f}" for m in measured]
+    return "\n".join(lines)
+
+
 def verdict(comparisons: Sequence[Comparison]) -> str:
     """Say in an observer's words whether the error bars can be believed.
 
@@ -138,6 +200,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{args.truth_folder}: no truth to compare with.")
         return 1
     print(_table(comparisons), verdict(comparisons), sep="\n")
+    measured = measured_sky(args.science_folder, args.truth_folder)
+    if measured:
+        print("", _sky_table(measured), sep="\n")
     return int(not all(c.honest for c in comparisons))
 
 

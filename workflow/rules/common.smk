@@ -9,7 +9,8 @@ from pathlib import Path
 from nightcal.errors import ConfigurationError
 from nightcal.kernels import SCIENCE_STEPS, WORTHWHILE, fingerprint
 from nightcal.naming import printable
-from nightcal.night import from_command_line, night_from_config, planned_path
+from nightcal.night import from_command_line, measurements_of, night_from_config, planned_path
+from nightcal.star_catalog_cone import cone_of
 from nightcal.version import __version__
 
 HOME = Path(workflow.basedir)
@@ -22,6 +23,7 @@ except ConfigurationError as mistake:
 
 PLAN = NIGHT.plan
 NIGHTS = NIGHT.nights
+MEASUREMENTS = measurements_of(config)
 RESULTS = Path(config["results"])
 KERNELS = Path(".snakemake/kernels")  # of the work folder, for all its nights
 
@@ -79,6 +81,11 @@ def option(flag, paths):
     return f"{flag} {shlex.quote(str(paths))}" if paths else ""
 
 
+def options(flag, paths):
+    """An option with several values, nothing if there is none."""
+    return " ".join([flag, *map(shlex.quote, paths)]) if paths else ""
+
+
 def pixels(setup):
     """Pixels of a frame of a setup."""
     return setup.shape[0] * setup.shape[1] * setup.amplifiers
@@ -124,6 +131,33 @@ def science_paths(batch):
     return [f"{RESULTS}/{batch.night}/science/{science.name}.fits" for science in batch.members]
 
 
+def catalog_paths(batch):
+    """Paths of the catalogues of a batch; none if no sources are looked for."""
+    if "sources" not in MEASUREMENTS:
+        return []
+    return [f"{RESULTS}/{batch.night}/catalogs/{science.name}.fits" for science in batch.members]
+
+
+def measurements_for(batch):
+    """What is measured in the frames of a batch, with the rules of their filters."""
+    return measurements_of(config, {science.frame.filter for science in batch.members})
+
+
+def star_files(batch):
+    """Catalogues of reference stars for a batch: the observer's own, then what was downloaded for its fields."""
+    if "astrometry" not in MEASUREMENTS:
+        return []
+    wanted, folder = config["catalog"]["download"], Path(config["catalog"]["folder"])
+    cones = {cone_of(*field) for field in fields_of(batch.members)} if wanted else ()
+    downloaded = sorted(folder / cone.name(wanted, config["catalog"]["faintest"]) for cone in cones)
+    return [str(path) for path in (NIGHT.stars, *downloaded) if path and path.exists()]
+
+
+def fields_of(science):
+    """Where the telescope pointed, and the radius of a field [deg]."""
+    return sorted({(*one.frame.pointing, config["catalog"]["radius"]) for one in science if one.frame.pointing})
+
+
 def reduced_of(night):
     """One science frame of each batch of a night: whoever waits for one waits for all that its job makes."""
     return [science_paths(batch)[0] for batch in PLAN.batches_of(night)]
@@ -133,9 +167,10 @@ def lost_of(night):
     """One science frame of each batch that lacks some: asked for, its job makes all of them again."""
     if not workflow.is_main_process:
         return []
-    there = set(os.listdir(RESULTS / night / "science")) if (RESULTS / night / "science").is_dir() else set()
+    folders = [RESULTS / night / kind for kind in ("science", "catalogs")]
+    there = {f"{folder}/{name}" for folder in folders if folder.is_dir() for name in os.listdir(folder)}
     lost = (
-        [path for path in science_paths(batch) if os.path.basename(path) not in there]
+        [path for path in (*science_paths(batch), *catalog_paths(batch)) if path not in there]
         for batch in PLAN.batches_of(night)
     )
     return [paths[0] for paths in lost if paths]

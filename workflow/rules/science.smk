@@ -14,8 +14,10 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches_of(night)]:
             dark=matched(batch.members[0].dark),
             flat=matched(batch.members[0].flat),
             bpm=matched(batch.members[0].bpm),
+            stars=star_files(batch),
         output:
-            science_paths(batch),
+            science=science_paths(batch),
+            catalogs=catalog_paths(batch),
         log:
             f"{RESULTS}/{batch.night}/logs/reduce_science_{batch.name}.log",
         conda:
@@ -35,6 +37,11 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches_of(night)]:
             bpm=lambda w, input: option("--bad-pixels", input.bpm),
             warn=warnings_for(batch.members[0]),
             unit=config["unit"],
+            measure=json.dumps(measurements_for(batch), sort_keys=True),
+            stars=lambda w, input: options("--stars", input.stars),
+            columns=json.dumps(config["catalog"]["columns"], sort_keys=True),
+            catalogs=lambda w, output: options("--catalogs", output.catalogs),
         shell:
             "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
-            " {params.dark} {params.flat} {params.bpm} {params.warn} --unit {params.unit} --out {output:q} > {log:q} 2>&1"
+            " {params.dark} {params.flat} {params.bpm} {params.warn} --unit {params.unit} --measure {params.measure:q}"
+            " {params.stars} --columns {params.columns:q} --out {output.science:q} {params.catalogs} > {log:q} 2>&1"

@@ -1,0 +1,151 @@
+"""From a calibrated frame in memory to a measured sky, step by step."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+from nightcal.errors import ConfigurationError
+from nightcal.fitsio import Product
+from nightcal.flags import Flag
+from nightcal.measurement import Circumstances, measure, steps_of
+from nightcal.pointing import Hint
+from nightcal.simulated_sky import CENTRE, PASSBANDS, SCALE, camera_wcs, make_sky
+
+SHAPE = (400, 500)
+EXPOSURE = 100.0
+EVERYTHING = {
+    "cosmic_rays": {},
+    "sources": {},
+    "astrometry": {},
+    "photometry": {"filters": {"R": {"band": "r", "colour": ["g", "r"]}}},
+}
+KNOWN = Circumstances(
+    exposure=EXPOSURE,
+    epoch=2024.17,
+    filter="R",
+    gain=2.0,
+    hint=Hint(CENTRE[0] + 0.01, CENTRE[1], SCALE * 1.01, "cards"),
+)
+
+
+@pytest.fixture(scope="module")
+def sky():
+    return make_sky(SHAPE, 150, np.random.default_rng(5))
+
+
+@pytest.fixture(scope="module")
+def catalog(sky, tmp_path_factory):
+    path = tmp_path_factory.mktemp("stars") / "stars.csv"
+    sky.write_catalog(path, np.random.default_rng(6))
+    return path
+
+
+@pytest.fixture(scope="module")
+def hits():
+    rng = np.random.default_rng(7)
+    return tuple(rng.integers(5, n - 5, 40) for n in SHAPE)
+
+
+@pytest.fixture(scope="module")
+def frame(sky, hits):
+    """A perfectly calibrated frame with 40 cosmic rays of a pixel each, in electrons."""
+    rng = np.random.default_rng(8)
+    light = (sky.image("R", CENTRE, 3.0) + 4.0) * EXPOSURE
+    data = rng.poisson(light) + rng.normal(0, 6, SHAPE)
+    data[hits] += 3000
+    return data.astype(np.float32), np.sqrt(np.maximum(data, 0) + 36).astype(np.float32)
+
+
+def product(frame, unit="electron", **cards):
+    data, uncertainty = frame
+    scale = np.float32(1 if unit == "electron" else 1 / KNOWN.gain)
+    mask = np.zeros(SHAPE, np.uint8)
+    return Product(data * scale, uncertainty * scale, mask, unit, fits.Header(cards))
+
+
+@pytest.fixture(scope="module")
+def measured(frame, catalog):
+    return measure(product(frame), KNOWN, steps_of(EVERYTHING, [catalog]))
+
+
+def test_everything_is_measured_and_the_header_tells(measured):
+    image, table = measured
+    header = image.header
+    assert header["WCSSTAT"].startswith("solved")
+    assert header["NSOURCES"] == len(table) > 80
+    assert header["FWHM"] == pytest.approx(3.0, abs=0.1)
+    assert header["SKYLEVEL"] == pytest.approx(4.0 * EXPOSURE, rel=0.01)
+    passband = PASSBANDS["R"]
+    expected = passband.zero_point + passband.colour_term * header["ZPCMEAN"]
+    assert header["ZP"] == pytest.approx(expected, abs=4 * header["ZPERR"])
+    assert header["ZPERR"] < 0.01
+    assert {"ALPHAWIN_J2000", "MAG_AUTO", "FLUX_APER"} <= set(table.colnames)
+
+
+def test_pixels_look_where_the_truth_says(measured):
+    x, y = (grid.ravel() for grid in np.meshgrid(np.linspace(0, SHAPE[1] - 1, 7), np.linspace(0, SHAPE[0] - 1, 7)))
+    there = camera_wcs(SHAPE, CENTRE).all_world2pix(*WCS(measured[0].header).all_pix2world(x, y, 0), 0)
+    assert np.sqrt(np.mean((there[0] - x) ** 2 + (there[1] - y) ** 2)) < 0.1
+
+
+def test_hits_are_flagged_and_the_image_stays(measured, frame, hits):
+    image, _ = measured
+    assert (image.mask[hits] & Flag.COSMIC_RAY > 0).mean() > 0.9
+    np.testing.assert_array_equal(image.data, frame[0])
+
+
+def test_hits_are_replaced_where_that_is_asked_for(frame, hits, sky):
+    image, table = measure(product(frame), KNOWN, steps_of({"cosmic_rays": {"clean": True}}))
+    found = image.mask & Flag.COSMIC_RAY > 0
+    assert table is None
+    np.testing.assert_array_equal(image.data[~found], frame[0][~found])
+    assert np.median(image.data[hits]) == pytest.approx(4.0 * EXPOSURE, rel=0.1)
+
+
+def test_a_frame_in_adu_gives_the_same_sources_and_zero_point(measured, frame, catalog):
+    image, table = measure(product(frame, "adu"), KNOWN, steps_of(EVERYTHING, [catalog]))
+    assert image.header["ZP"] == measured[0].header["ZP"]
+    np.testing.assert_array_equal(table["FLUX_AUTO"], measured[1]["FLUX_AUTO"])
+    np.testing.assert_array_equal(image.data, frame[0] / np.float32(2))
+
+
+def test_a_step_that_is_switched_off_leaves_no_trace(frame, catalog):
+    image, table = measure(product(frame), KNOWN, steps_of({"sources": {}}, [catalog]))
+    assert not image.mask.any()
+    assert not {"WCSSTAT", "ZPSTAT", "CRSTAT"} & set(image.header)
+    assert not {"ALPHAWIN_J2000", "MAG_AUTO"} & set(table.colnames)
+
+
+def test_without_reference_stars_everything_else_is_there_and_the_header_says_why(frame):
+    image, table = measure(product(frame), KNOWN, steps_of(EVERYTHING))
+    assert image.header["WCSSTAT"].startswith("not solved: ")
+    assert "bundled bright stars" in image.header["WCSSTAT"]
+    assert image.header["ZPSTAT"].startswith("no zero point: ")
+    assert len(table) > 80
+    assert np.isnan(table["ALPHAWIN_J2000"]).all()
+    assert np.isnan(table["MAG_AUTO"]).all()
+
+
+def test_what_the_raw_frame_said_of_these_things_is_not_taken_for_our_own(frame, catalog):
+    raw = {"ZP": 99.0, "ZPERR": 0.001, "FWHM": 77.0, "SEEING": 5.0, "APCOR9": 1.0, "SRCSTAT": "fine"}
+    no_filter = {**EVERYTHING, "photometry": {}}
+    dark = np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32)
+    image, _ = measure(product(dark, **raw), KNOWN, steps_of(no_filter, [catalog]))
+    assert not {"ZP", "ZPERR", "FWHM", "SEEING", "APCOR9"} & set(image.header)
+    assert image.header["SRCSTAT"] != "fine"
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ({"cosmics": {}}, "cosmics is no step; expected cosmic_rays, sources, astrometry, photometry"),
+        ({"sources": {"threshold": -1}}, "sources.threshold is -1"),
+        ({"sources": {"treshold": 3}}, "treshold"),
+        ({"astrometry": {"distortion": 7}}, "astrometry.distortion is 7"),
+        ({"photometry": {"filters": {"V": {"band": "V", "color": []}}}}, "color"),
+    ],
+)
+def test_a_wrong_option_is_named(sections, told):
+    with pytest.raises(ConfigurationError) as mistake:
+        steps_of(sections)
+    assert told in str(mistake.value)

@@ -1,0 +1,22 @@
+"""Reference stars of the fields of a night, for whoever has a network: `snakemake fetch_stars`, once."""
+
+
+localrules:
+    fetch_stars,
+
+
+rule fetch_stars:
+    """Download the reference stars of each field, and nothing else; nights that are reduced later find them."""
+    log:
+        RESULTS / "logs/fetch_stars.log",
+    conda:
+        "../../envs/nightcal.yaml"
+    params:
+        script=script("fetch_stars"),
+        catalogue=str(config["catalog"]["download"]),
+        folder=config["catalog"]["folder"],
+        faintest=config["catalog"]["faintest"],
+        fields=" ".join(f"--field {ra} {dec} {radius}" for ra, dec, radius in fields_of(PLAN.science)),
+    shell:
+        "python {params.script:q} {params.catalogue:q} --folder {params.folder:q} --faintest {params.faintest}"
+        " {params.fields} 2>&1 | tee {log:q}"
