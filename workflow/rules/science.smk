@@ -8,7 +8,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches_of(night)]:
         input:
             frames=lambda w, batch=batch: [str(science.frame.path) for science in batch.members],
             camera=camera_file(batch.members[0].setup),
-            kernels=compiled(SCIENCE_STEPS * len(batch.members) * pixels(batch.members[0].setup)),
+            kernels=compiled_for(batch),
             noise=matched(batch.members[0].noise),
             bias=matched(batch.members[0].bias),
             dark=matched(batch.members[0].dark),
