@@ -2,7 +2,7 @@
 
 python -m benchmarks.steps RAW RESULTS
 
-RAW is a night, RESULTS/<night>/masters are its masters as Snakemake made them; frames are reduced into a scratch folder.
+RAW is a night, RESULTS/<night>/masters are its masters as Snakemake made them; products go into a scratch folder.
 """
 
 from __future__ import annotations

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+from nightcal.astrometry.pointing import Hint
 from nightcal.errors import ConfigurationError
 from nightcal.fitsio import Product
 from nightcal.flags import Flag
 from nightcal.measurement import Circumstances, measure, steps_of
-from nightcal.pointing import Hint
 from nightcal.simulated_sky import CENTRE, PASSBANDS, SCALE, camera_wcs, make_sky
 
-SHAPE = (400, 500)
+SHAPE = (380, 500)
 EXPOSURE = 100.0
 EVERYTHING = {
     "cosmic_rays": {},

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightcal.false_match import chance_of
-from nightcal.patterns import Search
-from nightcal.plate import Plate, deproject, plate_of, project
-from nightcal.plate_fit import Refined, Sources, Stars, match
+from nightcal.astrometry.false_match import chance_of
+from nightcal.astrometry.patterns import Search
+from nightcal.astrometry.plate import Plate, deproject, plate_of, project
+from nightcal.astrometry.plate_fit import Refined, Sources, Stars, match
 from scipy.stats import poisson
 from sky_fields import tangent
 

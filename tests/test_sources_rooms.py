@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from nightcal import detection
-from nightcal.background import first_background, refined_background
-from nightcal.filling import fill
 from nightcal.flags import Flag
-from nightcal.measure import fluxes
-from nightcal.moments import FWHM, windowed_moments
-from nightcal.profile import profile_fwhm
-from nightcal.seeing import half_sample_mode, seeing_of
-from nightcal.stamps import stamps
+from nightcal.sources import detection
+from nightcal.sources.background import first_background, refined_background
+from nightcal.sources.filling import fill
+from nightcal.sources.measure import fluxes
+from nightcal.sources.moments import FWHM, windowed_moments
+from nightcal.sources.profile import profile_fwhm
+from nightcal.sources.seeing import half_sample_mode, seeing_of
+from nightcal.sources.stamps import stamps
 from star_fields import SKY, field, gaussian, grid_field, moffat, observed, with_cosmic_rays
 
 

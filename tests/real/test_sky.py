@@ -9,12 +9,12 @@ from astropy.table import Table
 from astropy.wcs import WCS
 from helpers import REPOSITORY
 from nightcal.astrometry import add_positions, solve
+from nightcal.astrometry.pointing import hint_of
 from nightcal.camera import recognise
 from nightcal.camera_file import load_cameras
 from nightcal.headers import read_header
-from nightcal.pointing import hint_of
 from nightcal.star_catalog import StarCatalog, bundled
-from nightcal.star_catalog_file import read_star_catalog
+from nightcal.star_catalog.file import read_star_catalog
 
 
 @pytest.mark.slow

@@ -137,8 +137,8 @@ def _measure_and_write(product: Product, known: Circumstances, steps: Steps, out
 
 
 def _circumstances(raw: RawHeader, frame: Frame, camera: Camera, reduction: Reduction) -> Circumstances:
+    from nightcal.astrometry.pointing import hint_of
     from nightcal.measurement import Circumstances
-    from nightcal.pointing import hint_of
 
     return Circumstances(
         exposure=frame.exposure,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.plate import Floats, Plate, plate_of
-from nightcal.plate_fit import Sources, Stars
+from nightcal.astrometry.plate import Floats, Plate, plate_of
+from nightcal.astrometry.plate_fit import Sources, Stars
 
 
 @dataclass(frozen=True, slots=True)

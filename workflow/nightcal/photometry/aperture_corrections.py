@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.line_fit import fit_line
+from nightcal.photometry.line_fit import fit_line
 
 if TYPE_CHECKING:
     from astropy.table import Table

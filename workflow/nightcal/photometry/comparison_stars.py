@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.aperture_corrections import (
+from nightcal.errors import ConfigurationError
+from nightcal.photometry.aperture_corrections import (
     MAGNITUDE,
     ApertureCorrections,
     column,
@@ -18,8 +19,7 @@ from nightcal.aperture_corrections import (
     light_of_neighbours,
     unspoiled,
 )
-from nightcal.errors import ConfigurationError
-from nightcal.line_fit import fit_line
+from nightcal.photometry.line_fit import fit_line
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -33,7 +33,7 @@ Matches = tuple[Indices, Indices]
 
 
 class Stars(Protocol):
-    """What the zero point needs of a `nightcal.star_catalog.StarCatalog`."""
+    """What the zero point needs of a `nightcal.star_catalog.record.StarCatalog`."""
 
     @property
     def name(self) -> str:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.false_match import chance_of
-from nightcal.patterns import Search, likely_plates
-from nightcal.plate import plate_of
-from nightcal.plate_fit import Refined, Sources, Stars, refine
-from nightcal.sip import wcs_of
-from nightcal.star_catalog import BUNDLED_NAME, StarCatalog
+from nightcal.astrometry.false_match import chance_of
+from nightcal.astrometry.patterns import Search, likely_plates
+from nightcal.astrometry.plate import plate_of
+from nightcal.astrometry.plate_fit import Refined, Sources, Stars, refine
+from nightcal.astrometry.sip import wcs_of
+from nightcal.star_catalog.record import BUNDLED_NAME, StarCatalog
 
 if TYPE_CHECKING:
     from astropy.table import Table

@@ -8,9 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nightcal.aperture_corrections import MAGNITUDE, ApertureCorrections, column, measure_corrections, unspoiled
-from nightcal.comparison_stars import FEWEST_STARS, FilterRule, Matches, PhotometryOptions, Sample, Stars, select_stars
-from nightcal.line_fit import LineFit, fit_line
+from nightcal.photometry.aperture_corrections import (
+    MAGNITUDE,
+    ApertureCorrections,
+    column,
+    measure_corrections,
+    unspoiled,
+)
+from nightcal.photometry.comparison_stars import (
+    FEWEST_STARS,
+    FilterRule,
+    Matches,
+    PhotometryOptions,
+    Sample,
+    Stars,
+    select_stars,
+)
+from nightcal.photometry.line_fit import LineFit, fit_line
 
 if TYPE_CHECKING:
     from astropy.table import Table
