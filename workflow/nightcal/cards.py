@@ -95,6 +95,8 @@ def set_cards(header: fits.Header, cards: Iterable[tuple[str, Any, str]]) -> Non
         comments are cut to what a card holds.
     """
     for keyword, value, comment in cards:
+        while keyword in header and header.count(keyword) > 1:
+            del header[keyword, 1]
         if isinstance(value, str):
             text = ascii_text(value, LONGEST_TEXT)
             header[keyword] = (text, comment[: max(0, CARD_ROOM - len(text) - text.count("'"))])
