@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import crowds
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -218,6 +219,16 @@ def test_light_of_neighbours_does_not_count():
     clean = calibrate(*field_of_stars(8), EXPOSURE, COLOURED)
     assert found.number >= 55
     assert abs(found.zero_point - clean.zero_point) < 0.001
+
+
+@pytest.mark.parametrize("n", [150, 400])
+def test_a_crowd_has_the_zero_point_of_lonely_stars(n):
+    flux, table, _ = crowds.random_crowd(7, n=n)
+    catalog = Catalog("c", *on_the_sky(table), {"r": ZERO_POINT - 2.5 * np.log10(flux / EXPOSURE)})
+    found = calibrate(table, catalog, (np.arange(n), np.arange(n)), EXPOSURE, FilterRule("r"))
+    # 1.2 mmag too high where 400 stars keep the light of neighbours
+    assert found.zero_point == pytest.approx(ZERO_POINT, abs=0.0003)
+    assert found.number > 0.6 * n
 
 
 def test_a_companion_that_only_the_catalogue_resolves_counts():
