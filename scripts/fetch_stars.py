@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nightcal.command import parser, run
 from nightcal.errors import ConfigurationError
-from nightcal.star_catalog_cone import SOURCES, NotDownloaded, cone_of, download_cone
+from nightcal.star_catalog.cone import SOURCES, NotDownloaded, cone_of, download_cone
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import sep
 from astropy.table import Table
-from nightcal.aperture_corrections import least_crowded, measure_corrections
+from nightcal.photometry.aperture_corrections import least_crowded, measure_corrections
 
 FWHM = 3.2
 DIAMETERS = tuple(round(FWHM * factor, 2) for factor in (1, 1.5, 2, 3, 4, 6))

@@ -54,6 +54,11 @@ def test_distortion_is_fitted_where_stars_are_many(number):
     assert not straight.solved or field.error(straight.wcs) > 0.3
 
 
+def test_the_reference_pixel_is_the_middle_of_the_frame_so_that_the_distortion_is_about_it():
+    wcs = solved(simulate(101, 30, stars=300, bend=0.002)).wcs
+    np.testing.assert_allclose(wcs.wcs.crpix, 1024.5, atol=2e-6)
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_no_distortion_is_found_where_there_is_none(number):
     assert solved(simulate(50 + number, 20, stars=300)).sip_order == 1
@@ -82,7 +87,7 @@ def test_a_narrow_field_is_refused_with_the_bundled_stars_and_told_what_to_do():
     solution = solved(simulate(1, 12, stars=100, dec=60), catalog=bundled())
     assert not solution.solved
     assert f"of {BUNDLED_NAME} lie in this field of 12 arcmin, 6 are needed;" in solution.status
-    assert "give a catalogue (astrometry: catalog)" in solution.status
+    assert "give a catalogue (catalog: file)" in solution.status
 
 
 def test_stars_are_moved_to_the_epoch_of_the_frame():
@@ -162,9 +167,9 @@ def test_a_frame_without_sources_or_hints_is_told_why(table, pointing, scale, wo
     x=st.lists(st.sampled_from([1.0, 50.0, 50.0, 99.5, 0.0, -5.0, 1e9, np.nan, np.inf]), min_size=8, max_size=8),
     ra=st.floats(0, 360),
     dec=st.floats(-90, 90),
-    scale=st.floats(1e-6, 1e4),
+    scale=st.floats(1e-6, 1e3),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_nonsense_is_refused_in_words(x, ra, dec, scale):
     table = Table({"XWIN_IMAGE": x, "YWIN_IMAGE": x[::-1], "FLUX_AUTO": np.ones(8)})
     solution = solve(table, (100, 100), bundled(), (ra, dec), scale)

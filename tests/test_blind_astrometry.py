@@ -6,7 +6,7 @@ import sys
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from nightcal.blind_astrometry import solve_blind
+from nightcal.astrometry.blind import solve_blind
 from nightcal.star_catalog import StarCatalog
 from sky_fields import simulate
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightcal.growth_curve import growth_curve
+from nightcal.photometry.growth_curve import growth_curve
 
 FWHM = crowds.FWHM
 RADII = np.array([0.75, 1, 1.5, 3]) * FWHM

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightcal.line_fit import fit_line
+from nightcal.photometry.line_fit import fit_line
 
 SEEDS = 150
 

@@ -1,17 +1,22 @@
 """From a calibrated frame in memory to a measured sky, step by step."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
+import yaml
 from astropy.io import fits
 from astropy.wcs import WCS
+from helpers import REPOSITORY
+from nightcal.astrometry.pointing import Hint
 from nightcal.errors import ConfigurationError
 from nightcal.fitsio import Product
 from nightcal.flags import Flag
-from nightcal.measurement import Circumstances, measure, steps_of
-from nightcal.pointing import Hint
+from nightcal.measurement import STEPS, Circumstances, measure, steps_of
+from nightcal.night import measurements_of
 from nightcal.simulated_sky import CENTRE, PASSBANDS, SCALE, camera_wcs, make_sky
 
-SHAPE = (400, 500)
+SHAPE = (380, 500)
 EXPOSURE = 100.0
 EVERYTHING = {
     "cosmic_rays": {},
@@ -133,6 +138,24 @@ def test_what_the_raw_frame_said_of_these_things_is_not_taken_for_our_own(frame,
     image, _ = measure(product(dark, **raw), KNOWN, steps_of(no_filter, [catalog]))
     assert not {"ZP", "ZPERR", "FWHM", "SEEING", "APCOR9"} & set(image.header)
     assert image.header["SRCSTAT"] != "fine"
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_the_shipped_configuration_has_every_option_and_its_default(name):
+    shipped = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())[name]
+    assert shipped.pop("enabled") is True
+    shipped.pop("filters", None)
+    options = asdict(STEPS[name]())
+    assert {key: tuple(v) if isinstance(v, list) else v for key, v in shipped.items()} == options
+
+
+def test_the_filters_of_the_shipped_configuration_are_understood():
+    shipped = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+    names = {"V", "gp", "SDSS-R", "g-Sloan", "Ic"}
+    rules = steps_of({"photometry": measurements_of(shipped, names)["photometry"]}).filters
+    assert {name: rule.band for name, rule in rules.items()} == {
+        "V": "V", "gp": "g", "SDSS-R": "r", "g-Sloan": "g", "Ic": "i"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from astropy.io import fits
+from nightcal.astrometry.pointing import hint_of
 from nightcal.camera import Camera
 from nightcal.camera_file import load_camera
 from nightcal.check_camera import LINES
 from nightcal.errors import ConfigurationError
 from nightcal.headers import RawHeader
-from nightcal.pointing import hint_of
 
 CARDS = {
     "ra": ("RA",),

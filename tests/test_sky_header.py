@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 from nightcal.astrometry import AstrometryOptions, Solution, solve
-from nightcal.sky_header import celestial_wcs, write_wcs
+from nightcal.astrometry.header import celestial_wcs, write_wcs
 from sky_fields import SHAPE, beside, simulate
 
 SIMPLE = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 10.0, "CRVAL2": 20.0, "CRPIX1": 5.0, "CRPIX2": 6.0}

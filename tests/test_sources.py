@@ -250,6 +250,14 @@ def test_values_that_are_no_numbers_are_left_out():
     assert row["FLUX_APER"][0, -1] == pytest.approx(5e4, rel=0.03)
 
 
+def test_a_frame_that_is_hidden_but_for_a_strip_still_has_a_sky():
+    stars = field((320, 320), [313.0], [150.0], [2e4])
+    stars.mask[:, :305] = Flag.NO_DATA
+    told = find_sources(*stars.arrays)
+    assert told.statistics.sky == pytest.approx(SKY, abs=1)
+    assert len(told.table) == 1
+
+
 def test_a_frame_of_cosmic_rays_only_measures_without_complaint():
     data, uncertainty = observed(np.full((256, 256), SKY), np.random.default_rng(1))
     struck = with_cosmic_rays(data, 200)

@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from nightcal import detection
-from nightcal.background import first_background, refined_background
-from nightcal.filling import fill
 from nightcal.flags import Flag
-from nightcal.moments import FWHM, windowed_moments
-from nightcal.profile import profile_fwhm
-from nightcal.seeing import half_sample_mode, seeing_of
-from nightcal.stamps import stamps
+from nightcal.sources import detection
+from nightcal.sources.background import first_background, refined_background
+from nightcal.sources.filling import fill
+from nightcal.sources.measure import fluxes
+from nightcal.sources.moments import FWHM, windowed_moments
+from nightcal.sources.profile import profile_fwhm
+from nightcal.sources.seeing import half_sample_mode, seeing_of
+from nightcal.sources.stamps import stamps
 from star_fields import SKY, field, gaussian, grid_field, moffat, observed, with_cosmic_rays
 
 
@@ -186,3 +187,13 @@ def test_the_mode_is_that_of_the_many_alike():
     rng = np.random.default_rng(0)
     values = np.concatenate([rng.normal(5, 0.05, 60), rng.uniform(0, 10, 80)])
     assert half_sample_mode(values) == pytest.approx(5, abs=0.1)
+
+
+def test_an_aperture_is_a_circle_and_the_error_of_the_sky_counts_all_over_it():
+    flat = np.ones((60, 60), np.float32)
+    star = windowed_moments(flat, flat, np.array([30.3]), np.array([29.8]), np.array([1.5]))
+    diameters = np.array([5.0, 12.3])
+    found = fluxes(flat, np.full_like(flat, 1e-6), star, 1.5, diameters, (2.5, 3.5), 0.25)
+    area = np.pi * diameters**2 / 4
+    np.testing.assert_allclose(found.aperture[0], area, rtol=1e-5)
+    np.testing.assert_allclose(found.aperture_error[0], 0.25 * area, rtol=1e-3)

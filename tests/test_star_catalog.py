@@ -10,7 +10,7 @@ from astropy.table import MaskedColumn, Table
 from astropy.time import Time
 from nightcal.errors import ConfigurationError
 from nightcal.star_catalog import BUNDLED_NAME, StarCatalog, bundled
-from nightcal.star_catalog_file import read_star_catalog
+from nightcal.star_catalog.file import read_star_catalog
 
 STARS = {"ra": [10.0, 20.0, 359.9], "dec": [-5.0, 89.5, 0.1], "rmag": [12.0, 13.5, 14.0], "e_rmag": [0.01, 0.02, 0.03]}
 

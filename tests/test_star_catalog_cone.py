@@ -6,9 +6,9 @@ from astropy import units as u
 from astropy.table import MaskedColumn, Table
 from hypothesis import given
 from hypothesis import strategies as st
-from nightcal.star_catalog import unit_vectors
-from nightcal.star_catalog_cone import SOURCES, Cone, NotDownloaded, cone_of, download_cone
-from nightcal.star_catalog_file import read_star_catalog
+from nightcal.star_catalog.cone import SOURCES, Cone, NotDownloaded, cone_of, download_cone
+from nightcal.star_catalog.file import read_star_catalog
+from nightcal.star_catalog.record import unit_vectors
 
 vizier = pytest.importorskip("astroquery.vizier")
 CONE = Cone(135.6, 49.8, 0.5)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import crowds
 import numpy as np
 import pytest
-from nightcal.stray_light import stray_light, with_catalog
+from nightcal.photometry.stray_light import stray_light, with_catalog
 
 
 @dataclass(frozen=True)

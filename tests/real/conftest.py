@@ -58,9 +58,14 @@ class Reduced:
         return sorted((self.folder / "science").glob("*.fits"))
 
     @property
+    def catalogs(self) -> list[Path]:
+        """Tables of the sources of calibrated frames."""
+        return sorted((self.folder / "catalogs").glob("*.fits"))
+
+    @property
     def products(self) -> list[Path]:
-        """All masters and calibrated frames."""
-        return [*self.masters(), *self.science]
+        """All masters, calibrated frames and tables of sources."""
+        return [*self.masters(), *self.science, *self.catalogs]
 
     @property
     def digests(self) -> dict[str, str]:

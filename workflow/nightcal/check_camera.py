@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from nightcal.astrometry.pointing import hint_of
 from nightcal.camera import Camera, Patterns
 from nightcal.camera_file import load_camera
 from nightcal.command import run
@@ -26,7 +27,6 @@ from nightcal.header_values import MJD_ZERO
 from nightcal.headers import RawHeader, read_header
 from nightcal.layers import Exposure
 from nightcal.naming import printable
-from nightcal.pointing import hint_of
 
 STRIP = 64
 

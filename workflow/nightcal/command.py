@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # a script imports what it uses, when it uses it
 
 # numpy reads it when it is imported: no script uses BLAS, and starting its threads costs
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# the same of astroscrappy: jobs run side by side, and a job has the cores that Snakemake gives it
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 OPEN_FILES = 1024
 

@@ -190,11 +190,10 @@ def find_cosmic_rays(
     if not (_all_finite(image) and _all_finite(variance)):
         image, variance, unusable = _without_gaps(image, variance, unusable)
     hits, cleaned = laplacian_test(image, variance, unusable, options)
-    share = np.count_nonzero(hits) / hits.size
-    if share > MOST:
+    if np.count_nonzero(hits) > MOST * hits.size:
         reason = (
-            f"{100 * share:.0f} percent of the pixels look like cosmic rays: the noise is larger than the uncertainty "
-            "says, or the frame is no image of the sky; none is flagged"
+            f"more than {100 * MOST:.0f} percent of the pixels look like cosmic rays: the noise is larger than the "
+            "uncertainty says, or the frame is no image of the sky; none is flagged"
         )
         hits, cleaned = np.zeros_like(hits), image.copy()
     return CosmicRays(hits, cleaned if options.clean else None, options, reason)
@@ -271,6 +270,8 @@ def _grown(pixels: tuple[NDArray[np.int64], ...], shape: tuple[int, ...]) -> tup
 def laplacian_test(image: Image, variance: Image, unusable: Mask, options: CosmicRayOptions) -> tuple[Mask, Image]:
     """Do as astroscrappy does with ``sepmed=False``, compiled where numba is installed and the frame is not small.
 
+    The compiled search ends where more than a tenth of the pixels are hit, which is not believed anyway.
+
     Parameters
     ----------
     image, variance : ndarray of float32, shape (ny, nx), C-contiguous
@@ -287,7 +288,7 @@ def laplacian_test(image: Image, variance: Image, unusable: Mask, options: Cosmi
     kernels = cosmic_ray_kernels(image.size)
     limits = (options.sigclip, options.sigfrac, options.objlim)
     if kernels is not None:
-        return kernels.search(image, variance, _next_to(unusable), limits, options.iterations)
+        return kernels.search(image, variance, _next_to(unusable), limits, options.iterations, MOST * image.size)
     from astroscrappy import detect_cosmics
 
     return detect_cosmics(

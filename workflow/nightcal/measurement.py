@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 
 from nightcal import astrometry, photometry, sources
 from nightcal.astrometry import AstrometryOptions, Solution
-from nightcal.blind_astrometry import solve_blind
+from nightcal.astrometry.blind import solve_blind
+from nightcal.astrometry.header import write_wcs
+from nightcal.astrometry.pointing import Hint
 from nightcal.cards import set_cards
-from nightcal.comparison_stars import FilterRule, PhotometryOptions
 from nightcal.cosmic_rays import CosmicRayOptions, find_cosmic_rays
 from nightcal.errors import ConfigurationError
 from nightcal.fitsio import Product
 from nightcal.flags import Flag
-from nightcal.pointing import Hint
+from nightcal.photometry.comparison_stars import FilterRule, PhotometryOptions
 from nightcal.provenance import file_hash
-from nightcal.sky_header import write_wcs
 from nightcal.sources import SourceOptions
 from nightcal.star_catalog import StarCatalog, bundled
-from nightcal.star_catalog_file import read_star_catalog
+from nightcal.star_catalog.file import read_star_catalog
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -193,7 +193,7 @@ def steps_of(
     stars : sequence of Path
         Catalogues of reference stars, the preferred one first; the bundled bright stars come last.
     columns : mapping, optional
-        Names of their columns, as for `nightcal.star_catalog_file.read_star_catalog`.
+        Names of their columns, as for `nightcal.star_catalog.file.read_star_catalog`.
 
     Returns
     -------

@@ -104,23 +104,29 @@ def reduce_frame(
             reduction.write(out)
     except (SetAside, ValueError) as reason:
         log.warning("%s: set aside: %s.", path.name, reason)
-        product = refused_product(path, str(reason), calibrator.unit, raw)
+        refused = refused_product(path, str(reason), calibrator.unit, raw)
         for text in warnings:
-            warn(product.header, text)
-        write_product(out, product)
-        if catalog is not None:
-            from nightcal.catalogs import write_catalog
-            from nightcal.sources import find_sources
-
-            write_catalog(catalog, find_sources(product.data, product.uncertainty, product.mask).table, product.header)
+            warn(refused.header, text)
+        _write_empty(refused, out, catalog)
         return
     if steps:
         _measure_and_write(product, _circumstances(raw, frame, camera, reduction), steps, out, catalog)
     header = reduction.header
     skipped = header.get("SKIPPED", "")
     remarks = [f"skipped: {skipped}"] * bool(skipped) + warnings_of(header)
-    remarks += [str(header[card]) for card in ("WCSSTAT", "ZPSTAT") if card in header]
+    remarks += [str(header[card]) for card in ("WCSSTAT", "ZPSTAT") if steps and card in header]
     log.info("%s: calibrated%s", path.name, "".join(f"; {remark}" for remark in remarks))
+
+
+def _write_empty(refused: Product, out: Path, catalog: Path | None) -> None:
+    """Write a product without data, and a table without sources."""
+    write_product(out, refused)
+    if catalog is not None:
+        from nightcal.catalogs import write_catalog
+        from nightcal.sources import find_sources
+
+        table = find_sources(refused.data, refused.uncertainty, refused.mask).table
+        write_catalog(catalog, table, refused.header)
 
 
 def _measure_and_write(product: Product, known: Circumstances, steps: Steps, out: Path, catalog: Path | None) -> None:
@@ -137,8 +143,8 @@ def _measure_and_write(product: Product, known: Circumstances, steps: Steps, out
 
 
 def _circumstances(raw: RawHeader, frame: Frame, camera: Camera, reduction: Reduction) -> Circumstances:
+    from nightcal.astrometry.pointing import hint_of
     from nightcal.measurement import Circumstances
-    from nightcal.pointing import hint_of
 
     return Circumstances(
         exposure=frame.exposure,

@@ -7,10 +7,10 @@ import shlex
 from pathlib import Path
 
 from nightcal.errors import ConfigurationError
-from nightcal.kernels import SCIENCE_STEPS, WORTHWHILE, fingerprint
+from nightcal.kernels import LAPLACIAN_WORTHWHILE, SCIENCE_STEPS, WORTHWHILE, fingerprint
 from nightcal.naming import printable
 from nightcal.night import from_command_line, measurements_of, night_from_config, planned_path
-from nightcal.star_catalog_cone import cone_of
+from nightcal.star_catalog.cone import cone_of
 from nightcal.version import __version__
 
 HOME = Path(workflow.basedir)
@@ -114,6 +114,13 @@ def stack_threads(master):
 def compiled(pixels_read):
     """The compiled loops as an input of a job that is large enough to use them."""
     return [ancient(KERNELS / f"{fingerprint()}.ok")] if pixels_read > WORTHWHILE else []
+
+
+def compiled_for(batch):
+    """The same for a batch of science frames, or if their cosmic rays are looked for by such loops."""
+    size = pixels(batch.members[0].setup)
+    searched = "cosmic_rays" in MEASUREMENTS and size >= LAPLACIAN_WORTHWHILE
+    return compiled(WORTHWHILE + 1 if searched else SCIENCE_STEPS * len(batch.members) * size)
 
 
 def warnings_for(item):

@@ -8,7 +8,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches_of(night)]:
         input:
             frames=lambda w, batch=batch: [str(science.frame.path) for science in batch.members],
             camera=camera_file(batch.members[0].setup),
-            kernels=compiled(SCIENCE_STEPS * len(batch.members) * pixels(batch.members[0].setup)),
+            kernels=compiled_for(batch),
             noise=matched(batch.members[0].noise),
             bias=matched(batch.members[0].bias),
             dark=matched(batch.members[0].dark),
@@ -24,9 +24,9 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches_of(night)]:
             "../../envs/nightcal.yaml"
         threads: 1
         resources:
-            mem_mb=lambda w, attempt, batch=batch: attempt * memory(batch.members[0].setup),
+            mem_mb=lambda w, attempt, batch=batch: attempt * memory(batch.members[0].setup, 100 if MEASUREMENTS else 40),
             runtime=lambda w, attempt, batch=batch: attempt
-            * minutes(SCIENCE_STEPS * len(batch.members) * pixels(batch.members[0].setup)),
+            * minutes((20 if MEASUREMENTS else SCIENCE_STEPS) * len(batch.members) * pixels(batch.members[0].setup)),
         params:
             script=script("reduce_science"),
             version=__version__,

@@ -23,7 +23,7 @@ WORTHWHILE = 50_000_000
 SCIENCE_STEPS = 4
 """Work on a pixel of a science frame, in units of that on a pixel of a stack."""
 
-LAPLACIAN_WORTHWHILE = 30_000
+LAPLACIAN_WORTHWHILE = 200_000
 """Pixels of a frame from which on its cosmic rays are looked for by compiled loops."""
 
 

@@ -27,6 +27,7 @@ def search(
     excluded: NDArray[np.bool_],
     limits: tuple[float, float, float],
     iterations: int,
+    most: float = np.inf,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
     """Find the pixels of cosmic rays, replace them, and look again.
 
@@ -39,6 +40,8 @@ def search(
     limits : tuple of float
         `sigclip`, `sigfrac` and `objlim`.
     iterations : int
+    most : float
+        Number of hits above which the search ends.
 
     Returns
     -------
@@ -53,7 +56,7 @@ def search(
     cleaned, noise = image.copy(), variance.copy()
     hits, known = np.zeros(image.shape, dtype=bool), np.zeros_like(image)
     sigclip, sigfrac, objlim = (np.float32(limit) for limit in limits)
-    levels = (UNKNOWN, UNKNOWN)
+    levels, total = (UNKNOWN, UNKNOWN), 0
     places = scan(cleaned, noise, excluded, sigclip)
     for _ in range(iterations):
         found = detect(cleaned, noise, excluded, known, places, (sigclip, sigfrac * sigclip, objlim))
@@ -61,6 +64,9 @@ def search(
         if not len(new):
             break
         hits.reshape(-1)[new] = True
+        total += len(new)
+        if total > most:
+            break
         changed, lacking = replace(cleaned, noise, excluded, hits, new, levels)
         if lacking:
             levels = (_lower_median(image[~excluded]), _lower_median(variance[~excluded]))

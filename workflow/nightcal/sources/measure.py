@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.flags import Flag
-from nightcal.moments import Moments
-from nightcal.stamps import Floats, stamps
+from nightcal.sources.moments import Moments
+from nightcal.sources.stamps import Floats, stamps
 
 ADRIFT = 1.0
 """Farthest that a windowed position may be from where the source was found, in FWHM; it went to a neighbour then."""

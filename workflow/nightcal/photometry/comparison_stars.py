@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.aperture_corrections import MAGNITUDE, ApertureCorrections, least_crowded
 from nightcal.errors import ConfigurationError
-from nightcal.line_fit import fit_line
-from nightcal.stray_light import Matches, Stars, StrayLight, column, unspoiled
+from nightcal.photometry.aperture_corrections import MAGNITUDE, ApertureCorrections, least_crowded
+from nightcal.photometry.line_fit import fit_line
+from nightcal.photometry.stray_light import Matches, Stars, StrayLight, column, unspoiled
 
 if TYPE_CHECKING:
     from astropy.table import Table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nightcal.patterns import Search
-from nightcal.plate_fit import Refined, Sources, Stars, density
+from nightcal.astrometry.patterns import Search
+from nightcal.astrometry.plate_fit import Refined, Sources, Stars, density
 
 
 def chance_of(found: Refined, sources: Sources, stars: Stars, search: Search) -> float:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.plate import Floats, Plate, plate_of
-from nightcal.plate_fit import Sources, Stars
+from nightcal.astrometry.plate import Floats, Plate, plate_of
+from nightcal.astrometry.plate_fit import Sources, Stars
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Search:
 ManyPlaces = Callable[[Floats, Floats], tuple[Floats, Floats]]
 
 BRIGHTEST = 100  # sources among which patterns are looked for first
+MOST_STARS = 20_000  # among which they are looked for; a wrong scale would ask for half the sky
 
 
 def likely_plates(
@@ -70,7 +71,8 @@ def likely_plates(
     import seiza
 
     rows, columns = sources.shape
-    known = list(zip(stars.ra.tolist(), stars.dec.tolist(), brightness.tolist(), strict=True))
+    first = np.lexsort((np.arange(len(brightness)), brightness))[:MOST_STARS]
+    known = list(zip(*(values[first].tolist() for values in (stars.ra, stars.dec, brightness)), strict=True))
     catalog = seiza.StarCatalog.from_stars(known)
     brightest = np.lexsort((np.arange(len(flux)), -flux))
     for ordered in _choices(brightest, sources.good[brightest], smallest):

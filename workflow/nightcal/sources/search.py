@@ -8,16 +8,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.background import Background, first_background, refined_background
-from nightcal.detection import extract, matched_filter
-from nightcal.filling import fill
 from nightcal.flags import Flag
-from nightcal.measure import KRON_REACH, MERGED, NEAR, flags, fluxes, peaks, positions, windows, with_phase_error
-from nightcal.moments import FWHM, Moments, windowed_moments
-from nightcal.profile import profile_fwhm
-from nightcal.seeing import ROUNDEST, WIDTHS, half_sample_mode, seeing_of
-from nightcal.source_records import SourceOptions, Sources, Statistics, cards
-from nightcal.source_table import empty_table, table_of
+from nightcal.sources.background import Background, first_background, refined_background
+from nightcal.sources.detection import extract, matched_filter
+from nightcal.sources.filling import fill
+from nightcal.sources.measure import (
+    KRON_REACH,
+    MERGED,
+    NEAR,
+    flags,
+    fluxes,
+    peaks,
+    positions,
+    windows,
+    with_phase_error,
+)
+from nightcal.sources.moments import FWHM, Moments, windowed_moments
+from nightcal.sources.profile import profile_fwhm
+from nightcal.sources.records import SourceOptions, Sources, Statistics, cards
+from nightcal.sources.seeing import ROUNDEST, WIDTHS, half_sample_mode, seeing_of
+from nightcal.sources.table import empty_table, table_of
 
 __all__ = ["SourceOptions", "Sources", "Statistics", "cards", "find_sources", "seeing_of"]
 

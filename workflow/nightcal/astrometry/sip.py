@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nightcal.plate import Floats, Plate, powers
+from nightcal.astrometry.plate import Floats, Plate, powers
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS

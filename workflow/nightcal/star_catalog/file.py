@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nightcal.errors import UNREADABLE, ConfigurationError, blame_machine
 from nightcal.header_values import degrees_of, is_sexagesimal
-from nightcal.star_catalog import StarCatalog
+from nightcal.star_catalog.record import StarCatalog
 
 if TYPE_CHECKING:
     from astropy.table import Table

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nightcal.astrometry import AstrometryOptions, Solution, verify
+from nightcal.astrometry.solution import AstrometryOptions, Solution, verify
 from nightcal.errors import UNREADABLE
-from nightcal.star_catalog import StarCatalog
+from nightcal.star_catalog.record import StarCatalog
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -36,14 +36,14 @@ def solve_blind(
     Parameters
     ----------
     table, shape, catalog, options, epoch
-        As for `nightcal.astrometry.solve`.
+        As for `nightcal.astrometry.solution.solve`.
     scale : float, optional
         [arcsec/pix], right within the tolerance of the options; speeds the search.
 
     Returns
     -------
     Solution
-        Accepted or refused as `nightcal.astrometry.verify` does; ``status`` says why it is not solved.
+        Accepted or refused as `nightcal.astrometry.solution.verify` does; ``status`` says why it is not solved.
     """
     options = options or AstrometryOptions()
     program = shutil.which(PROGRAM)
@@ -94,7 +94,7 @@ def _write_positions(table: Table, path: Path) -> int:
 def _read_wcs(path: Path) -> WCS | None:
     from astropy.io import fits
 
-    from nightcal.sky_header import celestial_wcs
+    from nightcal.astrometry.header import celestial_wcs
 
     if not path.is_file():
         return None

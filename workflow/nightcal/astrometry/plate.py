@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nightcal.star_catalog import angles, unit_vectors
+from nightcal.star_catalog.record import angles, unit_vectors
 
 Floats = NDArray[np.float64]
 

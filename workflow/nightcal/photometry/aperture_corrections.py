@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.line_fit import fit_line
-from nightcal.stray_light import MOST_STARS, StrayLight, column, stray_light, unspoiled
+from nightcal.photometry.line_fit import fit_line
+from nightcal.photometry.stray_light import MOST_STARS, StrayLight, column, stray_light, unspoiled
 
 if TYPE_CHECKING:
     from astropy.table import Table

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.flags import Flag
-from nightcal.moments import FWHM, windowed_moments
-from nightcal.stamps import Floats
+from nightcal.sources.moments import FWHM, windowed_moments
+from nightcal.sources.stamps import Floats
 
 STRIDE = 4
 """Every fourth pixel of every fourth row is enough to know the sky."""

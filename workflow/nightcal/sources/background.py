@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightcal.robust import RSTD
+
 CLIP = 4.0
 """Half-width of what enters a box's mean, in standard deviations of the sky."""
 
@@ -61,6 +63,11 @@ def first_background(data: Image, hidden: NDArray[np.bool_], box: int, smooth: b
     import sep
 
     found = sep.Background(data, mask=hidden, bw=box, bh=box, fw=3 if smooth else 1, fh=3 if smooth else 1)
+    if (found.globalback, found.globalrms) == (0, 1):  # what sep says where no box is at least half visible
+        visible = data[~hidden]
+        middle = np.median(visible)
+        spread = RSTD * np.median(np.abs(visible - middle))
+        return np.full_like(data, middle), np.full_like(data, spread)
     return found.back(dtype=np.float32), found.rms(dtype=np.float32)
 
 
@@ -134,7 +141,7 @@ def _mended(shift: NDArray[np.float64]) -> NDArray[np.float64]:
     padded = np.pad(shift, 1, mode="edge")
     nine = np.stack([padded[i : i + shift.shape[0], j : j + shift.shape[1]] for i in range(3) for j in range(3)])
     middle = np.median(nine, axis=0)
-    spread = 1.4826 * np.median(np.abs(shift - middle))
+    spread = RSTD * np.median(np.abs(shift - middle))
     return np.where(np.abs(shift - middle) > 4 * spread, middle, shift)
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nightcal.aperture_corrections import MAGNITUDE, ApertureCorrections, measure_corrections
-from nightcal.comparison_stars import FEWEST_STARS, FilterRule, PhotometryOptions, Sample, select_stars
-from nightcal.line_fit import LineFit, fit_line
-from nightcal.stray_light import Matches, Stars, column, stray_light, unspoiled, with_catalog
+from nightcal.photometry.aperture_corrections import MAGNITUDE, ApertureCorrections, measure_corrections
+from nightcal.photometry.comparison_stars import FEWEST_STARS, FilterRule, PhotometryOptions, Sample, select_stars
+from nightcal.photometry.line_fit import LineFit, fit_line
+from nightcal.photometry.stray_light import Matches, Stars, column, stray_light, unspoiled, with_catalog
 
 if TYPE_CHECKING:
     from astropy.table import Table

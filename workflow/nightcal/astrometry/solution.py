@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.false_match import chance_of
-from nightcal.patterns import Search, likely_plates
-from nightcal.plate import plate_of
-from nightcal.plate_fit import Refined, Sources, Stars, refine
-from nightcal.sip import wcs_of
-from nightcal.star_catalog import BUNDLED_NAME, StarCatalog
+from nightcal.astrometry.false_match import chance_of
+from nightcal.astrometry.patterns import Search, likely_plates
+from nightcal.astrometry.plate import plate_of
+from nightcal.astrometry.plate_fit import Refined, Sources, Stars, refine
+from nightcal.astrometry.sip import wcs_of
+from nightcal.star_catalog.record import BUNDLED_NAME, StarCatalog
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -171,8 +171,10 @@ def solve(
     half_diagonal = np.hypot(*shape) / 2 * scale / 3600
     reach = half_diagonal * (1 + options.scale_tolerance) + options.search_radius / 60
     near, stars = _stars(catalog, pointing, min(float(reach), 90.0), epoch)
+    in_field = len(catalog.near(*pointing, float(half_diagonal)))
+    too_few = _too_few_stars(in_field, catalog, max(shape) * scale / 60, options)
     if len(near) < options.smallest_number:
-        return Solution(_too_few_stars(len(near), catalog, max(shape) * scale / 60, options), catalog=catalog.name)
+        return Solution(too_few, catalog=catalog.name)
     sources = _sources(table, usable, shape)
     flux = _column(table, "FLUX_AUTO", usable, 1.0)
     brightness = catalog.subset(near).brightness()
@@ -186,9 +188,8 @@ def solve(
         if found is not None and not refused:
             return _solution(found, chance, usable, near, shape, catalog)
         refusal = refusal or refused
-    in_field = len(catalog.near(*pointing, float(half_diagonal)))
     if in_field < options.smallest_number:
-        return Solution(_too_few_stars(in_field, catalog, max(shape) * scale / 60, options), catalog=catalog.name)
+        return Solution(too_few, catalog=catalog.name)
     words = f"no match of its {len(usable)} sources with the {len(near)} stars of {catalog.name} around"
     return Solution(f"not solved: {refusal or words}", catalog=catalog.name)
 
@@ -381,6 +382,6 @@ def _too_few_stars(number: int, catalog: StarCatalog, size: float, options: Astr
     if catalog.name == BUNDLED_NAME:
         return (
             f"not solved: only {number} of {catalog.name} lie in this field of"
-            f" {size:.0f} arcmin, {needed} are needed; give a catalogue (astrometry: catalog)"
+            f" {size:.0f} arcmin, {needed} are needed; give a catalogue (catalog: file)"
         )
     return f"not solved: only {number} stars of {catalog.name} lie in this field, {needed} are needed"

@@ -98,7 +98,7 @@ def download_cone(cone: Cone, catalogue: str, path: Path, faintest: float = 19.0
     catalogue : str
         One of `SOURCES`.
     path : Path
-        ECSV; appears whole or not at all. `nightcal.star_catalog_file.read_star_catalog` reads it as it is.
+        ECSV; appears whole or not at all. `nightcal.star_catalog.file.read_star_catalog` reads it as it is.
     faintest : float
         Magnitude limit, r of Refcat2, G of Gaia.
 

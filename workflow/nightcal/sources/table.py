@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.stamps import Floats
+from nightcal.sources.stamps import Floats
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-    from nightcal.measure import Fluxes
-    from nightcal.moments import Moments
+    from nightcal.sources.measure import Fluxes
+    from nightcal.sources.moments import Moments
 
 FIRST_PIXEL = 1.0
 """Position of the centre of the first pixel in the FITS convention."""

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.moments import FWHM
-from nightcal.stamps import Floats, stamps
+from nightcal.sources.moments import FWHM
+from nightcal.sources.stamps import Floats, stamps
 
 REACH = 0.85
 """Radius of the part of the profile that is fitted, in FWHM."""

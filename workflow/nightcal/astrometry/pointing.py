@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nightcal.astrometry.header import celestial_wcs
 from nightcal.camera import Camera
 from nightcal.errors import SetAside
 from nightcal.headers import RawHeader
-from nightcal.sky_header import celestial_wcs
 
 SMALLEST_SCALE, LARGEST_SCALE = 0.01, 200.0
 """[arcsec/pix]"""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.stamps import Floats, stamps
+from nightcal.sources.stamps import Floats, stamps
 
 FWHM = float(2 * np.sqrt(2 * np.log(2)))
 """Full width at half maximum of a Gaussian, in standard deviations."""

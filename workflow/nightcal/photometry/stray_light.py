@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.growth_curve import GrowthCurve, growth_curve
+from nightcal.photometry.growth_curve import GrowthCurve, growth_curve
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -40,7 +40,7 @@ Matches = tuple[Indices, Indices]
 
 
 class Stars(Protocol):
-    """What the zero point needs of a `nightcal.star_catalog.StarCatalog`."""
+    """What the zero point needs of a `nightcal.star_catalog.record.StarCatalog`."""
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from astropy.io import fits
 
-from nightcal.astrometry import Solution, cards
+from nightcal.astrometry.solution import Solution, cards
 from nightcal.cards import set_cards, warn
 from nightcal.errors import UNREADABLE
 
@@ -65,11 +65,11 @@ def write_wcs(header: fits.Header, solution: Solution) -> None:
 
 
 OWN = ("WCSSTAT", "WCSCAT", "WCSNREF", "WCSNMAT", "WCSRMS", "WCSCHNC", "WCSORDER", "WCSSCALE", "WCSROT", "WCSMIRR")
-"""Cards of `nightcal.astrometry.cards`: a raw frame's must not be taken for them."""
+"""Cards of `nightcal.astrometry.solution.cards`: a raw frame's must not be taken for them."""
 
 
 def wcs_cards(wcs: WCS) -> list[tuple[str, Any, str]]:
-    """Cards of a WCS that `nightcal.sip.wcs_of` made: CD matrix, SIP coefficients, ICRS."""
+    """Cards of a WCS that `nightcal.astrometry.sip.wcs_of` made: CD matrix, SIP coefficients, ICRS."""
     told: list[tuple[str, Any, str]] = [("WCSAXES", 2, "number of axes")]
     names = ("right ascension", "declination")
     for n, name in enumerate(names, start=1):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.plate import Floats, Plate, powers, project
+from nightcal.astrometry.plate import Floats, Plate, powers, project
 
 MEDIAN_OF_TWO = 2 * np.log(2)
 """Median of chi-square with two degrees of freedom."""
