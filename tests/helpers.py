@@ -11,12 +11,14 @@ from nightcal.fitsio import write_product
 from nightcal.masters import make_master_bias, make_master_dark, make_master_flat
 
 REPOSITORY = Path(__file__).parents[1]
+MEASUREMENTS = ("cosmic_rays", "sources", "astrometry", "photometry")
 
 
 class Runner:
-    """Runs Snakemake in the repository, with options as typed."""
+    """Runs Snakemake in the repository, with options as typed; what is measured is left out unless it is asked for."""
 
-    def __call__(self, *arguments, cwd=REPOSITORY, **config):
+    def __call__(self, *arguments, cwd=REPOSITORY, measured=False, **config):
+        config = ({} if measured else dict.fromkeys(MEASUREMENTS, "{enabled: false}")) | config
         words = [f"{key}={value}" for key, value in config.items()]
         command = [sys.executable, "-m", "snakemake", *arguments, *(["--config", *words] if words else [])]
         return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)

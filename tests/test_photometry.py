@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import crowds
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -118,7 +119,7 @@ def test_the_faint_of_a_field_are_compared_in_a_small_aperture_and_the_bright_in
     faint = calibrate(*faint_field(np.random.default_rng(0), table, catalog, 19.0), EXPOSURE, FilterRule("r"))
     assert faint.aperture in (4.0, 8.0)
     # where the sky is no concern, nothing is better than to need no correction
-    bright = field_of_stars(0, n=300, scatter=0, error=0.003, faintest=13.0)
+    bright = field_of_stars(0, n=60, scatter=0, error=0.003, faintest=13.0)
     assert calibrate(*bright, EXPOSURE, COLOURED).aperture == 18.0
 
 
@@ -206,17 +207,28 @@ def test_stars_without_an_error_count_little_among_those_that_have_one():
     assert none.intrinsic_scatter > one.intrinsic_scatter
 
 
-def test_crowded_stars_do_not_count():
+def test_light_of_neighbours_does_not_count():
     table, catalog, matches = field_of_stars(8)
     extra = table[:20].copy()
     extra["XWIN_IMAGE"] += 6
     for name in ("FLUX_APER", "FLUX_AUTO"):
         extra[name] *= 0.05
-        table[name][:20] *= 1.05
+    table["FLUX_APER"][:20, 2] *= 1.05
     both = Table(np.concatenate([table.as_array(), extra.as_array()]), meta=table.meta)
     found = calibrate(both, catalog, matches, EXPOSURE, COLOURED)
-    assert found.number <= 40
-    assert abs(off(found)) < 0.015
+    clean = calibrate(*field_of_stars(8), EXPOSURE, COLOURED)
+    assert found.number >= 55
+    assert abs(found.zero_point - clean.zero_point) < 0.001
+
+
+@pytest.mark.parametrize("n", [150, 400])
+def test_a_crowd_has_the_zero_point_of_lonely_stars(n):
+    flux, table, _ = crowds.random_crowd(7, n=n)
+    catalog = Catalog("c", *on_the_sky(table), {"r": ZERO_POINT - 2.5 * np.log10(flux / EXPOSURE)})
+    found = calibrate(table, catalog, (np.arange(n), np.arange(n)), EXPOSURE, FilterRule("r"))
+    # 1.2 mmag too high where 400 stars keep the light of neighbours
+    assert found.zero_point == pytest.approx(ZERO_POINT, abs=0.0003)
+    assert found.number > 0.6 * n
 
 
 def test_a_companion_that_only_the_catalogue_resolves_counts():
