@@ -1,11 +1,12 @@
 """From a calibrated frame in memory to a measured sky, step by step."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
+from astropy.table import Table
 from astropy.wcs import WCS
 from helpers import REPOSITORY
 from nightcal.astrometry.pointing import Hint
@@ -15,6 +16,7 @@ from nightcal.flags import Flag
 from nightcal.measurement import STEPS, Circumstances, measure, steps_of
 from nightcal.night import measurements_of
 from nightcal.simulated_sky import CENTRE, PASSBANDS, SCALE, camera_wcs, make_sky
+from nightcal.star_catalog.cone import cone_of
 
 SHAPE = (380, 500)
 EXPOSURE = 100.0
@@ -138,6 +140,39 @@ def test_what_the_raw_frame_said_of_these_things_is_not_taken_for_our_own(frame,
     image, _ = measure(product(dark, **raw), KNOWN, steps_of(no_filter, [catalog]))
     assert not {"ZP", "ZPERR", "FWHM", "SEEING", "APCOR9"} & set(image.header)
     assert image.header["SRCSTAT"] != "fine"
+
+
+@pytest.fixture(scope="module")
+def fields(catalog, tmp_path_factory):
+    """Downloaded stars of the frame's own field, and of one beside it that has but the western half of them."""
+    folder, stars = tmp_path_factory.mktemp("fields"), Table.read(catalog)
+    own, beside = (cone_of(CENTRE[0] + away, CENTRE[1], 0.5) for away in (0.01, -0.2))
+    assert beside.name("gaia", 19) < own.name("gaia", 19)
+    paths = [folder / cone.name("gaia", 19) for cone in (own, beside)]
+    stars.write(paths[0])
+    stars[stars["ra"] < CENTRE[0]].write(paths[1])
+    return paths
+
+
+def test_a_frame_is_compared_with_the_stars_of_its_own_field(frame, fields):
+    steps = steps_of(EVERYTHING, fields=fields)
+    image, _ = measure(product(frame), KNOWN, steps.for_frame(KNOWN))
+    assert image.header["WCSCAT"] == fields[0].name
+
+
+def test_what_else_a_job_measures_does_not_show_in_the_provenance_of_a_frame(catalog, fields):
+    both = {**EVERYTHING, "photometry": {"filters": {"R": {"band": "r", "colour": ["g", "r"]}, "V": {"band": "V"}}}}
+    alone, together = steps_of(EVERYTHING, [catalog], None, fields[:1]), steps_of(both, [catalog], None, fields)
+    assert alone.for_frame(KNOWN).origin == together.for_frame(KNOWN).origin
+    assert together.for_frame(replace(KNOWN, filter="V")).origin != together.for_frame(KNOWN).origin
+
+
+def test_names_of_columns_are_those_of_the_observers_own_stars(catalog, fields, tmp_path):
+    own = Table.read(catalog)
+    own.rename_columns(["ra", "dec"], ["alpha", "delta"])
+    own.write(tmp_path / "own.csv")
+    steps = steps_of(EVERYTHING, [tmp_path / "own.csv"], {"ra": "alpha", "dec": "delta"}, fields)
+    assert len(steps.stars[0]) == len(steps.fields[fields[0].name])
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -132,6 +132,7 @@ def _write_empty(refused: Product, out: Path, catalog: Path | None) -> None:
 def _measure_and_write(product: Product, known: Circumstances, steps: Steps, out: Path, catalog: Path | None) -> None:
     from nightcal.measurement import measure
 
+    steps = steps.for_frame(known)
     provenance(product.header, {"calibration": product.header["CONFHASH"], **steps.origin})
     product, table = measure(product, known, steps)
     set_cards(product.header, [("NMASKED", int(np.count_nonzero(product.mask)), "pixels with a flag")])
