@@ -40,7 +40,9 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches_of(night)]:
             unit=config["unit"],
             measure=json.dumps(measurements_for(batch), sort_keys=True),
             stars=lambda w, input: options("--stars", input.stars),
-            columns=lambda w, input: option("--columns", input.stars and json.dumps(config["catalog"]["columns"], sort_keys=True)),
+            columns=lambda w, input: option(
+                "--columns", input.stars and json.dumps(config["catalog"]["columns"], sort_keys=True)
+            ),
             fields=lambda w, input: options("--fields", input.fields),
             catalogs=lambda w, output: options("--catalogs", output.catalogs),
         shell:
