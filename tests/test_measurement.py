@@ -101,12 +101,15 @@ def test_hits_are_flagged_and_the_image_stays(measured, frame, hits):
     np.testing.assert_array_equal(image.data, frame[0])
 
 
-def test_hits_are_replaced_where_that_is_asked_for(frame, hits, sky):
-    image, table = measure(product(frame), KNOWN, steps_of({"cosmic_rays": {"clean": True}}))
+@pytest.mark.parametrize(("unit", "gain"), [("electron", 1.0), ("adu", 1.7)])
+def test_hits_are_replaced_where_that_is_asked_for_and_nothing_else_is_touched(frame, hits, unit, gain):
+    raw = product(frame, unit)
+    image, table = measure(raw, replace(KNOWN, gain=gain), steps_of({"cosmic_rays": {"clean": True}}))
     found = image.mask & Flag.COSMIC_RAY > 0
     assert table is None
-    np.testing.assert_array_equal(image.data[~found], frame[0][~found])
-    assert np.median(image.data[hits]) == pytest.approx(4.0 * EXPOSURE, rel=0.1)
+    np.testing.assert_array_equal(image.data[~found], raw.data[~found])
+    assert np.median(image.data[hits]) == pytest.approx(np.median(raw.data), rel=0.1)
+    assert image.data.dtype == np.float32
 
 
 def test_a_frame_in_adu_gives_the_same_sources_and_zero_point(measured, frame, catalog):

@@ -156,7 +156,7 @@ def measure(product: Product, known: Circumstances, steps: Steps) -> tuple[Produ
         set_cards(product.header, found_rays.cards())
         if found_rays.cleaned is not None:
             data = found_rays.cleaned
-            product = replace(product, data=data if scale == 1 else data / scale)
+            product = replace(product, data=np.where(found_rays.hits, data / scale, product.data))
     if steps.sources is None:
         return product, None
     found = sources.find_sources(data, uncertainty, product.mask, steps.sources, fwhm)
