@@ -1,6 +1,7 @@
 """From a calibrated frame in memory to a measured sky, step by step."""
 
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ from astropy.table import Table
 from astropy.wcs import WCS
 from helpers import REPOSITORY
 from nightcal.astrometry.pointing import Hint
+from nightcal.calibrator import refused_product
 from nightcal.errors import ConfigurationError
 from nightcal.fitsio import Product
 from nightcal.flags import Flag
-from nightcal.measurement import STEPS, Circumstances, measure, steps_of
+from nightcal.measurement import STEPS, Circumstances, measure, nothing_measured, steps_of
 from nightcal.night import measurements_of
 from nightcal.simulated_sky import CENTRE, PASSBANDS, SCALE, camera_wcs, make_sky
 from nightcal.star_catalog.cone import cone_of
@@ -143,6 +145,20 @@ def test_what_the_raw_frame_said_of_these_things_is_not_taken_for_our_own(frame,
     image, _ = measure(product(dark, **raw), KNOWN, steps_of(no_filter, [catalog]))
     assert not {"ZP", "ZPERR", "FWHM", "SEEING", "APCOR9"} & set(image.header)
     assert image.header["SRCSTAT"] != "fine"
+
+
+@pytest.mark.parametrize("names", [["sources"], ["sources", "astrometry"], list(EVERYTHING)])
+def test_the_table_of_a_frame_that_cannot_be_used_has_the_columns_of_any_other(names, measured):
+    sections = {name: EVERYTHING[name] for name in names} | {"sources": {"apertures": [2.0, 5.0]}}
+    steps = steps_of(sections)
+    empty = nothing_measured(refused_product(Path("a.fits"), "truncated"), steps)
+    _, table = measure(Product(*np.zeros((2, 20, 20), np.float32), np.ones((20, 20), np.uint8), "adu", fits.Header()),
+                       KNOWN, steps)  # fmt: skip
+    assert len(empty) == 0
+    assert [(column.name, column.dtype, column.shape) for column in empty.itercols()] == [
+        (column.name, column.dtype, column.shape) for column in table.itercols()
+    ]
+    assert set(empty.colnames) <= set(measured[1].colnames)
 
 
 @pytest.fixture(scope="module")

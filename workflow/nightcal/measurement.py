@@ -179,6 +179,29 @@ def measure(product: Product, known: Circumstances, steps: Steps) -> tuple[Produ
     return product, table
 
 
+def nothing_measured(refused: Product, steps: Steps) -> Table | None:
+    """Make the table of a frame that cannot be used: no sources, in the columns that other frames have.
+
+    Parameters
+    ----------
+    refused : Product
+    steps : Steps
+
+    Returns
+    -------
+    astropy.table.Table or None
+        None if no sources were asked for.
+    """
+    if steps.sources is None:
+        return None
+    table = sources.find_sources(refused.data, refused.uncertainty, refused.mask, steps.sources).table
+    if steps.astrometry is not None:
+        astrometry.add_positions(table, Solution("not asked for"))
+    if steps.photometry is not None:
+        table = photometry.with_magnitudes(table, photometry.calibrate(table, None, None, 0, None, steps.photometry))
+    return table
+
+
 def _tell(header: fits.Header, own: re.Pattern[str], cards: Iterable[tuple[str, Any, str]]) -> None:
     for keyword in [keyword for keyword in header if own.fullmatch(keyword)]:
         header.remove(keyword, remove_all=True, ignore_missing=True)
