@@ -37,6 +37,14 @@ def test_proper_motion_agrees_with_astropy(ra, dec):
     assert moved.epoch == 2025.5
 
 
+@pytest.mark.parametrize("begin", [b"", b"\xef\xbb\xbf"])
+def test_a_table_saved_by_a_spreadsheet_is_read_as_plain_arrays(begin, tmp_path):
+    (tmp_path / "stars.csv").write_bytes(begin + b"ra,dec,V\r\n1.5,2,3\r\n4,5,\r\n")
+    catalog = read_star_catalog(tmp_path / "stars.csv")
+    assert catalog.ra.tolist() == [1.5, 4.0]
+    assert [type(values) for values in (catalog.ra, catalog.dec, catalog.magnitudes["V"])] == 3 * [np.ndarray]
+
+
 def test_a_star_without_motion_stays_to_the_last_bit():
     catalog = catalog_of([0.1, 359.99999], [12.3, -89.999])
     assert catalog.at(2030.0).ra.tolist() == catalog.ra.tolist()

@@ -85,7 +85,7 @@ def _read(path: Path) -> Table:
     if kind is None:
         raise ConfigurationError(f"catalog is {str(path)!r}; expected a file named .fits, .ecsv, .csv or .parquet.")
     try:
-        return Table.read(path, format=kind)
+        return Table.read(path, format=kind, **({"encoding": "utf-8-sig"} if kind == "ascii.csv" else {}))
     except FileNotFoundError as error:
         raise ConfigurationError(f"catalog is {str(path)!r}; expected a file that exists.") from error
     except UNREADABLE as error:
@@ -145,7 +145,7 @@ def _numbers(table: Table, name: str, key: str, path: Path, unit: str = "") -> N
     """Read a column as numbers, converted to a unit if it has one; NaN where a value is missing."""
     column = table[name]
     try:
-        values = np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan)
+        values = np.asarray(np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan))
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"{path}: {key} is the column {name!r}, which holds no numbers.") from error
     if values.ndim != 1:
