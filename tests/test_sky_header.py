@@ -72,6 +72,19 @@ def test_the_linear_part_of_the_raw_wcs_is_kept_apart(solution, raw):
     assert header["WCSNAMER"] == "raw header"
 
 
+@pytest.mark.filterwarnings("ignore::astropy.wcs.FITSFixedWarning")
+@pytest.mark.parametrize("projection", ["SIN", "STG", "CAR"])
+def test_a_raw_wcs_of_another_projection_looks_where_it_did(solution, projection):
+    kinds = {"CTYPE1": f"RA---{projection}", "CTYPE2": f"DEC--{projection}", "CRVAL2": 0.0}
+    matrix = {"CD1_1": -1e-2, "CD1_2": 0.0, "CD2_1": 0.0, "CD2_2": 1e-2}
+    header = fits.Header(SIMPLE | kinds | matrix | {"LONPOLE": 170.0 if projection != "CAR" else 0.0})
+    before = sky(WCS(header))
+    write_wcs(header, solution)
+    after = WCS(header, key="R")
+    after.sip = None
+    np.testing.assert_allclose(sky(after), before, atol=1e-9)
+
+
 def test_a_raw_wcs_of_that_letter_stays_and_another_letter_is_found(solution):
     header = fits.Header(RAW["CD"] | {"WCSNAMER": "theirs", "CRVAL1R": 1.0})
     write_wcs(header, solution)

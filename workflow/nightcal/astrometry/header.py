@@ -30,6 +30,9 @@ _SCALE = re.compile(r"CDELT\d|(?:PC|CD)(?:\d_\d|\d{6})")
 SYSTEM = {"RADESYS": "RAWRADES", "RADECSYS": "RAWRADES", "EQUINOX": "RAWEQUIN", "EPOCH": "RAWEPOCH"}
 """Cards of the system of coordinates, and the names they are kept under: they may also tell of the pointing."""
 
+DISTORTED = ("TPV", "TNX", "TPD", "ZPX", "ZPN")
+"""Projections that are the tangent plane but for a distortion."""
+
 LETTERS = "R" + "".join(reversed(ascii_uppercase.replace("R", "")))
 """Letters for the raw WCS, the first that is free."""
 
@@ -156,17 +159,24 @@ def _raw_wcs(header: fits.Header) -> tuple[list[tuple[str, Any, str]], bool]:
     told: list[tuple[str, Any, str]] = [(f"WCSNAME{letter}", "raw header", "linear part of the raw frame's WCS")]
     for n in (1, 2):
         told += [
-            (f"CTYPE{n}{letter}", wcs.wcs.ctype[n - 1][:5] + "TAN", ""),
+            (f"CTYPE{n}{letter}", _undistorted(wcs.wcs.ctype[n - 1]), ""),
             (f"CUNIT{n}{letter}", str(wcs.wcs.cunit[n - 1]), ""),
             (f"CRVAL{n}{letter}", float(wcs.wcs.crval[n - 1]), ""),
             (f"CRPIX{n}{letter}", float(wcs.wcs.crpix[n - 1]), ""),
         ]
         told += [(f"CD{n}_{m}{letter}", float(wcs.pixel_scale_matrix[n - 1, m - 1]), "") for m in (1, 2)]
+    if _is_number(header.get("LONPOLE")):
+        told.append((f"LONPOLE{letter}", float(header["LONPOLE"]), "[deg]"))
     if wcs.wcs.radesys:
         told.append((f"RADESYS{letter}", wcs.wcs.radesys, ""))
     if wcs.wcs.equinox == wcs.wcs.equinox:  # not NaN
         told.append((f"EQUINOX{letter}", float(wcs.wcs.equinox), ""))
     return told, True
+
+
+def _undistorted(kind: str) -> str:
+    """Projection of an axis without its distortion, as RA---TAN of RA---TPV."""
+    return kind[:5] + ("TAN" if kind[5:8] in DISTORTED else kind[5:8])
 
 
 def _remove(header: fits.Header, names: Iterable[str]) -> None:
