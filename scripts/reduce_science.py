@@ -26,6 +26,7 @@ def main() -> None:
     arguments.add_argument("--measure", type=json.loads, default={}, help="what, with its options, as JSON: see above")
     arguments.add_argument("--stars", nargs="+", default=[], type=Path, help="catalogues of reference stars")
     arguments.add_argument("--columns", type=json.loads, default={}, help="their columns, as JSON")
+    arguments.add_argument("--fields", nargs="+", default=[], type=Path, help="downloaded ones, each for its field")
     arguments.add_argument("--catalogs", nargs="+", default=[], type=Path, help="a table of sources for each frame")
     args = arguments.parse_args()
     for option, names in (("out", args.out), ("catalogs", args.catalogs or args.out)):
@@ -44,7 +45,7 @@ def main() -> None:
     if args.measure:
         from nightcal.measurement import steps_of
 
-        steps = steps_of(args.measure, args.stars, args.columns)
+        steps = steps_of(args.measure, args.stars, args.columns, args.fields)
     reduce_frames(args.frames, args.out, camera, noise, calibrator, args.warn, steps, args.catalogs)
 
 

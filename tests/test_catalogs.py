@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+from nightcal.cards import product_header
 from nightcal.catalogs import read_catalog, write_catalog
 from nightcal.sources import find_sources
 from star_fields import grid_field
@@ -49,6 +50,12 @@ def test_the_header_of_a_frame_gives_its_cards_but_not_its_shape(table, tmp_path
     write_catalog(tmp_path / "a.fits", table, frame)
     header = fits.getheader(tmp_path / "a.fits")
     assert (header["NAXIS"], header["FILTER"], header["LONGTEXT"]) == (0, "r", "x" * 100)
+
+
+def test_axes_that_the_raw_image_does_not_have_are_no_obstacle(table, tmp_path):
+    raw = fits.Header([("NAXIS", 2), ("NAXIS1", 5), ("NAXIS2", 4), ("NAXIS4", 7), ("FILTER", "r")])
+    write_catalog(tmp_path / "a.fits", table, product_header(raw))
+    assert fits.getheader(tmp_path / "a.fits")["FILTER"] == "r"
 
 
 def test_the_same_catalog_is_the_same_file(table, tmp_path):

@@ -539,6 +539,12 @@ def test_a_hostile_file_name_fits_into_a_card(product, tmp_path):
     assert_sums_verify(tmp_path / "a.fits")
 
 
+def test_a_card_that_the_raw_frame_has_twice_is_replaced_wherever_it_stands():
+    header = fits.Header([("GAINUSED", "a"), ("FILTER", "V"), ("GAINUSED", 5.0), ("GAINUSED", 6.0)])
+    set_cards(header, [("GAINUSED", 1.5, "[electron/adu]")])
+    assert [(card.keyword, card.value) for card in header.cards] == [("GAINUSED", 1.5), ("FILTER", "V")]
+
+
 def test_each_warning_is_told_once():
     header = fits.Header([("WARNTEMP", "a card of the camera")])
     for text in ("too few frames", "too hot", "too few frames"):

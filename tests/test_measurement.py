@@ -1,20 +1,24 @@
 """From a calibrated frame in memory to a measured sky, step by step."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
+from astropy.table import Table
 from astropy.wcs import WCS
 from helpers import REPOSITORY
 from nightcal.astrometry.pointing import Hint
+from nightcal.calibrator import refused_product
 from nightcal.errors import ConfigurationError
 from nightcal.fitsio import Product
 from nightcal.flags import Flag
-from nightcal.measurement import STEPS, Circumstances, measure, steps_of
+from nightcal.measurement import STEPS, Circumstances, measure, nothing_measured, steps_of
 from nightcal.night import measurements_of
 from nightcal.simulated_sky import CENTRE, PASSBANDS, SCALE, camera_wcs, make_sky
+from nightcal.star_catalog.cone import cone_of
 
 SHAPE = (380, 500)
 EXPOSURE = 100.0
@@ -99,12 +103,15 @@ def test_hits_are_flagged_and_the_image_stays(measured, frame, hits):
     np.testing.assert_array_equal(image.data, frame[0])
 
 
-def test_hits_are_replaced_where_that_is_asked_for(frame, hits, sky):
-    image, table = measure(product(frame), KNOWN, steps_of({"cosmic_rays": {"clean": True}}))
+@pytest.mark.parametrize(("unit", "gain"), [("electron", 1.0), ("adu", 1.7)])
+def test_hits_are_replaced_where_that_is_asked_for_and_nothing_else_is_touched(frame, hits, unit, gain):
+    raw = product(frame, unit)
+    image, table = measure(raw, replace(KNOWN, gain=gain), steps_of({"cosmic_rays": {"clean": True}}))
     found = image.mask & Flag.COSMIC_RAY > 0
     assert table is None
-    np.testing.assert_array_equal(image.data[~found], frame[0][~found])
-    assert np.median(image.data[hits]) == pytest.approx(4.0 * EXPOSURE, rel=0.1)
+    np.testing.assert_array_equal(image.data[~found], raw.data[~found])
+    assert np.median(image.data[hits]) == pytest.approx(np.median(raw.data), rel=0.1)
+    assert image.data.dtype == np.float32
 
 
 def test_a_frame_in_adu_gives_the_same_sources_and_zero_point(measured, frame, catalog):
@@ -138,6 +145,53 @@ def test_what_the_raw_frame_said_of_these_things_is_not_taken_for_our_own(frame,
     image, _ = measure(product(dark, **raw), KNOWN, steps_of(no_filter, [catalog]))
     assert not {"ZP", "ZPERR", "FWHM", "SEEING", "APCOR9"} & set(image.header)
     assert image.header["SRCSTAT"] != "fine"
+
+
+@pytest.mark.parametrize("names", [["sources"], ["sources", "astrometry"], list(EVERYTHING)])
+def test_the_table_of_a_frame_that_cannot_be_used_has_the_columns_of_any_other(names, measured):
+    sections = {name: EVERYTHING[name] for name in names} | {"sources": {"apertures": [2.0, 5.0]}}
+    steps = steps_of(sections)
+    empty = nothing_measured(refused_product(Path("a.fits"), "truncated"), steps)
+    _, table = measure(Product(*np.zeros((2, 20, 20), np.float32), np.ones((20, 20), np.uint8), "adu", fits.Header()),
+                       KNOWN, steps)  # fmt: skip
+    assert len(empty) == 0
+    assert [(column.name, column.dtype, column.shape) for column in empty.itercols()] == [
+        (column.name, column.dtype, column.shape) for column in table.itercols()
+    ]
+    assert set(empty.colnames) <= set(measured[1].colnames)
+
+
+@pytest.fixture(scope="module")
+def fields(catalog, tmp_path_factory):
+    """Downloaded stars of the frame's own field, and of one beside it that has but the western half of them."""
+    folder, stars = tmp_path_factory.mktemp("fields"), Table.read(catalog)
+    own, beside = (cone_of(CENTRE[0] + away, CENTRE[1], 0.5) for away in (0.01, -0.2))
+    assert beside.name("gaia", 19) < own.name("gaia", 19)
+    paths = [folder / cone.name("gaia", 19) for cone in (own, beside)]
+    stars.write(paths[0])
+    stars[stars["ra"] < CENTRE[0]].write(paths[1])
+    return paths
+
+
+def test_a_frame_is_compared_with_the_stars_of_its_own_field(frame, fields):
+    steps = steps_of(EVERYTHING, fields=fields)
+    image, _ = measure(product(frame), KNOWN, steps.for_frame(KNOWN))
+    assert image.header["WCSCAT"] == fields[0].name
+
+
+def test_what_else_a_job_measures_does_not_show_in_the_provenance_of_a_frame(catalog, fields):
+    both = {**EVERYTHING, "photometry": {"filters": {"R": {"band": "r", "colour": ["g", "r"]}, "V": {"band": "V"}}}}
+    alone, together = steps_of(EVERYTHING, [catalog], None, fields[:1]), steps_of(both, [catalog], None, fields)
+    assert alone.for_frame(KNOWN).origin == together.for_frame(KNOWN).origin
+    assert together.for_frame(replace(KNOWN, filter="V")).origin != together.for_frame(KNOWN).origin
+
+
+def test_names_of_columns_are_those_of_the_observers_own_stars(catalog, fields, tmp_path):
+    own = Table.read(catalog)
+    own.rename_columns(["ra", "dec"], ["alpha", "delta"])
+    own.write(tmp_path / "own.csv")
+    steps = steps_of(EVERYTHING, [tmp_path / "own.csv"], {"ra": "alpha", "dec": "delta"}, fields)
+    assert len(steps.stars[0]) == len(steps.fields[fields[0].name])
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -10,7 +10,15 @@ from astropy.io import fits
 from nightcal.dark_policy import DarkPolicy
 from nightcal.errors import ConfigurationError
 from nightcal.matching import Options
-from nightcal.night import choose_cameras, measurements_of, night_from_config, options_of, rule_of, stars_file
+from nightcal.night import (
+    choose_cameras,
+    from_command_line,
+    measurements_of,
+    night_from_config,
+    options_of,
+    rule_of,
+    stars_file,
+)
 from nightcal.plan import STEPS
 
 HOME = Path(__file__).parents[1]
@@ -65,6 +73,21 @@ def mistake(document):
     return str(caught.value)
 
 
+def test_words_of_the_command_line_are_read_however_deep_they_stand():
+    words = {"strict": "true", "sources": {"apertures": ["1.5", "2"], "threshold": "5e0", "enabled": "no"}}
+    deep = {"photometry": {"filters": {"V": {"colour": "null", "colour_term": "-.05", "names": ["Off", "V'"]}}}}
+    assert from_command_line(words | deep) == {
+        "strict": True,
+        "sources": {"apertures": [1.5, 2], "threshold": 5.0, "enabled": False},
+        "photometry": {"filters": {"V": {"colour": None, "colour_term": -0.05, "names": ["Off", "V'"]}}},
+    }
+
+
+@pytest.mark.parametrize("name", ["@stars.csv", "[x.csv", "stars: mine.csv", "2024-03-01", "*.csv"])
+def test_a_name_that_looks_like_yaml_stays_what_it_is(name):
+    assert from_command_line({"catalog": {"file": name}}) == {"catalog": {"file": name}}
+
+
 def test_a_folder_of_frames_becomes_the_plan_of_its_nights(raw):
     night = night_from_config(config(raw), HOME)
     assert tuple(night.nights) == ("20240301", "20240302")
@@ -96,6 +119,7 @@ def test_one_night_is_chosen_and_the_others_still_lend_their_masters(raw, wanted
         ({"bath_size": 5}, "configuration: bath_size is not a known key; did you mean batch_size?"),
         ({"rejection__stck": 5}, "configuration: rejection.stck is not a known key; did you mean stack?"),
         ({"rejection__stack": -3}, "configuration: rejection.stack is -3; expected a number above 0."),
+        ({"sources__apertures": [3, 2]}, "configuration: sources.apertures is [3, 2]; expected ascending diameters."),
         ({"batch_size": "many"}, "configuration: batch_size is 'many'; expected a whole number above 0."),
         ({"bias__too_old": "ignore"}, "configuration: bias.too_old is 'ignore'; expected use, skip or refuse."),
         ({"dark__scaling": "none"}, "configuration: dark.scaling is 'none'; expected bias_only, exact, down or up."),

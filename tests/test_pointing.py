@@ -46,6 +46,18 @@ def test_without_either_there_is_no_pointing(cards):
     assert found.source == "no pointing, no scale"
 
 
+def test_galactic_coordinates_are_not_taken_for_equatorial_ones():
+    assert hint(SKY | {"CTYPE1": "GLON-TAN", "CTYPE2": "GLAT-TAN"}).pointing is None
+
+
+@pytest.mark.parametrize("card", ["CRVAL1  = 1E400", "CTYPE1  = 3", "CD1_1   = 1E400"])
+def test_a_wcs_that_astropy_stumbles_over_costs_nothing_but_its_hint(card):
+    header = fits.Header({name: value for name, value in SKY.items() if name != card[:8].strip()})
+    header.append(fits.Card.fromstring(card))
+    camera = Camera("mine", "mine", Path("mine.yaml"), cards=CARDS)
+    assert hint_of(RawHeader(header, 0, (101, 101)), camera).pointing is None
+
+
 def test_the_scale_of_a_card_is_that_of_the_pixels_as_read_out():
     assert hint({"PIXSCALE": 0.778, "XBINNING": 2, "YBINNING": 2}, pixel_scale=0.389).scale == 0.778
     assert hint({"PIXSCALE": "0.778"} | SKY).scale == 0.778

@@ -144,6 +144,7 @@ def test_what_was_measured_of_the_sky_stands_in_a_table_of_its_own():
         made("science/m67.fits", **solved, ZPERR=0.0042, MAGLIM5=19.876, ZPSTAT="60 stars, band r"),
         made("science/cloud.fits", NSOURCES=2, FWHM="n/a", WCSSTAT="not solved: only 2 sources, 6 are needed"),
         made("science/flash.fits", FWHM=3.0),
+        made("science/torn.fits", **solved, REFUSED="its raw header said all this"),
     ]
     page = Page(report("20240301", [], products))
     assert page.rows[-2:] == [

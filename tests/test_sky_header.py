@@ -84,6 +84,7 @@ def test_a_raw_wcs_of_that_letter_stays_and_another_letter_is_found(solution):
         SIMPLE | {"CD1_1": 0.0, "CD1_2": 0.0, "CD2_1": 0.0, "CD2_2": 0.0},
         SIMPLE | {"CTYPE2": "RA---TAN"},
         SIMPLE | {"CRVAL1": "10 00 00"},
+        SIMPLE | {"CTYPE1": 3},
         {"CTYPE1": "LINEAR", "CTYPE2": "LINEAR", "CRVAL1": 1.0},
         {"CRVAL1": 1.0, "CRVAL2": 2.0},
     ],

@@ -6,7 +6,7 @@ from astropy import units as u
 from astropy.table import MaskedColumn, Table
 from hypothesis import given
 from hypothesis import strategies as st
-from nightcal.star_catalog.cone import SOURCES, Cone, NotDownloaded, cone_of, download_cone
+from nightcal.star_catalog.cone import SOURCES, Cone, NotDownloaded, cone_of, download_cone, is_for
 from nightcal.star_catalog.file import read_star_catalog
 from nightcal.star_catalog.record import unit_vectors
 
@@ -104,4 +104,6 @@ def test_a_rounded_cone_holds_what_the_frame_needs(ra, dec, radius):
 
 def test_frames_that_point_nearly_alike_share_a_cone():
     assert cone_of(135.5509, 49.8428, 0.5) == cone_of(135.5499, 49.8431, 0.5)
+    assert is_for(cone_of(135.5509, 49.8428, 0.5).name("gaia", 19), 135.5499, 49.8431)
+    assert not is_for(cone_of(135.5509, 49.8428, 0.5).name("gaia", 19), 135.7, 49.8431)
     assert cone_of(135.55, 49.84, 0.5).name("gaia", 19) == "gaia_135.542+49.800_0.60deg_19mag.ecsv"

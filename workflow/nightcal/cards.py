@@ -16,13 +16,14 @@ LONGEST_TEXT = 250  # of a value, over several cards if need be
 NUMBER_COMMENT = 47  # characters beside a number
 CARD_ROOM = 65  # for a text and its comment
 
-RAW_ONLY = (
-    "SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "EXTEND", "PCOUNT", "GCOUNT", "GROUPS",
-    "BSCALE", "BZERO", "BLANK", "BUNIT", "CHECKSUM", "DATASUM", "EXTNAME", "EXTVER", "EXTLEVEL", "INHERIT", "NEXTEND",
+RAW_ONLY = frozenset((
+    "SIMPLE", "XTENSION", "BITPIX", "NAXIS", *(f"NAXIS{n}" for n in range(1, 1000)),  # the most axes of a FITS image
+    "EXTEND", "PCOUNT", "GCOUNT", "GROUPS", "BSCALE", "BZERO", "BLANK", "BUNIT", "CHECKSUM", "DATASUM",
+    "EXTNAME", "EXTVER", "EXTLEVEL", "INHERIT", "NEXTEND",
     "TFIELDS", "TTYPE1", "TFORM1", "ZIMAGE", "ZSIMPLE", "ZBITPIX", "ZNAXIS", "ZNAXIS1", "ZNAXIS2", "ZNAXIS3",
     "ZTILE1", "ZTILE2", "ZTILE3", "ZCMPTYPE", "ZNAME1", "ZVAL1", "ZNAME2", "ZVAL2", "ZQUANTIZ", "ZDITHER0", "ZBLANK",
     "ZTENSION", "ZPCOUNT", "ZGCOUNT", "ZEXTEND", "ZHECKSUM", "ZDATASUM",
-)  # fmt: skip
+))  # fmt: skip
 """Cards that describe the raw file rather than the exposure."""
 
 GEOMETRY = {"BIASSEC": "RAWBIAS", "TRIMSEC": "RAWTRIM", "DATASEC": "RAWDATA"}
@@ -94,6 +95,8 @@ def set_cards(header: fits.Header, cards: Iterable[tuple[str, Any, str]]) -> Non
         comments are cut to what a card holds.
     """
     for keyword, value, comment in cards:
+        while keyword in header and header.count(keyword) > 1:
+            del header[keyword, 1]
         if isinstance(value, str):
             text = ascii_text(value, LONGEST_TEXT)
             header[keyword] = (text, comment[: max(0, CARD_ROOM - len(text) - text.count("'"))])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from nightcal.photometry.comparison_stars import FilterRule, PhotometryOptions
 from nightcal.provenance import file_hash
 from nightcal.sources import SourceOptions
 from nightcal.star_catalog import StarCatalog, bundled
+from nightcal.star_catalog.cone import is_for
 from nightcal.star_catalog.file import read_star_catalog
 
 if TYPE_CHECKING:
@@ -63,9 +63,13 @@ class Steps:
     filters : mapping of str to FilterRule
         What the filters are compared with, by their names in headers.
     stars : tuple of StarCatalog
-        Reference stars: of those that solve a frame, the first.
+        Reference stars: of those that solve a frame, the first. The bundled bright stars come after them.
+    fields : mapping of str to StarCatalog
+        Reference stars of single fields, by the names of their files.
     origin : mapping
         What of all this a product's provenance should tell.
+    digests : mapping of str to str
+        The same of ``fields``.
     """
 
     cosmic_rays: CosmicRayOptions | None = None
@@ -74,10 +78,31 @@ class Steps:
     photometry: PhotometryOptions | None = None
     filters: Mapping[str, FilterRule] = field(default_factory=dict)
     stars: tuple[StarCatalog, ...] = ()
+    fields: Mapping[str, StarCatalog] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return any((self.cosmic_rays, self.sources))
+
+    def for_frame(self, known: Circumstances) -> Steps:
+        """Keep what concerns one frame: its product must not depend on what else the same job measures.
+
+        Parameters
+        ----------
+        known : Circumstances
+
+        Returns
+        -------
+        Steps
+            With the rule of its filter, and its own field among ``stars``.
+        """
+        filters = {name: rule for name, rule in self.filters.items() if name == known.filter}
+        pointing = known.hint.pointing
+        here = sorted(name for name in self.fields if pointing is not None and is_for(name, *pointing))
+        origin = {**self.origin, "filters": filters, "fields": [self.digests[name] for name in here]}
+        stars = (*self.stars, *(self.fields[name] for name in here))
+        return replace(self, filters=filters, stars=stars, fields={}, digests={}, origin=origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +156,7 @@ def measure(product: Product, known: Circumstances, steps: Steps) -> tuple[Produ
         set_cards(product.header, found_rays.cards())
         if found_rays.cleaned is not None:
             data = found_rays.cleaned
-            product = replace(product, data=data if scale == 1 else data / scale)
+            product = replace(product, data=np.where(found_rays.hits, data / scale, product.data))
     if steps.sources is None:
         return product, None
     found = sources.find_sources(data, uncertainty, product.mask, steps.sources, fwhm)
@@ -154,6 +179,29 @@ def measure(product: Product, known: Circumstances, steps: Steps) -> tuple[Produ
     return product, table
 
 
+def nothing_measured(refused: Product, steps: Steps) -> Table | None:
+    """Make the table of a frame that cannot be used: no sources, in the columns that other frames have.
+
+    Parameters
+    ----------
+    refused : Product
+    steps : Steps
+
+    Returns
+    -------
+    astropy.table.Table or None
+        None if no sources were asked for.
+    """
+    if steps.sources is None:
+        return None
+    table = sources.find_sources(refused.data, refused.uncertainty, refused.mask, steps.sources).table
+    if steps.astrometry is not None:
+        astrometry.add_positions(table, Solution("not asked for"))
+    if steps.photometry is not None:
+        table = photometry.with_magnitudes(table, photometry.calibrate(table, None, None, 0, None, steps.photometry))
+    return table
+
+
 def _tell(header: fits.Header, own: re.Pattern[str], cards: Iterable[tuple[str, Any, str]]) -> None:
     for keyword in [keyword for keyword in header if own.fullmatch(keyword)]:
         header.remove(keyword, remove_all=True, ignore_missing=True)
@@ -165,23 +213,26 @@ def _solved(
 ) -> tuple[Solution, StarCatalog | None]:
     """Try one catalogue after the other; of those that do not solve the frame, the first tells why."""
     assert steps.astrometry is not None
-    tried = []
-    for stars in steps.stars:
+    tried, catalogs = [], (*steps.stars, bundled())
+    for stars in catalogs:
         solution = astrometry.solve(
             table, shape, stars, known.hint.pointing, known.hint.scale, steps.astrometry, known.epoch
         )
         if solution.solved:
             return solution, stars
         tried.append(solution)
-    for stars in steps.stars if steps.astrometry.blind else ():
+    for stars in catalogs if steps.astrometry.blind else ():
         solution = solve_blind(table, shape, stars, steps.astrometry, known.epoch, known.hint.scale)
         if solution.solved:
             return solution, stars
-    return (tried[0] if tried else Solution("not solved: no catalogue of reference stars")), None
+    return tried[0], None
 
 
 def steps_of(
-    sections: Mapping[str, Mapping[str, Any]], stars: Sequence[Path] = (), columns: Mapping[str, Any] | None = None
+    sections: Mapping[str, Mapping[str, Any]],
+    stars: Sequence[Path] = (),
+    columns: Mapping[str, Any] | None = None,
+    fields: Sequence[Path] = (),
 ) -> Steps:
     """Read steps from what an observer writes.
 
@@ -191,9 +242,11 @@ def steps_of(
         ``cosmic_rays``, ``sources``, ``astrometry`` and ``photometry``; one that is missing is not done. Keys are the
         attributes of the options; besides them ``photometry`` has ``filters``.
     stars : sequence of Path
-        Catalogues of reference stars, the preferred one first; the bundled bright stars come last.
+        Catalogues of reference stars, the preferred one first.
     columns : mapping, optional
         Names of their columns, as for `nightcal.star_catalog.file.read_star_catalog`.
+    fields : sequence of Path
+        Catalogues of single fields, as `nightcal.star_catalog.cone.download_cone` writes and names them.
 
     Returns
     -------
@@ -217,9 +270,13 @@ def steps_of(
                 made["filters"] = {name: FilterRule(**_tuples(rule)) for name, rule in filters.items()}
         except (TypeError, ValueError) as mistake:
             raise ConfigurationError(f"{name}: {mistake}") from mistake
-    catalogs = tuple(read_star_catalog(path, columns) for path in stars) if "astrometry" in made else ()
-    origin = {"steps": json.dumps(sections, sort_keys=True), "stars": [file_hash(path) for path in stars]}
-    return Steps(**made, stars=(*catalogs, bundled()) if "astrometry" in made else (), origin=origin)
+    origin = {name: made[name] for name in STEPS if name in made} | {"stars": [file_hash(path) for path in stars]}
+    if "astrometry" in made:
+        bundled()  # if it is not there, this is said before the first frame
+        made["stars"] = tuple(read_star_catalog(path, columns) for path in stars)
+        made["fields"] = {path.name: read_star_catalog(path) for path in fields}
+        made["digests"] = {path.name: file_hash(path) for path in fields}
+    return Steps(**made, origin=origin)
 
 
 def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import logging
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from nightcal.batches import BATCH_SIZE
 from nightcal.camera import Camera
@@ -31,6 +31,8 @@ STARS = ("stars.ecsv", "stars.csv", "stars.parquet")
 """Names under which a catalogue of reference stars is found among the raw frames."""
 
 WORDS = {"true": True, "false": False, "null": None}
+INNER_WORDS = WORDS | {"yes": True, "no": False, "on": True, "off": False, "~": None}
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,9 @@ class Night:
 
 
 def from_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Read words as YAML would, which Snakemake leaves as they are: ``strict=true``, ``bias={split_hours: 3}``.
+    """Read words as YAML would, which Snakemake leaves as they are.
+
+    As in ``strict=true``, ``bias={split_hours: 3}``, ``sources={apertures: [2, 4]}``.
 
     Parameters
     ----------
@@ -63,8 +67,23 @@ def from_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_word(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: yaml.safe_load(item) if isinstance(item, str) else item for key, item in value.items()}
+        return {key: _read_inner(item) for key, item in value.items()}
     return WORDS.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def _read_inner(value: Any) -> Any:
+    """Read a value within a group, however deep; a name that only looks like YAML stays what it is."""
+    if isinstance(value, Mapping):
+        return {key: _read_inner(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_read_inner(item) if _is_number(item) else item for item in value]
+    if _is_number(value):
+        return int(value) if value.lstrip("+-").isdecimal() else float(value)
+    return INNER_WORDS.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, str) and NUMBER.fullmatch(value) is not None
 
 
 def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = False) -> Night:
@@ -89,6 +108,9 @@ def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = F
         With key, value and what was expected.
     """
     check(config, read_yaml(home / "workflow" / "schemas" / "config.schema.yaml"), WHERE)
+    apertures = config.get("sources", {}).get("apertures", [])
+    if any(low >= high for low, high in pairwise(apertures)):
+        raise ConfigurationError(f"{WHERE}: sources.apertures is {apertures}; expected ascending diameters.")
     cameras = choose_cameras(config["camera"], home / "config" / "cameras")
     raw = Path(config["raw"])
     if not raw.is_dir():

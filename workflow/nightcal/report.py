@@ -159,7 +159,7 @@ def report(night: str, rows: Sequence[Row], products: Sequence[Made]) -> str:
         _section(
             "Sky",
             ("product", "sky [e-]", "FWHM [pix]", "sources", "astrometry", "zero point [mag]", "5 sigma [mag]", "from"),
-            [_sky_row(product) for product in science if "NSOURCES" in product.header],
+            [_sky_row(product) for product in science if "NSOURCES" in product.header and not product.refused],
             "No sources were looked for.",
         ),
     ]

@@ -23,6 +23,8 @@ from nightcal.provenance import provenance
 from nightcal.reduction import Reduction
 
 if TYPE_CHECKING:  # nights that are only calibrated do without
+    from astropy.table import Table
+
     from nightcal.measurement import Circumstances, Steps
 
 log = logging.getLogger(__name__)
@@ -107,7 +109,7 @@ def reduce_frame(
         refused = refused_product(path, str(reason), calibrator.unit, raw)
         for text in warnings:
             warn(refused.header, text)
-        _write_empty(refused, out, catalog)
+        _write_empty(refused, out, steps, catalog)
         return
     if steps:
         _measure_and_write(product, _circumstances(raw, frame, camera, reduction), steps, out, catalog)
@@ -118,28 +120,32 @@ def reduce_frame(
     log.info("%s: calibrated%s", path.name, "".join(f"; {remark}" for remark in remarks))
 
 
-def _write_empty(refused: Product, out: Path, catalog: Path | None) -> None:
+def _write_empty(refused: Product, out: Path, steps: Steps | None, catalog: Path | None) -> None:
     """Write a product without data, and a table without sources."""
     write_product(out, refused)
-    if catalog is not None:
-        from nightcal.catalogs import write_catalog
-        from nightcal.sources import find_sources
+    if steps and catalog is not None:
+        from nightcal.measurement import nothing_measured
 
-        table = find_sources(refused.data, refused.uncertainty, refused.mask).table
-        write_catalog(catalog, table, refused.header)
+        _write_table(catalog, nothing_measured(refused, steps), refused)
+
+
+def _write_table(catalog: Path, table: Table | None, product: Product) -> None:
+    if table is not None:
+        from nightcal.catalogs import write_catalog
+
+        write_catalog(catalog, table, product.header)
 
 
 def _measure_and_write(product: Product, known: Circumstances, steps: Steps, out: Path, catalog: Path | None) -> None:
     from nightcal.measurement import measure
 
+    steps = steps.for_frame(known)
     provenance(product.header, {"calibration": product.header["CONFHASH"], **steps.origin})
     product, table = measure(product, known, steps)
     set_cards(product.header, [("NMASKED", int(np.count_nonzero(product.mask)), "pixels with a flag")])
     write_product(out, product)
-    if catalog is not None and table is not None:
-        from nightcal.catalogs import write_catalog
-
-        write_catalog(catalog, table, product.header)
+    if catalog is not None:
+        _write_table(catalog, table, product)
 
 
 def _circumstances(raw: RawHeader, frame: Frame, camera: Camera, reduction: Reduction) -> Circumstances:

@@ -150,14 +150,19 @@ def measurements_for(batch):
     return measurements_of(config, {science.frame.filter for science in batch.members})
 
 
-def star_files(batch):
-    """Catalogues of reference stars for a batch: the observer's own, then what was downloaded for its fields."""
-    if "astrometry" not in MEASUREMENTS:
-        return []
+def star_files():
+    """The observer's catalogue of reference stars, as a list."""
+    return [str(NIGHT.stars)] if NIGHT.stars and "astrometry" in MEASUREMENTS else []
+
+
+def field_files(batch):
+    """Catalogues of reference stars that were downloaded for the fields of a batch."""
     wanted, folder = config["catalog"]["download"], Path(config["catalog"]["folder"])
-    cones = {cone_of(*field) for field in fields_of(batch.members)} if wanted else ()
+    if not wanted or "astrometry" not in MEASUREMENTS:
+        return []
+    cones = {cone_of(*field) for field in fields_of(batch.members)}
     downloaded = sorted(folder / cone.name(wanted, config["catalog"]["faintest"]) for cone in cones)
-    return [str(path) for path in (NIGHT.stars, *downloaded) if path and path.exists()]
+    return [str(path) for path in downloaded if path.exists()]
 
 
 def fields_of(science):

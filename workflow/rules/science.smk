@@ -14,7 +14,8 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches_of(night)]:
             dark=matched(batch.members[0].dark),
             flat=matched(batch.members[0].flat),
             bpm=matched(batch.members[0].bpm),
-            stars=star_files(batch),
+            stars=star_files(),
+            fields=field_files(batch),
         output:
             science=science_paths(batch),
             catalogs=catalog_paths(batch),
@@ -39,9 +40,12 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches_of(night)]:
             unit=config["unit"],
             measure=json.dumps(measurements_for(batch), sort_keys=True),
             stars=lambda w, input: options("--stars", input.stars),
-            columns=json.dumps(config["catalog"]["columns"], sort_keys=True),
+            columns=lambda w, input: option(
+                "--columns", input.stars and json.dumps(config["catalog"]["columns"], sort_keys=True)
+            ),
+            fields=lambda w, input: options("--fields", input.fields),
             catalogs=lambda w, output: options("--catalogs", output.catalogs),
         shell:
             "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
             " {params.dark} {params.flat} {params.bpm} {params.warn} --unit {params.unit} --measure {params.measure:q}"
-            " {params.stars} --columns {params.columns:q} --out {output.science:q} {params.catalogs} > {log:q} 2>&1"
+            " {params.stars} {params.columns} {params.fields} --out {output.science:q} {params.catalogs} > {log:q} 2>&1"

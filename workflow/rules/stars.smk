@@ -16,7 +16,7 @@ rule fetch_stars:
         catalogue=str(config["catalog"]["download"]),
         folder=config["catalog"]["folder"],
         faintest=config["catalog"]["faintest"],
-        fields=" ".join(f"--field {ra} {dec} {radius}" for ra, dec, radius in fields_of(PLAN.science)),
+        fields=" ".join(f"--field {ra:.6f} {dec:.6f} {radius}" for ra, dec, radius in fields_of(PLAN.science)),
     shell:
         "python {params.script:q} {params.catalogue:q} --folder {params.folder:q} --faintest {params.faintest}"
         " {params.fields} 2>&1 | tee {log:q}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Iterable
@@ -32,7 +33,7 @@ SYSTEM = {"RADESYS": "RAWRADES", "RADECSYS": "RAWRADES", "EQUINOX": "RAWEQUIN", 
 LETTERS = "R" + "".join(reversed(ascii_uppercase.replace("R", "")))
 """Letters for the raw WCS, the first that is free."""
 
-UNPARSED = (*UNREADABLE, AssertionError, MemoryError)
+UNPARSED = (*UNREADABLE, AssertionError, AttributeError, MemoryError)
 """What astropy raises on a WCS that is none."""
 
 
@@ -116,6 +117,8 @@ def celestial_wcs(header: fits.Header) -> WCS | None:
         except (fits.VerifyError, ValueError):
             continue
         if (PRIMARY.fullmatch(keyword) or keyword in SYSTEM) and not keyword.startswith(("D2IM", "CPDIS", "CQDIS")):
+            if isinstance(value, float) and not math.isfinite(value):  # 1E400 is too large for a computer
+                return None
             own[keyword] = value
     told = {name: value for name, value in own.items() if isinstance(value, int | float) and value != 0}
     if not all(_is_number(own.get(name)) for name in ("CRVAL1", "CRVAL2")) or not any(map(_SCALE.fullmatch, told)):

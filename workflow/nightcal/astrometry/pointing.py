@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nightcal.astrometry.header import celestial_wcs
+from nightcal.astrometry.header import UNPARSED, celestial_wcs
 from nightcal.camera import Camera
 from nightcal.errors import SetAside
 from nightcal.headers import RawHeader
@@ -110,7 +110,12 @@ def _of_wcs(header: RawHeader) -> tuple[float, float, float] | None:
     rows, columns = header.shape
     scale = 3600 * math.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix)))
     lon, lat = wcs.wcs.lng, wcs.wcs.lat
-    middle = wcs.all_pix2world([[(columns + 1) / 2, (rows + 1) / 2]], 1)[0]
+    if not wcs.wcs.ctype[lon].startswith("RA"):  # the Galaxy, the Sun: the scale alone would be of use, and is rare
+        return None
+    try:
+        middle = wcs.all_pix2world([[(columns + 1) / 2, (rows + 1) / 2]], 1)[0]
+    except UNPARSED:
+        return None
     ra, dec = float(middle[lon]), float(middle[lat])
     if not (math.isfinite(ra) and math.isfinite(dec) and SMALLEST_SCALE <= scale <= LARGEST_SCALE):
         return None

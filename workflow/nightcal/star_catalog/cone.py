@@ -67,7 +67,12 @@ class Cone:
 
     def name(self, catalogue: str, faintest: float) -> str:
         """Name of the file that holds the stars of a catalogue down to a magnitude."""
-        return f"{catalogue}_{self.ra:07.3f}{self.dec:+07.3f}_{self.radius:.2f}deg_{faintest:g}mag.ecsv"
+        return f"{catalogue}_{self.place}_{self.radius:.2f}deg_{faintest:g}mag.ecsv"
+
+    @property
+    def place(self) -> str:
+        """Centre, as it stands in names of files."""
+        return f"{self.ra:07.3f}{self.dec:+07.3f}"
 
 
 def cone_of(ra: float, dec: float, radius: float) -> Cone:
@@ -87,6 +92,11 @@ def cone_of(ra: float, dec: float, radius: float) -> Cone:
     turns = max(1, round(360 * math.cos(math.radians(rounded)) / STEP))
     around = round((ra % 360) / 360 * turns) % turns * 360 / turns
     return Cone(round(around, 6), round(rounded, 6), round(math.ceil(radius / STEP + 1 - 1e-9) * STEP, 1))
+
+
+def is_for(name: str, ra: float, dec: float) -> bool:
+    """Whether a file of this name, one of `Cone.name`, holds the cone of a frame that points to a place [deg]."""
+    return f"_{cone_of(ra, dec, STEP).place}_" in name
 
 
 def download_cone(cone: Cone, catalogue: str, path: Path, faintest: float = 19.0) -> int:
