@@ -63,8 +63,17 @@ def from_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_word(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: yaml.safe_load(item) if isinstance(item, str) else item for key, item in value.items()}
+        return {key: _read_item(item) for key, item in value.items()}
     return WORDS.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def _read_item(value: Any) -> Any:
+    """Read what stands within a group, to any depth."""
+    if isinstance(value, Mapping):
+        return {key: _read_item(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_read_item(item) for item in value]
+    return yaml.safe_load(value) if isinstance(value, str) else value
 
 
 def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = False) -> Night:
@@ -127,6 +136,8 @@ def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = F
         raise ConfigurationError(f"{WHERE}: night is {wanted!r}; expected one of {', '.join(plan.nights)}.")
     nights = plan.nights if wanted is None else (str(wanted),)
     stars = stars_file(config.get("catalog", {}).get("file", "auto"), raw)
+    if not in_job:
+        check_measurements(config, stars)
     return Night({camera.name: camera for camera in cameras}, plan, nights, stars)
 
 
@@ -205,6 +216,33 @@ def rule_of(rules: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]
     if not found or any(rule is not found[0] for rule in found):
         return None
     return {key: value for key, value in found[0].items() if key != "names"}
+
+
+def check_measurements(config: Mapping[str, Any], stars: Path | None) -> None:
+    """Look for what would stop a job that measures frames: a mistake that the schema cannot see, or a wrong catalogue.
+
+    Parameters
+    ----------
+    config : mapping
+        As checked.
+    stars : Path or None
+        The observer's catalogue of reference stars.
+
+    Raises
+    ------
+    ConfigurationError
+        With what was found and what was expected.
+    """
+    wanted = measurements_of(config)
+    if "sources" in wanted:
+        from nightcal.sources import SourceOptions
+
+        options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in wanted["sources"].items()}
+        SourceOptions(**options)
+    if stars is not None and "astrometry" in wanted:
+        from nightcal.star_catalog.file import read_star_catalog
+
+        read_star_catalog(stars, config["catalog"]["columns"])
 
 
 def _listed(paths: str | Sequence[str] | None) -> Sequence[str]:
