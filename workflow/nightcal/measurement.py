@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,7 +177,8 @@ def _solved(
         solution = solve_blind(table, shape, stars, steps.astrometry, known.epoch, known.hint.scale)
         if solution.solved:
             return solution, stars
-    return (tried[0] if tried else Solution("not solved: no catalogue of reference stars")), None
+    unsolved = tried[0] if tried else Solution("not solved: no catalogue of reference stars")
+    return unsolved, steps.stars[0] if steps.stars else None
 
 
 def steps_of(
@@ -211,6 +212,9 @@ def steps_of(
     for name, section in sections.items():
         options = _tuples(section)
         filters = options.pop("filters", {}) if name == "photometry" else {}
+        keys = [option.name for option in fields(STEPS[name])]
+        if unknown := sorted(set(options) - set(keys)):
+            raise ConfigurationError(f"{name}.{unknown[0]} is not a known key; expected {', '.join(keys)}.")
         try:
             made[name] = STEPS[name](**options)
             if name == "photometry":
