@@ -131,6 +131,13 @@ def test_without_reference_stars_everything_else_is_there_and_the_header_says_wh
     assert np.isnan(table["MAG_AUTO"]).all()
 
 
+def test_blind_solving_without_its_program_is_told_beside_the_reason(frame, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    image, _ = measure(product(frame), KNOWN, steps_of(EVERYTHING | {"astrometry": {"blind": True}}))
+    assert "bundled bright stars" in image.header["WCSSTAT"]
+    assert image.header["WCSSTAT"].endswith("; blind: solve-field of astrometry.net is not installed")
+
+
 def test_what_the_raw_frame_said_of_these_things_is_not_taken_for_our_own(frame, catalog):
     raw = {"ZP": 99.0, "ZPERR": 0.001, "FWHM": 77.0, "SEEING": 5.0, "APCOR9": 1.0, "SRCSTAT": "fine"}
     no_filter = {**EVERYTHING, "photometry": {}}

@@ -173,11 +173,15 @@ def _solved(
         if solution.solved:
             return solution, stars
         tried.append(solution)
+    unsolved = tried[0] if tried else Solution("not solved: no catalogue of reference stars")
+    blind = []
     for stars in steps.stars if steps.astrometry.blind else ():
         solution = solve_blind(table, shape, stars, steps.astrometry, known.epoch, known.hint.scale)
         if solution.solved:
             return solution, stars
-    unsolved = tried[0] if tried else Solution("not solved: no catalogue of reference stars")
+        blind.append(solution.status.removeprefix("not solved: "))
+    if blind:
+        unsolved = replace(unsolved, status=f"{unsolved.status}; blind: {blind[0]}")
     return unsolved, steps.stars[0] if steps.stars else None
 
 
