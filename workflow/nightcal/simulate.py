@@ -380,7 +380,8 @@ def simulate_night(
             planes, hit = camera.digitise(electrons, rng, drift, chip.stuck), charge > 0
             said: dict[str, Any] = {"filter": shot.filter_name} if shot.filter_name else {}
             said |= {"object": name} if name else {}
-            said |= {"ra": believed[0], "dec": believed[1]} if believed else {}
+            if believed:
+                said |= {"ra": believed[0], "dec": believed[1], "pixel_scale": SCALE * SCALE_ERROR}
             camera.write(frames[-1], planes, KINDS[shot.kind], shot.exposure, shot.start, **said)
         if pointing:
             truths.append(Path(truth_folder) / f"{shot.stem}.fits")
