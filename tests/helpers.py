@@ -5,18 +5,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 from nightcal.calibration import load_master
 from nightcal.exposures import finish_master, open_exposures
 from nightcal.fitsio import write_product
 from nightcal.masters import make_master_bias, make_master_dark, make_master_flat
+from nightcal.star_catalog import StarCatalog
 
 REPOSITORY = Path(__file__).parents[1]
+MEASUREMENTS = ("cosmic_rays", "sources", "astrometry", "photometry")
 
 
 class Runner:
-    """Runs Snakemake in the repository, with options as typed."""
+    """Runs Snakemake in the repository, with options as typed; what is measured is left out unless it is asked for."""
 
-    def __call__(self, *arguments, cwd=REPOSITORY, **config):
+    def __call__(self, *arguments, cwd=REPOSITORY, measured=False, **config):
+        config = ({} if measured else dict.fromkeys(MEASUREMENTS, "{enabled: false}")) | config
         words = [f"{key}={value}" for key, value in config.items()]
         command = [sys.executable, "-m", "snakemake", *arguments, *(["--config", *words] if words else [])]
         return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
@@ -54,3 +58,9 @@ def masters_of(folder, camera, *kinds):
         made[kind] = load_master(path)
         assert not made[kind].refused
     return made
+
+
+def catalog_of(name, ra, dec, magnitudes, errors=None):
+    """Reference stars that do not move."""
+    still = np.zeros(len(ra))
+    return StarCatalog(name, np.asarray(ra), np.asarray(dec), still, still, 2016.0, magnitudes, errors or {})

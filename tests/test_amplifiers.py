@@ -437,10 +437,11 @@ def test_every_shipped_camera_reads_its_simulated_night(tmp_path, name):
 def test_snakemake_reduces_a_night_of_four_amplifiers(snakemake, tmp_path):
     camera = load_camera(CAMERAS / "lco-sinistro.yaml")
     night(tmp_path, camera, 64)
-    results = snakemake.reduced(tmp_path / "raw", tmp_path / "results")
+    results = snakemake.reduced(tmp_path / "raw", tmp_path / "results", measured=True)
     (folder,) = results.glob("20*")
     comparisons = compare_with_truth(folder / "science", tmp_path / "truth")
     assert [c.sky.width for c in comparisons] == pytest.approx([1, 1], abs=0.03)
+    assert fits.getval(folder / "science" / "field_V_001.fits", "WCSSTAT").startswith("solved")
     for path in (folder / "masters").glob("*_lco-sinistro_*.fits"):
         assert fits.getdata(path).shape == (128, 128)
         assert fits.getval(path, "NCAMPS") == 4

@@ -1,10 +1,11 @@
 """Aperture corrections of rendered stars whose light is known, measured with sep."""
 
+import crowds
 import numpy as np
 import pytest
 import sep
 from astropy.table import Table
-from nightcal.photometry.aperture_corrections import least_crowded, light_of_neighbours, measure_corrections
+from nightcal.photometry.aperture_corrections import least_crowded, measure_corrections
 
 FWHM = 3.2
 DIAMETERS = tuple(round(FWHM * factor, 2) for factor in (1, 1.5, 2, 3, 4, 6))
@@ -156,27 +157,29 @@ def test_light_of_a_sky_taken_too_low_is_told_apart():
     assert corrections.errors[0] < 0.002
 
 
-def test_spoiled_and_crowded_stars_do_not_count():
-    rng = np.random.default_rng(2)
-    table = table_of(rng, n=80)
+def test_spoiled_stars_do_not_count():
+    table = table_of(np.random.default_rng(2), n=80, side=1e4)
     table["FLAGS"][:15] = np.tile([1, 4, 8, 16, 20], 3)
     table["FLUX_APER"][:15, 0] *= 0.7
-    # a companion of 3 percent, 7 pixels off, in the aperture of 18
-    companions = table[40:60].copy()
-    companions["XWIN_IMAGE"] += 7
-    for name in ("FLUX_APER", "FLUXERR_APER", "FLUX_AUTO", "FLUXERR_AUTO"):
-        companions[name] *= 0.03
-    table["FLUX_APER"][40:60, 1] *= 1.03
-    both = Table(np.concatenate([table.as_array(), companions.as_array()]), meta=table.meta)
-    corrections = measure_corrections(both)
-    assert 30 < corrections.number <= 45
+    corrections = measure_corrections(table)
+    assert corrections.number == 65
     assert corrections.values[0] == pytest.approx(2.5 * np.log10(0.8), abs=4 * corrections.errors[0])
     assert corrections.errors[0] < 0.001
 
 
-def test_where_all_stars_are_crowded_the_least_crowded_serve():
-    table = table_of(np.random.default_rng(3), n=400, side=120)
+@pytest.mark.parametrize("n", [100, 400, 800])
+def test_light_of_neighbours_is_taken_off(n):
+    _, table, _ = crowds.random_crowd(7, n=n)
     corrections = measure_corrections(table)
+    truth = 2.5 * np.log10(crowds.share(np.array(corrections.diameters) / 2, 0.0))
+    assert np.abs(np.array(corrections.values) - truth).max() < 0.0005
+    assert corrections.kron == pytest.approx(2.5 * np.log10(crowds.share(4.0, 0.0)), abs=0.001)
+    assert corrections.number >= 10
+
+
+def test_where_all_stars_are_crowded_the_least_crowded_serve():
+    _, table, _ = crowds.random_crowd(3, n=150, side=120)
+    corrections = measure_corrections(table, most_crowded=1e-6)
     assert corrections.crowded
     assert corrections.number >= 10
     assert np.isfinite(corrections.values).all()
@@ -189,15 +192,6 @@ def test_too_few_stars_tell_nothing(n):
     assert np.isnan(corrections.kron)
     assert corrections.values[1] == 0
     assert corrections.number == n
-
-
-def test_light_of_neighbours_with_pencil_and_paper():
-    table = table_of(np.random.default_rng(0), n=5)
-    table["XWIN_IMAGE"], table["YWIN_IMAGE"] = [10.0, 16, 30, 100, np.nan], [10.0, 10, 10, 10, 10]
-    table["FLUX_AUTO"] = [100.0, 10, 1000, 5, 7]
-    # radius 12 and an FWHM of 3: 0-1 and 1-2 are near each other, 0-2 are not
-    found = light_of_neighbours(table, 12.0)
-    np.testing.assert_allclose(found, [0.1, 110, 0.01, 0, 0])
 
 
 def test_least_crowded_keeps_all_within_the_limit_or_ten():

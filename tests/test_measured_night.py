@@ -59,7 +59,7 @@ def test_zero_points_agree_with_the_truth_and_their_errors_are_honest(measured):
     headers = [header for header, _, _ in measured]
     assert all(header["WCSSTAT"].startswith("solved") for header in headers)
     assert abs(np.mean([off(header) for header in headers])) < 0.001
-    assert max(abs(off(header)) for header in headers) < 0.01
+    assert max(abs(off(header)) for header in headers) < 0.006
     pulls = [off(header) / header["ZPERR"] for header in headers]
     assert np.sqrt(np.mean(np.square(pulls))) == pytest.approx(1, abs=3 * (2 * SEEDS) ** -0.5)
 

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
+from astropy.table import Table
 from helpers import REPOSITORY, digests
+from nightcal.catalogs import read_catalog
 from nightcal.simulate import simulate_night
 from nightcal.truth import compare_with_truth
 
@@ -51,7 +53,7 @@ def night(tmp_path_factory):
 @pytest.fixture(scope="module")
 def reduced(night, tmp_path_factory, snakemake):
     """The same night, reduced."""
-    return snakemake.reduced(night, tmp_path_factory.mktemp("results"))
+    return snakemake.reduced(night, tmp_path_factory.mktemp("results"), measured=True)
 
 
 @pytest.mark.slow
@@ -142,14 +144,39 @@ def test_every_product_opens_as_ccddata_with_everything_in_place(reduced):
         assert np.isfinite(ccd.uncertainty.array).all()
 
 
+def test_every_science_frame_has_a_table_of_its_sources(reduced):
+    for image, path in zip(products(reduced, "science"), products(reduced, "catalogs"), strict=True):
+        header, table = fits.getheader(image), read_catalog(path)
+        assert image.name == path.name
+        assert header["NSOURCES"] == len(table) > 5
+        assert header["WCSSTAT"]
+        assert header["ZPSTAT"]
+        assert Table.read(path).colnames == table.colnames
+
+
+def test_a_step_that_is_switched_off_asks_for_the_science_frames_only(night, reduced, snakemake):
+    done = snakemake("-n", raw=night, results=reduced, measured=True, photometry="{enabled: false}")
+    assert done.returncode == 0, done.stderr
+    assert "reduce_science" in done.stdout
+    assert "make_master" not in done.stdout
+
+
+def test_without_sources_there_are_no_tables(night, tmp_path, snakemake):
+    raw = copy_frames(night, tmp_path / "raw", "bias_00[123].fits", "field_V_001.fits")
+    results = snakemake.reduced(raw, tmp_path / "results", cosmic_rays="{enabled: true}")
+    (frame,) = products(results, "science")
+    assert fits.getheader(frame)["CRSTAT"] == "done"
+    assert not (results / NIGHT / "catalogs").exists()
+
+
 def test_a_second_run_has_nothing_to_do(night, reduced, snakemake):
-    done = snakemake("--cores", "2", raw=night, results=reduced)
+    done = snakemake("--cores", "2", raw=night, results=reduced, measured=True)
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
 def test_cores_and_batches_do_not_change_a_byte(night, reduced, tmp_path, snakemake):
-    done = snakemake("--cores", "1", raw=night, results=tmp_path, batch_size=1)
+    done = snakemake("--cores", "1", raw=night, results=tmp_path, batch_size=1, measured=True)
     assert done.returncode == 0, done.stderr
     ours, theirs = digests(tmp_path), digests(reduced)
     assert ours.keys() == theirs.keys()
@@ -216,7 +243,7 @@ def test_a_night_works_from_a_read_only_folder_with_an_odd_name_and_a_relative_p
     before = digests(odd)
     for path in (*odd.iterdir(), odd):
         path.chmod(path.stat().st_mode & ~0o222)
-    snakemake.reduced(os.path.relpath(odd, REPOSITORY), tmp_path / "results")
+    snakemake.reduced(os.path.relpath(odd, REPOSITORY), tmp_path / "results", measured=True)
     assert digests(tmp_path / "results") == digests(reduced)
     assert digests(odd) == before
 
@@ -285,7 +312,7 @@ def night_with_bad_frames(night, tmp_path_factory, snakemake):
     folder = tmp_path_factory.mktemp("bad")
     shutil.copytree(night, folder / "raw")
     reasons = bad_frames(night, folder / "raw" / "bad")
-    snakemake.reduced(folder / "raw", folder / "results")
+    snakemake.reduced(folder / "raw", folder / "results", measured=True)
     return folder, reasons
 
 
@@ -322,12 +349,13 @@ def test_an_empty_frame_becomes_a_flagged_product(night_with_bad_frames):
         assert np.all(hdus["MASK"].data & 64)
         assert np.isfinite(hdus[0].data).all()
         assert hdus[0].header["REFUSED"]
+    assert len(read_catalog(folder / "results" / NIGHT / "catalogs" / "nan.fits")) == 0
 
 
 def test_a_strict_night_fails_after_everything_else_is_done(night_with_bad_frames, snakemake):
     folder, _ = night_with_bad_frames
     before = digests(folder / "results")
-    done = snakemake("--cores", "2", raw=folder / "raw", results=folder / "results", strict="true")
+    done = snakemake("--cores", "2", raw=folder / "raw", results=folder / "results", strict="true", measured=True)
     assert done.returncode != 0
     assert "bad/gain0.fits: set aside: GAIN is 0" in done.stdout + done.stderr
     assert digests(folder / "results") == before
@@ -384,7 +412,7 @@ def test_a_library_serves_a_night_without_calibrations(night, reduced, tmp_path,
 
 
 def test_a_library_that_holds_this_very_night_changes_nothing(night, reduced, snakemake):
-    done = snakemake("-n", "--cores", "1", raw=night, results=reduced, library=f"[{reduced}]")
+    done = snakemake("-n", "--cores", "1", raw=night, results=reduced, library=f"[{reduced}]", measured=True)
     assert done.returncode == 0, done.stderr
     assert "reduce_science" not in done.stdout + done.stderr
 

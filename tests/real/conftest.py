@@ -64,13 +64,18 @@ class Reduced:
 
     @property
     def products(self) -> list[Path]:
-        """All masters, calibrated frames and tables of sources."""
-        return [*self.masters(), *self.science, *self.catalogs]
+        """All masters and calibrated frames."""
+        return [*self.masters(), *self.science]
+
+    @property
+    def written(self) -> list[Path]:
+        """All that may be read by others: masters, calibrated frames and tables of sources."""
+        return [*self.products, *self.catalogs]
 
     @property
     def digests(self) -> dict[str, str]:
         """SHA-256 of each product, by its path below the night's folder."""
-        return {path.relative_to(self.folder).as_posix(): sha256(path) for path in self.products}
+        return {path.relative_to(self.folder).as_posix(): sha256(path) for path in self.written}
 
     def raw_headers(self) -> dict[str, fits.Header]:
         """Primary headers of the raw files, by name."""
@@ -147,16 +152,8 @@ def arcsat_among_strangers(data, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def arcsat_by_relative_path(data, tmp_path_factory):
-    """The ARCSAT night, its folder given relative to the repository."""
-    out = tmp_path_factory.mktemp("relative")
-    yield reduce_night(out, os.path.relpath(data / "nights" / NIGHTS["arcsat"], ROOT))
-    shutil.rmtree(out)
-
-
-@pytest.fixture(scope="session")
-def arcsat_on_one_core(data, tmp_path_factory):
-    """The ARCSAT night with ``--cores 1``."""
-    out = tmp_path_factory.mktemp("one_core")
-    yield reduce_night(out, data / "nights" / NIGHTS["arcsat"], cores=1)
+def arcsat_otherwise(data, tmp_path_factory):
+    """The ARCSAT night, its folder given relative to the repository, on one core."""
+    out = tmp_path_factory.mktemp("otherwise")
+    yield reduce_night(out, os.path.relpath(data / "nights" / NIGHTS["arcsat"], ROOT), cores=1)
     shutil.rmtree(out)

@@ -15,11 +15,11 @@ def files_of(out):
 
 
 def test_a_second_run_has_nothing_to_do(arcsat, snakemake):
-    before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in arcsat.products}
+    before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in arcsat.written}
     again = snakemake(raw=arcsat.raw, out=arcsat.out)
     assert again.returncode == 0
     assert "Nothing to be done" in again.stdout + again.stderr
-    assert {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in arcsat.products} == before
+    assert {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in arcsat.written} == before
 
 
 def test_a_dry_run_shows_the_whole_night_before_anything_has_run(arcsat, snakemake, tmp_path):
@@ -28,7 +28,7 @@ def test_a_dry_run_shows_the_whole_night_before_anything_has_run(arcsat, snakema
     dry = snakemake("-n", raw=arcsat.raw, out=out, cores=None)
     assert dry.returncode == 0, dry.stderr[-4000:]
     assert [path.name for path in out.rglob("*") if path.is_file()] == ["frames.manifest"]
-    for path in arcsat.products:
+    for path in arcsat.written:
         assert path.name in dry.stdout
 
 

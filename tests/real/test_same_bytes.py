@@ -5,15 +5,10 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-def test_a_relative_path_gives_the_same_bytes_as_an_absolute_one(arcsat, arcsat_by_relative_path):
-    assert len(arcsat.digests) == 19
-    assert arcsat_by_relative_path.digests == arcsat.digests
+def test_a_relative_path_and_one_core_give_the_same_bytes_as_an_absolute_path_and_two(arcsat, arcsat_otherwise):
+    assert len(arcsat.digests) == 19 + 12
+    assert arcsat_otherwise.digests == arcsat.digests
 
 
-def test_a_relative_path_gives_the_same_plan(arcsat, arcsat_by_relative_path):
-    assert arcsat_by_relative_path.plan == arcsat.plan
-
-
-def test_one_core_gives_the_same_bytes_as_two(arcsat, arcsat_on_one_core):
-    assert len(arcsat.digests) == 19
-    assert arcsat_on_one_core.digests == arcsat.digests
+def test_they_give_the_same_plan(arcsat, arcsat_otherwise):
+    assert arcsat_otherwise.plan == arcsat.plan

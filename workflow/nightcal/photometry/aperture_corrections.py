@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.photometry.line_fit import fit_line
+from nightcal.photometry.stray_light import MOST_STARS, StrayLight, column, stray_light, unspoiled
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
 MAGNITUDE = 2.5 / np.log(10)
 """Magnitudes in a small relative change of flux."""
-
-SPOILED = 1 | 4 | 8 | 16
-"""Bits of FLAGS: bad pixel, saturated, edge, cosmic ray. A neighbour (2) is judged by its light."""
-
-MOST_STARS = 200
-"""The brightest so many are used; more would only add fainter ones."""
 
 FEWEST_STARS = 3
 WANTED_STARS = 10
@@ -68,7 +63,12 @@ class ApertureCorrections:
 
 
 def measure_corrections(
-    table: Table, *, minimum_snr: float = 20.0, most_crowded: float = 0.005, seed: int = 0
+    table: Table,
+    stray: StrayLight | None = None,
+    *,
+    minimum_snr: float = 20.0,
+    most_crowded: float = 0.05,
+    seed: int = 0,
 ) -> ApertureCorrections:
     """Measure aperture corrections to the largest aperture.
 
@@ -77,6 +77,8 @@ def measure_corrections(
     table : astropy.table.Table
         Sources, with XWIN_IMAGE, YWIN_IMAGE, FLUX_APER, FLUXERR_APER, FLUX_AUTO, FLUXERR_AUTO, FWHM_IMAGE and FLAGS;
         diameters of the apertures [pix] in ``meta["APERTURES"]``.
+    stray : StrayLight, optional
+        Light of neighbours, which is taken off; estimated from the table if not given.
     minimum_snr : float
         Signal-to-noise ratio in the largest aperture that a star must have.
     most_crowded : float
@@ -96,25 +98,27 @@ def measure_corrections(
     at hand, the ratio is that for a star of any brightness, at 0 of a line over 1 / flux.
     """
     diameters = tuple(float(d) for d in table.meta["APERTURES"])
-    flux, error = column(table, "FLUX_APER"), column(table, "FLUXERR_APER")
-    kron, kron_error = column(table, "FLUX_AUTO"), column(table, "FLUXERR_AUTO")
+    stray = stray or stray_light(table)
+    flux, error = column(table, "FLUX_APER") - stray.light[:, :-1], column(table, "FLUXERR_APER")
+    kron, kron_error = column(table, "FLUX_AUTO") - stray.light[:, -1], column(table, "FLUXERR_AUTO")
     largest = int(np.argmax(diameters))
     good = unspoiled(table) & (flux[:, largest] > 0) & (flux[:, largest] >= minimum_snr * error[:, largest])
-    good &= np.isfinite(flux).all(axis=1) & np.isfinite(error).all(axis=1)
-    neighbours = light_of_neighbours(table, diameters[largest] / 2)
+    neighbours = stray.crowding(largest)
+    good &= np.isfinite(flux).all(axis=1) & np.isfinite(error).all(axis=1) & np.isfinite(neighbours)
     stars = np.flatnonzero(least_crowded(good, neighbours, most_crowded))
     stars = stars[np.argsort(-flux[stars, largest], kind="stable")[:MOST_STARS]]
-    total, variance = flux[stars, largest], error[stars, largest] ** 2
+    total, doubt = flux[stars, largest], stray.error[stars] ** 2
+    variance = error[stars, largest] ** 2 + doubt[:, largest]
 
     def correction(part: Vector, part_variance: Vector) -> tuple[float, float, float]:
         return _correction(total, part, variance, part_variance, seed)
 
     each = [
-        (0.0, 0.0, 0.0) if n == largest else correction(flux[stars, n], error[stars, n] ** 2)
+        (0.0, 0.0, 0.0) if n == largest else correction(flux[stars, n], error[stars, n] ** 2 + doubt[:, n])
         for n in range(len(diameters))
     ]
     values, errors, scatters = zip(*each, strict=True)
-    auto = correction(kron[stars], kron_error[stars] ** 2)
+    auto = correction(kron[stars], kron_error[stars] ** 2 + doubt[:, -1])
     crowded = bool(len(stars)) and bool((neighbours[stars] > most_crowded).any())
     return ApertureCorrections(diameters, values, errors, scatters, auto[0], auto[1], len(stars), crowded)
 
@@ -148,7 +152,7 @@ def least_crowded(candidates: NDArray[np.bool_], neighbours: Vector, limit: floa
     ----------
     candidates : ndarray of bool, shape (n,)
     neighbours : ndarray of float64, shape (n,)
-        As `light_of_neighbours` gives it.
+        As `StrayLight.crowding` gives it.
     limit : float
 
     Returns
@@ -160,45 +164,3 @@ def least_crowded(candidates: NDArray[np.bool_], neighbours: Vector, limit: floa
         return candidates
     ordered = np.sort(neighbours[candidates])
     return candidates & (neighbours <= max(limit, ordered[min(WANTED_STARS, len(ordered)) - 1]))
-
-
-def light_of_neighbours(table: Table, radius: float) -> Vector:
-    """Light of other sources that reaches into an aperture, in parts of the source's own.
-
-    Parameters
-    ----------
-    table : astropy.table.Table
-    radius : float
-        Of the aperture [pix].
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        All light of each source that is nearer than the radius and one FWHM; infinite where the own light is unknown.
-    """
-    from scipy.spatial import cKDTree
-
-    flux = np.maximum(np.nan_to_num(column(table, "FLUX_AUTO"), posinf=0), 0)
-    places = np.stack([column(table, "XWIN_IMAGE"), column(table, "YWIN_IMAGE")], axis=1)
-    known = np.flatnonzero(np.isfinite(places).all(axis=1))
-    others = np.zeros(len(table))
-    widths = column(table, "FWHM_IMAGE")
-    widths = widths[np.isfinite(widths)]
-    if len(known):
-        reach = radius + (float(np.median(widths)) if len(widths) else 0.0)
-        one, two = known[cKDTree(places[known]).query_pairs(reach, output_type="ndarray")].T
-        np.add.at(others, one, flux[two])
-        np.add.at(others, two, flux[one])
-    return np.divide(others, flux, out=np.full(len(table), np.inf), where=flux > 0)
-
-
-def unspoiled(table: Table) -> NDArray[np.bool_]:
-    """Tell sources without bad pixel, saturation, edge and cosmic ray."""
-    flags: Any = np.asarray(table["FLAGS"]).astype(np.int64)
-    return (flags & SPOILED) == 0
-
-
-def column(table: Table, name: str) -> Vector:
-    """Values of a column as float64, without unit; what is masked is NaN."""
-    # not a Column: arithmetic with that is ten times slower
-    return np.asarray(np.ma.filled(table[name].astype(np.float64), np.nan))

@@ -3,57 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.errors import ConfigurationError
-from nightcal.photometry.aperture_corrections import (
-    MAGNITUDE,
-    ApertureCorrections,
-    column,
-    least_crowded,
-    light_of_neighbours,
-    unspoiled,
-)
+from nightcal.photometry.aperture_corrections import MAGNITUDE, ApertureCorrections, least_crowded
 from nightcal.photometry.line_fit import fit_line
+from nightcal.photometry.stray_light import Matches, StrayLight, column, unspoiled
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+    from nightcal.star_catalog import StarCatalog
 
 FEWEST_STARS = 3
 """For a zero point."""
 
 Vector = NDArray[np.float64]
-Indices = NDArray[np.integer[Any]]
-Matches = tuple[Indices, Indices]
-
-
-class Stars(Protocol):
-    """What the zero point needs of a `nightcal.star_catalog.record.StarCatalog`."""
-
-    @property
-    def name(self) -> str:
-        """Of the catalogue, for the header."""
-
-    @property
-    def ra(self) -> Vector:
-        """Right ascension [deg]."""
-
-    @property
-    def dec(self) -> Vector:
-        """Declination [deg]."""
-
-    @property
-    def magnitudes(self) -> Mapping[str, Vector]:
-        """By band; NaN where missing."""
-
-    @property
-    def errors(self) -> Mapping[str, Vector]:
-        """By band [mag]; NaN where missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +56,8 @@ class PhotometryOptions:
         Of a catalogue magnitude [mag], to be used. A star without an error in a catalogue that has them counts with
         this one.
     most_crowded : float
-        Light of neighbours in the aperture, in parts of the star's, that a star may have; where fewer than ten keep
-        to it, the least crowded ten are used.
+        Light of neighbours in the aperture, in parts of the star's, that a star may have; it is taken off. Where fewer
+        than ten keep to it, the least crowded ten are used.
     clip : float
         Stars further than this many sigma from the fit are left out.
     fit_colour_term : bool
@@ -105,7 +74,7 @@ class PhotometryOptions:
 
     minimum_snr: float = 20.0
     largest_error: float = 0.1
-    most_crowded: float = 0.005
+    most_crowded: float = 0.05
     clip: float = 3.5
     fit_colour_term: bool = True
     fewest_for_colour: int = 10
@@ -171,11 +140,12 @@ class Sample:
 
 def select_stars(
     table: Table,
-    catalog: Stars,
+    catalog: StarCatalog,
     matches: Matches,
     exposure: float,
     rule: FilterRule,
     corrections: ApertureCorrections,
+    stray: StrayLight,
     options: PhotometryOptions,
 ) -> Sample:
     """Select stars and the aperture to compare.
@@ -183,13 +153,15 @@ def select_stars(
     Parameters
     ----------
     table : astropy.table.Table
-    catalog : Stars
+    catalog : StarCatalog
     matches : tuple of two ndarray of int, shape (n,)
     exposure : float
         Time [s].
     rule : FilterRule
         Its band is one of the catalogue's.
     corrections : ApertureCorrections
+    stray : StrayLight
+        Light of neighbours, which is taken off.
     options : PhotometryOptions
 
     Returns
@@ -203,47 +175,22 @@ def select_stars(
     errors = {band: _catalog_error(catalog, band, options)[stars] for band in bands}
     colour = _colour(catalog, rule)[stars]
     good = unspoiled(table)[rows] & np.isfinite(magnitude) & (errors[rule.band] <= options.largest_error)
-    radii = np.array(corrections.diameters) / 2
-    crowding = _light_in_catalog(table, catalog, rule.band, rows, stars, radii)
+    light = (column(table, "FLUX_APER") - stray.light[:, :-1])[rows]
     samples = []
     for n, correction in enumerate(corrections.values):
-        flux, variance = column(table, "FLUX_APER")[rows, n], column(table, "FLUXERR_APER")[rows, n] ** 2
+        flux, variance = light[:, n], column(table, "FLUXERR_APER")[rows, n] ** 2
         expected = _expected_variance(flux, variance, magnitude, good, options.minimum_snr)
         usable = good & (expected <= (MAGNITUDE / options.minimum_snr) ** 2) & math.isfinite(correction)
-        neighbours = np.maximum(crowding[n], light_of_neighbours(table, radii[n])[rows])
-        usable = least_crowded(usable, neighbours, options.most_crowded)
+        crowding = stray.crowding(n)[rows]
+        usable = least_crowded(usable & np.isfinite(crowding), crowding, options.most_crowded)
         with np.errstate(divide="ignore", invalid="ignore"):
             difference = magnitude + 2.5 * np.log10(flux / exposure) - correction
+            expected += (MAGNITUDE * stray.error[rows, n] / flux) ** 2
         samples.append(Sample(difference, expected, errors, colour, n).of(usable))
     return min(samples, key=lambda sample: (_promise(sample, rule, corrections), -sample.aperture))
 
 
-def _light_in_catalog(
-    table: Table, catalog: Stars, band: str, rows: Indices, stars: Indices, radii: Vector
-) -> list[Vector]:
-    """Light of other stars of the catalogue in each aperture, in parts of the star's own: resolved or not."""
-    from scipy.spatial import cKDTree
-
-    ra, dec = (np.radians(np.asarray(each, dtype=np.float64)) for each in (catalog.ra, catalog.dec))
-    places = np.nan_to_num(np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1))
-    pixels = np.stack([column(table, "XWIN_IMAGE"), column(table, "YWIN_IMAGE")], axis=1)[rows]
-    apart = np.linalg.norm(np.diff(pixels, axis=0), axis=1)
-    known = apart > 0
-    if not known.any():
-        return [np.zeros(len(rows)) for _ in radii]
-    scale = float(np.median(np.linalg.norm(np.diff(places[stars], axis=0), axis=1)[known] / apart[known]))
-    near = cKDTree(places).query_ball_point(places[stars], radii.max() * scale, return_sorted=True)
-    star = np.repeat(np.arange(len(stars)), [len(some) for some in near])
-    other = np.concatenate([np.asarray(some, dtype=np.int64) for some in near])
-    distance = np.linalg.norm(places[other] - places[stars[star]], axis=1) / scale
-    light = 10 ** (-0.4 * np.nan_to_num(np.asarray(catalog.magnitudes[band], dtype=np.float64), nan=np.inf))
-    light[light == 0] = 1e-99
-    share = np.where(other == stars[star], 0.0, light[other] / light[stars[star]])
-    within: list[Any] = [np.bincount(star, share * (distance <= radius), len(stars)) for radius in radii]
-    return within
-
-
-def _catalog_error(catalog: Stars, band: str, options: PhotometryOptions) -> Vector:
+def _catalog_error(catalog: StarCatalog, band: str, options: PhotometryOptions) -> Vector:
     """Errors of a band [mag]; 0 in a catalogue that has none, the largest allowed where one star has none."""
     magnitude = np.asarray(catalog.magnitudes[band], dtype=np.float64)
     error = np.asarray(catalog.errors.get(band, np.zeros(len(magnitude))), dtype=np.float64)
@@ -251,7 +198,7 @@ def _catalog_error(catalog: Stars, band: str, options: PhotometryOptions) -> Vec
     return np.where(given, error, options.largest_error) if given.any() else np.zeros(len(magnitude))
 
 
-def _colour(catalog: Stars, rule: FilterRule) -> Vector:
+def _colour(catalog: StarCatalog, rule: FilterRule) -> Vector:
     """Colour of each star of the catalogue; NaN where unknown."""
     if rule.colour is None or not set(rule.colour) <= set(catalog.magnitudes):
         return np.full(len(catalog.magnitudes[rule.band]), np.nan)

@@ -8,26 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nightcal.photometry.aperture_corrections import (
-    MAGNITUDE,
-    ApertureCorrections,
-    column,
-    measure_corrections,
-    unspoiled,
-)
-from nightcal.photometry.comparison_stars import (
-    FEWEST_STARS,
-    FilterRule,
-    Matches,
-    PhotometryOptions,
-    Sample,
-    Stars,
-    select_stars,
-)
+from nightcal.photometry.aperture_corrections import MAGNITUDE, ApertureCorrections, measure_corrections
+from nightcal.photometry.comparison_stars import FEWEST_STARS, FilterRule, PhotometryOptions, Sample, select_stars
 from nightcal.photometry.line_fit import LineFit, fit_line
+from nightcal.photometry.stray_light import Matches, column, stray_light, unspoiled, with_catalog
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+    from nightcal.star_catalog import StarCatalog
 
 __all__ = ["FilterRule", "PhotometryOptions", "ZeroPoint", "calibrate", "cards", "with_magnitudes"]
 
@@ -88,7 +77,7 @@ class ZeroPoint:
 
 def calibrate(
     table: Table,
-    catalog: Stars | None,
+    catalog: StarCatalog | None,
     matches: Matches | None,
     exposure: float,
     rule: FilterRule | None,
@@ -102,7 +91,7 @@ def calibrate(
     ----------
     table : astropy.table.Table
         Sources of the frame, fluxes in electrons of the whole exposure; columns as `measure_corrections` needs them.
-    catalog : Stars or None
+    catalog : StarCatalog or None
         None if there is no catalogue.
     matches : tuple of two ndarray of int, shape (n,), or None
         Indices into the table and into the catalogue; None if the frame has no astrometric solution.
@@ -126,15 +115,17 @@ def calibrate(
     too small, and would pull.
     """
     options = options or PhotometryOptions()
+    why, stray = _missing(catalog, matches, exposure, rule, filter_name), stray_light(table)
+    if catalog is not None and matches is not None and rule is not None and not why:
+        stray = with_catalog(stray, table, catalog, rule.band, matches)
     corrections = measure_corrections(
-        table, minimum_snr=options.minimum_snr, most_crowded=options.most_crowded, seed=options.seed
+        table, stray, minimum_snr=options.minimum_snr, most_crowded=options.most_crowded, seed=options.seed
     )
     nothing = ZeroPoint("", corrections, float(exposure))
-    why = _missing(catalog, matches, exposure, rule, filter_name)
     if catalog is None or matches is None or rule is None or why:
         return replace(nothing, status=f"no zero point: {why}")
     nothing = replace(nothing, band=rule.band, catalog=catalog.name)
-    sample = select_stars(table, catalog, matches, exposure, rule, corrections, options)
+    sample = select_stars(table, catalog, matches, exposure, rule, corrections, stray, options)
     count = len(sample.difference)
     if count < FEWEST_STARS:
         return replace(
@@ -144,7 +135,7 @@ def calibrate(
 
 
 def _missing(
-    catalog: Stars | None, matches: Matches | None, exposure: float, rule: FilterRule | None, filter_name: str
+    catalog: StarCatalog | None, matches: Matches | None, exposure: float, rule: FilterRule | None, filter_name: str
 ) -> str:
     """Say what is missing before any star is looked at; empty if nothing is."""
     if rule is None:
