@@ -20,7 +20,10 @@ def main() -> None:
     )
     args = arguments.parse_args()
     if args.catalogue not in SOURCES:
-        raise ConfigurationError(f"catalog.download is {args.catalogue!r}; expected {' or '.join(SOURCES)}.")
+        raise ConfigurationError(
+            f"catalog.download is {args.catalogue}; expected {' or '.join(SOURCES)}, as in"
+            " --config 'catalog={download: refcat2}'."
+        )
     if not args.field:
         print("No science frame tells where its telescope pointed: nothing to download.")
     for cone in sorted({cone_of(*field) for field in args.field}, key=lambda cone: (cone.ra, cone.dec)):

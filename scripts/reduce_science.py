@@ -5,12 +5,11 @@ python scripts/reduce_science.py night/m13_V*.fits --camera config/cameras/gener
     --measure '{"cosmic_rays": {}, "sources": {}, "astrometry": {}}' --stars stars.csv --catalogs V1.fits V2.fits
 """
 
-import json
 from pathlib import Path
 
 from nightcal.calibrator import Calibrator
 from nightcal.camera_file import load_camera
-from nightcal.command import parser, run
+from nightcal.command import json_of, parser, run
 from nightcal.errors import ConfigurationError
 from nightcal.photon_transfer import read_noise
 from nightcal.science import reduce_frames
@@ -23,9 +22,9 @@ def main() -> None:
     arguments.add_argument("--unit", default="electron", choices=["electron", "adu"], help="unit of the products")
     arguments.add_argument("--warn", action="append", default=[], help="a warning for the headers")
     arguments.add_argument("--out", nargs="+", type=Path, required=True, help="a product for each frame")
-    arguments.add_argument("--measure", type=json.loads, default={}, help="what, with its options, as JSON: see above")
+    arguments.add_argument("--measure", type=json_of, default={}, help="what, with its options, as JSON: see above")
     arguments.add_argument("--stars", nargs="+", default=[], type=Path, help="catalogues of reference stars")
-    arguments.add_argument("--columns", type=json.loads, default={}, help="their columns, as JSON")
+    arguments.add_argument("--columns", type=json_of, default={}, help="their columns, as JSON")
     arguments.add_argument("--fields", nargs="+", default=[], type=Path, help="downloaded ones, each for its field")
     arguments.add_argument("--catalogs", nargs="+", default=[], type=Path, help="a table of sources for each frame")
     args = arguments.parse_args()

@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 from nightcal.calibration import load_master
 from nightcal.exposures import finish_master, open_exposures
 from nightcal.fitsio import write_product
 from nightcal.masters import make_master_bias, make_master_dark, make_master_flat
+from nightcal.star_catalog import StarCatalog
 
 REPOSITORY = Path(__file__).parents[1]
 MEASUREMENTS = ("cosmic_rays", "sources", "astrometry", "photometry")
@@ -56,3 +58,9 @@ def masters_of(folder, camera, *kinds):
         made[kind] = load_master(path)
         assert not made[kind].refused
     return made
+
+
+def catalog_of(name, ra, dec, magnitudes, errors=None):
+    """Reference stars that do not move."""
+    still = np.zeros(len(ra))
+    return StarCatalog(name, np.asarray(ra), np.asarray(dec), still, still, 2016.0, magnitudes, errors or {})

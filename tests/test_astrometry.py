@@ -87,7 +87,7 @@ def test_a_narrow_field_is_refused_with_the_bundled_stars_and_told_what_to_do():
     solution = solved(simulate(1, 12, stars=100, dec=60), catalog=bundled())
     assert not solution.solved
     assert f"of {BUNDLED_NAME} lie in this field of 12 arcmin, 6 are needed;" in solution.status
-    assert "give a catalogue (catalog: file)" in solution.status
+    assert "give a catalogue (catalog.file)" in solution.status
 
 
 def test_stars_are_moved_to_the_epoch_of_the_frame():

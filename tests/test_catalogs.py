@@ -22,10 +22,11 @@ def test_a_catalog_comes_back_with_units_and_apertures(table, tmp_path):
     write_catalog(tmp_path / "night" / "a.fits", table)
     back = read_catalog(tmp_path / "night" / "a.fits")
     assert back.colnames == table.colnames
-    assert back.meta["APERTURES"] == table.meta["APERTURES"]
+    assert back.meta == {"APERTURES": table.meta["APERTURES"]}
     for name in table.colnames:
         np.testing.assert_array_equal(back[name], table[name])
         assert back[name].unit == table[name].unit
+        assert back[name].description == table[name].description
 
 
 @pytest.mark.filterwarnings("ignore:'electron' did not parse")

@@ -132,10 +132,17 @@ def test_without_reference_stars_everything_else_is_there_and_the_header_says_wh
     image, table = measure(product(frame), KNOWN, steps_of(EVERYTHING))
     assert image.header["WCSSTAT"].startswith("not solved: ")
     assert "bundled bright stars" in image.header["WCSSTAT"]
-    assert image.header["ZPSTAT"].startswith("no zero point: ")
+    assert image.header["ZPSTAT"] == "no zero point: the frame has no astrometric solution"
     assert len(table) > 80
     assert np.isnan(table["ALPHAWIN_J2000"]).all()
     assert np.isnan(table["MAG_AUTO"]).all()
+
+
+def test_blind_solving_without_its_program_is_told_beside_the_reason(frame, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    image, _ = measure(product(frame), KNOWN, steps_of(EVERYTHING | {"astrometry": {"blind": True}}))
+    assert "bundled bright stars" in image.header["WCSSTAT"]
+    assert image.header["WCSSTAT"].endswith("; blind: solve-field of astrometry.net is not installed")
 
 
 def test_what_the_raw_frame_said_of_these_things_is_not_taken_for_our_own(frame, catalog):
@@ -217,7 +224,7 @@ def test_the_filters_of_the_shipped_configuration_are_understood():
     [
         ({"cosmics": {}}, "cosmics is no step; expected cosmic_rays, sources, astrometry, photometry"),
         ({"sources": {"threshold": -1}}, "sources.threshold is -1"),
-        ({"sources": {"treshold": 3}}, "treshold"),
+        ({"sources": {"treshold": 3}}, "sources.treshold is not a known key; expected threshold, minimum_area"),
         ({"astrometry": {"distortion": 7}}, "astrometry.distortion is 7"),
         ({"photometry": {"filters": {"V": {"band": "V", "color": []}}}}, "color"),
     ],

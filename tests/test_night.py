@@ -383,3 +383,24 @@ def test_reference_stars_are_found_among_the_raw_frames(tmp_path):
     assert stars_file(None, tmp_path) is None
     with pytest.raises(ConfigurationError, match=r"catalog.file is '/nowhere/stars.fits'; expected auto, null, or"):
         stars_file("/nowhere/stars.fits", tmp_path)
+
+
+def test_what_stands_within_a_group_on_the_command_line_is_read_to_any_depth():
+    said = {
+        "sources": {"apertures": ["2", "3.5"]},
+        "photometry": {"filters": {"V": {"band": "V", "colour_term": "0.1"}}},
+    }
+    assert from_command_line(said) == {
+        "sources": {"apertures": [2, 3.5]},
+        "photometry": {"filters": {"V": {"band": "V", "colour_term": 0.1}}},
+    }
+
+
+def test_what_would_stop_a_measurement_is_told_before_the_first_job(raw, tmp_path):
+    stars = tmp_path / "mine.csv"
+    stars.write_text("alpha,delta\n10.5,-3.5\n")
+    wrong = config(raw)
+    wrong["catalog"]["file"] = str(stars)
+    assert f"{stars}: no column is named as ra usually is; expected catalog.columns.ra to name one of" in mistake(wrong)
+    wrong["catalog"]["columns"] = {"ra": "alpha", "dec": "delta"}
+    assert night_from_config(wrong, HOME).stars == stars

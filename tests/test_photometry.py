@@ -1,12 +1,11 @@
 """Zero point, colour term and magnitudes of simulated sources whose truth is known, and their errors."""
 
-from dataclasses import dataclass, field
-
 import crowds
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+from helpers import catalog_of
 from nightcal.cards import set_cards
 from nightcal.errors import ConfigurationError
 from nightcal.photometry import FilterRule, PhotometryOptions, calibrate, cards, with_magnitudes
@@ -16,17 +15,6 @@ DIAMETERS = (4.0, 8.0, 18.0)
 PARTS = np.array([0.7, 0.95, 1.0])
 SKY = np.array([15.0, 30.0, 65.0])
 COLOURED = FilterRule("r", ("g", "r"))
-
-
-@dataclass(frozen=True)
-class Catalog:
-    """As much of a catalogue of stars as photometry looks at."""
-
-    name: str
-    ra: np.ndarray
-    dec: np.ndarray
-    magnitudes: dict
-    errors: dict = field(default_factory=dict)
 
 
 def field_of_stars(seed, n=60, scatter=0.02, wrong=0.0, error=0.01, faintest=17.0, term=COLOUR_TERM, width=0.3):
@@ -43,7 +31,7 @@ def field_of_stars(seed, n=60, scatter=0.02, wrong=0.0, error=0.01, faintest=17.
     table["FLUX_APER"], table["FLUXERR_APER"] = total[:, None] * PARTS + ring.cumsum(axis=1), noise
     table["FLUX_AUTO"], table["FLUXERR_AUTO"] = 0.97 * table["FLUX_APER"][:, 2], noise[:, 2]
     table["FWHM_IMAGE"], table["FLAGS"] = np.full(n, 3.0), np.zeros(n, dtype=np.int16)
-    catalog = Catalog(
+    catalog = catalog_of(
         "refcat2.ecsv",
         *on_the_sky(table),
         {"g": r + colour + rng.normal(0, error, n), "r": r + rng.normal(0, error, n)},
@@ -111,7 +99,7 @@ def faint_field(rng, table, catalog, brightest):
     ring = rng.normal(0, np.sqrt(np.diff(noise**2, axis=1, prepend=0)))
     table["FLUX_APER"], table["FLUXERR_APER"] = total[:, None] * PARTS + ring.cumsum(axis=1), noise
     faint = np.arange(12, n)
-    return table, Catalog("faint", *on_the_sky(table), {"r": r}), (faint, faint)
+    return table, catalog_of("faint", *on_the_sky(table), {"r": r}), (faint, faint)
 
 
 def test_the_faint_of_a_field_are_compared_in_a_small_aperture_and_the_bright_in_a_large_one():
@@ -201,7 +189,7 @@ def test_stars_without_an_error_count_little_among_those_that_have_one():
     assert two.number >= one.number - 2
     assert abs(two.zero_point - one.zero_point) < 0.005
     catalog.magnitudes["r"][:20] -= 0.05
-    none = calibrate(table, Catalog("c", *on_the_sky(table), catalog.magnitudes), matches, EXPOSURE, COLOURED)
+    none = calibrate(table, catalog_of("c", *on_the_sky(table), catalog.magnitudes), matches, EXPOSURE, COLOURED)
     assert abs(off(none)) < 0.015
     # what the catalogue does not tell is found as scatter
     assert none.intrinsic_scatter > one.intrinsic_scatter
@@ -224,7 +212,7 @@ def test_light_of_neighbours_does_not_count():
 @pytest.mark.parametrize("n", [150, 400])
 def test_a_crowd_has_the_zero_point_of_lonely_stars(n):
     flux, table, _ = crowds.random_crowd(7, n=n)
-    catalog = Catalog("c", *on_the_sky(table), {"r": ZERO_POINT - 2.5 * np.log10(flux / EXPOSURE)})
+    catalog = catalog_of("c", *on_the_sky(table), {"r": ZERO_POINT - 2.5 * np.log10(flux / EXPOSURE)})
     found = calibrate(table, catalog, (np.arange(n), np.arange(n)), EXPOSURE, FilterRule("r"))
     # 1.2 mmag too high where 400 stars keep the light of neighbours
     assert found.zero_point == pytest.approx(ZERO_POINT, abs=0.0003)
@@ -236,7 +224,7 @@ def test_a_companion_that_only_the_catalogue_resolves_counts():
     companions = {band: catalog.magnitudes[band][:20] + 3 for band in "gr"}
     for name in ("FLUX_APER", "FLUX_AUTO"):
         table[name][:20] *= 1 + 10 ** (-0.4 * 3)
-    more = Catalog(
+    more = catalog_of(
         "c",
         np.append(catalog.ra, catalog.ra[:20] + 1 / 7200),
         np.append(catalog.dec, catalog.dec[:20]),

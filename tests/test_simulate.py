@@ -5,12 +5,17 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
+from helpers import REPOSITORY
+from nightcal.astrometry.pointing import hint_of
+from nightcal.camera_file import load_camera
+from nightcal.headers import read_header
 from nightcal.simulate import (
     add_cosmic_rays,
     expose,
     make_chip,
     simulate_night,
 )
+from nightcal.simulated_camera import simulate_camera
 from nightcal.simulated_sky import CENTRE, DISTORTION, PASSBANDS, camera_wcs, make_sky, paint
 
 SMALL = {"shape": (96, 128), "n_bias": 4, "n_dark": 3, "n_flat": 2, "n_science": 2, "n_stars": 20}
@@ -160,6 +165,16 @@ def test_header_has_the_words_of_the_camera_file(night):
     assert (header["BIASSEC"], header["TRIMSEC"]) == ("[129:160,1:96]", "[1:128,1:96]")
     assert (header["IMAGETYP"], header["FILTER"], header["EXPTIME"]) == ("Light Frame", "V", 60.0)
     assert header["DATE-OBS"] == "2024-03-02T01:00:00.000"
+
+
+def test_a_night_of_a_camera_file_tells_where_it_looks_and_how_large_a_pixel_is(tmp_path):
+    camera = load_camera(REPOSITORY / "config" / "cameras" / "lco-sinistro.yaml")
+    few = SMALL | {"n_bias": 0, "n_dark": 0, "n_flat": 0, "n_science": 1}
+    del few["shape"]
+    made = simulate_night(tmp_path / "raw", tmp_path / "truth", camera=simulate_camera(camera, 64), **few)
+    hint = hint_of(read_header(made.frames[0]), camera)
+    assert hint.pointing == pytest.approx(CENTRE, abs=0.1)
+    assert hint.scale == pytest.approx(1, rel=0.02)
 
 
 def test_every_frame_was_taken_between_noon_and_noon_at_the_telescope(night):

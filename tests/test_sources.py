@@ -133,6 +133,15 @@ def test_two_stars_that_touch_are_two_and_say_so():
     assert list(rows["FLAGS"] & 2) == [2, 2, 0]
 
 
+@pytest.mark.parametrize("distance", [10.5, 12.0, 14.0])
+def test_the_kron_aperture_of_a_faint_star_does_not_swallow_a_bright_one_beside_it(distance):
+    stars = field((128, 128), [60, 60 + distance], [64, 64], [1_500_000, 1700])
+    table = find_sources(*stars.arrays).table
+    assert len(table) == 2
+    assert table["FLUX_AUTO"][1] == pytest.approx(1700, rel=0.15)
+    assert table["FLUX_AUTO"][0] == pytest.approx(1_500_000, rel=0.01)
+
+
 def test_saturated_stars_are_found_where_they_are_and_flagged():
     star = one_star(4e6)
     full = star.data > 60000

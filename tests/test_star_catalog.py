@@ -144,11 +144,23 @@ def test_positions_may_be_written_in_hours_and_degrees(tmp_path):
 
 WRONG = {
     "no such column": (STARS, {"ra": "RA2"}, "columns.ra is 'RA2'; expected one of the columns ra, dec, rmag, e_rmag"),
-    "no position": ({"x": [1.0]}, {}, "no column is named as ra usually is; expected columns.ra to name one of x"),
+    "no position": (
+        {"x": [1.0]},
+        {},
+        "no column is named as ra usually is; expected catalog.columns.ra to name one of x",
+    ),
     "words": (STARS | {"ra": ["a", "b", "c"]}, {}, "columns.ra is the column 'ra', which holds no angles"),
-    "motion without epoch": (STARS | {"pmra": [1.0, 2, 3]}, {}, "nothing tells their epoch; expected columns.epoch"),
+    "motion without epoch": (
+        STARS | {"pmra": [1.0, 2, 3]},
+        {},
+        "nothing tells their epoch; expected catalog.columns.epoch",
+    ),
     "epoch": (STARS, {"epoch": 16}, "columns.epoch is 16; expected a Julian year"),
-    "band": (STARS, {"errors": {"V": "e_rmag"}}, "columns.errors has 'V'; expected one of columns.magnitudes: r"),
+    "band": (
+        STARS,
+        {"errors": {"V": "e_rmag"}},
+        "columns.errors has 'V'; expected one of catalog.columns.magnitudes: r",
+    ),
     "magnitude": (STARS, {"magnitudes": {"V": "Vmag"}}, "columns.magnitudes.V is 'Vmag'; expected one of the columns"),
     "nothing": (STARS | {"ra": [np.nan] * 3}, {}, "none of its 3 rows has a position"),
 }

@@ -1,22 +1,10 @@
 """Light of neighbours in the apertures of sources: stars whose light is known, in crowds of several densities."""
 
-from dataclasses import dataclass, field
-
 import crowds
 import numpy as np
 import pytest
+from helpers import catalog_of
 from nightcal.photometry.stray_light import stray_light, with_catalog
-
-
-@dataclass(frozen=True)
-class Catalog:
-    """As much of a catalogue of stars as is looked at."""
-
-    name: str
-    ra: np.ndarray
-    dec: np.ndarray
-    magnitudes: dict
-    errors: dict = field(default_factory=dict)
 
 
 def on_the_sky(x, y):
@@ -73,7 +61,7 @@ def test_a_companion_that_only_the_catalogue_resolves_counts():
     blend, _ = crowds.crowd(x, y, flux + np.where(np.arange(len(x)) == 3, faint, 0))
     ra, dec = on_the_sky(np.append(x, x[3] + 2), np.append(y, y[3]))
     light = np.append(flux, faint)
-    catalog = Catalog("c", ra, dec, {"r": 20 - 2.5 * np.log10(light)})
+    catalog = catalog_of("c", ra, dec, {"r": 20 - 2.5 * np.log10(light)})
     matches = np.arange(len(x)), np.arange(len(x))
     alone = stray_light(blend)
     found = with_catalog(alone, blend, catalog, "r", matches)
@@ -88,7 +76,7 @@ def test_catalogue_and_table_that_know_the_same_stars_agree():
     magnitude = 20 - 2.5 * np.log10(flux)
     magnitude[np.argsort(flux)[:3]] = np.nan
     everyone = np.arange(len(flux)), np.arange(len(flux))
-    both = with_catalog(stray_light(table), table, Catalog("c", ra, dec, {"r": magnitude}), "r", everyone)
+    both = with_catalog(stray_light(table), table, catalog_of("c", ra, dec, {"r": magnitude}), "r", everyone)
     some = (flux > 5000) & (stray[:, 1] > 1e-3 * flux)
     assert np.median(both.light[some, 1] / stray[some, 1]) == pytest.approx(1, abs=0.03)
 
@@ -128,7 +116,7 @@ def test_bad_tables_never_stop_the_night(spoil):
     for some in (table, table[:1], table[:0]):
         found = stray_light(some)
         found = with_catalog(
-            found, some, Catalog("c", ra, dec, {"r": np.full(40, 15.0)}), "r", tuple(m[: len(some)] for m in matches)
+            found, some, catalog_of("c", ra, dec, {"r": np.full(40, 15.0)}), "r", tuple(m[: len(some)] for m in matches)
         )
         assert np.isfinite(found.light).all()
         assert (found.light >= 0).all()

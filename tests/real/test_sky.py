@@ -50,11 +50,11 @@ def places(table, header):
 
 
 def test_the_bundled_stars_are_too_few_for_a_narrow_field_and_everything_else_is_delivered(cluster):
-    words = "not solved: only 0 of the bundled bright stars (G < 10) lie in this field of 11 arcmin"
+    words = "not solved: none of the bundled bright stars (G < 10) lie in this field of 11 arcmin"
     assert len(cluster) == 12
     for table, header in cluster.values():
         assert header["WCSSTAT"].startswith(words)
-        assert header["ZPSTAT"] == "no zero point: no reference stars"
+        assert header["ZPSTAT"] == "no zero point: the frame has no astrometric solution"
         assert len(table) > 800
         assert header["CTYPE1"].startswith("RA---")  # the raw frame's own
 

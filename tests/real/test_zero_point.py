@@ -1,10 +1,9 @@
 """Zero points of a night of one field: 94 frames of EY UMa, stars of ATLAS-Refcat2, matched by place."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 from astropy.table import Table
+from helpers import catalog_of
 from nightcal.photometry import FilterRule, calibrate, with_magnitudes
 from scipy.spatial import cKDTree
 
@@ -12,15 +11,6 @@ GAIN = 1.5
 """Not told by the table; it only shares out the noise between stars and sky."""
 
 VARIABLE = 19
-
-
-@dataclass(frozen=True)
-class Catalog:
-    name: str
-    ra: np.ndarray
-    dec: np.ndarray
-    magnitudes: dict
-    errors: dict
 
 
 def plane(ra, dec):
@@ -46,7 +36,7 @@ def frames(data):
     refcat = Table.read(data / "catalogs" / "refcat2.ecsv")
     bands = {band: np.ma.filled(refcat[f"{band}mag"].astype(float), np.nan) for band in "gri"}
     errors = {band: np.ma.filled(refcat[f"e_{band}mag"].astype(float), np.nan) for band in "gri"}
-    catalog = Catalog("refcat2", refcat["RA_ICRS"], refcat["DE_ICRS"], bands, errors)
+    catalog = catalog_of("refcat2", refcat["RA_ICRS"], refcat["DE_ICRS"], bands, errors)
     tree = cKDTree(plane(refcat["RA_ICRS"], refcat["DE_ICRS"]))
     rows = Table.read(data / "catalogs" / "ey_uma_sources.fits").group_by("date-obs")
     found = []

@@ -57,7 +57,7 @@ def read_catalog(path: Path) -> Table:
     Returns
     -------
     astropy.table.Table
-        With units, and ``meta["APERTURES"]`` [pix] as it was.
+        With units and descriptions, and ``meta["APERTURES"]`` [pix] as it was.
     """
     from astropy.table import Table
     from astropy.units import Unit, UnitsWarning
@@ -65,8 +65,11 @@ def read_catalog(path: Path) -> Table:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnitsWarning)
         table = Table.read(path, hdu=EXTENSION)
-    for column in table.itercols():
+    for number, column in enumerate(table.itercols(), 1):
         column.unit = None if column.unit is None else Unit(str(column.unit))
+        column.description = table.meta.pop(f"TCOMM{number}", None)
+    for key in ("EXTNAME", "CHECKSUM", "DATASUM"):
+        table.meta.pop(key, None)
     numbers = [key for key in table.meta if key.startswith(DIAMETER) and key[len(DIAMETER) :].isdigit()]
     if numbers:
         table.meta[APERTURES] = [table.meta.pop(key) for key in sorted(numbers, key=lambda key: int(key[4:]))]

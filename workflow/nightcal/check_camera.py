@@ -214,8 +214,9 @@ def _pointing(camera: Camera, header: RawHeader) -> str:
 
 def _scale(camera: Camera, header: RawHeader) -> str:
     hint = hint_of(header, camera)
-    where = hint.source.partition(", ")[2]
-    return where if hint.scale is None else f"{hint.scale:.4g} arcsec a pixel as read out ({where})"
+    where = hint.source.partition(", scale ")[2]
+    without = "none: give pixel_scale, or no frame can be placed on the sky"
+    return without if hint.scale is None else f"{hint.scale:.4g} arcsec a pixel as read out ({where})"
 
 
 def _bleeding(camera: Camera, header: RawHeader) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nightcal.errors import ConfigurationError
 
@@ -37,6 +38,16 @@ def parser(description: str | None, *, frames: str | None = "raw frames") -> arg
             "--noise", type=Path, help="gain and read noise, where headers do not tell (measure_noise.py)"
         )
     return made
+
+
+def json_of(text: str) -> Any:
+    """Read an argument that is JSON."""
+    try:
+        return json.loads(text)
+    except ValueError as mistake:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no JSON; expected something as '{{\"sources\": {{}}}}'"
+        ) from mistake
 
 
 def add_rejection(made: argparse.ArgumentParser) -> None:

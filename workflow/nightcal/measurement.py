@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from dataclasses import fields as attributes_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,11 +222,16 @@ def _solved(
         if solution.solved:
             return solution, stars
         tried.append(solution)
+    unsolved = tried[0]
+    blind = []
     for stars in catalogs if steps.astrometry.blind else ():
         solution = solve_blind(table, shape, stars, steps.astrometry, known.epoch, known.hint.scale)
         if solution.solved:
             return solution, stars
-    return tried[0], None
+        blind.append(solution.status.removeprefix("not solved: "))
+    if blind:
+        unsolved = replace(unsolved, status=f"{unsolved.status}; blind: {blind[0]}")
+    return unsolved, catalogs[0]
 
 
 def steps_of(
@@ -257,26 +263,36 @@ def steps_of(
     ConfigurationError
         If an option or a catalogue is wrong.
     """
-    known = set(STEPS)
-    if unknown := sorted(set(sections) - known):
+    if unknown := sorted(set(sections) - set(STEPS)):
         raise ConfigurationError(f"{unknown[0]} is no step; expected {', '.join(STEPS)}.")
-    made = {}
-    for name, section in sections.items():
-        options = _tuples(section)
-        filters = options.pop("filters", {}) if name == "photometry" else {}
-        try:
-            made[name] = STEPS[name](**options)
-            if name == "photometry":
-                made["filters"] = {name: FilterRule(**_tuples(rule)) for name, rule in filters.items()}
-        except (TypeError, ValueError) as mistake:
-            raise ConfigurationError(f"{name}: {mistake}") from mistake
+    made: dict[str, Any] = {name: _options_of(name, section) for name, section in sections.items()}
     origin = {name: made[name] for name in STEPS if name in made} | {"stars": [file_hash(path) for path in stars]}
+    made["filters"] = _rules_of(sections.get("photometry", {}).get("filters", {}))
     if "astrometry" in made:
         bundled()  # if it is not there, this is said before the first frame
         made["stars"] = tuple(read_star_catalog(path, columns) for path in stars)
         made["fields"] = {path.name: read_star_catalog(path) for path in fields}
         made["digests"] = {path.name: file_hash(path) for path in fields}
     return Steps(**made, origin=origin)
+
+
+def _options_of(name: str, section: Mapping[str, Any]) -> Any:
+    """Options of one step, its ``filters`` left out."""
+    options = {key: value for key, value in _tuples(section).items() if (name, key) != ("photometry", "filters")}
+    keys = [attribute.name for attribute in attributes_of(STEPS[name])]
+    if unknown := sorted(set(options) - set(keys)):
+        raise ConfigurationError(f"{name}.{unknown[0]} is not a known key; expected {', '.join(keys)}.")
+    try:
+        return STEPS[name](**options)
+    except (TypeError, ValueError) as mistake:
+        raise ConfigurationError(f"{name}: {mistake}") from mistake
+
+
+def _rules_of(filters: Mapping[str, Mapping[str, Any]]) -> dict[str, FilterRule]:
+    try:
+        return {name: FilterRule(**_tuples(rule)) for name, rule in filters.items()}
+    except (TypeError, ValueError) as mistake:
+        raise ConfigurationError(f"photometry.filters: {mistake}") from mistake
 
 
 def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -108,9 +108,6 @@ def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = F
         With key, value and what was expected.
     """
     check(config, read_yaml(home / "workflow" / "schemas" / "config.schema.yaml"), WHERE)
-    apertures = config.get("sources", {}).get("apertures", [])
-    if any(low >= high for low, high in pairwise(apertures)):
-        raise ConfigurationError(f"{WHERE}: sources.apertures is {apertures}; expected ascending diameters.")
     cameras = choose_cameras(config["camera"], home / "config" / "cameras")
     raw = Path(config["raw"])
     if not raw.is_dir():
@@ -149,6 +146,8 @@ def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = F
         raise ConfigurationError(f"{WHERE}: night is {wanted!r}; expected one of {', '.join(plan.nights)}.")
     nights = plan.nights if wanted is None else (str(wanted),)
     stars = stars_file(config.get("catalog", {}).get("file", "auto"), raw)
+    if not in_job:
+        check_measurements(config, stars)
     return Night({camera.name: camera for camera in cameras}, plan, nights, stars)
 
 
@@ -227,6 +226,31 @@ def rule_of(rules: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]
     if not found or any(rule is not found[0] for rule in found):
         return None
     return {key: value for key, value in found[0].items() if key != "names"}
+
+
+def check_measurements(config: Mapping[str, Any], stars: Path | None) -> None:
+    """Look for what would stop a job that measures frames: a mistake that the schema cannot see, or a wrong catalogue.
+
+    Parameters
+    ----------
+    config : mapping
+        As checked.
+    stars : Path or None
+        The observer's catalogue of reference stars.
+
+    Raises
+    ------
+    ConfigurationError
+        With what was found and what was expected.
+    """
+    wanted = measurements_of(config)
+    apertures = wanted.get("sources", {}).get("apertures", [])
+    if any(low >= high for low, high in pairwise(apertures)):
+        raise ConfigurationError(f"{WHERE}: sources.apertures is {apertures}; expected ascending diameters.")
+    if stars is not None and "astrometry" in wanted:
+        from nightcal.star_catalog.file import read_star_catalog
+
+        read_star_catalog(stars, config["catalog"]["columns"])
 
 
 def _listed(paths: str | Sequence[str] | None) -> Sequence[str]:

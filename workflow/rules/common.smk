@@ -166,8 +166,9 @@ def field_files(batch):
 
 
 def fields_of(science):
-    """Where the telescope pointed, and the radius of a field [deg]."""
-    return sorted({(*one.frame.pointing, config["catalog"]["radius"]) for one in science if one.frame.pointing})
+    """Where the telescope pointed, and the radius of a field [deg]: one of the fields that share their stars."""
+    fields = sorted({(*one.frame.pointing, config["catalog"]["radius"]) for one in science if one.frame.pointing})
+    return sorted({cone_of(*field): field for field in fields}.values())
 
 
 def reduced_of(night):

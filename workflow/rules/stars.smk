@@ -13,7 +13,7 @@ rule fetch_stars:
         "../../envs/nightcal.yaml"
     params:
         script=script("fetch_stars"),
-        catalogue=str(config["catalog"]["download"]),
+        catalogue=config["catalog"]["download"] or "null",
         folder=config["catalog"]["folder"],
         faintest=config["catalog"]["faintest"],
         fields=" ".join(f"--field {ra:.6f} {dec:.6f} {radius}" for ra, dec, radius in fields_of(PLAN.science)),

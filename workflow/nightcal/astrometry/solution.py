@@ -378,10 +378,10 @@ def _too_few_sources(number: int, options: AstrometryOptions) -> str:
 
 
 def _too_few_stars(number: int, catalog: StarCatalog, size: float, options: AstrometryOptions) -> str:
-    needed = options.smallest_number
+    needed, some = options.smallest_number, f"only {number}" if number else "none"
     if catalog.name == BUNDLED_NAME:
         return (
-            f"not solved: only {number} of {catalog.name} lie in this field of"
-            f" {size:.0f} arcmin, {needed} are needed; give a catalogue (catalog: file)"
+            f"not solved: {some} of {catalog.name} lie in this field of"
+            f" {size:.0f} arcmin, {needed} are needed; give a catalogue (catalog.file)"
         )
-    return f"not solved: only {number} stars of {catalog.name} lie in this field, {needed} are needed"
+    return f"not solved: {some} of the stars of {catalog.name} lie in this field, {needed} are needed"

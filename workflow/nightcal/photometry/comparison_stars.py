@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from nightcal.errors import ConfigurationError
 from nightcal.photometry.aperture_corrections import MAGNITUDE, ApertureCorrections, least_crowded
 from nightcal.photometry.line_fit import fit_line
-from nightcal.photometry.stray_light import Matches, Stars, StrayLight, column, unspoiled
+from nightcal.photometry.stray_light import Matches, StrayLight, column, unspoiled
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+    from nightcal.star_catalog import StarCatalog
 
 FEWEST_STARS = 3
 """For a zero point."""
@@ -138,7 +140,7 @@ class Sample:
 
 def select_stars(
     table: Table,
-    catalog: Stars,
+    catalog: StarCatalog,
     matches: Matches,
     exposure: float,
     rule: FilterRule,
@@ -151,7 +153,7 @@ def select_stars(
     Parameters
     ----------
     table : astropy.table.Table
-    catalog : Stars
+    catalog : StarCatalog
     matches : tuple of two ndarray of int, shape (n,)
     exposure : float
         Time [s].
@@ -188,7 +190,7 @@ def select_stars(
     return min(samples, key=lambda sample: (_promise(sample, rule, corrections), -sample.aperture))
 
 
-def _catalog_error(catalog: Stars, band: str, options: PhotometryOptions) -> Vector:
+def _catalog_error(catalog: StarCatalog, band: str, options: PhotometryOptions) -> Vector:
     """Errors of a band [mag]; 0 in a catalogue that has none, the largest allowed where one star has none."""
     magnitude = np.asarray(catalog.magnitudes[band], dtype=np.float64)
     error = np.asarray(catalog.errors.get(band, np.zeros(len(magnitude))), dtype=np.float64)
@@ -196,7 +198,7 @@ def _catalog_error(catalog: Stars, band: str, options: PhotometryOptions) -> Vec
     return np.where(given, error, options.largest_error) if given.any() else np.zeros(len(magnitude))
 
 
-def _colour(catalog: Stars, rule: FilterRule) -> Vector:
+def _colour(catalog: StarCatalog, rule: FilterRule) -> Vector:
     """Colour of each star of the catalogue; NaN where unknown."""
     if rule.colour is None or not set(rule.colour) <= set(catalog.magnitudes):
         return np.full(len(catalog.magnitudes[rule.band]), np.nan)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,8 @@ from nightcal.photometry.growth_curve import GrowthCurve, growth_curve
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+    from nightcal.star_catalog import StarCatalog
 
 SPOILED = 1 | 4 | 8 | 16
 """Bits of FLAGS: bad pixel, saturated, edge, cosmic ray. A neighbour (2) is judged by its light."""
@@ -37,30 +38,6 @@ up to half of it further out, where little falls, and more where stars change th
 Vector = NDArray[np.float64]
 Indices = NDArray[np.integer[Any]]
 Matches = tuple[Indices, Indices]
-
-
-class Stars(Protocol):
-    """What the zero point needs of a `nightcal.star_catalog.record.StarCatalog`."""
-
-    @property
-    def name(self) -> str:
-        """Of the catalogue, for the header."""
-
-    @property
-    def ra(self) -> Vector:
-        """Right ascension [deg]."""
-
-    @property
-    def dec(self) -> Vector:
-        """Declination [deg]."""
-
-    @property
-    def magnitudes(self) -> Mapping[str, Vector]:
-        """By band; NaN where missing."""
-
-    @property
-    def errors(self) -> Mapping[str, Vector]:
-        """By band [mag]; NaN where missing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,7 +111,7 @@ def stray_light(table: Table) -> StrayLight:
     return found
 
 
-def with_catalog(found: StrayLight, table: Table, catalog: Stars, band: str, matches: Matches) -> StrayLight:
+def with_catalog(found: StrayLight, table: Table, catalog: StarCatalog, band: str, matches: Matches) -> StrayLight:
     """Count the stars of a catalogue where they tell of more light: it also knows what the frame does not resolve.
 
     Parameters
@@ -142,7 +119,7 @@ def with_catalog(found: StrayLight, table: Table, catalog: Stars, band: str, mat
     found : StrayLight
         Of the table.
     table : astropy.table.Table
-    catalog : Stars
+    catalog : StarCatalog
     band : str
         One of the catalogue's.
     matches : tuple of two ndarray of int, shape (n,)
@@ -222,13 +199,13 @@ def _pairs(table: Table, reach: float) -> tuple[Indices, Indices, Vector]:
     return np.append(one, two), np.append(two, one), np.append(distance, distance)
 
 
-def _directions(catalog: Stars) -> Vector:
+def _directions(catalog: StarCatalog) -> Vector:
     """Make unit vectors to the stars of a catalogue."""
     ra, dec = (np.radians(np.asarray(each, dtype=np.float64)) for each in (catalog.ra, catalog.dec))
     return np.nan_to_num(np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1))
 
 
-def _scale(table: Table, catalog: Stars, rows: Indices, stars: Indices) -> float:
+def _scale(table: Table, catalog: StarCatalog, rows: Indices, stars: Indices) -> float:
     """Radians in a pixel, from pairs of matched stars; 0 where there is none."""
     pixels = np.stack([column(table, "XWIN_IMAGE"), column(table, "YWIN_IMAGE")], axis=1)[rows]
     apart = np.linalg.norm(np.diff(pixels, axis=0), axis=1)

@@ -11,10 +11,12 @@ import numpy as np
 from nightcal.photometry.aperture_corrections import MAGNITUDE, ApertureCorrections, measure_corrections
 from nightcal.photometry.comparison_stars import FEWEST_STARS, FilterRule, PhotometryOptions, Sample, select_stars
 from nightcal.photometry.line_fit import LineFit, fit_line
-from nightcal.photometry.stray_light import Matches, Stars, column, stray_light, unspoiled, with_catalog
+from nightcal.photometry.stray_light import Matches, column, stray_light, unspoiled, with_catalog
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+    from nightcal.star_catalog import StarCatalog
 
 __all__ = ["FilterRule", "PhotometryOptions", "ZeroPoint", "calibrate", "cards", "with_magnitudes"]
 
@@ -75,7 +77,7 @@ class ZeroPoint:
 
 def calibrate(
     table: Table,
-    catalog: Stars | None,
+    catalog: StarCatalog | None,
     matches: Matches | None,
     exposure: float,
     rule: FilterRule | None,
@@ -89,7 +91,7 @@ def calibrate(
     ----------
     table : astropy.table.Table
         Sources of the frame, fluxes in electrons of the whole exposure; columns as `measure_corrections` needs them.
-    catalog : Stars or None
+    catalog : StarCatalog or None
         None if there is no catalogue.
     matches : tuple of two ndarray of int, shape (n,), or None
         Indices into the table and into the catalogue; None if the frame has no astrometric solution.
@@ -133,7 +135,7 @@ def calibrate(
 
 
 def _missing(
-    catalog: Stars | None, matches: Matches | None, exposure: float, rule: FilterRule | None, filter_name: str
+    catalog: StarCatalog | None, matches: Matches | None, exposure: float, rule: FilterRule | None, filter_name: str
 ) -> str:
     """Say what is missing before any star is looked at; empty if nothing is."""
     if rule is None:

@@ -175,7 +175,9 @@ def fluxes(
 
     Notes
     -----
-    Kron (1980); the factors 2.5 and 3.5 are SExtractor's. The uncertainty holds the shot noise, so no gain is given.
+    Kron (1980); the factors 2.5 and 3.5 are SExtractor's. Beside a brighter source the Kron radius is that source's, so
+    that the aperture ends half-way to it, though not below its smallest size. The uncertainty holds the shot noise, so
+    no gain is given.
     """
     import sep
 
@@ -186,6 +188,8 @@ def fluxes(
     radius, _ = sep.kron_radius(data, x, y, a, b, theta, KRON_REACH)
     usual = kron[1] / kron[0]
     radius = kron[0] * np.clip(np.where(np.isfinite(radius), radius, usual), usual, KRON_LARGEST)
+    room = room_beside_brighter(x, y, moments.light, float((radius * a).max(initial=0)))
+    radius = np.minimum(radius, np.maximum(room / a, kron[1]))
     auto, auto_error, _ = sep.sum_ellipse(data, x, y, a, b, theta, radius, err=uncertainty)
     sums = [sep.sum_circle(data, x, y, diameter / 2, err=uncertainty, subpix=0) for diameter in diameters]
     aperture, aperture_error = (np.stack([found[i] for found in sums], axis=1) for i in (0, 1))
@@ -200,6 +204,30 @@ def fluxes(
         half_light,
         sums[-1][2] & sep.APER_TRUNC > 0,
     )
+
+
+def room_beside_brighter(x: Floats, y: Floats, light: Floats, reach: float) -> Floats:
+    """Half the distance to the nearest brighter source [pix]; infinite where none is within twice the reach.
+
+    Parameters
+    ----------
+    x, y, light : ndarray of float64, shape (n,)
+    reach : float
+        [pix]
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+    """
+    from scipy.spatial import cKDTree
+
+    places = np.column_stack([x, y])
+    pairs = cKDTree(places).query_pairs(2 * reach, output_type="ndarray")
+    first, second = pairs.T
+    fainter = np.where(light[first] < light[second], first, second)
+    room = np.full(len(x), np.inf)
+    np.minimum.at(room, fainter, np.hypot(*(places[first] - places[second]).T) / 2)
+    return room
 
 
 def flags(mask: NDArray[Any], moments: Moments, radius: Floats, deblended: Any, truncated: Any) -> NDArray[np.int16]:

@@ -33,7 +33,7 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "FLUX_APER": ("f8", "electron", "within circular apertures"),
     "FLUXERR_APER": ("f8", "electron", "their standard deviations"),
     "FLUX_RADIUS": ("f4", "pix", "radius of half of FLUX_AUTO"),
-    "FWHM_IMAGE": ("f4", "pix", "of the Gaussian of the same windowed moments"),
+    "FWHM_IMAGE": ("f4", "pix", "from the moments; of stars, the FWHM of the frame"),
     "A_IMAGE": ("f4", "pix", "standard deviation along the long axis"),
     "B_IMAGE": ("f4", "pix", "standard deviation along the short axis"),
     "THETA_IMAGE": ("f4", "deg", "of the long axis, from x towards y"),

@@ -125,7 +125,7 @@ def download_cone(cone: Cone, catalogue: str, path: Path, faintest: float = 19.0
         If the network, the service or ``astroquery`` is not there, or the cone holds no star.
     """
     if catalogue not in SOURCES:
-        raise ValueError(f"astrometry.download is {catalogue!r}; expected one of {', '.join(SOURCES)}.")
+        raise ValueError(f"catalog.download is {catalogue!r}; expected one of {', '.join(SOURCES)}.")
     source = SOURCES[catalogue]
     table = _query(cone, source, faintest)
     absent = [name for name in source.columns if name not in table.colnames]

@@ -83,11 +83,13 @@ def _read(path: Path) -> Table:
         return _read_parquet(path)
     kind = FORMATS.get(suffix.lower())
     if kind is None:
-        raise ConfigurationError(f"catalog is {str(path)!r}; expected a file named .fits, .ecsv, .csv or .parquet.")
+        raise ConfigurationError(
+            f"catalog.file is {str(path)!r}; expected a file named .fits, .ecsv, .csv or .parquet."
+        )
     try:
         return Table.read(path, format=kind, **({"encoding": "utf-8-sig"} if kind == "ascii.csv" else {}))
     except FileNotFoundError as error:
-        raise ConfigurationError(f"catalog is {str(path)!r}; expected a file that exists.") from error
+        raise ConfigurationError(f"catalog.file is {str(path)!r}; expected a file that exists.") from error
     except UNREADABLE as error:
         blame_machine(error)
         said = " ".join(str(error).split())[:200]
@@ -101,7 +103,7 @@ def _read_parquet(path: Path) -> Table:
         import pyarrow.parquet
     except ImportError as error:
         raise ConfigurationError(
-            f"catalog is {str(path)!r}; expected the package pyarrow for Parquet files (pip install pyarrow), "
+            f"catalog.file is {str(path)!r}; expected the package pyarrow for Parquet files (pip install pyarrow), "
             "or the same table as FITS, ECSV or CSV."
         ) from error
     try:
@@ -120,12 +122,12 @@ def _name(table: Table, key: str, columns: Mapping[str, Any], path: Path, needed
     """Name of the column that holds something: the one that was given, else one of the usual names, in their order."""
     given = columns.get(key)
     if given is not None:
-        return _present(table, str(given), f"columns.{key}", path)
+        return _present(table, str(given), f"catalog.columns.{key}", path)
     by_small = {name.lower(): name for name in reversed(table.colnames)}
     found = next((by_small[name] for name in USUAL[key] if name in by_small), None)
     if found is None and needed:
         raise ConfigurationError(
-            f"{path}: no column is named as {key} usually is; expected columns.{key} to name one of "
+            f"{path}: no column is named as {key} usually is; expected catalog.columns.{key} to name one of "
             f"{_listed(table.colnames)}."
         )
     return found
@@ -168,11 +170,11 @@ def _position(table: Table, name: str | None, key: str, path: Path) -> NDArray[n
     assert name is not None
     column = table[name]
     if column.dtype.kind not in "SUO":
-        return _numbers(table, name, f"columns.{key}", path, "deg")
+        return _numbers(table, name, f"catalog.columns.{key}", path, "deg")
     texts = [str(value) for value in np.ma.filled(np.ma.asarray(column).astype(str), "")]
     values = np.array([_angle(text, 15.0 if key == "ra" else 1.0) for text in texts])
     if not np.isfinite(values).any():
-        raise ConfigurationError(f"{path}: columns.{key} is the column {name!r}, which holds no angles.")
+        raise ConfigurationError(f"{path}: catalog.columns.{key} is the column {name!r}, which holds no angles.")
     return values
 
 
@@ -186,7 +188,7 @@ def _angle(text: str, hours: float) -> float:
 def _motion(table: Table, name: str | None, key: str, path: Path) -> NDArray[np.float64]:
     if name is None:
         return np.zeros(len(table))
-    return np.nan_to_num(_numbers(table, name, f"columns.{key}", path, "mas/yr"))
+    return np.nan_to_num(_numbers(table, name, f"catalog.columns.{key}", path, "mas/yr"))
 
 
 def _epoch(table: Table, columns: Mapping[str, Any], path: Path, moving: bool) -> float | NDArray[np.float64]:
@@ -194,25 +196,27 @@ def _epoch(table: Table, columns: Mapping[str, Any], path: Path, moving: bool) -
     given = columns.get("epoch")
     if isinstance(given, int | float) and not isinstance(given, bool):
         if not 1800 < given < 2200:
-            raise ConfigurationError(f"columns.epoch is {given}; expected a Julian year such as 2016.0.")
+            raise ConfigurationError(f"catalog.columns.epoch is {given}; expected a Julian year such as 2016.0.")
         return float(given)
     name = _name(table, "epoch", columns, path)
     if name is not None:
-        years = _numbers(table, name, "columns.epoch", path, "yr")
+        years = _numbers(table, name, "catalog.columns.epoch", path, "yr")
         known = years[np.isfinite(years)]
         if len(known) and known.min() > 1800 and known.max() < 2200:
             same = known.min() == known.max()
             return float(known[0]) if same else np.where(np.isfinite(years), years, np.median(known))
         if given is not None:
-            raise ConfigurationError(f"{path}: columns.epoch is the column {name!r}; expected Julian years in it.")
+            raise ConfigurationError(
+                f"{path}: catalog.columns.epoch is the column {name!r}; expected Julian years in it."
+            )
     right_ascension = table[_name(table, "ra", columns, path, needed=True)]
     match = _EPOCH.search(str(right_ascension.description or ""))
     if match is not None:
         return float(match[1])
     if moving:
         raise ConfigurationError(
-            f"{path}: it has proper motions and nothing tells their epoch; expected columns.epoch to be a Julian year "
-            "(2016.0 for Gaia DR3) or a column."
+            f"{path}: it has proper motions and nothing tells their epoch; expected catalog.columns.epoch to be a"
+            " Julian year (2016.0 for Gaia DR3) or a column."
         )
     return 2000.0
 
@@ -226,17 +230,18 @@ def _photometry(
     given_errors = dict(columns.get("errors") or {})
     magnitudes, errors = {}, {}
     for band, name in names.items():
-        key = f"columns.magnitudes.{band}"
+        key = f"catalog.columns.magnitudes.{band}"
         magnitudes[band] = _believed(_numbers(table, _present(table, str(name), key, path), key, path), -FAINTEST)
         usual = next((e for form in _ERRORS if (e := form.format(name)) in table.colnames), None)
         error = given_errors.pop(band, usual)
         if error is not None:
-            key = f"columns.errors.{band}"
+            key = f"catalog.columns.errors.{band}"
             errors[band] = _believed(_numbers(table, _present(table, str(error), key, path), key, path), 0.0)
     if given_errors:
         band = next(iter(given_errors))
         raise ConfigurationError(
-            f"columns.errors has {band!r}; expected one of columns.magnitudes: {', '.join(names) or 'none is there'}."
+            f"catalog.columns.errors has {band!r}; expected one of catalog.columns.magnitudes:"
+            f" {', '.join(names) or 'none is there'}."
         )
     return magnitudes, errors
 
