@@ -128,6 +128,15 @@ def test_a_step_that_is_switched_off_leaves_no_trace(frame, catalog):
     assert not {"ALPHAWIN_J2000", "MAG_AUTO"} & set(table.colnames)
 
 
+def test_without_sources_the_header_says_why_nothing_else_is_there(frame):
+    sections = {name: section for name, section in EVERYTHING.items() if name in ("astrometry", "photometry")}
+    image, table = measure(product(frame, ZP=99.0, WCSSTAT="solved: elsewhere"), KNOWN, steps_of(sections))
+    assert table is None
+    assert image.header["WCSSTAT"] == "not solved: sources are switched off"
+    assert image.header["ZPSTAT"] == "no zero point: sources are switched off"
+    assert "ZP" not in image.header
+
+
 def test_without_reference_stars_everything_else_is_there_and_the_header_says_why(frame):
     image, table = measure(product(frame), KNOWN, steps_of(EVERYTHING))
     assert image.header["WCSSTAT"].startswith("not solved: ")
@@ -222,6 +231,7 @@ def test_the_filters_of_the_shipped_configuration_are_understood():
 @pytest.mark.parametrize(
     ("sections", "told"),
     [
+        ({"sources": 3}, "sources is 3; expected its options by name"),
         ({"cosmics": {}}, "cosmics is no step; expected cosmic_rays, sources, astrometry, photometry"),
         ({"sources": {"threshold": -1}}, "sources.threshold is -1"),
         ({"sources": {"treshold": 3}}, "sources.treshold is not a known key; expected threshold, minimum_area"),

