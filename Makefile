@@ -9,7 +9,7 @@ demo: .venv/demo demo/raw   ## simulate a night, reduce it, compare with the tru
 	@$(BIN)/python -m nightcal.truth results/20240301/science demo/truth
 
 test: .venv/test            ## run the tests
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: .venv/test demo/raw   ## what CI checks besides the tests
 	$(BIN)/ruff check .
