@@ -91,7 +91,7 @@ def test_a_card_that_is_not_fits_costs_nothing_but_its_hint():
 def test_an_observer_is_told_what_was_understood():
     camera = Camera("mine", "mine", Path("mine.yaml"), cards=CARDS, pixel_scale=0.4)
     assert LINES["scale"](camera, RawHeader(fits.Header(PLACE), 0, (9, 9))) == (
-        "0.4 arcsec a pixel as read out (scale from the camera file)"
+        "0.4 arcsec a pixel as read out (from the camera file)"
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from astropy.io import fits
+from helpers import MEASUREMENTS
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -86,17 +87,19 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def run_snakemake(*arguments: object, raw: object, out: Path, cores: int | None = 2) -> subprocess.CompletedProcess:
+def run_snakemake(
+    *arguments: object, raw: object, out: Path, cores: int | None = 2, **config: str
+) -> subprocess.CompletedProcess:
     """Run Snakemake in the repository, as the manual tells an observer to."""
     command = [sys.executable, "-m", "snakemake", *map(str, arguments)]
     command += [] if cores is None else ["--cores", str(cores)]
-    command += ["--config", f"raw={raw}", f"results={out}"]
+    command += ["--config", f"raw={raw}", f"results={out}", *(f"{key}={value}" for key, value in config.items())]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
 
 
-def reduce_night(out: Path, raw: object, cores: int = 2) -> Reduced:
+def reduce_night(out: Path, raw: object, cores: int = 2, **config: str) -> Reduced:
     """Reduce a folder of raw frames; a failure shows Snakemake's words."""
-    process = run_snakemake(raw=raw, out=out, cores=cores)
+    process = run_snakemake(raw=raw, out=out, cores=cores, **config)
     assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-6000:]
     return Reduced(Path(ROOT, raw), out, process)
 
@@ -114,9 +117,9 @@ def snakemake(data):
     return run_snakemake
 
 
-def once(data, factory, camera):
+def once(data, factory, camera, **config):
     out = factory.mktemp(camera)
-    yield reduce_night(out, data / "nights" / NIGHTS[camera])
+    yield reduce_night(out, data / "nights" / NIGHTS[camera], **config)
     shutil.rmtree(out)
 
 
@@ -132,12 +135,13 @@ def nickel(data, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def afosc(data, tmp_path_factory):
-    yield from once(data, tmp_path_factory, "afosc")
+    """Calibrated only: its 205 windows are many, and hold half a dozen stars each."""
+    yield from once(data, tmp_path_factory, "afosc", **dict.fromkeys(MEASUREMENTS, "{enabled: false}"))
 
 
 @pytest.fixture(scope="session")
 def arcsat_among_strangers(data, tmp_path_factory):
-    """The ARCSAT night with broken files and another telescope's frames in subfolders."""
+    """The ARCSAT night with broken files and another telescope's frames, by a relative path, on one core."""
     folder = tmp_path_factory.mktemp("strangers")
     raw = folder / "raw"
     for source, target in [
@@ -147,13 +151,5 @@ def arcsat_among_strangers(data, tmp_path_factory):
     ]:
         shutil.copytree(data / source, target, copy_function=shutil.copyfile)
         target.chmod(0o755)
-    yield reduce_night(folder / "results", raw)
+    yield reduce_night(folder / "results", os.path.relpath(raw, ROOT), cores=1)
     shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="session")
-def arcsat_otherwise(data, tmp_path_factory):
-    """The ARCSAT night, its folder given relative to the repository, on one core."""
-    out = tmp_path_factory.mktemp("otherwise")
-    yield reduce_night(out, os.path.relpath(data / "nights" / NIGHTS["arcsat"], ROOT), cores=1)
-    shutil.rmtree(out)

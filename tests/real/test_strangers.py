@@ -1,6 +1,9 @@
-"""Files that do not belong to the night change nothing in it."""
+"""Files that do not belong to the night change nothing in it, nor do a relative path and the number of cores."""
+
+import os
 
 import pytest
+from helpers import REPOSITORY
 
 BROKEN = {"no-end-card.fits", "not-fits.fits", "truncated.fit"}
 ZWO = {
@@ -19,6 +22,7 @@ def test_broken_and_foreign_files_do_not_stop_the_night(arcsat_among_strangers):
 
 
 def test_the_products_are_the_same_to_the_byte_as_without_them(arcsat, arcsat_among_strangers):
+    assert len(arcsat.digests) == 19 + 12
     assert arcsat_among_strangers.digests == arcsat.digests
 
 
@@ -56,6 +60,6 @@ def test_the_report_names_every_stranger(arcsat_among_strangers):
 
 
 def test_nothing_is_left_to_do_afterwards(arcsat_among_strangers, snakemake):
-    again = snakemake(raw=arcsat_among_strangers.raw, out=arcsat_among_strangers.out)
+    again = snakemake(raw=os.path.relpath(arcsat_among_strangers.raw, REPOSITORY), out=arcsat_among_strangers.out)
     assert again.returncode == 0
     assert "Nothing to be done" in again.stdout + again.stderr
