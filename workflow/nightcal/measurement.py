@@ -18,7 +18,7 @@ from nightcal.astrometry.blind import solve_blind
 from nightcal.astrometry.header import write_wcs
 from nightcal.astrometry.pointing import Hint
 from nightcal.cards import set_cards
-from nightcal.cosmic_rays import CosmicRayOptions, find_cosmic_rays
+from nightcal.cosmic_rays import CosmicRayOptions, CosmicRays, find_cosmic_rays
 from nightcal.errors import ConfigurationError
 from nightcal.fitsio import Product
 from nightcal.flags import Flag
@@ -151,13 +151,10 @@ def measure(product: Product, known: Circumstances, steps: Steps) -> tuple[Produ
     data, uncertainty = (image if scale == 1 else image * scale for image in (product.data, product.uncertainty))
     fwhm = sources.seeing_of(data, uncertainty, product.mask)
     if steps.cosmic_rays is not None:
-        options = steps.cosmic_rays.for_seeing(fwhm)
-        found_rays = find_cosmic_rays(data, product.mask, uncertainty=uncertainty, options=options)
-        np.bitwise_or(product.mask, Flag.COSMIC_RAY, out=product.mask, where=found_rays.hits)
-        set_cards(product.header, found_rays.cards())
-        if found_rays.cleaned is not None:
-            data = found_rays.cleaned
-            product = replace(product, data=np.where(found_rays.hits, data / scale, product.data))
+        rays = _flag_cosmic_rays(product, data, uncertainty, steps.cosmic_rays.for_seeing(fwhm))
+        if rays.cleaned is not None:
+            data = rays.cleaned
+            product = replace(product, data=np.where(rays.hits, data / scale, product.data))
     if steps.sources is None:
         _tell_that_sources_are_off(product.header, steps)
         return product, None
@@ -179,6 +176,14 @@ def measure(product: Product, known: Circumstances, steps: Steps) -> tuple[Produ
         table = photometry.with_magnitudes(table, zero_point)
         _tell(header, ZERO_POINT_CARDS, photometry.cards(zero_point))
     return product, table
+
+
+def _flag_cosmic_rays(product: Product, data: Image, uncertainty: Image, options: CosmicRayOptions) -> CosmicRays:
+    """Look for hits in the image [e-] of a product, and write them into its mask and header."""
+    found = find_cosmic_rays(data, product.mask, uncertainty=uncertainty, options=options)
+    np.bitwise_or(product.mask, Flag.COSMIC_RAY, out=product.mask, where=found.hits)
+    set_cards(product.header, found.cards())
+    return found
 
 
 def nothing_measured(refused: Product, steps: Steps) -> Table | None:
