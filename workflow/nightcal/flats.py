@@ -18,6 +18,7 @@ from nightcal.errors import SetAside
 from nightcal.layers import FEWEST_USABLE, Exposure, Judged, Refusal, central_level, judge, leave_out, signal_of
 from nightcal.robust import RSTD, median
 from nightcal.spots import bright_spots, median_of_known
+from nightcal.star_catalog.record import unit_vectors
 
 log = logging.getLogger(__name__)
 
@@ -357,13 +358,9 @@ def separation(one: Pointing, other: Pointing) -> float:
     float
         [arcsec], from the chord between the unit vectors, which is exact for small angles.
     """
-    chord = float(np.linalg.norm(_unit_vector(one) - _unit_vector(other)))
+    here, there = unit_vectors(*np.array([one, other]).T)
+    chord = float(np.linalg.norm(here - there))
     return float(np.degrees(2 * np.arcsin(min(1.0, chord / 2)))) * 3600
-
-
-def _unit_vector(pointing: Pointing) -> NDArray[np.float64]:
-    ra, dec = np.radians(pointing[0]), np.radians(pointing[1])
-    return np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
 
 
 def count_others(spots: NDArray[np.float64], known: NDArray[np.float64]) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.photometry.growth_curve import GrowthCurve, growth_curve
+from nightcal.star_catalog.record import unit_vectors
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -201,8 +202,8 @@ def _pairs(table: Table, reach: float) -> tuple[Indices, Indices, Vector]:
 
 def _directions(catalog: StarCatalog) -> Vector:
     """Make unit vectors to the stars of a catalogue."""
-    ra, dec = (np.radians(np.asarray(each, dtype=np.float64)) for each in (catalog.ra, catalog.dec))
-    return np.nan_to_num(np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1))
+    ra, dec = (np.asarray(each, dtype=np.float64) for each in (catalog.ra, catalog.dec))
+    return np.nan_to_num(unit_vectors(ra, dec))
 
 
 def _scale(table: Table, catalog: StarCatalog, rows: Indices, stars: Indices) -> float:
