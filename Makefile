@@ -6,7 +6,7 @@ BIN := .venv/bin
 demo: .venv/demo demo/raw   ## simulate a night, reduce it, compare with the truth
 	$(BIN)/snakemake --cores 2
 	@echo "Products are in results/20240301, the report in results/20240301/report.html. Compared with the truth:"
-	@$(BIN)/python -m nightcal.truth results/20240301/science demo/truth
+	@$(BIN)/python -m nightcal.simulation.truth results/20240301/science demo/truth
 
 test: .venv/test            ## run the tests
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
@@ -15,6 +15,7 @@ lint: .venv/test demo/raw   ## what CI checks besides the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 
@@ -22,7 +23,7 @@ bench: .venv-bench/done     ## time nightcal and its peers, in hours; CASES and 
 	.venv-bench/bin/python -m benchmarks $(CASES) $(MORE)
 
 demo/raw: | .venv/demo
-	@test -d $@ || $(BIN)/python -m nightcal.simulate demo/raw demo/truth
+	@test -d $@ || $(BIN)/python -m nightcal.simulation.night demo/raw demo/truth
 
 .venv/demo: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("nightcal needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

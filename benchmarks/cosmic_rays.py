@@ -9,9 +9,9 @@ import argparse
 from dataclasses import dataclass
 
 import numpy as np
-from nightcal.cosmic_rays import CosmicRayOptions, find_cosmic_rays
 from nightcal.flags import Flag
-from nightcal.simulated_cosmics import Score, simulate_hits
+from nightcal.measurement.cosmic_rays import CosmicRayOptions, find_cosmic_rays
+from nightcal.simulation.cosmic_rays import Score, simulate_hits
 from scipy.ndimage import binary_dilation
 from scipy.special import ndtr
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from nightcal.simulate import Chip, Kind, add_cosmic_rays, expose, make_chip, write_raw
-from nightcal.simulated_cosmics import simulate_hits
-from nightcal.simulated_sky import paint
+from nightcal.simulation.cosmic_rays import simulate_hits
+from nightcal.simulation.night import Chip, Kind, add_cosmic_rays, expose, make_chip, write_raw
+from nightcal.simulation.sky import paint
 
 SEED = 20240301
 EVENING = datetime(2024, 3, 1, 22)

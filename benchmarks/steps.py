@@ -17,12 +17,15 @@ from typing import Any
 
 import numpy as np
 import yaml
-from nightcal import astrometry, catalogs, measurement, photometry, science, sources
-from nightcal.calibrator import Calibrator
-from nightcal.camera_file import load_camera
-from nightcal.measurement import steps_of
-from nightcal.night import STARS, measurements_of
-from nightcal.reduction import Reduction
+from nightcal.cameras.camera_file import load_camera
+from nightcal.config import STARS, measurements_of
+from nightcal.io import source_catalog as catalogs
+from nightcal.measurement import astrometry, photometry, sources
+from nightcal.measurement import measure as measurement
+from nightcal.measurement.measure import steps_of
+from nightcal.science import reduce as science
+from nightcal.science.calibrator import Calibrator
+from nightcal.science.reduction import Reduction
 
 HOME = Path(__file__).parents[1]
 WARM = 2

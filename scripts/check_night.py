@@ -6,7 +6,7 @@ python scripts/check_night.py results/20240301/plan.csv
 import sys
 from pathlib import Path
 
-from nightcal.command import parser, run
+from nightcal.cli import parser, run
 from nightcal.report import SET_ASIDE, read_table
 
 

@@ -5,9 +5,9 @@ python scripts/fetch_stars.py refcat2 --folder stars --faintest 19 --field 205.5
 
 from pathlib import Path
 
-from nightcal.command import parser, run
+from nightcal.cli import parser, run
 from nightcal.errors import ConfigurationError
-from nightcal.star_catalog.cone import SOURCES, NotDownloaded, cone_of, download_cone
+from nightcal.measurement.star_catalog.cone import SOURCES, NotDownloaded, cone_of, download_cone
 
 
 def main() -> None:

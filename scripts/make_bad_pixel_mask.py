@@ -5,11 +5,11 @@ python scripts/make_bad_pixel_mask.py bias.fits dark.fits flat_V.fits --given mi
 
 from pathlib import Path
 
-from nightcal.bad_pixels import Limits
-from nightcal.calibration import as_mask, load_master
-from nightcal.command import parser, run
-from nightcal.exposures import bad_pixel_mask_of
-from nightcal.fitsio import write_product
+from nightcal.cli import parser, run
+from nightcal.io.master import as_mask, load_master
+from nightcal.io.product import write_product
+from nightcal.masters.bad_pixel_mask import Limits
+from nightcal.masters.finish import bad_pixel_mask_of
 
 
 def main() -> None:

@@ -6,10 +6,10 @@ python scripts/make_master_bias.py night/bias*.fits --camera config/cameras/gene
 from dataclasses import asdict
 from pathlib import Path
 
-from nightcal.command import add_rejection, open_frames, parser, rejection_of, run
-from nightcal.exposures import finish_master
-from nightcal.fitsio import write_product
-from nightcal.masters import make_master_bias
+from nightcal.cli import add_rejection, open_frames, parser, rejection_of, run
+from nightcal.io.product import write_product
+from nightcal.masters.bias import make_master_bias
+from nightcal.masters.finish import finish_master
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ python scripts/make_master_flat.py night/flat_V*.fits --camera config/cameras/ge
 from dataclasses import asdict
 from pathlib import Path
 
-from nightcal.command import (
+from nightcal.cli import (
     add_flat_limits,
     add_rejection,
     flat_limits_of,
@@ -17,9 +17,9 @@ from nightcal.command import (
     rejection_of,
     run,
 )
-from nightcal.exposures import finish_master
-from nightcal.fitsio import write_product
-from nightcal.masters import make_master_flat
+from nightcal.io.product import write_product
+from nightcal.masters.finish import finish_master
+from nightcal.masters.flat import make_master_flat
 
 
 def main() -> None:

@@ -5,10 +5,10 @@ python scripts/measure_noise.py night/bias*.fits night/flat*.fits --camera confi
 
 from pathlib import Path
 
-from nightcal.camera_file import load_camera
-from nightcal.command import parser, run
-from nightcal.exposures import measure_noise_of
-from nightcal.photon_transfer import write_noise
+from nightcal.cameras.camera_file import load_camera
+from nightcal.cli import parser, run
+from nightcal.detector.photon_transfer import write_noise
+from nightcal.masters.finish import measure_noise_of
 
 
 def main() -> None:

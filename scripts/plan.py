@@ -7,9 +7,9 @@ python scripts/plan.py "$(yq --output-format json config/config.yaml)" \
 import json
 from pathlib import Path
 
-from nightcal.command import parser, run
-from nightcal.files import write_text
-from nightcal.night import night_from_config
+from nightcal.cli import parser, run
+from nightcal.config import night_from_config
+from nightcal.io.atomic import write_text
 
 HOME = Path(__file__).parents[1]
 

@@ -7,12 +7,12 @@ python scripts/reduce_science.py night/m13_V*.fits --camera config/cameras/gener
 
 from pathlib import Path
 
-from nightcal.calibrator import Calibrator
-from nightcal.camera_file import load_camera
-from nightcal.command import json_of, parser, run
+from nightcal.cameras.camera_file import load_camera
+from nightcal.cli import json_of, parser, run
+from nightcal.detector.photon_transfer import read_noise
 from nightcal.errors import ConfigurationError
-from nightcal.photon_transfer import read_noise
-from nightcal.science import reduce_frames
+from nightcal.science.calibrator import Calibrator
+from nightcal.science.reduce import reduce_frames
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
     )
     steps = None
     if args.measure:
-        from nightcal.measurement import steps_of
+        from nightcal.measurement.measure import steps_of
 
         steps = steps_of(args.measure, args.stars, args.columns, args.fields)
     reduce_frames(args.frames, args.out, camera, noise, calibrator, args.warn, steps, args.catalogs)

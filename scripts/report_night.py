@@ -6,8 +6,8 @@ python scripts/report_night.py 20240301 --planned results/logs/planned_20240301.
 
 from pathlib import Path
 
-from nightcal.command import parser, run
-from nightcal.files import write_text
+from nightcal.cli import parser, run
+from nightcal.io.atomic import write_text
 from nightcal.report import amend, read_products, read_table, report, write_table
 
 

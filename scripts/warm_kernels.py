@@ -5,9 +5,9 @@ NUMBA_CACHE_DIR=.snakemake/kernels python scripts/warm_kernels.py --out .snakema
 
 from pathlib import Path
 
-from nightcal.command import parser, run
-from nightcal.files import write_text
-from nightcal.kernels import warm
+from nightcal.cli import parser, run
+from nightcal.io.atomic import write_text
+from nightcal.numerics.kernels import warm
 
 
 def main() -> None:

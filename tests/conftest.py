@@ -1,11 +1,7 @@
 """Fixtures of all tests, and their order."""
 
-from pathlib import Path
-
 import pytest
 from helpers import Runner
-
-HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items):
@@ -13,7 +9,7 @@ def pytest_collection_modifyitems(items):
 
     Those of the real nights stay together, for a process that has reduced a night to use it again.
     """
-    items.sort(key=lambda item: (item.path.name != "test_workflow.py", item.path.parent == HERE))
+    items.sort(key=lambda item: (item.path.name != "test_workflow.py", item.path.parent.name != "real"))
 
 
 @pytest.fixture(scope="session")

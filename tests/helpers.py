@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from nightcal.calibration import load_master
-from nightcal.exposures import finish_master, open_exposures
-from nightcal.fitsio import write_product
-from nightcal.masters import make_master_bias, make_master_dark, make_master_flat
-from nightcal.star_catalog import StarCatalog
+from nightcal.io.master import load_master
+from nightcal.io.product import write_product
+from nightcal.masters.bias import make_master_bias
+from nightcal.masters.dark import make_master_dark
+from nightcal.masters.finish import finish_master
+from nightcal.masters.flat import make_master_flat
+from nightcal.measurement.star_catalog import StarCatalog
+from nightcal.stacking.open_frames import open_exposures
 
 REPOSITORY = Path(__file__).parents[1]
 MEASUREMENTS = ("cosmic_rays", "sources", "astrometry", "photometry")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.table import Table
 from astropy.wcs import WCS
-from nightcal.star_catalog import StarCatalog
+from nightcal.measurement.star_catalog import StarCatalog
 
 SHAPE = (2048, 2048)
 

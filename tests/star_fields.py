@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from nightcal.shot_noise import expected_signal
+from nightcal.numerics.shot_noise import expected_signal
 from scipy.special import erf
 
 SKY = 200.0

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from helpers import REPOSITORY
-from nightcal.camera_file import load_camera
+from nightcal.cameras.camera_file import load_camera
 from nightcal.check_camera import check_frame, main
-from nightcal.frames import read_frame
-from nightcal.simulate import expose, make_chip, write_raw
+from nightcal.planning.frames import read_frame
+from nightcal.simulation.night import expose, make_chip, write_raw
 
 CAMERAS = REPOSITORY / "config" / "cameras"
 FRAMES = REPOSITORY.parent / "shared" / "data" / "frames"

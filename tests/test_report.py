@@ -10,8 +10,8 @@ import pytest
 from astropy.io import fits
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from nightcal.frames import Frame
-from nightcal.plan import COLUMNS, make_plan
+from nightcal.planning.frames import Frame
+from nightcal.planning.plan import COLUMNS, make_plan
 from nightcal.report import Made, amend, read_products, read_table, report, write_table
 
 MANY = settings(deadline=None, derandomize=True, database=None, max_examples=100)

@@ -17,9 +17,9 @@ from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import Table
 from helpers import REPOSITORY, digests
-from nightcal.catalogs import read_catalog
-from nightcal.simulate import simulate_night
-from nightcal.truth import compare_with_truth
+from nightcal.io.source_catalog import read_catalog
+from nightcal.simulation.night import simulate_night
+from nightcal.simulation.truth import compare_with_truth
 
 NIGHT = "20240301"
 SMALL = {"shape": (96, 128), "n_bias": 6, "n_dark": 3, "n_flat": 3, "n_science": 4, "n_stars": 20}

@@ -46,29 +46,29 @@ def command(job: Job, result: Path) -> list[str]:
 
 def bias(job: Job) -> object:
     """Stack raw bias frames."""
-    from nightcal.masters import make_master_bias
+    from nightcal.masters.bias import make_master_bias
 
     return make_master_bias(_exposures(job))
 
 
 def dark(job: Job) -> object:
     """Stack raw darks."""
-    from nightcal.masters import make_master_dark
+    from nightcal.masters.dark import make_master_dark
 
     return make_master_dark(_exposures(job), _master(job.masters["bias"]))
 
 
 def flat(job: Job) -> object:
     """Stack raw flats."""
-    from nightcal.masters import make_master_flat
+    from nightcal.masters.flat import make_master_flat
 
     return make_master_flat(_exposures(job), _master(job.masters["bias"]), _master(job.masters["dark"]))
 
 
 def science(job: Job) -> object:
     """Give what calibrates one raw frame, as one of a batch: the masters of a process are read once."""
-    from nightcal.camera_file import load_camera
-    from nightcal.science import reduce_frame
+    from nightcal.cameras.camera_file import load_camera
+    from nightcal.science.reduce import reduce_frame
 
     calibrator = _calibrator(tuple(job.masters.items()))
     return partial(reduce_frame, Path(job.frames[0]), camera=load_camera(CAMERA), measured=None, calibrator=calibrator)
@@ -76,7 +76,7 @@ def science(job: Job) -> object:
 
 def cosmic_rays(job: Job) -> np.ndarray:
     """Find the pixels hit in a calibrated frame."""
-    from nightcal.cosmic_rays import find_cosmic_rays
+    from nightcal.measurement.cosmic_rays import find_cosmic_rays
 
     image, uncertainty = calibrated(job.frames[0])
     return find_cosmic_rays(image, np.zeros(image.shape, np.uint8), uncertainty=uncertainty).hits
@@ -99,7 +99,7 @@ def write_mask(mask: np.ndarray, path: Path) -> None:
 
 def write(result: object, path: Path) -> None:
     """Write a product; a science frame is calibrated and written in one."""
-    from nightcal.fitsio import write_product
+    from nightcal.io.product import write_product
 
     if isinstance(result, np.ndarray):
         write_mask(result, path)
@@ -111,7 +111,7 @@ def write(result: object, path: Path) -> None:
 
 @cache
 def _calibrator(masters: tuple[tuple[str, str], ...]) -> object:
-    from nightcal.calibrator import Calibrator
+    from nightcal.science.calibrator import Calibrator
 
     calibrator = Calibrator(**{f"master_{kind}": _master(path) for kind, path in masters})
     calibrator.expect(50, np.asarray(calibrator.master_bias.mask).shape)
@@ -134,13 +134,13 @@ def read(path: Path) -> np.ndarray:
 
 @cache
 def _master(path: str) -> object:
-    from nightcal.calibration import load_master
+    from nightcal.io.master import load_master
 
     return load_master(Path(path))
 
 
 def _exposures(job: Job) -> list:
-    from nightcal.camera_file import load_camera
-    from nightcal.exposures import open_exposures
+    from nightcal.cameras.camera_file import load_camera
+    from nightcal.stacking.open_frames import open_exposures
 
     return open_exposures([Path(path) for path in job.frames], load_camera(CAMERA)).exposures

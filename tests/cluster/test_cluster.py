@@ -6,7 +6,7 @@ import sys
 import pytest
 from astropy.io import fits
 from helpers import MEASUREMENTS, REPOSITORY, digests
-from nightcal.simulate import simulate_night
+from nightcal.simulation.night import simulate_night
 from slurm import ask, wait_for
 
 pytestmark = pytest.mark.slow

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from astropy.io import fits
-from nightcal.cards import warnings_of
+from nightcal.io.keywords import warnings_of
 
 GAIN = 1.91  # the header's
 

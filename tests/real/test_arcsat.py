@@ -7,8 +7,8 @@ import pytest
 from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
-from nightcal.cards import warnings_of
 from nightcal.flags import Flag
+from nightcal.io.keywords import warnings_of
 
 SATURATION = 60000
 FILTERS = ["sdss_g", "sdss_i", "sdss_r", "sdss_z"]

@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 from astropy.io import fits
-from nightcal import kernels
-from nightcal.cosmic_rays import CosmicRayOptions, excluded, find_cosmic_rays
 from nightcal.flags import Flag
+from nightcal.measurement.cosmic_rays import CosmicRayOptions, excluded, find_cosmic_rays
+from nightcal.numerics import kernels
 
 EVERY = bool(os.environ.get("NIGHTCAL_EVERY_FRAME"))
 """Whole frames, and all of them: some minutes."""

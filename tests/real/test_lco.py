@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from helpers import REPOSITORY
-from nightcal.calibrator import Calibrator
-from nightcal.camera_file import load_cameras
+from nightcal.cameras.camera_file import load_cameras
 from nightcal.flags import Flag
-from nightcal.frames import scan
-from nightcal.science import reduce_frame
+from nightcal.planning.frames import scan
+from nightcal.science.calibrator import Calibrator
+from nightcal.science.reduce import reduce_frame
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from nightcal.catalogs import read_catalog
+from nightcal.io.source_catalog import read_catalog
 from scipy.spatial import cKDTree
 from scipy.stats import spearmanr
 

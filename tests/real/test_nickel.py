@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from astropy.io import fits
-from nightcal.cards import warnings_of
 from nightcal.flags import Flag
+from nightcal.io.keywords import warnings_of
 
 IMAGE, OVERSCAN = np.s_[:, :1024], np.s_[:, 1029:1056]  # of the 32 overscan columns, five trail the image
 BAD_COLUMN = 256  # the 257th

@@ -7,10 +7,10 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
-from nightcal.astrometry import add_positions, solve
-from nightcal.catalogs import read_catalog
-from nightcal.star_catalog import StarCatalog
-from nightcal.star_catalog.file import read_star_catalog
+from nightcal.io.source_catalog import read_catalog
+from nightcal.measurement.astrometry import add_positions, solve
+from nightcal.measurement.star_catalog import StarCatalog
+from nightcal.measurement.star_catalog.file import read_star_catalog
 
 
 @pytest.mark.slow

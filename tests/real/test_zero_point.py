@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from helpers import catalog_of
-from nightcal.photometry import FilterRule, calibrate, with_magnitudes
+from nightcal.measurement.photometry import FilterRule, calibrate, with_magnitudes
 from scipy.spatial import cKDTree
 
 GAIN = 1.5

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 from nightcal.version import __version__
 
 if TYPE_CHECKING:
-    from nightcal.calibrator import Calibrator
     from nightcal.detector.overscan import OverscanMethods
+    from nightcal.science.calibrator import Calibrator
 
 __all__ = ["Calibrator", "OverscanMethods", "__version__"]
 
@@ -14,7 +14,7 @@ __all__ = ["Calibrator", "OverscanMethods", "__version__"]
 def __getattr__(name: str) -> Any:
     """Import the low-level interface when it is asked for, so that planning a night stays quick."""
     if name == "Calibrator":
-        from nightcal.calibrator import Calibrator
+        from nightcal.science.calibrator import Calibrator
 
         return Calibrator
     if name == "OverscanMethods":

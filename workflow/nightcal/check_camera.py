@@ -16,17 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from nightcal.astrometry.pointing import hint_of
-from nightcal.camera import Camera, Patterns
-from nightcal.camera_file import load_camera
-from nightcal.command import run
+from nightcal.cameras.camera import Camera, Patterns
+from nightcal.cameras.camera_file import load_camera
+from nightcal.cli import run
 from nightcal.errors import SetAside
-from nightcal.exposures import open_exposures
-from nightcal.frames import night_of, understand
-from nightcal.header_values import MJD_ZERO
-from nightcal.headers import RawHeader, read_header
-from nightcal.layers import Exposure
-from nightcal.naming import printable
+from nightcal.io.header_values import MJD_ZERO
+from nightcal.io.raw_header import RawHeader, read_header
+from nightcal.measurement.astrometry.pointing import hint_of
+from nightcal.planning.frames import night_of, understand
+from nightcal.planning.naming import printable
+from nightcal.stacking.calibration_frame import Exposure
+from nightcal.stacking.open_frames import open_exposures
 
 STRIP = 64
 

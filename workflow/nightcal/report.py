@@ -13,9 +13,9 @@ from typing import Any
 
 from astropy.io import fits
 
-from nightcal.cards import LONGEST_TEXT, ascii_text, warnings_of
-from nightcal.naming import printable
-from nightcal.plan import COLUMNS
+from nightcal.io.keywords import LONGEST_TEXT, ascii_text, warnings_of
+from nightcal.planning.naming import printable
+from nightcal.planning.plan import COLUMNS
 from nightcal.version import __version__
 
 SET_ASIDE = "set aside"

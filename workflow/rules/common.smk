@@ -7,10 +7,10 @@ import shlex
 from pathlib import Path
 
 from nightcal.errors import ConfigurationError
-from nightcal.kernels import LAPLACIAN_WORTHWHILE, SCIENCE_STEPS, WORTHWHILE, fingerprint
-from nightcal.naming import printable
-from nightcal.night import from_command_line, measurements_of, night_from_config, planned_path
-from nightcal.star_catalog.cone import cone_of
+from nightcal.numerics.kernels import LAPLACIAN_WORTHWHILE, SCIENCE_STEPS, WORTHWHILE, fingerprint
+from nightcal.planning.naming import printable
+from nightcal.config import from_command_line, measurements_of, night_from_config, planned_path
+from nightcal.measurement.star_catalog.cone import cone_of
 from nightcal.version import __version__
 
 HOME = Path(workflow.basedir)

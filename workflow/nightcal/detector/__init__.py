@@ -1,1 +1,1 @@
-"""The steps that turn a raw readout into electrons per light-sensitive pixel, one a module."""
+"""From a raw readout to electrons per light-sensitive pixel, one step a module."""

@@ -17,8 +17,8 @@ from nightcal.detector.parts import Part
 from nightcal.detector.readout import Electronics, Readout
 from nightcal.errors import SetAside
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.raw_image import RawImage
-from nightcal.sections import Area
+from nightcal.io.raw_image import RawImage
+from nightcal.io.sections import Area
 
 STRIP = 64
 """Rows that are put together at a time."""

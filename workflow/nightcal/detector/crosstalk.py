@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nightcal.sections import Area
+from nightcal.io.sections import Area
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from itertools import combinations
 from math import ceil, floor
 
 from nightcal.errors import SetAside
-from nightcal.sections import Area
+from nightcal.io.sections import Area
 
 SPARSEST = 16
 """So many times the pixels that were read may the mosaic have: a header that asks for more is wrong."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.robust import QUANTISATION, RSTD, clipped_mean, median
-from nightcal.sections import Area
+from nightcal.io.sections import Area
+from nightcal.numerics.robust import QUANTISATION, RSTD, clipped_mean, median
 
 Image = NDArray[np.generic]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nightcal.sections import Area
+from nightcal.io.sections import Area
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from nightcal.detector.parts import Part
 from nightcal.detector.saturation import NO_BLEED, Bleed, flag_bleed, flag_raw
 from nightcal.errors import SetAside
 from nightcal.flags import Flag
-from nightcal.raw_image import RawImage
-from nightcal.robust import QUANTISATION
-from nightcal.sections import Area
+from nightcal.io.raw_image import RawImage
+from nightcal.io.sections import Area
+from nightcal.numerics.robust import QUANTISATION
 
 SMALL = 2
 """Bytes of integers that 32-bit numbers hold exactly."""

@@ -1,0 +1,781 @@
+"""Headers mean what their observatories mean by them, and a camera file's mistakes are told in an observer's words."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from astropy.coordinates import Angle
+from astropy.io import fits
+from astropy.time import Time
+from helpers import REPOSITORY
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nightcal.cameras.camera import Camera, recognise
+from nightcal.cameras.camera_file import load_camera, load_cameras
+from nightcal.errors import ConfigurationError, SetAside
+from nightcal.io.raw_header import RawHeader
+from nightcal.io.sections import Area
+
+FOLDER = REPOSITORY / "config/cameras"
+CAMERAS = load_cameras(FOLDER)
+MICROSECOND = 1.2e-11  # [days]
+
+ARCSAT = {
+    "DATE-OBS": "2019-05-03T07:37:46",
+    "EXPTIME": 0.0,
+    "EXPOSURE": 0.0,
+    "SET-TEMP": -25.0,
+    "CCD-TEMP": -25.07,
+    "XBINNING": 1,
+    "YBINNING": 1,
+    "XORGSUBF": 0,
+    "YORGSUBF": 0,
+    "READOUTM": "Monochrome",
+    "IMAGETYP": "Bias Frame",
+    "SITELAT": "32 46 49",
+    "SITELONG": "-105 49 13",
+    "OBJECT": "        ",
+    "INSTRUME": "Apogee USB/Net",
+}
+NICKEL = {
+    "CRVAL1U": 2048,
+    "CRVAL2U": 2048,
+    "CDELT1U": -2,
+    "CDELT2U": -2,
+    "OBSTYPE": "OBJECT",
+    "EXPTIME": 10,
+    "OBJECT": "NGC 6819",
+    "DATE-BEG": "2019-09-24T04:45:11.90",
+    "DATASEC": "[1:1024,1:1024]",
+    "FILTNAM": "V                 ",
+    "READ-SPD": 40,
+    "GAIN": 1,
+    "INSTRUME": "Nickel Direct Camera",
+    "COVER": 32,
+    "ROVER": 0,
+    "TEMPDET": -111.2,
+}
+AFOSC = {
+    "DATE-OBS": "2022-03-28T18:18:52.3",
+    "EXPTIME": 5.0,
+    "CCD-TEMP": -95.5,
+    "SET-TEMP": -95.0,
+    "IMAGETYP": "Object  ",
+    "OBJECT": "gj3470  ",
+    "FILTER": "g-Sloan ",
+    "X-START": 2,
+    "Y-START": 768,
+    "INSTRUME": "AFOSC + Andor iKon-L DZ936N-BEX2-DD-9HF",
+    "DETECTOR": "E2V CCD42-40 DD",
+    "BINX": 4,
+    "BINY": 4,
+    "GAIN": 1.91,
+    "RDNOISE": 7.10,
+    "SITELONG": 11.5689993,
+    "HSSPEED": 2,
+    "OUTMODE": 0,
+    "PREAMP": 1,
+}
+LCO = {
+    "ORIGIN": "LCOGT",
+    "OBSTYPE": "STANDARD",
+    "DATE-OBS": "2015-12-16T18:26:14.591",
+    "UTSTART": "18:26:14.591",
+    "MJD-OBS": 57372.7681669,
+    "INSTRUME": "fl10",
+    "GAIN": "[3.3,3.4,3.3,3.4]",
+    "RDNOISE": 14.9,
+    "CCDSUM": "1 1",
+    "LONGITUD": 20.81252,
+    "TRIMSEC": "[1:4096,1:4096]",
+    "BIASSEC": "UNKNOWN",
+    "CCDSEC": "UNKNOWN",
+    "CONFMODE": "default",
+    "EXPTIME": 60.0,
+    "SATURATE": 47500.0,
+    "CCDSTEMP": -100.0,
+    "FILTER": "I",
+    "OBJECT": "S82_01",
+}
+SAAO = {
+    "IMAGETYP": "object",
+    "DATE-OBS": "2013-07-13",
+    "UT": "18:04:51.0",
+    "INSTRUME": "STE3 CCD",
+    "GAIN": 1.9,
+    "RDNOISE": 5.0,
+    "TRIMSEC": "[  17: 528,   1: 520]",
+    "BIASSEC": "[   4:  13,   1: 520]",
+    "EXPTIME": 150.04,
+    "OBJECT": "rf0420",
+}
+
+
+def header(cards, shape=(1024, 1024), **changes):
+    """Header of the image with cards changed, or taken away with None; ``_`` in a name stands for a hyphen."""
+    cards = {**cards, **{name.replace("_", "-"): value for name, value in changes.items()}}
+    kept = fits.Header({"NAXIS1": shape[1], "NAXIS2": shape[0]})
+    for name, value in cards.items():
+        if value is not None:
+            kept[name] = value
+    return RawHeader(kept, 0, shape)
+
+
+def camera(name):
+    return next(c for c in CAMERAS if c.name == name)
+
+
+def own(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_camera(path)
+
+
+def mistake(tmp_path, text):
+    with pytest.raises(ConfigurationError) as caught:
+        own(tmp_path, text)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_shipped_camera_file_loads_under_its_own_name(path):
+    assert load_camera(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("cards", "name"),
+    [(ARCSAT, "arcsat"), (NICKEL, "nickel"), (AFOSC, "afosc"), (LCO, "lco"), (SAAO, "generic"), ({}, "generic")],
+)
+def test_each_header_finds_its_camera(cards, name):
+    assert recognise(header(cards), CAMERAS).name == name
+
+
+def test_another_apogee_camera_is_not_taken_for_arcsat():
+    assert recognise(header(ARCSAT, SITELAT="52 00 00"), CAMERAS).name == "generic"
+
+
+def test_the_file_that_recognises_nothing_is_asked_last():
+    assert [c.name for c in CAMERAS][-1] == "generic"
+    assert sum(not c.recognise for c in CAMERAS) == 1
+
+
+def test_a_header_that_no_camera_recognises_is_set_aside():
+    with pytest.raises(SetAside, match="no camera"):
+        recognise(header(SAAO), [camera("nickel"), camera("lco")])
+
+
+def test_two_camera_files_of_one_name_are_a_mistake(tmp_path):
+    for stem in "ab":
+        (tmp_path / f"{stem}.yaml").write_text("name: twin\ntitle: x\ntypes: [{bias: {A: b}}]\n")
+    with pytest.raises(ConfigurationError, match=r"name is 'twin'; expected a name no other file has"):
+        load_cameras(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"OBSTYPE": "DARK", "EXPTIME": 0}, "bias"),
+        ({"OBSTYPE": "DARK", "EXPTIME": 0.0}, "bias"),
+        ({"OBSTYPE": "DARK", "EXPTIME": 300}, "dark"),
+        ({"OBSTYPE": "DARK", "EXPTIME": 300, "OBJECT": "flat"}, "dark"),
+        ({"OBJECT": "Dome flat"}, "flat"),
+        ({"OBJECT": "FLAT"}, "flat"),
+        ({"OBJECT": "skyflat V"}, "flat"),
+        ({"OBJECT": "NGC 6819"}, "science"),
+        ({"OBJECT": None}, "science"),
+        ({"OBSTYPE": "FOCUS"}, "other"),
+    ],
+)
+def test_nickel_tells_its_frames_apart_by_exposure_and_object(changes, kind):
+    assert camera("nickel").kind(header(NICKEL, **changes)) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "cards", "card", "kinds"),
+    [
+        (
+            "arcsat",
+            ARCSAT,
+            "IMAGETYP",
+            {
+                "Bias Frame": "bias",
+                "Dark Frame": "dark",
+                "Flat Field": "flat",
+                "FLAT": "flat",
+                "Light Frame": "science",
+            },
+        ),
+        (
+            "afosc",
+            AFOSC,
+            "IMAGETYP",
+            {"Bias": "bias", "Dark": "dark", "Flat": "flat", "Skyflat": "flat", "Object": "science", "Lamp": "other"},
+        ),
+        (
+            "lco",
+            LCO,
+            "OBSTYPE",
+            {
+                "BIAS": "bias",
+                "DARK": "dark",
+                "SKYFLAT": "flat",
+                "LAMPFLAT": "flat",
+                "EXPOSE": "science",
+                "STANDARD": "science",
+                "EXPERIMENTAL": "other",
+                "GUIDE": "other",
+            },
+        ),
+        (
+            "generic",
+            SAAO,
+            "IMAGETYP",
+            {
+                "zero": "bias",
+                "BIAS": "bias",
+                "Bias Frame": "bias",
+                "dark": "dark",
+                "Dark Frame": "dark",
+                "flat": "flat",
+                "Flat Field": "flat",
+                "sky flat": "flat",
+                "Light Frame": "science",
+                "LIGHT": "science",
+                "object": "science",
+                "Science": "science",
+                "focus": "other",
+                "comp": "other",
+            },
+        ),
+    ],
+)
+def test_words_of_each_observatory_for_its_frames(name, cards, card, kinds):
+    assert {word: camera(name).kind(header(cards, **{card: word})) for word in kinds} == kinds
+
+
+def test_a_frame_of_unknown_type_is_set_aside_with_the_word():
+    with pytest.raises(SetAside, match="'Mosaic' is unknown to the camera file generic"):
+        camera("generic").kind(header(SAAO, IMAGETYP="Mosaic"))
+
+
+@pytest.mark.parametrize("word", [None, "", "UNKNOWN", "N/A"])
+def test_a_frame_without_a_type_is_set_aside_with_the_cards_looked_for(word):
+    with pytest.raises(SetAside, match=r"no card tells the type of frame .*IMAGETYP"):
+        camera("generic").kind(header(SAAO, IMAGETYP=word))
+
+
+@pytest.mark.parametrize(
+    ("cards", "iso"),
+    [
+        ({"DATE-OBS": "2019-05-03T07:37:46"}, "2019-05-03T07:37:46"),
+        ({"DATE-OBS": "2019-09-23T21:45:11.90"}, "2019-09-23T21:45:11.90"),
+        ({"DATE-OBS": "2015-12-16T18:26:14.591"}, "2015-12-16T18:26:14.591"),
+        ({"DATE-OBS": "2024-04-16T15:43:46.524130"}, "2024-04-16T15:43:46.524130"),
+        ({"DATE-OBS": "2019-05-03T07:37:46Z"}, "2019-05-03T07:37:46"),
+        ({"DATE-OBS": "2019-05-03T07:37:46.5Z"}, "2019-05-03T07:37:46.5"),
+        ({"DATE-OBS": "2019-05-03 07:37:46"}, "2019-05-03T07:37:46"),
+        ({"DATE-OBS": "2019-05-03T07:37:46+00:00"}, "2019-05-03T07:37:46"),
+        ({"DATE-OBS": "2019-05-03T07:37"}, "2019-05-03T07:37:00"),
+        ({"DATE-BEG": "2019-05-03T07:37:46"}, "2019-05-03T07:37:46"),
+        ({"DATE-OBS": "2013-07-13", "UT": "18:04:51.0"}, "2013-07-13T18:04:51"),
+        ({"DATE-OBS": "2013-07-13", "TIME-OBS": "18:04:51.25"}, "2013-07-13T18:04:51.25"),
+        ({"DATE-OBS": "2013-07-13", "UTSTART": "00:00:00.5"}, "2013-07-13T00:00:00.5"),
+        ({"DATE-OBS": "UNKNOWN", "MJD-OBS": 57372.75}, "2015-12-16T18:00:00"),
+        ({"MJD-OBS": 57372}, "2015-12-16T00:00:00"),
+        ({"MJD-OBS": 51544.5}, "2000-01-01T12:00:00"),
+    ],
+)
+def test_the_start_of_an_exposure_in_many_dialects(cards, iso):
+    assert camera("generic").start(header(cards)) == pytest.approx(Time(iso, scale="utc").mjd, abs=10 * MICROSECOND)
+
+
+def test_a_date_with_its_time_needs_no_second_card():
+    cards = {"DATE-OBS": "2019-05-03T07:37:46", "UT": "12:00:00"}
+    assert camera("generic").start(header(cards)) == pytest.approx(
+        Time("2019-05-03T07:37:46").mjd, abs=10 * MICROSECOND
+    )
+
+
+@settings(deadline=None, derandomize=True, database=None, max_examples=100)
+@given(st.datetimes(datetime(1990, 1, 1), datetime(2025, 1, 1)))
+def test_any_moment_is_that_of_astropy(moment):
+    # the days of UTC with a leap second are 86401 s long in astropy and 86400 in the civil clock: at most 1e-5 days
+    found = camera("generic").start(header({"DATE-OBS": moment.isoformat()}))
+    assert found == pytest.approx(Time(moment, scale="utc").mjd, abs=1.2e-5)
+
+
+@pytest.mark.parametrize(
+    ("cards", "reason"),
+    [
+        ({}, "the time of the exposure is missing .*DATE-OBS"),
+        ({"DATE-OBS": ""}, "missing"),
+        ({"DATE-OBS": "2013-07-13"}, "DATE-OBS is '2013-07-13', a date without a time"),
+        ({"DATE-OBS": "2013-07-13", "UT": "UNKNOWN"}, "a date without a time"),
+        ({"DATE-OBS": "yesterday", "UT": "18:04:51"}, "'yesterdayT18:04:51' cannot be read"),
+        ({"DATE-OBS": "2019-02-30T00:00:00"}, "cannot be read; expected YYYY-MM-DDThh:mm:ss"),
+        ({"DATE-OBS": "2019-05-03T25:00:00"}, "cannot be read"),
+        ({"DATE-OBS": "0000-00-00T00:00:00"}, "cannot be read"),
+        ({"DATE-OBS": "1904-01-01T00:00:00"}, "expected a time after 1968"),
+        ({"DATE-OBS": "0001-01-01T00:00:00+23:59"}, "cannot be read"),
+        ({"DATE-OBS": "9999-12-31T23:59:59"}, "expected a time after 1968"),
+        ({"MJD-OBS": 0.0}, "MJD-OBS is 0.0; expected a time after 1968"),
+        ({"MJD-OBS": 2458606.8}, "MJD-OBS is 2458606.8; expected"),
+        ({"MJD-OBS": True}, "expected a time"),
+        ({"DATE-OBS": 1 + 2j}, "DATE-OBS is"),
+    ],
+)
+def test_a_time_that_cannot_be_is_refused_in_a_sentence(cards, reason):
+    with pytest.raises(SetAside, match=reason):
+        camera("generic").start(header(cards))
+
+
+@pytest.mark.parametrize(
+    ("written", "degrees"),
+    [
+        ("-105 49 13", "-105d49m13s"),
+        ("-105:49:13", "-105d49m13s"),
+        ("+149 04 15.2", "149d04m15.2s"),
+        ("149 04", "149d04m"),
+        ("1 2", "1d2m"),
+        ("149:04:15.2 E", "149d04m15.2s"),
+        ("105:49:13 W", "-105d49m13s"),
+        ("-00 30 00", "-0d30m"),
+        ("0 30 0", "0d30m"),
+        ("-110d57m31s", "-110d57m31s"),
+        ("-110.5", "-110.5d"),
+        (11.5689993, "11.5689993d"),
+        (-121, "-121d"),
+    ],
+)
+def test_longitudes_as_observatories_write_them(written, degrees):
+    found = camera("arcsat").east_longitude(header(ARCSAT, SITELONG=written))
+    assert found == pytest.approx(Angle(degrees).deg, abs=1e-9)
+
+
+@pytest.mark.parametrize("written", [None, "", "N/A", "somewhere", "500", 1e9, "nan", 1 + 2j])
+def test_where_the_header_has_no_longitude_the_camera_file_has(written):
+    assert camera("arcsat").east_longitude(header(ARCSAT, SITELONG=written)) == -105.8203
+
+
+def test_a_second_longitude_card_serves_where_the_first_is_empty():
+    assert camera("generic").east_longitude(header({"SITELONG": "N/A", "LONGITUD": 20.81252})) == 20.81252
+    assert camera("generic").east_longitude(header({})) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "mean"),
+    [
+        ("[2.01, 1.99, 2.05, 2.02]", 2.0175),
+        ("[3.3,3.4,3.3,3.4]", 3.35),
+        ("[1.5]", 1.5),
+        ("[ 2 , 4 ]", 3),
+        (1.4, 1.4),
+        (2, 2),
+        ("1.91", 1.91),
+    ],
+)
+def test_gain_is_a_number_or_the_mean_of_a_list(written, mean):
+    gain, read_noise = camera("lco").noise_cards(header(LCO, GAIN=written))
+    assert gain == pytest.approx(mean)
+    assert read_noise == 14.9
+
+
+@pytest.mark.parametrize(("written", "mean"), [("[.9, .95]", 0.925), ("[1.5e0, 2.5e0]", 2.0), ("[9e-1, 1.1E+0]", 1.0)])
+def test_numbers_in_a_list_of_gains_may_be_written_in_any_way(written, mean):
+    assert camera("lco").noise_cards(header(LCO, GAIN=written))[0] == pytest.approx(mean)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        0,
+        0.0,
+        -1.5,
+        1e-9,
+        101,
+        65535,
+        "high",
+        "nan",
+        "inf",
+        "[]",
+        "[0.0, 0.0]",
+        "[2.0, 0.0]",
+        "[-1.5, 2.0]",
+        "[high]",
+        True,
+        1 + 2j,
+    ],
+)
+def test_an_absurd_gain_is_refused_and_shown(written):
+    with pytest.raises(SetAside, match=r"GAIN is .*; expected e-/ADU above 0"):
+        camera("lco").noise_cards(header(LCO, GAIN=written))
+
+
+@pytest.mark.parametrize("written", [-1.0, 1e9, "low", 1 + 2j])
+def test_an_absurd_read_noise_is_refused_and_shown(written):
+    with pytest.raises(SetAside, match=r"RDNOISE is .*; expected e- of 0 or more"):
+        camera("lco").noise_cards(header(LCO, RDNOISE=written))
+
+
+def test_nickels_gain_is_an_index_and_not_believed():
+    assert camera("nickel").noise_cards(header(NICKEL)) == (None, None)
+
+
+def test_the_camera_file_knows_gain_and_noise_where_the_header_does_not(tmp_path):
+    mine = own(
+        tmp_path,
+        "name: a\ntitle: x\ntypes: [{bias: {A: b}}]\ncards: {gain: GAIN, read_noise: RN}\ngain: 2.5\nread_noise: 4\n",
+    )
+    assert mine.noise_cards(header({})) == (2.5, 4)
+    assert mine.noise_cards(header({"GAIN": "N/A", "RN": 0.0})) == (2.5, 4)
+    assert mine.noise_cards(header({"GAIN": 1.5, "RN": 3.0})) == (1.5, 3)
+
+
+def test_where_linearity_ends_is_told_by_a_card_or_the_camera_file(tmp_path):
+    mine = own(
+        tmp_path,
+        "name: a\ntitle: x\ntypes: [{bias: {A: b}}]\ncards: {linearity: MAXLIN}\nlinearity: 41000\n"
+        "bleed: {directions: [up, left], pixels: 12}\n",
+    )
+    assert mine.linearity_limit(header({"MAXLIN": 42000.0})) == 42000
+    assert mine.linearity_limit(header({"MAXLIN": 0})) == 41000
+    assert mine.linearity_limit(header({})) == 41000
+    assert (mine.bleed_directions, mine.bleed_pixels) == (("up", "left"), 12)
+    assert camera("generic").linearity_limit(header({})) is None
+    assert camera("generic").bleed_directions == ()
+    with pytest.raises(SetAside, match=r"MAXLIN is .high.; expected ADU of 0 or more"):
+        mine.linearity_limit(header({"MAXLIN": "high"}))
+
+
+def test_a_saturation_of_zero_means_that_nobody_knows():
+    assert camera("lco").saturation_level(header(LCO)) == 47500
+    assert camera("lco").saturation_level(header(LCO, SATURATE=0.0)) is None
+    assert camera("arcsat").saturation_level(header(ARCSAT)) == 60000
+
+
+@pytest.mark.parametrize("written", [-5.0, 86401, 1e30, "long", "nan", "1,5", True, 1 + 2j])
+def test_an_absurd_exposure_is_refused_and_shown(written):
+    with pytest.raises(SetAside, match=r"EXPTIME is .*; expected seconds between 0 and 86400"):
+        camera("nickel").exposure(header(NICKEL, EXPTIME=written))
+
+
+def test_exposure_in_the_dialects():
+    assert camera("nickel").exposure(header(NICKEL)) == 10
+    assert camera("arcsat").exposure(header(ARCSAT, EXPTIME=None, EXPOSURE=80.0)) == 80
+    assert camera("generic").exposure(header({"EXPOSED": "12.5"})) == 12.5
+    with pytest.raises(SetAside, match=r"exposure time is missing \(EXPTIME"):
+        camera("generic").exposure(header({}))
+
+
+@pytest.mark.parametrize(
+    ("cards", "bins"),
+    [
+        ({"XBINNING": 2, "YBINNING": 2}, (2, 2)),
+        ({"XBINNING": 1, "YBINNING": 4}, (1, 4)),
+        ({"XBINNING": 2.0, "YBINNING": 2.0}, (2, 2)),
+        ({"BINX": 4, "BINY": 4}, (4, 4)),
+        ({"CCDSUM": "2 2"}, (2, 2)),
+        ({"CCDSUM": "1 4"}, (1, 4)),
+        ({"BINNING": "2x2"}, (2, 2)),
+        ({"BINNING": "2X3"}, (2, 3)),
+        ({"BINNING": "2*2"}, (2, 2)),
+        ({"BINNING": "2,2"}, (2, 2)),
+        ({"CCDXBIN": 3, "CCDYBIN": 3}, (3, 3)),
+        ({"XBINNING": "2", "YBINNING": "2"}, (2, 2)),
+        ({}, (1, 1)),
+        ({"XBINNING": 2}, (1, 1)),
+        ({"CCDSUM": "UNKNOWN"}, (1, 1)),
+    ],
+)
+def test_binning_in_the_dialects(cards, bins):
+    assert camera("generic").bins(header(cards)) == bins
+
+
+def test_nickel_counts_its_pixels_backwards():
+    assert camera("nickel").bins(header(NICKEL)) == (2, 2)
+    assert camera("nickel").bins(header(NICKEL, CDELT1U=-1, CDELT2U=-4)) == (1, 4)
+
+
+@pytest.mark.parametrize(
+    "cards", [{"XBINNING": 0, "YBINNING": 2}, {"CCDSUM": "two"}, {"CCDSUM": "2"}, {"BINNING": "2x2x2"}]
+)
+def test_a_binning_that_cannot_be_is_refused(cards):
+    with pytest.raises(SetAside, match=r"the binning .* cannot be read"):
+        camera("generic").bins(header(cards))
+
+
+def test_nickel_overscan_is_the_last_32_columns_but_those_that_trail_the_image():
+    raw = header(NICKEL, shape=(1024, 1056))
+    assert camera("nickel").sections(raw)[0].image == Area(0, 1024, 0, 1024)
+    assert camera("nickel").sections(raw)[0].overscans == (Area(1029, 1056, 0, 1024),)
+
+
+def test_saao_sections_with_spaces():
+    raw = header(SAAO, shape=(520, 536))
+    assert camera("generic").sections(raw)[0].image == Area(16, 528, 0, 520)
+    assert camera("generic").sections(raw)[0].overscans == (Area(3, 13, 0, 520),)
+
+
+def test_lco_takes_the_whole_plane_because_its_trimsec_does_not_fit():
+    raw = header(LCO, shape=(2048, 2080))
+    assert camera("lco").sections(raw)[0].image == Area(0, 2080, 0, 2048)
+    assert camera("lco").sections(raw)[0].overscans == ()
+
+
+def test_sections_outside_the_image_are_refused_with_both_sizes():
+    raw = header(SAAO, shape=(520, 500))
+    with pytest.raises(SetAside, match=r"TRIMSEC = \[17:528,1:520\] lies outside the image of 500 x 520 pixels"):
+        camera("generic").sections(raw)
+
+
+@pytest.mark.parametrize("written", ["[1:5", "left", "[0:5,1:5]", 5, 1 + 2j])
+def test_a_section_that_is_none_is_refused_with_its_card(written):
+    with pytest.raises(SetAside, match="section BIASSEC"):
+        camera("generic").sections(header(SAAO, BIASSEC=written, shape=(520, 536)))
+
+
+@pytest.mark.parametrize("cover", [None, 32.0, "32", -40])
+def test_a_nickel_frame_without_its_overscan_width_is_refused(cover):
+    with pytest.raises(SetAside, match=r"section .*COVER"):
+        camera("nickel").sections(header(NICKEL, COVER=cover, shape=(1024, 1056)))
+
+
+def test_a_descending_image_section_turns_the_image():
+    area = camera("generic").sections(header({"TRIMSEC": "[1024:1,1:1024]"}))[0].image
+    assert (area.flip_x, area.flip_y) == (True, False)
+
+
+def test_readout_mode_tells_windows_and_speeds_apart():
+    modes = {
+        camera("afosc").readout_mode(header(AFOSC, **change))
+        for change in ({}, {"HSSPEED": 1}, {"Y_START": 0}, {"PREAMP": 2})
+    }
+    assert len(modes) == 4
+
+
+def test_a_missing_mode_card_is_passed_over():
+    assert camera("lco").readout_mode(header(LCO)) == "default"
+    assert camera("generic").readout_mode(header({})) == ""
+
+
+def test_unknown_means_nothing_is_known():
+    raw = header({"A": "UNKNOWN", "B": "n/a", "C": "  ", "D": " text ", "E": 0, "F": fits.card.Undefined()})
+    assert [raw.value(name) for name in "ABCDEFG"] == [None, None, None, "text", 0, None, None]
+
+
+def test_a_users_own_camera_file_works(tmp_path):
+    mine = own(
+        tmp_path,
+        """
+name: mine
+title: my 0.3 m
+recognise:
+  - INSTRUME: ["My*", "Mine"]
+    ROOF: null
+cards: {type: KIND, start: WHEN, exposure: [T, TT]}
+types:
+  - flat: {KIND: 3}
+  - bias: {KIND: [1, zero]}
+  - science: {KIND: null}
+image: "[1:NAXIS1-4,1:NAXIS2]"
+overscan: ["[NAXIS1-3:NAXIS1,1:NAXIS2]"]
+overscan_method: row_median
+""",
+    )
+    assert isinstance(mine, Camera)
+    assert mine.recognises(header({"INSTRUME": "my camera"}))
+    assert mine.recognises(header({"INSTRUME": "MINE"}))
+    assert not mine.recognises(header({"INSTRUME": "mine", "ROOF": "open"}))
+    assert not mine.recognises(header({}))
+    assert [mine.kind(header({"KIND": kind})) for kind in (3, 3.0, 1, "ZERO", None)] == [
+        "flat",
+        "flat",
+        "bias",
+        "bias",
+        "science",
+    ]
+    assert mine.exposure(header({"TT": 4})) == 4
+    assert mine.sections(header({}, shape=(10, 20)))[0].image == Area(0, 16, 0, 10)
+    assert mine.sections(header({}, shape=(10, 20)))[0].overscans == (Area(16, 20, 0, 10),)
+
+
+GOOD = "name: mine\ntitle: x\ntypes: [{bias: {A: b}}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value", "expectation"),
+    [
+        (GOOD + "gain: -1\n", "gain", "-1", "e-/ADU above 0"),
+        (GOOD + "gain: 1000\n", "gain", "1000", "e-/ADU above 0"),
+        (GOOD + "gain: high\n", "gain", "'high'", "e-/ADU above 0"),
+        (GOOD + "gain: .nan\n", "gain", "nan", "e-/ADU above 0"),
+        (GOOD + "read_noise: -4\n", "read_noise", "-4", "e- of 0 or more"),
+        (GOOD + "saturation: 0\n", "saturation", "0", "ADU above 0"),
+        (GOOD + "linearity: -1\n", "linearity", "-1", "ADU above 0"),
+        (GOOD + "bleed: up\n", "bleed", "'up'", "directions and pixels"),
+        (GOOD + "bleed: {directions: [up]}\n", "bleed.pixels", "missing", ""),
+        (GOOD + "bleed: {directions: [], pixels: 3}\n", "bleed.directions", "[]", "a list of up, down, left and right"),
+        (
+            GOOD + "bleed: {directions: [north], pixels: 3}\n",
+            "bleed.directions.0",
+            "'north'",
+            "up, down, left or right",
+        ),
+        (GOOD + "bleed: {directions: [up], pixels: 0}\n", "bleed.pixels", "0", "a whole number of pixels above 0"),
+        (GOOD + "longitude: 105 W\n", "longitude", "'105 W'", "degrees east of Greenwich"),
+        (GOOD + "longitude: -190\n", "longitude", "-190", "degrees east of Greenwich"),
+        (GOOD + "light: [{lamp: {A: b}}]\n", "light.0.lamp", "not a known key", "expected one of twilight, dome"),
+        (GOOD + "cards: {gain: 5}\n", "cards.gain", "5", "the name of a card, or a list of names"),
+        (GOOD + "cards: [GAIN]\n", "cards", "['GAIN']", "the cards that hold type, exposure, filter and so on"),
+        (GOOD + "cards: {gian: GAIN}\n", "cards.gian", "not a known key", "did you mean gain?"),
+        (GOOD + "bining: [CCDSUM]\n", "bining", "not a known key", "did you mean binning?"),
+        (
+            GOOD + "binning: CCDSUM\n",
+            "binning",
+            "'CCDSUM'",
+            "a list of pairs of cards, or of cards that hold both numbers",
+        ),
+        (GOOD + "mode: [5]\n", "mode.0", "5", "the name of a card"),
+        (GOOD + "overscan_method: best\n", "overscan_method", "'best'", "one of median, mean"),
+        (GOOD + "recognise: {INSTRUME: x}\n", "recognise", "{'INSTRUME': 'x'}", "a list of patterns"),
+        (GOOD + "recognise: [{}]\n", "recognise.0", "{}", "cards with the value each must have"),
+        (GOOD + "image: '[1:1024]'\n", "image", "'[1:1024]'", "[x1:x2,y1:y2]"),
+        (GOOD + "overscan: ['[0:32,1:5]']\n", "overscan", "'[0:32,1:5]'", ""),
+        (GOOD + "overscan: '[1:32,1:5]'\n", "overscan", "'[1:32,1:5]'", "a list of sections"),
+        (
+            "name: My Camera\ntitle: x\ntypes: [{bias: {A: b}}]\n",
+            "name",
+            "'My Camera'",
+            "a short name of lower-case letters",
+        ),
+        ("name: 5\ntitle: x\ntypes: [{bias: {A: b}}]\n", "name", "5", "a short name of lower-case letters"),
+        ("name: mine\ntypes: [{bias: {A: b}}]\n", "title", "missing", ""),
+        ("name: mine\ntitle: x\n", "types", "missing", ""),
+        ("name: mine\ntitle: x\ntypes: []\n", "types", "[]", "a list of rules"),
+        (
+            "name: mine\ntitle: x\ntypes: [{biases: {A: b}}]\n",
+            "types.0.biases",
+            "not a known key",
+            "did you mean bias?",
+        ),
+        (
+            "name: mine\ntitle: x\ntypes: [{bias: zero}]\n",
+            "types.0.bias",
+            "'zero'",
+            "cards with the value each must have",
+        ),
+        ("name: mine\ntitle: x\ntypes: [{bias: {A: b}, dark: {A: c}}]\n", "types.0", "{'bias'", "a rule, as in flat"),
+        ("- a\n- b\n", "the file", "['a', 'b']", "a camera file"),
+        ("", "the file", "empty", "a camera file"),
+    ],
+)
+def test_a_mistake_in_a_users_camera_file_is_one_clear_sentence(tmp_path, text, key, value, expectation):
+    sentence = mistake(tmp_path, text)
+    where, _, said = sentence.partition("mine.yaml: ")
+    assert where == f"{tmp_path}/"
+    assert key in said
+    assert value in said
+    assert expectation in said
+    assert "\n" not in sentence
+
+
+def test_a_camera_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"none\.yaml: cannot be read"):
+        load_camera(tmp_path / "none.yaml")
+
+
+def test_patterns_match_text_and_never_run_it(tmp_path):
+    mine = own(
+        tmp_path, "name: mine\ntitle: x\ntypes: [{bias: {A: '(a+)+$'}}, {flat: {A: '[b]*'}}, {other: {A: '*'}}]\n"
+    )
+    assert mine.kind(header({"A": "(a+)+$"})) == "bias"
+    assert mine.kind(header({"A": "a" * 60 + "!"})) == "other"
+    assert mine.kind(header({"A": "bx"})) == "flat"
+
+
+def test_a_camera_of_no_file_says_no_to_nothing():
+    bare = Camera("bare", "x", Path("bare.yaml"))
+    assert bare.bins(header({})) == (1, 1)
+    assert bare.noise_cards(header({})) == (None, None)
+    assert bare.sections(header({}, shape=(3, 4)))[0].image == Area(0, 4, 0, 3)
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"DATE-OBS": "2015-12-16", "MJD-OBS": 57372.75},
+        {"DATE-OBS": "2015-12-16", "UT": "UNKNOWN", "MJD-OBS": 57372.75},
+        {"DATE-OBS": "2015-12-16", "DATE-BEG": "2015-12-16T18:00:00"},
+        {"DATE-OBS": "2015-12-16", "UT": "18:00:00", "MJD-OBS": 57372.0},
+    ],
+)
+def test_a_date_without_its_time_leaves_the_word_to_a_card_that_has_one(cards):
+    expected = Time("2015-12-16T18:00:00", scale="utc").mjd
+    assert camera("generic").start(header(cards)) == pytest.approx(expected, abs=10 * MICROSECOND)
+
+
+def test_a_date_that_nothing_completes_is_told():
+    with pytest.raises(SetAside, match="DATE-OBS is '2015-12-16', a date without a time"):
+        camera("generic").start(header({"DATE-OBS": "2015-12-16"}))
+
+
+# --- flats -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "cards", "changes", "light"),
+    [
+        ("lco", LCO, {"OBSTYPE": "SKYFLAT"}, "twilight"),
+        ("lco", LCO, {"OBSTYPE": "LAMPFLAT"}, "dome"),
+        ("lco", LCO, {"OBSTYPE": "FLAT"}, ""),
+        ("nickel", NICKEL, {"OBJECT": "flat_v"}, ""),
+        ("nickel", NICKEL, {"OBJECT": "Dome flat V"}, "dome"),
+        ("nickel", NICKEL, {"OBJECT": "twilight flat V"}, "twilight"),
+        ("afosc", AFOSC, {"IMAGETYP": "Flat", "OBJECT": "gj3470 flat"}, ""),
+        ("afosc", AFOSC, {"IMAGETYP": "Flat", "OBJECT": "skyflat g"}, "twilight"),
+        ("arcsat", ARCSAT, {"IMAGETYP": "FLAT"}, ""),
+        ("generic", SAAO, {"IMAGETYP": "Sky Flat"}, "twilight"),
+        ("generic", SAAO, {"IMAGETYP": "DOMEFLAT"}, "dome"),
+        ("generic", SAAO, {"IMAGETYP": "Flat Field"}, ""),
+        ("generic", SAAO, {"IMAGETYP": "flat", "OBJECT": "dome flat R"}, "dome"),
+    ],
+)
+def test_what_lit_a_flat_as_observatories_tell_it(name, cards, changes, light):
+    told = header(cards, **changes)
+    assert camera(name).kind(told) == "flat"
+    assert camera(name).light_of(told) == light
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec", "degrees"),
+    [
+        ("13:47:57.24", "-5:03:44.6", (206.9885, -5.062389)),
+        ("07 59 09.04", "+15 25 23", (119.787667, 15.423056)),
+        ("1h30m00s", "-0d30m0s", (22.5, -0.5)),
+        (206.9885, -5.06, (206.9885, -5.06)),
+        ("206.9885", "-5.06", (206.9885, -5.06)),
+        ("00:00:00", "-90:00:00", (0, -90)),
+        ("NaN", "NaN", None),
+        ("UNKNOWN", "10:00:00", None),
+        ("10:00:00", None, None),
+        ("25:00:00", "10:00:00", None),
+        (10.0, 95.0, None),
+        (True, 10.0, None),
+        ("over there", "10:00:00", None),
+    ],
+)
+def test_pointings_as_observatories_write_them(ra, dec, degrees):
+    found = camera("nickel").pointing(header(NICKEL, RA=ra, DEC=dec))
+    assert found == (None if degrees is None else pytest.approx(degrees, abs=1e-5))
+
+
+def test_a_pointing_that_cannot_be_parsed_costs_nothing():
+    cards = fits.Header.fromstring("RA      = 13:47:57".ljust(80) + "DEC     = '1:2:3'".ljust(80))
+    assert camera("nickel").pointing(RawHeader(cards, 0, (4, 4))) is None
+
+
+def test_a_wrong_section_is_quoted_as_it_stands_in_the_camera_file(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\ntitle: x\ntypes: [{science: {type: '*'}}]\noverscan: ['[81-128,1:64]']\n")
+    with pytest.raises(ConfigurationError, match=r"'\[81-128,1:64\]' is not a section"):
+        load_camera(path)

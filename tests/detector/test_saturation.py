@@ -1,0 +1,161 @@
+"""What is saturated is flagged, and so is what its charge leaks into: by hand, and in whole frames."""
+
+import nightcal.detector.readout
+import nightcal.science.arithmetic
+import numpy as np
+import pytest
+from astropy.io import fits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from nightcal import Calibrator
+from nightcal.detector.readout import Electronics, Readout
+from nightcal.detector.saturation import DIRECTIONS, Bleed, flag_bleed
+from nightcal.flags import Flag
+from nightcal.io.raw_image import RawImage
+from small_frames import LOOPS, any_loops, reduced
+
+MANY = settings(deadline=None, derandomize=True, database=None, max_examples=200)
+NY, NX = 75, 90
+AREA = {"xmin": 5, "xmax": 5 + NX, "ymin": 3, "ymax": 3 + NY}
+
+
+# --- the pixels ------------------------------------------------------------------------------------------------------
+
+
+def by_hand(saturated, directions, pixels):
+    """Walk from each saturated pixel, step by step."""
+    reached = np.zeros_like(saturated)
+    steps = {"up": (1, 0), "down": (-1, 0), "left": (0, -1), "right": (0, 1)}
+    for y, x in np.argwhere(saturated):
+        for direction in directions:
+            for n in range(1, pixels + 1):
+                there = y + n * steps[direction][0], x + n * steps[direction][1]
+                if 0 <= there[0] < saturated.shape[0] and 0 <= there[1] < saturated.shape[1]:
+                    reached[there] = True
+    return reached & ~saturated
+
+
+@MANY
+@given(
+    arrays.arrays(bool, arrays.array_shapes(min_dims=2, max_dims=2, max_side=12), fill=st.just(False)),
+    st.lists(st.sampled_from(sorted(DIRECTIONS)), unique=True),
+    st.integers(0, 15),
+)
+def test_charge_leaks_so_far_in_these_directions_and_no_farther(saturated, directions, pixels):
+    before = saturated.copy()
+    found = flag_bleed(saturated, directions, pixels)
+    np.testing.assert_array_equal(found, by_hand(saturated, directions, pixels))
+    np.testing.assert_array_equal(saturated, before)
+
+
+def test_up_is_towards_higher_y_and_right_towards_higher_x():
+    star = np.zeros((5, 5), bool)
+    star[2, 2] = True
+    for direction, pixel in {"up": (3, 2), "down": (1, 2), "left": (2, 1), "right": (2, 3)}.items():
+        assert [tuple(found) for found in np.argwhere(flag_bleed(star, [direction], 1))] == [pixel]
+
+
+# --- in frames -------------------------------------------------------------------------------------------------------
+
+
+def write_raw(path, dtype="u2"):
+    """Sky of 1000 ADU, a star that saturates at 50000 over three pixels, a bright one that is not linear at 42000."""
+    raw = np.full((NY + 6, NX + 10), 1000, dtype)
+    raw[3 + 30 : 3 + 33, 5 + 40] = 50000
+    raw[3 + 60, 5 + 10] = 42000
+    raw[0, 5 + 20], raw[3 + 40, 2] = 50000, 50000  # outside the light-sensitive area
+    fits.PrimaryHDU(raw).writeto(path, overwrite=True)
+    return path
+
+
+def calibrator(loops=None, **more):
+    calibrate = Calibrator(**{"image_area": AREA, "saturation": 50000, **more})
+    calibrate._loops = loops
+    return calibrate
+
+
+TRAIL = {"directions": ["up", "down"], "pixels": 40}
+
+
+@pytest.mark.parametrize("dtype", ["u2", "i4", "f4"])
+@any_loops
+def test_a_trail_is_flagged_across_all_strips_of_rows(loops, dtype, tmp_path):
+    raw = write_raw(tmp_path / "raw.fits", dtype)
+    mask = calibrator(loops, bleed=TRAIL).calibrate(raw).mask
+    assert (mask[30:33, 40] == Flag.SATURATED).all()
+    assert (mask[33:73, 40] == Flag.BLEED).all()
+    assert (mask[:30, 40] == Flag.BLEED).all()
+    assert np.count_nonzero(mask) == 3 + 40 + 30
+
+
+@pytest.mark.parametrize("dtype", ["u2", "f4"])
+def test_trails_are_the_same_bytes_by_any_loops_and_any_number_of_rows(dtype, tmp_path, monkeypatch):
+    raw = write_raw(tmp_path / "raw.fits", dtype)
+    first = reduced(calibrator(bleed=TRAIL), raw, tmp_path / "out.fits")
+    for rows in (1, 7, 1000):
+        monkeypatch.setattr(nightcal.science.arithmetic, "STRIP", rows)
+        monkeypatch.setattr(nightcal.detector.readout, "STRIP", rows)
+        for loops in LOOPS:
+            assert reduced(calibrator(loops, bleed=TRAIL), raw, tmp_path / "out.fits") == first
+
+
+def test_a_frame_without_saturation_has_no_trails(tmp_path):
+    fits.PrimaryHDU(np.full((20, 20), 1000, np.uint16)).writeto(tmp_path / "raw.fits")
+    image = RawImage(tmp_path / "raw.fits")
+    assert Readout(image, Electronics(bleed=Bleed(("up",), 5))).bleed() is None
+    assert Readout(RawImage(write_raw(tmp_path / "star.fits")), Electronics(saturation=50000)).bleed() is None
+
+
+def test_the_header_tells_where_charge_leaks_to(tmp_path):
+    raw = write_raw(tmp_path / "raw.fits")
+    header = calibrator(bleed=TRAIL).calibrate(raw).header
+    assert (header["BLEEDDIR"], header["BLEEDPIX"]) == ("up,down", 40)
+    assert "BLEEDDIR" not in calibrator().calibrate(raw).header
+
+
+@pytest.mark.parametrize(
+    ("given", "limit", "source"),
+    [
+        ({"saturation": 50000.0}, 50000, "saturation"),
+        ({"saturation": 50000.0, "linearity": 42000.0}, 42000, "linearity"),
+        ({"saturation": 50000.0, "linearity": 60000.0}, 50000, "saturation"),
+        ({"saturation": None}, 65535, "file"),
+        ({"saturation": None, "linearity": 42000.0}, 42000, "linearity"),
+    ],
+)
+@any_loops
+def test_the_lower_of_saturation_and_linearity_is_the_limit(loops, given, limit, source, tmp_path):
+    raw = write_raw(tmp_path / "raw.fits")
+    product = calibrator(loops, **given).calibrate(raw)
+    assert (product.header["SATUSED"], product.header["SATSRC"]) == (limit, source)
+    flagged = fits.getdata(raw)[3 : 3 + NY, 5 : 5 + NX] >= limit
+    np.testing.assert_array_equal(product.mask & Flag.SATURATED > 0, flagged)
+    assert np.count_nonzero(flagged) == {42000: 4, 50000: 3, 65535: 0}[limit]
+
+
+def test_charge_leaks_from_saturated_pixels_not_from_those_beyond_linearity(tmp_path):
+    raw = write_raw(tmp_path / "raw.fits")
+    mask = calibrator(linearity=42000, bleed={"directions": ["right"], "pixels": 2}).calibrate(raw).mask
+    assert mask[60, 10] == Flag.SATURATED
+    assert not mask[60, 11:].any()
+    assert (mask[30:33, 41:43] == Flag.BLEED).all()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"directions": ["up"]},
+        {"directions": [], "pixels": 3},
+        {"directions": ["north"], "pixels": 3},
+        {"directions": [["up"]], "pixels": 3},
+        {"directions": "up", "pixels": 3},
+        {"directions": ["up"], "pixels": 0},
+        {"directions": ["up"], "pixels": True},
+        "up",
+        3,
+    ],
+)
+def test_wrong_directions_are_refused_with_what_was_expected(wrong):
+    with pytest.raises(ValueError, match=r"bleed is .*; expected directions, of up, down, right, left, and pixels"):
+        Calibrator(bleed=wrong)

@@ -1,0 +1,132 @@
+"""Light of neighbours in the apertures of sources: stars whose light is known, in crowds of several densities."""
+
+import crowds
+import numpy as np
+import pytest
+from helpers import catalog_of
+from nightcal.measurement.photometry.stray_light import stray_light, with_catalog
+
+
+def on_the_sky(x, y):
+    """Right ascension and declination [deg] at 0.5 arcsec a pixel near RA 0."""
+    return -np.asarray(x) / 7200 / np.cos(np.radians(40)) % 360, np.asarray(y) / 7200 + 40
+
+
+def lonely(n=30):
+    """Places of stars that are far from each other, and their light."""
+    x, y = np.mgrid[0:n, 0:1].reshape(2, -1) * 100.0 + 50
+    return x, y, np.linspace(2e4, 1e5, n)
+
+
+def test_a_bright_star_next_to_a_faint_one_with_pencil_and_paper():
+    x, y, flux = lonely()
+    places = np.append(x, [x[0] + 5]), np.append(y, [y[0]])
+    table, _ = crowds.crowd(*places, np.append(flux, 200.0))
+    found = stray_light(table)
+    # 4 percent of the bright one: four times as much as the faint one has
+    assert flux[0] * crowds.share(3.0, 5.0) == pytest.approx(826, abs=1)
+    assert found.light[-1, 1] == pytest.approx(flux[0] * crowds.share(3.0, 5.0), rel=0.05)
+    assert found.light[0, 1] == pytest.approx(200 * crowds.share(3.0, 5.0), rel=0.5)
+    assert found.own[-1] == pytest.approx(200, rel=0.2)
+    assert found.own[0] == pytest.approx(flux[0], rel=0.001)
+    np.testing.assert_allclose(found.light[1:-1], 0)
+    assert found.crowding(1)[-1] == pytest.approx(found.light[-1, 1] / (200 * crowds.share(3.0, 0.0)), rel=0.25)
+    assert found.crowding(1)[5] == 0
+
+
+@pytest.mark.parametrize(("n", "worst"), [(150, 0.1), (400, 0.15), (800, 0.2)])
+def test_light_of_a_crowd_is_found_and_taken_off(n, worst):
+    flux, table, stray = crowds.random_crowd(1, n=n)
+    found = stray_light(table)
+    bright = flux > 5000
+    for aperture in range(5):
+        some = bright & (stray[:, aperture] > 1e-3 * flux) & (stray[:, aperture] < 0.2 * flux)
+        off = found.light[some, aperture] / stray[some, aperture] - 1
+        assert np.abs(np.median(off)) < 0.04
+        assert np.mean(np.abs(off) > 0.2) <= worst
+    own = found.own[bright] / flux[bright] - 1
+    assert np.abs(np.median(own)) < 0.002
+
+
+def test_light_of_the_usual_kron_aperture_is_found_by_what_it_holds():
+    flux, table, _ = crowds.random_crowd(2, n=80)
+    assert stray_light(table).radii[-1] == pytest.approx(4.0, abs=0.1)
+    assert len(stray_light(table).own) == len(flux)
+
+
+def test_a_companion_that_only_the_catalogue_resolves_counts():
+    x, y, flux = lonely()
+    # 2 pixels off and 4 magnitudes fainter: the frame has one source of the light of both
+    faint = flux[3] * 10**-1.6
+    blend, _ = crowds.crowd(x, y, flux + np.where(np.arange(len(x)) == 3, faint, 0))
+    ra, dec = on_the_sky(np.append(x, x[3] + 2), np.append(y, y[3]))
+    light = np.append(flux, faint)
+    catalog = catalog_of("c", ra, dec, {"r": 20 - 2.5 * np.log10(light)})
+    matches = np.arange(len(x)), np.arange(len(x))
+    alone = stray_light(blend)
+    found = with_catalog(alone, blend, catalog, "r", matches)
+    assert alone.light[3].max() == 0
+    np.testing.assert_allclose(found.light[3, :4], faint * crowds.share(found.radii[:4], 2.0), rtol=0.02)
+    np.testing.assert_allclose(np.delete(found.light, 3, axis=0), 0)
+
+
+def test_catalogue_and_table_that_know_the_same_stars_agree():
+    flux, table, stray = crowds.random_crowd(3)
+    ra, dec = on_the_sky(table["XWIN_IMAGE"], table["YWIN_IMAGE"])
+    magnitude = 20 - 2.5 * np.log10(flux)
+    magnitude[np.argsort(flux)[:3]] = np.nan
+    everyone = np.arange(len(flux)), np.arange(len(flux))
+    both = with_catalog(stray_light(table), table, catalog_of("c", ra, dec, {"r": magnitude}), "r", everyone)
+    some = (flux > 5000) & (stray[:, 1] > 1e-3 * flux)
+    assert np.median(both.light[some, 1] / stray[some, 1]) == pytest.approx(1, abs=0.03)
+
+
+def no_light(table):
+    table["FLUX_APER"][:] = np.nan
+
+
+def no_places(table):
+    table["XWIN_IMAGE"][:] = np.nan
+
+
+def no_width(table):
+    table["FWHM_IMAGE"][:] = np.nan
+    table["FLAGS"][:] = 1
+
+
+def negative(table):
+    table["FLUX_APER"] *= -1
+
+
+def infinite(table):
+    table["FLUX_APER"][::2], table["FLUX_AUTO"][::2] = np.inf, np.inf
+
+
+def one_place(table):
+    table["XWIN_IMAGE"][:], table["YWIN_IMAGE"][:] = 5.0, 5.0
+
+
+@pytest.mark.parametrize("spoil", [no_light, no_places, no_width, negative, infinite, one_place])
+@pytest.mark.filterwarnings("error")
+def test_bad_tables_never_stop_the_night(spoil):
+    _, table, _ = crowds.random_crowd(0, n=40, side=100)
+    spoil(table)
+    ra, dec = on_the_sky(np.arange(40), np.arange(40))
+    matches = np.arange(40), np.arange(40)
+    for some in (table, table[:1], table[:0]):
+        found = stray_light(some)
+        found = with_catalog(
+            found, some, catalog_of("c", ra, dec, {"r": np.full(40, 15.0)}), "r", tuple(m[: len(some)] for m in matches)
+        )
+        assert np.isfinite(found.light).all()
+        assert (found.light >= 0).all()
+        assert found.light.shape == (len(some), 5)
+
+
+def test_one_aperture_is_enough():
+    _, table, _ = crowds.random_crowd(4, n=60)
+    table.meta["APERTURES"] = [9.0]
+    for name in ("FLUX_APER", "FLUXERR_APER"):
+        table[name] = table[name][:, 2:3]
+    # the width of the stars tells how far their light reaches
+    assert stray_light(table).curve.within(1.5) == pytest.approx(0.5, abs=0.01)

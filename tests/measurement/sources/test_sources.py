@@ -1,0 +1,302 @@
+"""Sources are found where stars are, with the light they have and errors that can be believed."""
+
+import os
+
+import numpy as np
+import pytest
+from nightcal.errors import ConfigurationError
+from nightcal.flags import Flag
+from nightcal.measurement.sources import SourceOptions, cards, find_sources
+from scipy.spatial import cKDTree
+from star_fields import SKY, field, gaussian, grid_field, moffat, observed, random_field, with_cosmic_rays
+
+SIDE = 160
+
+
+def found_at(table, x, y, within=1.0):
+    """Rows of the sources nearest to given positions; all must be there."""
+    places = np.column_stack([table["XWIN_IMAGE"] - 1, table["YWIN_IMAGE"] - 1])
+    distance, row = cKDTree(places).query(np.column_stack([x, y]))
+    assert np.all(distance < within), f"farthest source at {distance.max():.2f} pix"
+    return table[row]
+
+
+def one_star(flux=2e4, x=80.3, y=70.8, **kinds):
+    return field((SIDE, SIDE), [x], [y], [flux], **kinds)
+
+
+def light_within(profile, fwhm, radius):
+    """Part of a star's light in a circle about it, by the formulas of the profiles."""
+    if profile is gaussian:
+        return 1 - np.exp(-(radius**2) / 2 / ((fwhm / 2.3548) ** 2 + 1 / 12))
+    return 1 - (1 + (radius / fwhm * 2) ** 2 * (2 ** (1 / 3) - 1)) ** -2
+
+
+def width(pulls):
+    return np.sqrt(np.mean(np.square(pulls)))
+
+
+@pytest.mark.parametrize(
+    ("fwhm", "profile", "spacing"), [(1.5, gaussian, 24), (3.0, gaussian, 32), (3.0, moffat, 44), (6.0, gaussian, 56)]
+)
+def test_positions_fluxes_and_their_errors_are_honest(fwhm, profile, spacing):
+    stars = grid_field(960, spacing, (1500, 3e5), fwhm, profile, seed=4)
+    found = find_sources(*stars.arrays)
+    assert abs(len(found.table) - len(stars.x)) <= 0.01 * len(stars.x)
+    bright = stars.flux > 3000 * max(1, (fwhm / 3) ** 2)
+    rows = found_at(found.table, stars.x[bright], stars.y[bright])
+    off = np.stack([rows["XWIN_IMAGE"] - 1 - stars.x[bright], rows["YWIN_IMAGE"] - 1 - stars.y[bright]])
+    errors = np.sqrt(np.stack([rows["ERRX2WIN_IMAGE"], rows["ERRY2WIN_IMAGE"]]))
+    assert width(off / errors) == pytest.approx(1, abs=0.1)
+    assert width(off[:, stars.flux[bright] > 5e4]) < 0.02
+    flux, error = rows["FLUX_APER"][:, -1].value, rows["FLUXERR_APER"][:, -1].value
+    whole = light_within(profile, fwhm, found.table.meta["APERTURES"][-1] / 2)
+    pulls = (flux - whole * stars.flux[bright]) / np.hypot(error, 0.001 * stars.flux[bright])
+    assert width(pulls) == pytest.approx(1, abs=0.12)
+    brightest = stars.flux[bright] > 3e4
+    assert np.median(flux[brightest] / stars.flux[bright][brightest]) == pytest.approx(whole, abs=0.001)
+
+
+FIELDS = [(gaussian, 3.0), (moffat, 3.0)]
+if "NIGHTCAL_ALL_FIELDS" in os.environ:
+    FIELDS += [(gaussian, 1.5), (moffat, 2.0), (gaussian, 4.5), (gaussian, 6.0), (moffat, 6.0)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("profile", "fwhm"), FIELDS)
+def test_a_large_field_is_complete_pure_and_unbiased(profile, fwhm):
+    """The table in docs/sources.md: NIGHTCAL_ALL_FIELDS=1 pytest -s tests/test_sources.py -k large_field."""
+    stars = random_field(4096, 2000, (1000, 4e5), fwhm, profile, seed=11)
+    table = find_sources(*stars.arrays).table
+    truth = cKDTree(np.column_stack([stars.x, stars.y]))
+    places = cKDTree(np.column_stack([table["XWIN_IMAGE"] - 1, table["YWIN_IMAGE"] - 1]))
+    reach, bright = max(1.0, fwhm / 2), stars.flux > 2000
+    beside = truth.query(truth.data, k=2)[0][:, 1] / fwhm
+    found = places.query(truth.data)[0] < reach
+    spurious = np.mean(truth.query(places.data)[0] > reach)
+    inside = np.all((truth.data > 6 * fwhm) & (truth.data < 4095 - 6 * fwhm), axis=1)
+    alone = inside & (beside > 8) & (stars.flux > 5000 * max(1, fwhm / 3) ** 2)
+    rows, best = found_at(table, stars.x[alone], stars.y[alone], reach), stars.flux[alone] > 6e4
+    off = np.stack([rows["XWIN_IMAGE"] - 1 - stars.x[alone], rows["YWIN_IMAGE"] - 1 - stars.y[alone]])
+    position_pulls = off / np.sqrt(np.stack([rows["ERRX2WIN_IMAGE"], rows["ERRY2WIN_IMAGE"]]))
+    whole = light_within(profile, fwhm, table.meta["APERTURES"][-1] / 2)
+    ratio = rows["FLUX_APER"][:, -1].value / stars.flux[alone] / whole
+    flux_pulls = (ratio - 1) * whole * stars.flux[alone] / rows["FLUXERR_APER"][:, -1].value
+    figures = {
+        "complete": np.mean(found[bright]), "apart": np.mean(found[bright & (beside > 2)]), "spurious": spurious,
+        "position": width(off[:, best]), "pulls": (width(position_pulls), width(flux_pulls)),
+        "flux": np.median(ratio[best]) - 1,
+    }  # fmt: skip
+    print(f"\n{profile.__name__} {fwhm}: {figures}")
+    assert figures["complete"] >= (0.995 if fwhm <= 3 else 0.97)
+    assert figures["apart"] >= (0.995 if fwhm <= 5 else 0.99)
+    assert spurious <= 0.01
+    assert figures["position"] < 0.02
+    assert figures["pulls"] == pytest.approx((1, 1), abs=0.1)
+    assert abs(figures["flux"]) < 0.001
+
+
+@pytest.mark.parametrize(("profile", "fwhm"), [(gaussian, 2.5), (gaussian, 5.0), (moffat, 3.0)])
+def test_statistics_tell_sky_noise_and_width(profile, fwhm):
+    stars = grid_field(512, 48, (5000, 1e5), fwhm, profile)
+    told = find_sources(*stars.arrays).statistics
+    assert told.sky == pytest.approx(SKY, abs=0.1)
+    assert told.noise == pytest.approx(np.sqrt(SKY + 25), rel=0.01)
+    pixel = np.sqrt(fwhm**2 + 2.3548**2 / 12)  # a star as the pixels see it
+    assert told.fwhm == pytest.approx(pixel, rel=0.025)
+    assert told.ellipticity < 0.03
+    assert told.number == pytest.approx(len(stars.x), abs=2)
+
+
+def test_the_sky_under_a_star_is_not_pulled_by_poisson_noise():
+    sky = np.full((640, 640), 40.0)
+    data, uncertainty = observed(sky, np.random.default_rng(3), 3.0)
+    star = field((640, 640), [300.0], [200.0], [5e4], background=0.0)
+    told = find_sources(data + star.truth.astype(np.float32), uncertainty, star.mask)
+    assert told.statistics.sky == pytest.approx(40, abs=0.05)
+
+
+def test_stars_on_a_steep_nebula_keep_their_light():
+    x, y = np.meshgrid(np.arange(80.0, 512, 96), np.arange(80.0, 512, 96))
+    yy, xx = np.mgrid[:512, :512]
+    nebula = SKY + 3000 * np.exp(-((xx - 250) ** 2 + (yy - 260) ** 2) / 2 / 150**2)
+    stars = field((512, 512), x.ravel(), y.ravel(), np.full(x.size, 1e5), background=nebula)
+    rows = found_at(find_sources(*stars.arrays).table, stars.x, stars.y)
+    np.testing.assert_allclose(rows["FLUX_APER"][:, 2] / stars.flux, 1.0, atol=0.03)
+
+
+def test_two_stars_that_touch_are_two_and_say_so():
+    pair = field((SIDE, SIDE), [60.0, 65.5, 120.0], [50.0, 50.0, 120.0], [2e4, 1e4, 1e4])
+    table = find_sources(*pair.arrays).table
+    assert len(table) == 3
+    rows = found_at(table, pair.x, pair.y)
+    assert list(rows["FLAGS"] & 2) == [2, 2, 0]
+
+
+@pytest.mark.parametrize("distance", [10.5, 12.0, 14.0])
+def test_the_kron_aperture_of_a_faint_star_does_not_swallow_a_bright_one_beside_it(distance):
+    stars = field((128, 128), [60, 60 + distance], [64, 64], [1_500_000, 1700])
+    table = find_sources(*stars.arrays).table
+    assert len(table) == 2
+    assert table["FLUX_AUTO"][1] == pytest.approx(1700, rel=0.15)
+    assert table["FLUX_AUTO"][0] == pytest.approx(1_500_000, rel=0.01)
+
+
+def test_saturated_stars_are_found_where_they_are_and_flagged():
+    star = one_star(4e6)
+    full = star.data > 60000
+    star.data[full] = 60000
+    star.mask[full] = Flag.SATURATED
+    table = find_sources(*star.arrays).table
+    assert len(table) == 1
+    assert found_at(table, star.x, star.y)["FLAGS"][0] == 4
+
+
+@pytest.mark.parametrize(("bit", "flag"), [(Flag.BAD, 1), (Flag.HOT, 1), (Flag.NO_DATA, 1), (Flag.COSMIC_RAY, 16)])
+@pytest.mark.parametrize("fwhm", [2.0, 3.0])
+def test_a_hidden_pixel_in_a_star_is_flagged_and_costs_little_light(bit, flag, fwhm):
+    star = one_star(5e4, fwhm=fwhm)
+    star.data[71, 80] += 30000 if bit != Flag.NO_DATA else -star.data[71, 80]
+    star.uncertainty[71, 80] = 1e9 if bit == Flag.NO_DATA else star.uncertainty[71, 80]
+    star.mask[71, 80] = bit
+    row = found_at(find_sources(*star.arrays).table, star.x, star.y, 0.05)
+    assert row["FLAGS"][0] == flag
+    assert row["FLUX_APER"][0, -1] == pytest.approx(5e4, rel=0.03)
+    assert row["FLUXERR_APER"][0, -1] < 0.02 * 5e4
+
+
+@pytest.mark.parametrize("fwhm", [1.6, 3.0])
+def test_a_dead_column_does_not_cut_a_star_in_two(fwhm):
+    star = one_star(5e4, fwhm=fwhm)
+    star.data[:, 80], star.mask[:, 80] = 0, Flag.BAD
+    table = find_sources(*star.arrays).table
+    assert len(table) == 1
+    row = found_at(table, star.x, star.y, 0.1)
+    assert row["FLAGS"][0] == 1
+    assert row["FLUX_APER"][0, -1] == pytest.approx(5e4, rel=0.05)
+
+
+def test_a_bad_pixel_at_the_edge_of_an_aperture_changes_nothing():
+    star = one_star(5e4)
+    before = found_at(find_sources(*star.arrays).table, star.x, star.y)["FLUX_APER"][0, -1]
+    star.mask[71, 86] = Flag.BAD
+    after = found_at(find_sources(*star.arrays).table, star.x, star.y)["FLUX_APER"][0, -1]
+    assert after == pytest.approx(before, abs=60)  # a pixel of sky has a noise of 15 e-
+
+
+def test_a_star_at_the_border_says_so():
+    star = one_star(5e4, x=1.2, y=90.0)
+    assert find_sources(*star.arrays).table["FLAGS"][0] & 8
+
+
+def test_noise_that_changes_over_the_frame_is_weighed():
+    rng = np.random.default_rng(5)
+    x, y = np.meshgrid(np.arange(20.0, 512, 32), np.arange(20.0, 512, 32))
+    faint = field((512, 512), x.ravel(), y.ravel(), np.full(x.size, 700.0))
+    loud = np.arange(512) >= 256
+    faint.data[:, loud] += rng.normal(0, 60, (512, 256)).astype(np.float32)
+    faint.uncertainty[:, loud] = np.hypot(faint.uncertainty[:, loud], 60)
+    table = find_sources(*faint.arrays).table
+    quiet = table["X_IMAGE"] < 257
+    assert quiet.sum() == pytest.approx(128, abs=8)
+    assert (~quiet).sum() <= 12
+    assert np.sum(cKDTree(np.column_stack([faint.x, faint.y])).query(
+        np.column_stack([table["X_IMAGE"] - 1, table["Y_IMAGE"] - 1]))[0] > 2) <= 1  # fmt: skip
+
+
+def test_uncertainties_that_are_too_small_do_not_make_sources_of_noise():
+    data, uncertainty = observed(np.full((256, 256), SKY), np.random.default_rng(1))
+    assert len(find_sources(data, uncertainty / 10, np.zeros(data.shape, np.uint8)).table) <= 2
+
+
+def test_the_frame_is_not_changed_and_comes_out_the_same_twice():
+    stars = grid_field(256, 32, (2000, 1e5))
+    stars.mask[::17, ::13] = Flag.COSMIC_RAY
+    kept = [image.copy() for image in stars.arrays]
+    first, second = find_sources(*stars.arrays), find_sources(*stars.arrays)
+    for image, before in zip(stars.arrays, kept, strict=True):
+        np.testing.assert_array_equal(image, before)
+    assert first.statistics == second.statistics
+    for name in first.table.colnames:
+        assert first.table[name].tobytes() == second.table[name].tobytes()
+
+
+def test_numbers_go_from_the_brightest_down():
+    table = find_sources(*grid_field(256, 32, (2000, 1e5)).arrays).table
+    assert list(table["NUMBER"]) == list(range(1, len(table) + 1))
+    assert np.all(np.diff(table["FLUX_AUTO"]) <= 0)
+
+
+def odd_frames():
+    flat = np.full((64, 64), 7.0)
+    noise = np.random.default_rng(0).normal(200, 15, (64, 64))
+    yield "nothing but sky", noise, 15.0, 0, "no source stands out of the sky"
+    yield "the same everywhere", flat, 1.0, 0, "the same everywhere"
+    yield "all masked", flat, 1e9, Flag.NO_DATA, "no pixel"
+    yield "no error", noise, 0.0, 0, "no pixel"
+    yield "saturated", flat * 9000 + noise / 100, 200.0, Flag.SATURATED, "no source"
+    yield "one pixel", flat[:1, :1], 1.0, 0, "too small"
+    yield "five pixels", noise[:5, :5], 15.0, 0, "no source"
+    yield "a row", noise[:1], 15.0, 0, "too small"
+    yield "not a number", noise * np.nan, 15.0, 0, "no pixel"
+
+
+@pytest.mark.parametrize("frame", list(odd_frames()), ids=lambda frame: frame[0])
+def test_a_frame_without_sources_says_why(frame):
+    _, data, sigma, bits, words = frame
+    data = data.astype(np.float32)
+    told = find_sources(data, np.full_like(data, sigma), np.full(data.shape, bits, np.uint8))
+    assert len(told.table) == 0
+    assert words in told.status
+    assert told.table["FLUX_APER"].shape == (0, 4)
+    assert all(np.isfinite(value) for _, value, _ in cards(told.statistics) if not isinstance(value, str))
+
+
+def test_values_that_are_no_numbers_are_left_out():
+    star = one_star(5e4)
+    star.data[60:64, 80:84], star.uncertainty[90:94, 80:84] = np.nan, np.inf
+    row = found_at(find_sources(*star.arrays).table, star.x, star.y, 0.1)
+    assert row["FLUX_APER"][0, -1] == pytest.approx(5e4, rel=0.03)
+
+
+def test_a_frame_that_is_hidden_but_for_a_strip_still_has_a_sky():
+    stars = field((320, 320), [313.0], [150.0], [2e4])
+    stars.mask[:, :305] = Flag.NO_DATA
+    told = find_sources(*stars.arrays)
+    assert told.statistics.sky == pytest.approx(SKY, abs=1)
+    assert len(told.table) == 1
+
+
+def test_a_frame_of_cosmic_rays_only_measures_without_complaint():
+    data, uncertainty = observed(np.full((256, 256), SKY), np.random.default_rng(1))
+    struck = with_cosmic_rays(data, 200)
+    told = find_sources(struck, uncertainty, np.zeros(data.shape, np.uint8))
+    assert len(told.table) > 50
+
+
+def test_apertures_can_be_given_in_pixels():
+    star = one_star()
+    table = find_sources(*star.arrays, SourceOptions(apertures=(4.0, 9.0), aperture_unit="pixel")).table
+    assert table.meta["APERTURES"] == [4.0, 9.0]
+    assert table["FLUX_APER"].shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("threshold", 0), ("minimum_area", 0), ("background_box", 4), ("deblend_levels", 0), ("deblend_contrast", 2.0),
+        ("apertures", ()), ("apertures", (3.0, 2.0)), ("aperture_unit", "arcsec"), ("kron_factor", -1.0),
+        ("kron_minimum", 0.0),
+    ],
+)  # fmt: skip
+def test_a_wrong_option_is_named(key, value):
+    with pytest.raises(ConfigurationError, match=f"sources.{key} is .*; expected"):
+        SourceOptions(**{key: value})
+
+
+def test_cards_tell_the_seeing_where_the_scale_is_known():
+    statistics = find_sources(*grid_field(256, 32, (2000, 1e5)).arrays).statistics
+    told = {keyword: value for keyword, value, _ in cards(statistics, 0.5)}
+    assert told["SEEING"] == pytest.approx(0.5 * told["FWHM"], abs=0.001)
+    assert "SEEING" not in {keyword for keyword, _, _ in cards(statistics)}
+    assert all(len(keyword) <= 8 for keyword in told)

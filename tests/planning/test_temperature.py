@@ -1,0 +1,31 @@
+"""What counts is how warm the CCD was: its set point, unless it was off it."""
+
+from types import SimpleNamespace
+
+import pytest
+from nightcal.planning.temperature import close, effective, off_set_point
+
+
+@pytest.mark.parametrize(
+    ("set_to", "measured", "counts", "off"),
+    [
+        (-20.0, -19.6, -20.0, False),
+        (-20.0, -18.0, -20.0, False),
+        (-20.0, -12.3, -12.3, True),
+        (-20.0, -25.0, -25.0, True),
+        (0.0, 5.0, 5.0, True),
+        (-20.0, None, -20.0, False),
+        (None, -12.3, -12.3, False),
+        (None, None, None, False),
+    ],
+)
+def test_the_measured_temperature_counts_where_the_ccd_was_off_its_set_point(set_to, measured, counts, off):
+    one = SimpleNamespace(set_temperature=set_to, temperature=measured)
+    assert effective(one, 2.0) == counts
+    assert off_set_point(one, 2.0) == off
+
+
+def test_absence_is_like_absence_only():
+    assert close(None, None, 2)
+    assert not close(None, 0.0, 2)
+    assert not close(0.0, None, 2)

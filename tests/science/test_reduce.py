@@ -1,0 +1,302 @@
+"""A science frame is the documented formula, whatever calibrates it, and the same bytes however it is cut into rows."""
+
+import nightcal.science.arithmetic
+import nightcal.science.corrections
+import numpy as np
+import pytest
+from astropy.io import fits
+from nightcal import Calibrator, OverscanMethods
+from nightcal.errors import SetAside
+from nightcal.flags import Flag
+from nightcal.io.product import write_product
+from scipy.ndimage import uniform_filter
+from small_frames import (
+    AREA,
+    BESIDE,
+    EXPOSURE,
+    GAIN,
+    LOOPS,
+    MASTERS,
+    METHODS,
+    NX,
+    NY,
+    OVERSCAN,
+    READ_NOISE,
+    SATURATION,
+    any_loops,
+    bytes_of,
+    calibrator,
+    reduced,
+    write_masters,
+    write_raw,
+)
+
+DTYPES = ["u2", "i4", "f4"]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(75)
+
+
+def share_the_bias(masters):
+    """Say in the dark that it was made with this bias, at 100 s."""
+    bias = Calibrator(master_bias=masters["master_bias"]).master_bias
+    with fits.open(masters["master_dark"]) as hdus:
+        hdus[0].header["BIASSHA"], hdus[0].header["DARKTEFF"] = bias.digest, 100.0
+        hdus.writeto(masters["master_dark"], overwrite=True)
+
+
+@pytest.fixture
+def masters(tmp_path, rng):
+    return write_masters(tmp_path / "masters", rng)
+
+
+@pytest.fixture
+def raw(tmp_path, rng):
+    return write_raw(tmp_path / "raw.fits", rng)
+
+
+# --- the numbers -----------------------------------------------------------------------------------------------------
+
+
+def by_hand(raw, masters, method, share):
+    """Data, variance, and which pixels are saturated, hold no number, or have no light; all in 64 bits."""
+    values, inside = fits.getdata(raw).astype(float), np.s_[3 : 3 + NY, :NX]
+    overscan = values[:, NX:]
+    level, level_variance = np.zeros((NY + 5, 1)), np.zeros((NY + 5, 1))
+    if method == "clipped_mean":
+        error = OverscanMethods.clipped_mean.level(values, Calibrator(overscans=[OVERSCAN]).overscans)
+        level, level_variance = level + float(error.value), level_variance + float(error.variance)
+    elif method == "row_mean":
+        error = OverscanMethods.row_mean.level(values, Calibrator(overscans=[OVERSCAN]).overscans)
+        level, level_variance = overscan.mean(axis=1, keepdims=True), error.variance
+    elif method == "user":
+        level = overscan.mean() + 0.01 * np.arange(NX + BESIDE) + level
+    with np.errstate(invalid="ignore"):
+        saturated = values[inside] >= SATURATION
+    empty = ~np.isfinite(values[inside])
+    (bias, e_bias), (dark, e_dark), (flat, e_flat) = (planes(masters.get(name)) for name in MASTERS)
+    dead = flat <= 0 if "master_flat" in masters else np.zeros((NY, NX), bool)
+    flat = np.where(dead, 1.0, flat) if "master_flat" in masters else np.ones((NY, NX))
+
+    signal = (values - level)[inside] * GAIN - bias
+    signal[empty] = 0
+    floor = READ_NOISE**2 + np.broadcast_to(level_variance, values.shape)[inside] * GAIN**2 + e_bias**2
+    known = uniform_filter((~empty).astype(float), 3, mode="nearest")
+    smooth = np.maximum(uniform_filter(signal, 3, mode="nearest") / np.maximum(known, 1 / 9), 0)
+    expected = np.where((signal - smooth) ** 2 <= 9 * (smooth + floor), smooth, np.maximum(signal, 0))
+    variance = expected + floor + (EXPOSURE * e_dark) ** 2 - share * e_bias**2
+    data = (signal - EXPOSURE * dark) / flat
+    variance = variance / flat**2 + data**2 * e_flat**2 / flat**2
+    data[empty] = 0
+    return data, variance, saturated & ~empty, empty, dead
+
+
+def planes(path):
+    if path is None:
+        return np.zeros((2, NY, NX))
+    with fits.open(path) as hdus:
+        return np.array([hdus[0].data, hdus[1].data], float)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@any_loops
+def test_a_frame_is_what_the_formula_says(loops, dtype, method, masters, tmp_path, rng):
+    raw = write_raw(tmp_path / "raw.fits", rng, dtype)
+    product = calibrator(loops, method, **masters).calibrate(raw)
+    data, variance, saturated, empty, dead = by_hand(raw, masters, method, share=0.0)
+    level = 1000 * GAIN if method == "none" else 0
+    np.testing.assert_allclose(product.data, data, rtol=1e-6, atol=1e-4 + 1e-6 * level)
+    np.testing.assert_allclose(product.uncertainty[~empty], np.sqrt(variance[~empty]), rtol=1e-5)
+    assert (product.uncertainty[empty] == 1e9).all()
+    np.testing.assert_array_equal(product.mask & Flag.SATURATED > 0, saturated)
+    np.testing.assert_array_equal(product.mask & Flag.NO_DATA > 0, empty)
+    np.testing.assert_array_equal(product.mask & Flag.LOW_FLAT > 0, dead)
+    assert saturated.sum() == 5
+    assert empty.sum() == (3 if dtype == "f4" else 0)
+    assert dead.sum() == 1
+
+
+@pytest.mark.parametrize("names", [(), MASTERS[:1], MASTERS[1:2], MASTERS[2:], MASTERS[:2], MASTERS[1:]], ids=str)
+@pytest.mark.parametrize("dtype", ["u2", "f4"])
+@any_loops
+def test_masters_that_are_absent_count_as_nothing(loops, dtype, names, masters, tmp_path, rng):
+    raw = write_raw(tmp_path / "raw.fits", rng, dtype)
+    given = {name: masters[name] for name in names}
+    product = calibrator(loops, **given).calibrate(raw)
+    data, variance, _, empty, _ = by_hand(raw, given, "row_mean", share=0.0)
+    np.testing.assert_allclose(product.data, data, rtol=1e-6, atol=1e-4)
+    np.testing.assert_allclose(product.uncertainty[~empty], np.sqrt(variance[~empty]), rtol=1e-5)
+
+
+@any_loops
+def test_a_bias_that_the_dark_shares_is_counted_once(loops, masters, raw):
+    share_the_bias(masters)
+    product = calibrator(loops, **masters).calibrate(raw)
+    # S - B - t (X - B) / t_d holds the bias with 1 - t / t_d: of 1 + (t / t_d)^2 of its variance, 2 t / t_d goes.
+    data, variance, *_ = by_hand(raw, masters, "row_mean", share=2 * EXPOSURE / 100)
+    np.testing.assert_allclose(product.data, data, rtol=1e-6, atol=1e-4)
+    np.testing.assert_allclose(product.uncertainty, np.sqrt(variance), rtol=1e-5)
+
+
+@any_loops
+def test_in_adu_all_is_divided_by_the_gain(loops, masters, raw):
+    electrons, adu = (calibrator(loops, unit=unit, **masters).calibrate(raw) for unit in ("electron", "adu"))
+    np.testing.assert_allclose(adu.data * GAIN, electrons.data, rtol=2e-7)
+    np.testing.assert_allclose(adu.uncertainty * GAIN, electrons.uncertainty, rtol=2e-7)
+
+
+# --- the same bytes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("shared", "unit"), [(False, "electron"), (True, "adu")])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_compiled_loops_and_numpy_write_the_same_bytes(shared, dtype, method, unit, masters, tmp_path, rng):
+    pytest.importorskip("numba")
+    raw = write_raw(tmp_path / "raw.fits", rng, dtype)
+    if shared:
+        share_the_bias(masters)
+    by_numpy, compiled = (
+        reduced(calibrator(loops, method, unit=unit, **masters), raw, tmp_path / "out.fits") for loops in LOOPS
+    )
+    assert compiled == by_numpy
+
+
+@pytest.mark.parametrize("left_out", MASTERS)
+def test_compiled_loops_and_numpy_write_the_same_bytes_without_a_master(left_out, masters, raw, tmp_path):
+    pytest.importorskip("numba")
+    del masters[left_out]
+    by_numpy, compiled = (reduced(calibrator(loops, **masters), raw, tmp_path / "out.fits") for loops in LOOPS)
+    assert compiled == by_numpy
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 257), (2, 1), (33, 2), (64, 256), (65, 513)])
+def test_compiled_loops_and_numpy_agree_on_frames_of_any_shape(shape, tmp_path, rng):
+    pytest.importorskip("numba")
+    values = rng.integers(0, 3000, (shape[0] + 2, shape[1] + 3)).astype(np.uint16)
+    fits.PrimaryHDU(values).writeto(tmp_path / "raw.fits")
+    area = {"xmin": 2, "xmax": 2 + shape[1], "ymin": 1, "ymax": 1 + shape[0]}
+    written = []
+    for loops in LOOPS:
+        calibrate = Calibrator(image_area=area, saturation=2000, gain=0.7, read_noise=3)
+        calibrate._loops = loops
+        written.append(reduced(calibrate, tmp_path / "raw.fits", tmp_path / "out.fits"))
+    assert written[0] == written[1]
+    np.testing.assert_allclose(fits.getdata(tmp_path / "out.fits"), values[1:-1, 2:-1] * 0.7, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("method", METHODS)
+@any_loops
+def test_a_frame_written_by_rows_is_the_product_in_memory(loops, method, dtype, masters, tmp_path, rng):
+    raw = write_raw(tmp_path / "raw.fits", rng, dtype)
+    calibrate = calibrator(loops, method, **masters)
+    by_rows = reduced(calibrate, raw, tmp_path / "rows.fits")
+    write_product(tmp_path / "whole.fits", calibrate.calibrate(raw))
+    assert by_rows == (tmp_path / "whole.fits").read_bytes()
+
+
+@pytest.mark.parametrize("dtype", ["u2", "i4", "f4"])
+@pytest.mark.parametrize("rows", [1, 7, 1000])
+@any_loops
+def test_the_number_of_rows_at_a_time_changes_no_byte(loops, rows, dtype, masters, tmp_path, rng, monkeypatch):
+    raw = write_raw(tmp_path / "raw.fits", rng, dtype)
+    first = reduced(calibrator(loops, **masters), raw, tmp_path / "a.fits")
+    monkeypatch.setattr(nightcal.science.arithmetic, "STRIP", rows)
+    monkeypatch.setattr(nightcal.science.corrections, "STRIP", rows)
+    calibrate = calibrator(loops, **masters)
+    for _ in range(3):
+        assert reduced(calibrate, raw, tmp_path / "b.fits") == first
+
+
+# --- corrections that are kept ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["u2", "f4"])
+@any_loops
+def test_corrections_that_are_kept_change_no_byte(loops, dtype, masters, tmp_path, rng):
+    frames = [write_raw(tmp_path / f"{n}.fits", rng, dtype) for n in range(3)]
+    alone = [reduced(calibrator(loops, **masters), raw, tmp_path / "out.fits") for raw in frames]
+    calibrate = calibrator(loops, **masters)
+    assert [reduced(calibrate, raw, tmp_path / "out.fits") for raw in frames] == alone
+    assert calibrate._kept._corrections._kept is not None
+    assert [reduced(calibrate, raw, tmp_path / "out.fits") for raw in frames[::-1]] == alone[::-1]
+
+
+@pytest.fixture
+def others(tmp_path):
+    return write_masters(tmp_path / "others", np.random.default_rng(99))
+
+
+CHANGES = ["gain", "exposure", "unit", "saturation", "read_noise", *MASTERS, "bad_pixels", "image_area"]
+
+
+def change_of(name, others):
+    given = {"gain": 2.9, "exposure": 7.0, "unit": "adu", "saturation": 900.0, "read_noise": 11.0}
+    shifted = {"image_area": {**AREA, "ymin": 5, "ymax": 5 + NY}, "bad_pixels": others["master_flat"]}
+    return (given | shifted | others)[name]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("how", ["attribute", "this call"])
+@any_loops
+def test_a_change_between_frames_is_noticed(loops, how, name, masters, others, raw, tmp_path):
+    new = change_of(name, others)
+    before = reduced(calibrator(loops, **masters), raw, tmp_path / "a.fits")
+    after = reduced(calibrator(loops), raw, tmp_path / "b.fits", **{**masters, name: new})
+    assert before != after
+    calibrate = calibrator(loops, **masters)
+    for _ in range(2):
+        assert reduced(calibrate, raw, tmp_path / "c.fits") == before
+    old = getattr(calibrate, name)
+    for _ in range(2):
+        if how == "attribute":
+            setattr(calibrate, name, new)
+            assert reduced(calibrate, raw, tmp_path / "c.fits") == after
+            setattr(calibrate, name, old)
+        else:
+            assert reduced(calibrate, raw, tmp_path / "c.fits", **{name: new}) == after
+        assert reduced(calibrate, raw, tmp_path / "c.fits") == before
+
+
+@pytest.mark.parametrize("name", MASTERS)
+def test_a_master_taken_away_is_gone_and_comes_back(name, masters, raw, tmp_path):
+    with_all = reduced(calibrator(**masters), raw, tmp_path / "a.fits")
+    without = reduced(calibrator(**{**masters, name: None}), raw, tmp_path / "a.fits")
+    calibrate = calibrator(**masters)
+    for _ in range(2):
+        assert reduced(calibrate, raw, tmp_path / "a.fits") == with_all
+        assert reduced(calibrate, raw, tmp_path / "a.fits", **{name: None}) == without
+
+
+def test_frames_prepared_together_are_those_prepared_one_by_one(masters, tmp_path, rng):
+    frames = [write_raw(tmp_path / f"{n}.fits", rng) for n in range(3)]
+    calibrate = calibrator(**masters)
+    alone = [reduced(calibrator(**masters), raw, tmp_path / "out.fits") for raw in frames]
+    together = [calibrate.prepare(raw) for raw in frames]
+    assert [bytes_of(reduction, tmp_path / "out.fits") for reduction in together] == alone
+
+
+def test_masters_are_not_changed_by_the_frames(masters, raw, tmp_path):
+    before = {name: path.read_bytes() for name, path in masters.items()}
+    calibrate = calibrator(**masters)
+    for _ in range(3):
+        reduced(calibrate, raw, tmp_path / "out.fits")
+    assert {name: path.read_bytes() for name, path in masters.items()} == before
+
+
+@any_loops
+def test_a_frame_that_breaks_off_leaves_no_file_and_the_next_is_reduced(loops, masters, raw, tmp_path, rng):
+    good = reduced(calibrator(loops, **masters), raw, tmp_path / "good.fits")
+    torn = write_raw(tmp_path / "torn.fits", rng)
+    calibrate = calibrator(loops, **masters)
+    reduction = calibrate.prepare(torn)
+    reduction.chain.readout.image.close()
+    torn.write_bytes(torn.read_bytes()[:20000])
+    with pytest.raises(SetAside):
+        reduction.write(tmp_path / "out.fits")
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
+    assert reduced(calibrate, raw, tmp_path / "good.fits") == good

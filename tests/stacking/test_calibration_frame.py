@@ -1,0 +1,287 @@
+"""A stack of raw frames has the same bits whatever reads and stacks it, and a master the same bytes."""
+
+import gc
+import os
+from dataclasses import replace
+
+import nightcal.numerics.kernels
+import nightcal.stacking.calibration_frame
+import nightcal.stacking.stack
+import numpy as np
+import pytest
+from nightcal.detector.overscan import OverscanMethods
+from nightcal.errors import SetAside
+from nightcal.io.master import load_master
+from nightcal.numerics.robust import clipped_mean
+from nightcal.stacking.calibration_frame import in_order, judge, layer_of, whole_level
+from nightcal.stacking.stack import Layer, as_numbers, stack
+from small_night import SHAPE, Night, make_all
+
+RESULTS = ("mean", "uncertainty", "survivors", "noisy")
+COMPILED, PLAIN = 0, 10**18
+"""What makes compiled loops worthwhile always, and never."""
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(45)
+
+
+@pytest.fixture(params=[COMPILED, PLAIN], ids=["compiled", "plain"])
+def worthwhile(request, monkeypatch):
+    monkeypatch.setattr(nightcal.numerics.kernels, "WORTHWHILE", request.param)
+    return request.param
+
+
+# --- stacks ----------------------------------------------------------------------------------------------------------
+
+
+FIRST = 4
+"""Columns beside those that are stacked."""
+
+
+class Frames:
+    """Raw integers of some frames with saturated pixels, and what each of them is to be."""
+
+    def __init__(self, rng, n=7):
+        self.raw = np.rint(rng.normal(1000, 4, (n, SHAPE[0], SHAPE[1] + 2 * FIRST))).astype(int)
+        self.raw[rng.random(self.raw.shape) < 0.03] = 30000
+        self.raw[:, 3, 9] = 30000
+        self.offsets = 990 + rng.uniform(0, 5, (n, SHAPE[0]))
+        self.scales = rng.uniform(1, 2, n)
+        self.factors = rng.uniform(0.5, 1.5, (n, 2))
+        self.images = rng.normal(3, 1, (2, *SHAPE)).astype(np.float32)
+        self.weights = rng.uniform(0.5, 2, n)
+
+    def layers(self, numbers=(), weighted=False):
+        """Layers of words, but for those that are named; their limit is that of the camera."""
+        weights = self.weights if weighted else np.ones(len(self.raw))
+        return [self.layer(i, i not in numbers, weights[i]) for i in range(len(self.raw))]
+
+    def layer(self, i, words, weight):
+        stored = self.raw[i].astype(">i2").view(np.uint16) if words else self.raw[i].astype(np.float32)
+
+        def read(start, stop, out):
+            out[:] = stored[start:stop]
+
+        return Layer(
+            read, words, stored.shape[1], self.offsets[i], 40.0 / weight, self.scales[i], 20000.0,
+            tuple(self.factors[i]), 0.01, weight,
+        )  # fmt: skip
+
+    def rows(self):
+        return [lambda start, stop, image=image: image[start:stop] for image in self.images]
+
+    def stack(self, layers, threads=1, floored=True):
+        return stack(layers, SHAPE, 3.0, floored, self.rows(), FIRST, threads)
+
+
+def assert_same_bits(one, other):
+    for name in RESULTS:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    assert one.ratio == other.ratio
+
+
+@pytest.fixture
+def frames(rng, monkeypatch):
+    monkeypatch.setattr(nightcal.stacking.stack, "BLOCK_BYTES", 4 * 7 * (SHAPE[1] + 2 * FIRST) * 5)
+    return Frames(rng)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_stack_of_words_is_the_clipped_mean(frames, weighted, worthwhile):
+    stacked = frames.stack(frames.layers(weighted=weighted), floored=False)
+    stored = frames.raw[:, :, FIRST:-FIRST].astype(float)
+    stored[stored >= 20000] = np.nan
+    values = (stored - frames.offsets[:, :, np.newaxis]) * frames.scales[:, np.newaxis, np.newaxis]
+    values -= np.einsum("nm,myx->nyx", frames.factors, frames.images)
+    reference = clipped_mean(values, 3.0, 0.0, frames.weights if weighted else None)
+    np.testing.assert_array_equal(stacked.survivors, reference.survivors)
+    np.testing.assert_allclose(stacked.mean, reference.mean, rtol=0, atol=2e-6)
+    assert np.isnan(stacked.mean[3, 5])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_number_of_threads_changes_no_bit(frames, weighted, worthwhile):
+    layers = frames.layers(weighted=weighted)
+    alone = frames.stack(layers)
+    for threads in (2, 3, 16):
+        assert_same_bits(frames.stack(layers, threads), alone)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("floored", [False, True])
+def test_compiled_and_plain_loops_stack_the_same_bits(frames, weighted, floored, monkeypatch):
+    pytest.importorskip("numba")
+    stacked = []
+    for worthwhile in (COMPILED, PLAIN):
+        monkeypatch.setattr(nightcal.numerics.kernels, "WORTHWHILE", worthwhile)
+        stacked.append(frames.stack(frames.layers(weighted=weighted), 2, floored))
+    assert_same_bits(*stacked)
+
+
+@pytest.mark.parametrize("numbers", [(0,), (3, 5), range(7)], ids=len)
+def test_frames_of_words_and_of_numbers_stack_together(frames, numbers, worthwhile):
+    assert_same_bits(frames.stack(frames.layers(numbers)), frames.stack(frames.layers()))
+
+
+def test_words_taken_for_numbers_are_the_same_numbers(frames):
+    layer = frames.layers()[0]
+    out = np.empty((4, layer.columns), np.float32)
+    as_numbers(layer).read(10, 14, out)
+    np.testing.assert_array_equal(out, frames.raw[0, 10:14])
+    numbers = frames.layers(numbers=[0])[0]
+    assert as_numbers(numbers) is numbers
+
+
+def test_the_order_of_frames_changes_no_bit(frames, rng, worthwhile):
+    layers = frames.layers(numbers=[2])
+    first = frames.stack(layers)
+    for _ in range(3):
+        assert_same_bits(frames.stack([layers[i] for i in rng.permutation(len(layers))]), first)
+
+
+def test_rows_are_read_once_each_and_in_blocks(frames, worthwhile):
+    seen = []
+    layer = frames.layers()[0]
+
+    def read(start, stop, out):
+        seen.append((start, stop))
+        layer.read(start, stop, out)
+
+    frames.stack([replace(layer, read=read), *frames.layers()[1:]], threads=2)
+    assert sorted(seen)[0][0] == 0
+    assert sum(stop - start for start, stop in seen) == SHAPE[0]
+    assert max(stop - start for start, stop in seen) < SHAPE[0]
+
+
+def test_an_error_of_a_thread_ends_the_stack(frames):
+    def read(start, stop, out):
+        if start > 20:
+            raise SetAside("its pixels end")
+        out[:] = 0
+
+    with pytest.raises(SetAside, match="its pixels end"):
+        frames.stack([replace(frames.layers()[0], read=read)] * 3, threads=2)
+
+
+# --- masters through files -------------------------------------------------------------------------------------------
+
+
+METHODS = [OverscanMethods.clipped_mean, OverscanMethods.row_mean]
+
+
+def taken_again(folder, method=OverscanMethods.clipped_mean, dtypes=(None,) * 5):
+    night = Night(folder, method)
+    return {kind: night.frames(kind, dtypes) for kind in ("bias", "dark", "flat")}
+
+
+@pytest.mark.parametrize("dtypes", [(None,) * 5, (None, "f4", None, "i4", None)], ids=["words", "mixed"])
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_compiled_and_plain_loops_make_the_same_masters(method, dtypes, tmp_path, monkeypatch):
+    pytest.importorskip("numba")
+    frames = taken_again(tmp_path, method, dtypes)
+    made = []
+    for worthwhile in (COMPILED, PLAIN):
+        monkeypatch.setattr(nightcal.numerics.kernels, "WORTHWHILE", worthwhile)
+        made.append(make_all(tmp_path, frames=frames))
+    assert made[0] == made[1]
+
+
+def test_the_number_of_threads_changes_no_byte_of_a_master(tmp_path, monkeypatch, worthwhile):
+    monkeypatch.setattr(nightcal.stacking.stack, "BLOCK_BYTES", 1)
+    frames = taken_again(tmp_path)
+    alone = make_all(tmp_path, frames=frames)
+    for threads in (2, 3):
+        assert make_all(tmp_path, threads, frames=frames) == alone
+
+
+def test_the_order_of_frames_changes_no_byte_of_a_master(tmp_path, rng, worthwhile):
+    frames = taken_again(tmp_path, dtypes=(None, None, "f4", None, None))
+    first = make_all(tmp_path, frames=frames)
+    for _ in range(2):
+        shuffled = {kind: [those[i] for i in rng.permutation(len(those))] for kind, those in frames.items()}
+        assert make_all(tmp_path, frames=shuffled) == first
+
+
+def test_files_that_are_closed_in_between_give_the_same_masters(tmp_path, monkeypatch):
+    frames = taken_again(tmp_path)
+    kept_open = make_all(tmp_path, frames=frames)
+    for those in frames.values():
+        for frame in those:
+            frame.readout.image.close()
+    monkeypatch.setattr(nightcal.stacking.calibration_frame, "MOST_OPEN", 4)
+    gc.collect()  # files that other tests have left open do not count
+    before = len(os.listdir("/proc/self/fd"))
+    assert make_all(tmp_path, frames=frames) == kept_open
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("dtype", ["i4", "f4", "f8"])
+def test_integers_of_any_kind_make_the_same_masters(dtype, tmp_path):
+    made = []
+    for dtypes in ((None,) * 5, (dtype,) * 5):
+        folder = tmp_path / str(dtypes[0])
+        folder.mkdir()
+        make_all(folder, dtypes=dtypes)
+        made.append({kind: load_master(folder / f"{kind}.fits") for kind in ("bias", "dark", "flat")})
+    for kind, scale in (("bias", 1e-5), ("dark", 1e-6), ("flat", 1e-6)):
+        one, other = made[0][kind], made[1][kind]
+        np.testing.assert_allclose(one.data[:], other.data[:], rtol=2e-7, atol=scale)
+        np.testing.assert_allclose(one.variance[:], other.variance[:], rtol=1e-4)
+        np.testing.assert_array_equal(one.mask[:], other.mask[:])
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("dtype", [None, "f4"])
+def test_the_level_of_a_bias_is_the_clipped_mean_of_its_pixels(dtype, method, tmp_path, worthwhile):
+    night = Night(tmp_path, method)
+    exposure = night.take("Bias Frame", dtype=dtype)
+    electrons, flags = exposure.readout.read()
+    good = electrons[flags == 0].astype(float)
+    assert (flags > 0).any()
+    expected = clipped_mean(good, 3.5, 6.0)
+    found = whole_level(exposure, 3.5, nightcal.numerics.kernels.kernels(electrons.size))
+    assert found == pytest.approx(float(expected.mean), abs=1e-6 * night.chip.gain * night.chip.bias_level)
+
+
+def test_a_layer_is_what_it_says_of_the_electrons(tmp_path):
+    exposure = Night(tmp_path, OverscanMethods.row_mean).take("Bias Frame")
+    electrons, flags = exposure.readout.read()
+    layer = layer_of(exposure, scale=0.5, shift=3.0)
+    words = np.empty((SHAPE[0], layer.columns), np.uint16)
+    layer.read(0, SHAPE[0], words)
+    stored = words.view(">i2")[:, : SHAPE[1]].astype(float)
+    found = (stored - layer.offset[:, np.newaxis]) * layer.scale
+    np.testing.assert_allclose(found, (electrons - 3.0) * 0.5, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(stored >= layer.limit, flags > 0)
+    assert layer.variance == pytest.approx(exposure.read_variance / 4)
+
+
+def test_a_layer_of_numbers_is_what_it_says_of_the_electrons(tmp_path):
+    exposure = Night(tmp_path).take("Bias Frame", dtype="f4")
+    electrons, flags = exposure.readout.read()
+    layer = layer_of(exposure, scale=0.5, shift=3.0)
+    numbers = np.zeros((SHAPE[0], layer.columns), np.float32)
+    layer.read(0, SHAPE[0], numbers)
+    found = (numbers[:, : SHAPE[1]] - layer.offset) * layer.scale
+    np.testing.assert_array_equal(np.isnan(found), flags > 0)
+    np.testing.assert_allclose(found[flags == 0], (electrons[flags == 0] - 3.0) * 0.5, rtol=1e-5, atol=1e-5)
+
+
+def test_frames_are_judged_in_the_order_of_time_and_let_go_of(tmp_path):
+    frames = Night(tmp_path).frames("bias")
+    held = []
+
+    def level(exposure):
+        held.append(exposure.readout.image)
+        assert [image for image in held if image._file.held is not None] == [exposure.readout.image]
+        if exposure.path == frames[2].path:
+            raise SetAside("too bright")
+        return 5.0
+
+    judged = judge(in_order(frames[::-1]), [], level)
+    assert [e.path for e in judged.exposures] == [frames[i].path for i in (0, 1, 3, 4)]
+    assert [(r.path, r.reason, r.mjd) for r in judged.refused] == [(frames[2].path, "too bright", frames[2].mjd)]
+    assert all(image._file.held is None for image in held)

@@ -1,0 +1,406 @@
+"""From the configuration to the plan; what an observer mistyped is told with key, value and expectation."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from astropy.io import fits
+from nightcal.config import (
+    choose_cameras,
+    from_command_line,
+    measurements_of,
+    night_from_config,
+    options_of,
+    rule_of,
+    stars_file,
+)
+from nightcal.errors import ConfigurationError
+from nightcal.planning.dark_scaling import DarkPolicy
+from nightcal.planning.matching import Options
+from nightcal.planning.plan import STEPS
+
+HOME = Path(__file__).parents[1]
+SHIPPED = yaml.safe_load((HOME / "config/config.yaml").read_text())
+
+
+def write(path, kind, time, **more):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exposure = {"Bias Frame": 0.0, "Dark Frame": 300.0}.get(kind, 20.0)
+    cards = {
+        "IMAGETYP": kind,
+        "DATE-OBS": time,
+        "EXPTIME": exposure,
+        "FILTER": "V",
+        "SITELONG": 0.0,
+        "EGAIN": 1.5,
+        "RDNOISE": 5.0,
+        **more,
+    }
+    fits.PrimaryHDU(np.full((8, 9), 1000, np.uint16), fits.Header(cards)).writeto(path)
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("night") / "raw"
+    for n in range(3):
+        write(folder / f"bias{n}.fits", "Bias Frame", f"2024-03-01T18:0{n}:00")
+        write(folder / f"flat{n}.fits", "Flat Field", f"2024-03-01T18:3{n}:00")
+    write(folder / "m67.fits", "Light Frame", "2024-03-01T23:00:00")
+    write(folder / "next/m44.fits", "Light Frame", "2024-03-02T23:00:00")
+    (folder / "broken.fits").write_bytes(b"")
+    write(folder / "results/20240301/science/m67.fits", "Light Frame", "2024-03-01T23:00:00")
+    return folder
+
+
+def config(folder, **changes):
+    document = copy.deepcopy(SHIPPED)
+    document.update(raw=str(folder), results=str(folder / "results"))
+    for path, value in changes.items():
+        *above, key = path.split("__")
+        place = document
+        for name in above:
+            place = place[name]
+        place[key] = value
+    return document
+
+
+def mistake(document):
+    with pytest.raises(ConfigurationError) as caught:
+        night_from_config(document, HOME)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_words_of_the_command_line_are_read_however_deep_they_stand():
+    words = {"strict": "true", "sources": {"apertures": ["1.5", "2"], "threshold": "5e0", "enabled": "no"}}
+    deep = {"photometry": {"filters": {"V": {"colour": "null", "colour_term": "-.05", "names": ["Off", "V'"]}}}}
+    assert from_command_line(words | deep) == {
+        "strict": True,
+        "sources": {"apertures": [1.5, 2], "threshold": 5.0, "enabled": False},
+        "photometry": {"filters": {"V": {"colour": None, "colour_term": -0.05, "names": ["Off", "V'"]}}},
+    }
+
+
+@pytest.mark.parametrize("name", ["@stars.csv", "[x.csv", "stars: mine.csv", "2024-03-01", "*.csv"])
+def test_a_name_that_looks_like_yaml_stays_what_it_is(name):
+    assert from_command_line({"catalog": {"file": name}}) == {"catalog": {"file": name}}
+
+
+def test_a_folder_of_frames_becomes_the_plan_of_its_nights(raw):
+    night = night_from_config(config(raw), HOME)
+    assert tuple(night.nights) == ("20240301", "20240302")
+    assert sorted(entry.frame.name for entry in night.plan.entries) == [
+        *(f"bias{n}.fits" for n in range(3)),
+        "broken.fits",
+        *(f"flat{n}.fits" for n in range(3)),
+        "m67.fits",
+        "next/m44.fits",
+    ]
+    assert [m.kind for m in night.plan.masters] == ["bias", "flat", "bpm"]
+    assert [entry.reason for entry in night.plan.set_aside("20240301")] == ["the file is empty"]
+    assert set(night.cameras) == {path.stem for path in (HOME / "config/cameras").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("wanted", [20240302, "20240302"])
+def test_one_night_is_chosen_and_the_others_still_lend_their_masters(raw, wanted):
+    night = night_from_config(config(raw, night=wanted), HOME)
+    assert tuple(night.nights) == ("20240302",)
+    (science,) = night.plan.science_of("20240302")
+    assert science.bias.master.night == "20240301"
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"xyzzy": "x"}, "configuration: xyzzy is not a known key; expected one of raw, results"),
+        ({"rawdata": "x"}, "configuration: rawdata is not a known key; did you mean raw?"),
+        ({"bath_size": 5}, "configuration: bath_size is not a known key; did you mean batch_size?"),
+        ({"rejection__stck": 5}, "configuration: rejection.stck is not a known key; did you mean stack?"),
+        ({"rejection__stack": -3}, "configuration: rejection.stack is -3; expected a number above 0."),
+        ({"sources__apertures": [3, 2]}, "configuration: sources.apertures is [3, 2]; expected ascending diameters."),
+        ({"batch_size": "many"}, "configuration: batch_size is 'many'; expected a whole number above 0."),
+        ({"bias__too_old": "ignore"}, "configuration: bias.too_old is 'ignore'; expected use, skip or refuse."),
+        ({"dark__scaling": "none"}, "configuration: dark.scaling is 'none'; expected bias_only, exact, down or up."),
+        ({"dark__largest_factor": 0.5}, "configuration: dark.largest_factor is 0.5; expected a number of 1 or more"),
+        ({"dark__otherwise": "use"}, "configuration: dark.otherwise is 'use'; expected skip or refuse."),
+        ({"flat__prefer": "sky"}, "configuration: flat.prefer is 'sky'; expected twilight, dome or nearest."),
+        ({"flat__dither": -1}, "configuration: flat.dither is -1; expected arcseconds of 0 or more."),
+        ({"flat__departure": 0}, "configuration: flat.departure is 0; expected percent above 0."),
+        ({"raw": "/no/such/folder"}, "configuration: raw is '/no/such/folder', which is no folder"),
+        (
+            {"camera": "nikon"},
+            "configuration: camera is 'nikon'; expected auto, one of afosc, arcsat, lco-sbig, lco-sinistro-cube, "
+            "lco-sinistro, lco-spectral, lco, nickel, generic, or the path",
+        ),
+        ({"camera": "/no/such/camera.yaml"}, "/no/such/camera.yaml: cannot be read"),
+        ({"night": 20250101}, "configuration: night is 20250101; expected one of 20240301, 20240302."),
+        ({"night": "20250101"}, "configuration: night is '20250101'; expected one of 20240301, 20240302."),
+        ({"night": "tonight"}, "configuration: night is 'tonight'; expected a night as in 20240301, or null."),
+        ({"library": "old"}, "configuration: library is 'old'; expected a list of folders."),
+        (
+            {"bad_pixels": 5.5},
+            "configuration: bad_pixels is 5.5; expected the path of a mask, a list of paths, or null.",
+        ),
+        ({"bad_pixels": "/no/mask.fits"}, "configuration: bad_pixels is '/no/mask.fits', which cannot be read"),
+        ({"bad_pixels": ["/no/{mask}.fits"]}, "configuration: bad_pixels is '/no/{mask}.fits'; expected a path"),
+        ({"defects__warm": 0}, "configuration: defects.warm is 0; expected a number above 0, or null."),
+        ({"defects__response": 1}, "configuration: defects.response is 1; expected a number between 0 and 1."),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_told_with_key_value_and_expectation(raw, changes, sentence):
+    assert mistake(config(raw, **changes)).startswith(sentence)
+
+
+def test_a_library_that_is_not_there_is_told(raw):
+    sentence = mistake(config(raw, library=["/no/such/library"]))
+    assert "library" in sentence
+    assert "/no/such/library" in sentence
+
+
+def test_a_file_is_no_folder_of_raw_frames(raw):
+    assert "raw is " in mistake(config(raw) | {"raw": str(raw / "m67.fits")})
+
+
+def test_an_empty_folder_is_told_with_the_names_expected(tmp_path):
+    (tmp_path / "notes.txt").write_text("clouds")
+    assert "holds no FITS file; expected names that end in .fits, .fit or .fts" in mistake(config(tmp_path))
+
+
+@pytest.mark.parametrize("key", ["library", "night", "unit", "batch_size", "strict", "bad_pixels"])
+def test_a_key_that_the_schema_does_not_require_may_be_left_out(raw, key):
+    document = config(raw)
+    del document[key]
+    assert len(night_from_config(document, HOME).plan.science) == 2
+
+
+def test_an_observers_own_camera_file_is_taken_by_its_path(raw, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\ntitle: x\n"
+        "cards: {start: DATE-OBS, exposure: EXPTIME, type: IMAGETYP}\ntypes: [{science: {type: '*'}}]\n"
+    )
+    night = night_from_config(config(raw, camera=str(path)), HOME)
+    assert list(night.cameras) == ["mine"]
+    assert {entry.frame.camera for entry in night.plan.entries if not entry.frame.problem} == {"mine"}
+
+
+def test_a_camera_is_chosen_by_name():
+    assert [camera.name for camera in choose_cameras("nickel", HOME / "config/cameras")] == ["nickel"]
+    assert len(choose_cameras("auto", HOME / "config/cameras")) == len(list((HOME / "config/cameras").iterdir()))
+
+
+def test_what_the_observer_chose_reaches_the_planner():
+    document = config(
+        Path("raw"),
+        flat__prefer="dome",
+        bias__split_hours=3,
+        dark__max_age_days=7.5,
+        flat__too_old="refuse",
+        dark__temperature_tolerance=0.0,
+        dark__scaling="down",
+        dark__largest_factor=None,
+        dark__otherwise="refuse",
+    )
+    options = options_of(document)
+    assert options.split_hours == {"bias": 3, "dark": None, "flat": None}
+    assert options.max_age_days == {"bias": None, "dark": 7.5, "flat": None}
+    assert options.too_old == {"bias": "use", "dark": "use", "flat": "refuse"}
+    assert options.temperature_tolerance == 0
+    assert options.prefer_light == "dome"
+    assert options_of(config(Path("raw"))).prefer_light == "twilight"
+    assert options.darks == DarkPolicy("down", None, "refuse")
+
+
+def test_the_shipped_configuration_is_what_the_planner_does_by_itself():
+    assert options_of(SHIPPED) == Options(
+        split_hours=dict.fromkeys(STEPS), max_age_days=dict.fromkeys(STEPS), too_old=dict.fromkeys(STEPS, "use")
+    )
+
+
+def test_darks_of_a_camera_that_glows_are_not_scaled_unless_the_observer_says_so(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\ntitle: x\ntypes: [{science: {type: '*'}}]\namplifier_glow: true\n")
+    cameras = choose_cameras(str(path), HOME / "config/cameras")
+    assert options_of(SHIPPED, cameras).darks.unscalable == {"mine"}
+    assert options_of(config(Path("raw"), dark__scale_glow=True), cameras).darks.unscalable == set()
+    assert options_of(SHIPPED, choose_cameras("auto", HOME / "config/cameras")).darks.unscalable == set()
+
+
+@pytest.mark.parametrize(("seconds", "served"), [({}, True), ({"EXPMAX": 8.0}, False), ({"EXPMAX": "long"}, False)])
+def test_a_dark_of_a_library_serves_by_its_longest_exposure(raw, tmp_path, seconds, served):
+    header = fits.Header(
+        {
+            "MASTER": "dark",
+            "NCCAMERA": "generic",
+            "NCINSTR": "",
+            "NCXBIN": 1,
+            "NCYBIN": 1,
+            "NCMODE": "",
+            "NCNY": 8,
+            "NCNX": 9,
+            "NCAREA": "[1:9,1:8]",
+            "NCOVSC": False,
+            "NIGHT": "20240228",
+            "MJDMEAN": 60368.0,
+            "EXPTIME": 12.0,
+            **seconds,
+        }
+    )
+    fits.PrimaryHDU(np.zeros((8, 9), np.float32), header).writeto(tmp_path / "dark.fits")
+    plan = night_from_config(config(raw, library=[str(tmp_path)]), HOME).plan  # its frames have 20 s
+    assert {science.dark.master is not None for science in plan.science} == {served}
+
+
+def test_masters_in_a_library_compete(raw, tmp_path):
+    header = fits.Header(
+        {
+            "MASTER": "bias",
+            "NCCAMERA": "generic",
+            "NCINSTR": "",
+            "NCXBIN": 1,
+            "NCYBIN": 1,
+            "NCMODE": "",
+            "NCNY": 8,
+            "NCNX": 9,
+            "NCAREA": "[1:9,1:8]",
+            "NCOVSC": False,
+            "NIGHT": "20240302",
+            "MJDMEAN": 60371.9,
+            "FILTER": "",
+        }
+    )
+    fits.PrimaryHDU(np.zeros((8, 9), np.float32), header).writeto(tmp_path / "bias_of_old.fits")
+    (tmp_path / "notes.fits").write_text("not a master")
+    write(tmp_path / "raw.fits", "Light Frame", "2024-03-02T23:00:00")
+    plan = night_from_config(config(raw, library=[str(tmp_path)]), HOME).plan
+    chosen = {science.frame.name: science.bias.master for science in plan.science}
+    assert chosen["next/m44.fits"].path == tmp_path / "bias_of_old.fits"  # 1.5 h away; tonight's 29 h
+    assert chosen["m67.fits"].path is None
+
+
+def test_a_library_master_that_was_refused_or_lacks_cards_does_not_stop_the_night(raw, tmp_path):
+    fits.PrimaryHDU(
+        np.zeros((8, 9)), fits.Header({"MASTER": "bias", "NCCAMERA": "generic", "REFUSED": "no frames"})
+    ).writeto(tmp_path / "a.fits")
+    fits.PrimaryHDU(np.zeros((8, 9)), fits.Header({"MASTER": "bias", "NCCAMERA": "generic"})).writeto(
+        tmp_path / "b.fits"
+    )
+    plan = night_from_config(config(raw, library=[str(tmp_path)]), HOME).plan
+    assert all(science.bias.master.path is None for science in plan.science)
+
+
+def test_results_among_the_raw_frames_themselves_are_refused(raw):
+    sentence = "configuration: results is {!r}, the folder of the raw frames; expected another."
+    for written in (str(raw), f"{raw}/", f"{raw}/next/.."):
+        assert mistake(config(raw) | {"results": written}) == sentence.format(written)
+
+
+def test_results_that_are_the_raw_folder_by_a_link_are_refused(raw, tmp_path):
+    (tmp_path / "link").symlink_to(raw, target_is_directory=True)
+    assert "the folder of the raw frames" in mistake(config(raw) | {"results": str(tmp_path / "link")})
+
+
+@pytest.mark.parametrize("key", ["results", "camera"])
+def test_a_path_with_a_brace_is_told(raw, key, tmp_path):
+    # The file is there and would serve under another name.
+    path = tmp_path / "{mine}.yaml"
+    path.write_text(
+        "name: mine\ntitle: x\n"
+        "cards: {start: DATE-OBS, exposure: EXPTIME, type: IMAGETYP}\ntypes: [{science: {type: '*'}}]\n"
+    )
+    assert (
+        mistake(config(raw) | {key: str(path)}) == f"configuration: {key} is {str(path)!r}; expected a path without {{."
+    )
+
+
+def test_given_masks_reach_the_planner_with_their_size(raw, tmp_path):
+    fits.PrimaryHDU(np.zeros((8, 9), np.uint8)).writeto(tmp_path / "mine.fits")
+    packed = fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(np.zeros((4, 5), np.int16))])
+    packed.writeto(tmp_path / "binned.fits.fz")
+    for given in (str(tmp_path / "mine.fits"), [str(tmp_path / "binned.fits.fz"), str(tmp_path / "mine.fits")]):
+        plan = night_from_config(config(raw, bad_pixels=given), HOME).plan
+        assert [mask.given for mask in plan.masters if mask.kind == "bpm"] == [(tmp_path / "mine.fits",)] * 2
+        assert not any(science.bpm.warning for science in plan.science)
+    plan = night_from_config(config(raw, bad_pixels=str(tmp_path / "binned.fits.fz")), HOME).plan
+    assert {science.bpm.warning for science in plan.science} == {
+        "no given bad pixel mask fits 9 x 8 pixels: binned.fits.fz has 5 x 4 pixels"
+    }
+
+
+@pytest.mark.parametrize("content", [b"", b"no FITS " * 1000, None])
+def test_a_given_mask_that_holds_no_image_is_told(raw, tmp_path, content):
+    path = tmp_path / "mine.fits"
+    if content is None:
+        fits.PrimaryHDU().writeto(path)
+    else:
+        path.write_bytes(content)
+    sentence = mistake(config(raw, bad_pixels=str(path)))
+    assert sentence.startswith(f"configuration: bad_pixels is {str(path)!r}")
+
+
+RULES = {"R": {"band": "r", "names": ["Rc", 7]}, "r": {"band": "r", "colour": ["g", "r"], "names": ["rp", "r'"]}}
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("R", RULES["R"]),
+        ("r", RULES["r"]),
+        ("r'", RULES["r"]),
+        ("RP", RULES["r"]),
+        ("7", RULES["R"]),
+        ("H-alpha", None),
+    ],
+)
+def test_a_filter_is_known_by_any_of_its_names(name, rule):
+    expected = rule and {key: value for key, value in rule.items() if key != "names"}
+    assert rule_of(RULES, name) == expected
+
+
+def test_a_name_that_two_filters_have_in_another_case_is_no_ones():
+    assert rule_of({"Sky": {"band": "V"}, "SKY": {"band": "B"}}, "sky") is None
+
+
+def test_a_section_that_is_switched_off_is_not_measured():
+    config = {
+        "sources": {"enabled": False},
+        "cosmic_rays": {"enabled": True, "sigclip": 5},
+        "photometry": {"filters": RULES},
+    }
+    assert measurements_of(config, {"R", "L"}) == {
+        "cosmic_rays": {"sigclip": 5},
+        "astrometry": {},
+        "photometry": {"filters": {"R": {"band": "r"}}},
+    }
+
+
+def test_reference_stars_are_found_among_the_raw_frames(tmp_path):
+    assert stars_file("auto", tmp_path) is None
+    (tmp_path / "stars.csv").write_text("ra,dec\n")
+    assert stars_file("auto", tmp_path) == tmp_path / "stars.csv"
+    assert stars_file(None, tmp_path) is None
+    with pytest.raises(ConfigurationError, match=r"catalog.file is '/nowhere/stars.fits'; expected auto, null, or"):
+        stars_file("/nowhere/stars.fits", tmp_path)
+
+
+def test_what_stands_within_a_group_on_the_command_line_is_read_to_any_depth():
+    said = {
+        "sources": {"apertures": ["2", "3.5"]},
+        "photometry": {"filters": {"V": {"band": "V", "colour_term": "0.1"}}},
+    }
+    assert from_command_line(said) == {
+        "sources": {"apertures": [2, 3.5]},
+        "photometry": {"filters": {"V": {"band": "V", "colour_term": 0.1}}},
+    }
+
+
+def test_what_would_stop_a_measurement_is_told_before_the_first_job(raw, tmp_path):
+    stars = tmp_path / "mine.csv"
+    stars.write_text("alpha,delta\n10.5,-3.5\n")
+    wrong = config(raw)
+    wrong["catalog"]["file"] = str(stars)
+    assert f"{stars}: no column is named as ra usually is; expected catalog.columns.ra to name one of" in mistake(wrong)
+    wrong["catalog"]["columns"] = {"ra": "alpha", "dec": "delta"}
+    assert night_from_config(wrong, HOME).stars == stars

@@ -1,5 +1,0 @@
-"""Where each pixel of a frame looks."""
-
-from nightcal.astrometry.solution import AstrometryOptions, Solution, add_positions, cards, solve, verify
-
-__all__ = ["AstrometryOptions", "Solution", "add_positions", "cards", "solve", "verify"]

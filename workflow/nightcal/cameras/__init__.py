@@ -1,0 +1,1 @@
+"""Camera files, and what a header of that camera means."""

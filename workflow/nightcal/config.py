@@ -1,0 +1,340 @@
+"""From a configuration to a plan: the one place that knows the keys of ``config.yaml``."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from nightcal.cameras.camera import Camera
+from nightcal.cameras.camera_file import load_camera, load_cameras
+from nightcal.errors import ConfigurationError
+from nightcal.io.schema import check, read_yaml
+from nightcal.planning.batches import BATCH_SIZE
+from nightcal.planning.dark_scaling import DarkPolicy
+from nightcal.planning.header_cache import frames_below
+from nightcal.planning.master_library import read_library
+from nightcal.planning.matching import Options
+from nightcal.planning.plan import STEPS, Plan, make_plan
+from nightcal.planning.user_masks import read_given_masks
+
+_log = logging.getLogger(__name__)
+WHERE = "configuration"
+BRACES = "its path contains {, which Snakemake takes for a wildcard; rename it"
+MEASUREMENTS = ("cosmic_rays", "sources", "astrometry", "photometry")
+STARS = ("stars.ecsv", "stars.csv", "stars.parquet")
+"""Names under which a catalogue of reference stars is found among the raw frames."""
+
+WORDS = {"true": True, "false": False, "null": None}
+INNER_WORDS = WORDS | {"yes": True, "no": False, "on": True, "off": False, "~": None}
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """Cameras by name, the plan, the nights of it that were asked for, and the observer's reference stars."""
+
+    cameras: Mapping[str, Camera]
+    plan: Plan
+    nights: Sequence[str]
+    stars: Path | None = None
+
+
+def from_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Read words as YAML would, which Snakemake leaves as they are.
+
+    As in ``strict=true``, ``bias={split_hours: 3}``, ``sources={apertures: [2, 4]}``.
+
+    Parameters
+    ----------
+    config : mapping
+        As Snakemake merged it.
+
+    Returns
+    -------
+    dict
+    """
+    read = {key: _read_word(value) for key, value in config.items()}
+    names = ("raw", "results", "camera", "bad_pixels")
+    numbers = {key: str(read[key]) for key in names if isinstance(read.get(key), int | float)}
+    return read | numbers
+
+
+def _read_word(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _read_inner(item) for key, item in value.items()}
+    return WORDS.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def _read_inner(value: Any) -> Any:
+    """Read a value within a group, however deep; a name that only looks like YAML stays what it is."""
+    if isinstance(value, Mapping):
+        return {key: _read_inner(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_read_inner(item) if _is_number(item) else item for item in value]
+    if _is_number(value):
+        return int(value) if value.lstrip("+-").isdecimal() else float(value)
+    return INNER_WORDS.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, str) and NUMBER.fullmatch(value) is not None
+
+
+def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = False) -> Night:
+    """Check a configuration, read the headers of the raw frames, and plan.
+
+    Parameters
+    ----------
+    config : mapping
+        As in ``config/config.yaml``.
+    home : Path
+        The folder of the workflow, where the shipped camera files and schemas are.
+    in_job : bool
+        Whether this is a job of a run that has just planned: what that run found is then taken for the truth.
+
+    Returns
+    -------
+    Night
+
+    Raises
+    ------
+    ConfigurationError
+        With key, value and what was expected.
+    """
+    check(config, read_yaml(home / "workflow" / "schemas" / "config.schema.yaml"), WHERE)
+    cameras = choose_cameras(config["camera"], home / "config" / "cameras")
+    raw = Path(config["raw"])
+    if not raw.is_dir():
+        raise ConfigurationError(
+            f"{WHERE}: raw is {config['raw']!r}, which is no folder; `make demo` makes a demonstration night, or "
+            "give your own frames with `--config raw=/path/to/frames`."
+        )
+    if "{" in config["results"]:
+        raise ConfigurationError(f"{WHERE}: results is {config['results']!r}; expected a path without {{.")
+    if raw.resolve() == Path(config["results"]).resolve():
+        raise ConfigurationError(
+            f"{WHERE}: results is {config['results']!r}, the folder of the raw frames; expected another."
+        )
+    results = Path(config["results"])
+    frames = frames_below(raw, cameras, results, trusted=in_job, save=not in_job)
+    if not frames:
+        raise ConfigurationError(
+            f"{WHERE}: raw is {config['raw']!r}, which holds no FITS file; expected names that end in .fits, .fit or "
+            ".fts, with or without .fz or .gz."
+        )
+    frames = [replace(f, problem=BRACES) if not f.problem and "{" in str(f.path) else f for f in frames]
+    ours = {(results / night / "masters").resolve() for night in {frame.night for frame in frames}}
+    library = [
+        master
+        for folder in config.get("library", [])
+        for master in read_library(_folder("library", folder))
+        if master.path is not None and master.path.resolve().parent not in ours  # those will be made again
+    ]
+    previous = {night: read_batches(planned_path(results, night)) for night in {frame.night for frame in frames}}
+    given = read_given_masks(_listed(config.get("bad_pixels")), f"{WHERE}: bad_pixels")
+    plan = make_plan(
+        frames, options_of(config, cameras), library, config.get("batch_size", BATCH_SIZE), previous, given
+    )
+    wanted = config.get("night")
+    if wanted is not None and str(wanted) not in plan.nights:
+        raise ConfigurationError(f"{WHERE}: night is {wanted!r}; expected one of {', '.join(plan.nights)}.")
+    nights = plan.nights if wanted is None else (str(wanted),)
+    stars = stars_file(config.get("catalog", {}).get("file", "auto"), raw)
+    if not in_job:
+        check_measurements(config, stars)
+    return Night({camera.name: camera for camera in cameras}, plan, nights, stars)
+
+
+def stars_file(chosen: str | None, raw: Path) -> Path | None:
+    """Find the observer's catalogue of reference stars.
+
+    Parameters
+    ----------
+    chosen : str or None
+        ``auto``, a path, or None for none.
+    raw : Path
+        Where ``auto`` looks for one of `STARS`.
+
+    Returns
+    -------
+    Path or None
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not there.
+    """
+    if chosen is None:
+        return None
+    if chosen == "auto":
+        return next((raw / name for name in STARS if (raw / name).is_file()), None)
+    if "{" in chosen or not Path(chosen).is_file():
+        raise ConfigurationError(
+            f"{WHERE}: catalog.file is {chosen!r}; expected auto, null, or the path of a file, without {{."
+        )
+    return Path(chosen)
+
+
+def measurements_of(config: Mapping[str, Any], filters: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """Tell what is measured in calibrated frames: the sections of the configuration that are switched on.
+
+    Parameters
+    ----------
+    config : mapping
+        As checked.
+    filters : collection of str
+        Names of the filters of these frames; of the filters of ``photometry`` only theirs are given, by those names.
+
+    Returns
+    -------
+    dict of str to dict
+        As for `nightcal.measurement.measure.steps_of`.
+    """
+    sections = {name: dict(config.get(name, {})) for name in MEASUREMENTS}
+    wanted = {name: section for name, section in sections.items() if section.pop("enabled", True)}
+    if "photometry" in wanted:
+        rules = wanted["photometry"].get("filters", {})
+        known = {name: rule_of(rules, name) for name in sorted(filters)}
+        wanted["photometry"]["filters"] = {name: rule for name, rule in known.items() if rule}
+    return wanted
+
+
+def rule_of(rules: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any] | None:
+    """Find what a filter is compared with.
+
+    Parameters
+    ----------
+    rules : mapping of str to mapping
+        As in the configuration: by name, with other names in ``names``.
+    name : str
+        Of the filter, in a header.
+
+    Returns
+    -------
+    dict or None
+        The rule of that name or other name; else of the only one that has it in another case.
+    """
+    named = [(str(alias), rule) for key, rule in rules.items() for alias in (key, *rule.get("names", ()))]
+    found = [rule for alias, rule in named if alias == name]
+    found = found or [rule for alias, rule in named if alias.lower() == name.lower()]
+    if not found or any(rule is not found[0] for rule in found):
+        return None
+    return {key: value for key, value in found[0].items() if key != "names"}
+
+
+def check_measurements(config: Mapping[str, Any], stars: Path | None) -> None:
+    """Look for what would stop a job that measures frames: a mistake that the schema cannot see, or a wrong catalogue.
+
+    Parameters
+    ----------
+    config : mapping
+        As checked.
+    stars : Path or None
+        The observer's catalogue of reference stars.
+
+    Raises
+    ------
+    ConfigurationError
+        With what was found and what was expected.
+    """
+    wanted = measurements_of(config)
+    apertures = wanted.get("sources", {}).get("apertures", [])
+    if any(low >= high for low, high in pairwise(apertures)):
+        raise ConfigurationError(f"{WHERE}: sources.apertures is {apertures}; expected ascending diameters.")
+    if stars is not None and "astrometry" in wanted:
+        from nightcal.measurement.star_catalog.file import read_star_catalog
+
+        read_star_catalog(stars, config["catalog"]["columns"])
+
+
+def _listed(paths: str | Sequence[str] | None) -> Sequence[str]:
+    return [paths] if isinstance(paths, str) else paths or []
+
+
+def planned_path(results: Path, night: str) -> Path:
+    """Where the plan of a night is kept as it was made."""
+    return results / "logs" / f"planned_{night}.csv"
+
+
+def read_batches(path: Path) -> dict[str, str]:
+    """Batches of a plan that was made before.
+
+    Parameters
+    ----------
+    path : Path
+        As `planned_path` says.
+
+    Returns
+    -------
+    dict of str to str
+        The batch of each science frame, by its name in the table; empty where there is no such plan.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return {row["file"]: row["batch"] for row in csv.DictReader(file) if row.get("file") and row.get("batch")}
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        _log.warning("%s cannot be read (%s): science frames are put into batches anew.", path, error)
+        return {}
+
+
+def _folder(key: str, name: str) -> Path:
+    if not Path(name).is_dir():
+        raise ConfigurationError(f"{WHERE}: {key} holds {name!r}; expected a folder.")
+    return Path(name)
+
+
+def choose_cameras(chosen: str, folder: Path) -> tuple[Camera, ...]:
+    """Camera files to ask, in order.
+
+    Parameters
+    ----------
+    chosen : str
+        ``auto``, the name of a camera file in the folder, or the path of a file.
+    folder : Path
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such camera, or a camera file is wrong.
+    """
+    if "{" in chosen:
+        raise ConfigurationError(f"{WHERE}: camera is {chosen!r}; expected a path without {{.")
+    if chosen.endswith((".yaml", ".yml")):
+        return (load_camera(Path(chosen)),)
+    cameras = load_cameras(folder)
+    if chosen == "auto":
+        return cameras
+    named = tuple(camera for camera in cameras if camera.name == chosen)
+    if not named:
+        known = ", ".join(camera.name for camera in cameras)
+        raise ConfigurationError(
+            f"{WHERE}: camera is {chosen!r}; expected auto, one of {known}, or the path of a .yaml file."
+        )
+    return named
+
+
+def options_of(config: Mapping[str, Any], cameras: Sequence[Camera] = ()) -> Options:
+    """Choices of the planner from a checked configuration and the camera files."""
+    dark = config["dark"]
+    glowing = () if dark.get("scale_glow", False) else (camera.name for camera in cameras if camera.amplifier_glow)
+    return Options(
+        split_hours={step: config[step].get("split_hours") for step in STEPS},
+        max_age_days={step: config[step].get("max_age_days") for step in STEPS},
+        too_old={step: config[step].get("too_old", "use") for step in STEPS},
+        temperature_tolerance=dark.get("temperature_tolerance", 2.0),
+        darks=DarkPolicy(
+            scaling=dark.get("scaling", "up"),
+            largest_factor=dark.get("largest_factor", 2.0),
+            otherwise=dark.get("otherwise", "skip"),
+            unscalable=frozenset(glowing),
+        ),
+        prefer_light=config["flat"].get("prefer", "twilight"),
+    )

@@ -1,0 +1,207 @@
+"""Squares of pixels spread evenly over what each amplifier read, and the scatter of the pixels in each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightcal.detector.parts import Part
+from nightcal.io.master import Calibration
+from nightcal.io.sections import Area
+from nightcal.numerics.robust import RSTD
+
+TILE = 32
+MOST_ROWS = 16
+MOST_TILES = 256
+"""Tiles of an area, in up to 16 rows of tiles where that suffices."""
+
+REJECT = 4.0
+KEPT_VARIANCE = 1 - 2 * REJECT * np.exp(-(REJECT**2) / 2) / np.sqrt(2 * np.pi)
+"""Variance of a Gaussian within 4 sigma."""
+
+PLANE = 3
+"""Free parameters of a plane."""
+
+Tiles = NDArray[np.float32]
+"""Squares of pixels, shape (tiles, ny, nx), NaN where a pixel is saturated or missing."""
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Tiles spread evenly over an area.
+
+    Attributes
+    ----------
+    rows, columns : tuple of int
+        Where tiles begin, from 0; each row of tiles has one in each column.
+    shape : (int, int)
+        Of a tile.
+    """
+
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+    shape: tuple[int, int]
+
+    @classmethod
+    def over(cls, area: Area) -> Grid:
+        """Choose up to 256 tiles of 32 x 32 pixels, less high or wide where the area is.
+
+        Parameters
+        ----------
+        area : Area
+
+        Returns
+        -------
+        Grid
+        """
+        ny, nx = (min(TILE, length) for length in area.shape)
+        down, across = area.shape[0] // ny, area.shape[1] // nx
+        columns = min(across, MOST_TILES // min(down, MOST_ROWS))
+        rows = min(down, MOST_TILES // columns)
+        return cls(_spread(area.ymin, ny, down, rows), _spread(area.xmin, nx, across, columns), (ny, nx))
+
+    def cut_row(self, rows: NDArray[Any]) -> Tiles:
+        """Cut one row of tiles out of the rows of an image that it covers."""
+        return np.stack([rows[:, column : column + self.shape[1]] for column in self.columns]).astype(np.float32)
+
+
+def _spread(start: int, size: int, possible: int, chosen: int) -> tuple[int, ...]:
+    """Where some of the tiles of a row or column begin, the same distance apart."""
+    return tuple(start + size * ((2 * i + 1) * possible // (2 * chosen)) for i in range(chosen))
+
+
+class ReadInParts(Protocol):
+    """What is asked of a frame: `nightcal.detector.readout.Readout` has it."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Parts of the amplifiers."""
+
+    @property
+    def level_variance(self) -> NDArray[Any]:
+        """Variance of the overscan level [e-^2], broadcastable to the shape."""
+
+    def rows(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Electrons and flags of some rows."""
+
+
+def read_tiles(readout: ReadInParts, grids: Sequence[Grid], bias: Calibration | None = None) -> list[Tiles]:
+    """Read the tiles of each amplifier.
+
+    Parameters
+    ----------
+    readout : Readout
+    grids : sequence of Grid
+        Over each of ``readout.parts``.
+    bias : Calibration, optional
+        A master bias in electrons, subtracted.
+
+    Returns
+    -------
+    list of ndarray of float32
+        In electrons, NaN where saturated or missing.
+
+    Raises
+    ------
+    SetAside
+        If the pixels cannot be read.
+    """
+    tiles: list[list[Tiles]] = [[] for _ in grids]
+    for start, stop in sorted({(row, row + grid.shape[0]) for grid in grids for row in grid.rows}):
+        electrons, flags = readout.rows(start, stop)
+        electrons[flags > 0] = np.nan
+        if bias is not None:
+            electrons -= bias.data[start:stop]
+        for grid, found in zip(grids, tiles, strict=True):
+            if start in grid.rows and stop - start == grid.shape[0]:
+                found.append(grid.cut_row(electrons))
+    return [np.concatenate(found) for found in tiles]
+
+
+def grids_of(readout: ReadInParts) -> list[Grid]:
+    """Tiles to be read of each amplifier."""
+    return [Grid.over(part.area) for part in readout.parts]
+
+
+class TileValues(NamedTuple):
+    """A number for each tile, and the standard error that the number of its pixels leaves; shape (tiles,)."""
+
+    value: Values
+    error: Values
+
+
+def tile_variances(tiles: Tiles, floor: float) -> TileValues:
+    """Variance of the pixels of each tile about a plane, so that slopes do not count.
+
+    Parameters
+    ----------
+    tiles : ndarray of float32, shape (tiles, ny, nx)
+    floor : float
+        Smallest rstd that is believed.
+
+    Returns
+    -------
+    TileValues
+        Such that their median is not biased; NaN for a tile half of whose pixels are missing.
+
+    Notes
+    -----
+    Clipped at 4 rstd, whose loss for Gaussian noise is put back. The median of chi^2 of k degrees of freedom is
+    ``k (1 - 2 / (9 k))^3`` (Wilson and Hilferty 1931). No matrix product: its last bits depend on the machine.
+    """
+    residual = tiles - _across(tile_medians(tiles))
+    residual -= _planes(residual, _inside(residual, floor))
+    residual -= _across(tile_medians(residual))
+    inside = _inside(residual, floor)
+    kept = np.where(inside, residual, np.float32(0)).reshape(len(tiles), -1)
+    count = np.count_nonzero(inside, axis=(1, 2))
+    freedom = np.where(2 * count > max(kept.shape[1], 4 * PLANE), count - PLANE, np.nan)
+    sums, squares = np.sum(kept, axis=1, dtype=np.float64), np.sum(kept**2, axis=1, dtype=np.float64)
+    variance = (squares - sums**2 / np.maximum(count, 1)) / freedom / KEPT_VARIANCE
+    variance /= (1 - 2 / (9 * freedom)) ** 3
+    return TileValues(variance, variance * np.sqrt(2 / freedom))
+
+
+def tile_medians(tiles: Tiles) -> Values:
+    """Median of each tile, missing pixels left out; NaN of none."""
+    ordered = np.sort(tiles.reshape(len(tiles), -1), axis=1)  # what is missing comes last
+    count = np.count_nonzero(np.isfinite(ordered), axis=1)[:, None]
+    low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=1)[:, 0]
+    high = np.take_along_axis(ordered, np.minimum(count // 2, ordered.shape[1] - 1), axis=1)[:, 0]
+    return np.where(count[:, 0] > 0, 0.5 * (low.astype(np.float64) + high), np.nan)
+
+
+def _inside(residual: Tiles, floor: float) -> NDArray[np.bool_]:
+    """Pixels within 4 rstd of 0; missing ones are not."""
+    deviation = np.abs(residual)
+    spread = np.maximum(RSTD * tile_medians(deviation), floor)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(deviation <= _across(REJECT * spread))
+
+
+def _planes(residual: Tiles, inside: NDArray[np.bool_]) -> Tiles:
+    """Slopes of each tile in x and y, by least squares over the pixels inside."""
+    kept = np.where(inside, residual, np.float32(0))
+    planes = np.zeros_like(residual)
+    for axis, other in ((1, 2), (2, 1)):
+        place = np.arange(residual.shape[axis]) - (residual.shape[axis] - 1) / 2
+        products = np.sum(np.sum(kept, axis=other, dtype=np.float64) * place, axis=1)
+        squares = np.sum(np.count_nonzero(inside, axis=other) * place**2, axis=1)
+        slope = products / np.maximum(squares, 1)
+        planes += np.expand_dims(slope[:, None] * place, other).astype(np.float32)
+    return planes
+
+
+def _across(values: Values) -> NDArray[np.float32]:
+    """One number a tile, to be broadcast over its pixels."""
+    return values.astype(np.float32)[:, None, None]

@@ -1,0 +1,1 @@
+"""Raw headers and pixels in, products out, and the keywords of both."""

@@ -1,0 +1,93 @@
+"""Checksums of FITS headers and data, by rows, while they are in the cache (FITS standard, appendix J)."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORD = 4
+LARGEST = 0xFFFFFFFF
+PUNCTUATION = {*range(0x3A, 0x41), *range(0x5B, 0x61)}
+
+
+def sum_of_bytes(content: NDArray[np.uint8], position: int = 0) -> int:
+    """Sum of big-endian 32-bit words.
+
+    Parameters
+    ----------
+    content : ndarray of uint8, shape (n,)
+    position : int
+        Where the bytes begin in the data of which they are a part.
+
+    Returns
+    -------
+    int
+        Of parts, to be added up and `folded`.
+    """
+    before = position % WORD
+    if before or content.size % WORD:
+        padded = np.zeros(-(-(before + content.size) // WORD) * WORD, np.uint8)
+        padded[before : before + content.size] = content
+        content = padded
+    return sum_of_words(content.view(np.uint32).byteswap())
+
+
+def sum_of_words(words: NDArray[Any]) -> int:
+    """Sum of 32-bit words in the byte order of the machine, as those of an image before it is written are.
+
+    Parameters
+    ----------
+    words : ndarray of 4-byte items, C-contiguous
+    """
+    flat = words.reshape(-1).view(np.uint32)
+    odd = int(flat[-1]) if flat.size % 2 else 0
+    pairs = flat[: flat.size - flat.size % 2].view(np.uint64)
+    low, high = np.bitwise_and(pairs, np.uint64(LARGEST)).sum(), np.right_shift(pairs, np.uint64(32)).sum()
+    return odd + int(low) + int(high)
+
+
+def folded(total: int) -> int:
+    """Add the carries of a sum at its low end, until it fits 32 bits."""
+    while total > LARGEST:
+        total = (total & LARGEST) + (total >> 32)
+    return total
+
+
+def encoded(total: int) -> str:
+    """Write the complement of a sum as the 16 characters of ``CHECKSUM``.
+
+    Parameters
+    ----------
+    total : int
+        Of header and data, with ``CHECKSUM`` set to sixteen zeros.
+
+    Returns
+    -------
+    str
+        Letters and digits that bring the sum to 0.
+    """
+    complement = ~folded(total) & LARGEST
+    characters = [0] * 16
+    for i in range(WORD):
+        byte = complement >> (24 - 8 * i) & 0xFF
+        quarters = [byte // 4 + byte % 4 + ord("0"), *[byte // 4 + ord("0")] * 3]
+        while PUNCTUATION & set(quarters):
+            for pair in (0, 2):
+                if PUNCTUATION & set(quarters[pair : pair + 2]):
+                    quarters[pair] += 1
+                    quarters[pair + 1] -= 1
+        for j, quarter in enumerate(quarters):
+            characters[4 * j + i] = quarter
+    text = bytes(characters).decode("ascii")
+    return text[-1] + text[:-1]
+
+
+HASH_DIGITS = 16
+
+
+def file_hash(path: Path) -> str:
+    """First digits of the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:HASH_DIGITS]

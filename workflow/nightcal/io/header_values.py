@@ -1,0 +1,119 @@
+"""What the text of a header's values means: times, angles, lists."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from nightcal.errors import SetAside
+from nightcal.io.raw_header import Value
+
+MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
+
+_TIME = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})[T ]\s*(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d*)?))?\s*(?:Z|\+00:?00)?")
+_SEXAGESIMAL = re.compile(
+    r"([+-]?)\s*(\d+(?:\.\d+)?)[\s:dh]+(\d+(?:\.\d+)?)(?:[\s:m']+(\d+(?:\.\d+)?))?[\s\"s]*([EW]?)"
+)
+
+
+def mjd_of(text: str) -> float:
+    """MJD of a date and time.
+
+    Parameters
+    ----------
+    text : str
+        ``YYYY-MM-DDThh:mm:ss``, or with a blank for the T; 24:00:00 and a second of 60 are the next day's and minute's
+        first.
+
+    Returns
+    -------
+    float
+        [UTC]
+
+    Raises
+    ------
+    SetAside
+        If it is no such time.
+    """
+    match = _TIME.fullmatch(text.strip())
+    try:
+        if match is None:
+            raise ValueError(text)
+        year, month, day, hour, minute = map(int, match.groups()[:5])
+        if hour > 24 or minute > 59 or float(match[6] or 0) >= 61:
+            raise ValueError(text)
+        moment = datetime(year, month, day, tzinfo=UTC)
+    except ValueError as error:
+        raise SetAside(f"the time {text!r} cannot be read; expected YYYY-MM-DDThh:mm:ss") from error
+    moment += timedelta(hours=hour, minutes=minute, seconds=float(match[6] or 0))
+    return (moment - MJD_ZERO) / timedelta(days=1)
+
+
+def julian_year(mjd: float) -> float:
+    """Julian year of an MJD, as 2024.17."""
+    return 2000 + (mjd - 51544.5) / 365.25
+
+
+def plausible_mjd(mjd: float, said: str) -> float:
+    """Refuse a time that no digital camera can have seen.
+
+    Parameters
+    ----------
+    mjd : float
+        [UTC]
+    said : str
+        What the message begins with.
+
+    Returns
+    -------
+    float
+        The same time.
+
+    Raises
+    ------
+    SetAside
+        If it lies before 1968, or far ahead.
+    """
+    if not 40000 < mjd < 100000:
+        raise SetAside(f"{said}; expected a time after 1968")
+    return mjd
+
+
+def degrees_of(value: Value | None) -> float | None:
+    """Read an angle.
+
+    Parameters
+    ----------
+    value : str, int, float, bool or None
+        A number of degrees, or ``[-]ddd mm ss`` with E or W behind it if need be.
+
+    Returns
+    -------
+    float or None
+        From -360 to 360 [deg], east positive; None for anything else.
+    """
+    try:
+        degrees = float(value) if value is not None and not isinstance(value, bool) else None
+    except TypeError:
+        return None
+    except ValueError:
+        match = _SEXAGESIMAL.fullmatch(str(value).strip())
+        if match is None:
+            return None
+        sign, whole, minutes, seconds, side = match.groups()
+        degrees = float(whole) + float(minutes) / 60 + float(seconds or 0) / 3600
+        degrees = -degrees if (sign == "-") != (side == "W") else degrees
+    return degrees if degrees is not None and -360 <= degrees <= 360 else None
+
+
+def is_sexagesimal(value: Value | None) -> bool:
+    """Whether an angle is written as ``dd mm ss``, or ``hh mm ss``."""
+    return _SEXAGESIMAL.fullmatch(str(value).strip()) is not None
+
+
+def numbers_of(listed: str) -> list[float]:
+    """Read a list written in a string, as ``[1.0, 1.1]``; empty if one of its members is no number."""
+    try:
+        return [float(text) for text in listed.strip().strip("[]").split(",")]
+    except ValueError:
+        return []

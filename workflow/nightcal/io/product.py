@@ -1,0 +1,259 @@
+"""Writing products whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from nightcal.flags import MEANINGS, Flag
+from nightcal.io.atomic import whole
+from nightcal.io.checksum import encoded, folded, sum_of_bytes, sum_of_words
+
+BLOCK = 2880
+"""Bytes of a FITS block."""
+
+CARD = 80
+WRITE_ROWS = 16
+
+EXTENSIONS = {"UNCERT": np.float32, "MASK": np.uint8, "NUSED": np.int16}
+"""Names and data types of what follows the image."""
+
+STRUCTURE = {"SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "BUNIT", "CHECKSUM", "DATASUM"}
+SUMS = (("CHECKSUM", "0" * 16, "of the HDU; FITS standard 4.4.2.7"), ("DATASUM", "0" * 10, "of its data"))
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What nightcal writes: an image with its error and mask.
+
+    Attributes
+    ----------
+    data, uncertainty : ndarray of float32, shape (ny, nx)
+        In ``unit``; the uncertainty is one standard deviation.
+    mask : ndarray of uint8, shape (ny, nx)
+        Bits of `nightcal.flags.Flag`.
+    unit : str
+        As in BUNIT; empty for a ratio.
+    header : astropy.io.fits.Header
+    survivors : ndarray of int16, shape (ny, nx), optional
+        For a stack, how many frames each pixel was averaged over.
+    """
+
+    data: NDArray[Any]
+    uncertainty: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+    unit: str
+    header: fits.Header
+    survivors: NDArray[np.int16] | None = None
+
+
+class ProductFile:
+    """A product that is written by rows: image, ``UNCERT``, ``MASK``, and for a stack ``NUSED``.
+
+    Parameters
+    ----------
+    file : int
+        Descriptor of an empty file.
+    shape : (int, int)
+        Rows and columns.
+    unit : str
+        As in BUNIT; empty for a ratio.
+    header : astropy.io.fits.Header
+    dtype : data type
+        Of the image.
+    survivors : bool
+        Whether there will be numbers of survivors.
+    loops : module, optional
+        `nightcal.numerics.kernels.frame`, where it is at hand; None for numpy.
+    """
+
+    def __init__(
+        self,
+        file: int,
+        shape: tuple[int, int],
+        unit: str,
+        header: fits.Header,
+        dtype: Any = np.float32,
+        survivors: bool = False,
+        loops: ModuleType | None = None,
+    ) -> None:
+        self.file = file
+        self._loops = loops
+        skipped = header.get("SKIPPED", "")
+        texts = [_image_text(header, unit, np.dtype(dtype), shape)]
+        texts += [_extension_text(name, unit, skipped, shape) for name in ("UNCERT", "MASK")]
+        if survivors:
+            texts.append(_extension_text("NUSED", "", skipped, shape))
+        self._parts: list[_Part] = []
+        for text, kind in zip(texts, (dtype, *EXTENSIONS.values()), strict=False):
+            start = self._parts[-1].stop if self._parts else 0
+            self._parts.append(_Part(text, np.dtype(kind), start, shape))
+
+    def set(self, keyword: str, value: float | bool) -> None:
+        """Change a number of the image's header, of which there must be a card."""
+        self._parts[0].text = _with_value(self._parts[0].text, keyword, value)
+
+    def write(self, start: int, *images: NDArray[Any]) -> None:
+        """Write some rows.
+
+        Parameters
+        ----------
+        start : int
+            The first of them.
+        *images : ndarray, shape (rows, nx), C-contiguous
+            Image, uncertainty, mask and, where promised, survivors, in the data types promised.
+        """
+        for part, image in zip(self._parts, images, strict=True):
+            part.write(self.file, start, image, self._loops)
+
+    def finish(self) -> None:
+        """Write headers, with checksums, and padding."""
+        for part in self._parts:
+            part.finish(self.file)
+
+
+class _Part:
+    """One HDU of a product: its header, where it lies in the file, and the sum of what was written."""
+
+    def __init__(self, text: bytes, dtype: np.dtype[Any], start: int, shape: tuple[int, int]) -> None:
+        self.text, self.dtype, self.start, self.columns = text, dtype, start, shape[1]
+        self.data = start + len(text)
+        self.size = shape[0] * shape[1] * dtype.itemsize
+        self.stop = self.data - (-self.size // BLOCK) * BLOCK
+        self.sum = 0
+
+    def write(self, file: int, start: int, rows: NDArray[Any], loops: ModuleType | None) -> None:
+        place = start * self.columns * self.dtype.itemsize
+        if loops is not None and self.dtype.itemsize == 4:
+            stored, total = loops.stored(rows)
+        else:
+            stored = rows.astype(self.dtype.newbyteorder(">"), copy=False).reshape(-1)
+            total = sum_of_words(rows) if self.dtype.itemsize == 4 else sum_of_bytes(stored.view(np.uint8), place)
+        self.sum += total
+        _write_all(file, stored.view(np.uint8), self.data + place)
+
+    def finish(self, file: int) -> None:
+        text = _with_value(self.text, "DATASUM", f"{folded(self.sum):010d}")
+        total = self.sum + sum_of_bytes(np.frombuffer(text, np.uint8))
+        text = _with_value(text, "CHECKSUM", encoded(total))
+        _write_all(file, np.frombuffer(text, np.uint8), self.start)
+        os.ftruncate(file, max(self.stop, os.fstat(file).st_size))
+
+
+def _image_text(header: fits.Header, unit: str, dtype: np.dtype[Any], shape: tuple[int, int]) -> bytes:
+    """Header of the image: what the standard wants, the cards given, and checksums still to be filled in."""
+    if not STRUCTURE.isdisjoint(header):
+        header = header.copy()
+        for keyword in STRUCTURE & set(header):
+            del header[keyword]
+    cards = header.tostring(sep="", endcard=False, padding=False)
+    opening = _text_of(("SIMPLE", True, "conforms to FITS standard"), *_axes(dtype, shape), ("EXTEND", True, ""))
+    return _padded(opening + cards + _text_of(("BUNIT", unit, "unit of the image"), *SUMS))
+
+
+@lru_cache(maxsize=16)
+def _extension_text(name: str, unit: str, skipped: str, shape: tuple[int, int]) -> bytes:
+    """Header of one of the other HDUs."""
+    cards: list[tuple[str, Any, str]] = [
+        ("XTENSION", "IMAGE", "image extension"),
+        *_axes(np.dtype(EXTENSIONS[name]), shape),
+        ("PCOUNT", 0, "number of parameters"),
+        ("GCOUNT", 1, "number of groups"),
+        ("EXTNAME", name, "extension name"),
+    ]
+    if name == "UNCERT":
+        cards += [("UTYPE", "StdDevUncertainty", "one standard deviation"), ("BUNIT", unit, "unit of the uncertainty")]
+    elif name == "MASK":
+        cards += [(f"BIT{getattr(Flag, bit)}", bit, meaning) for bit, meaning in MEANINGS.items()]
+        cards += [("SKIPPED", skipped, "steps that no pixel of this frame had")] if skipped else []
+    else:
+        cards.append(("BUNIT", "", "frames averaged"))
+    return _padded(_text_of(*cards, *SUMS))
+
+
+def _axes(dtype: np.dtype[Any], shape: tuple[int, int]) -> list[tuple[str, int, str]]:
+    bits = 8 * dtype.itemsize * (-1 if dtype.kind == "f" else 1)
+    return [("BITPIX", bits, "array data type"), ("NAXIS", 2, ""), ("NAXIS1", shape[1], ""), ("NAXIS2", shape[0], "")]
+
+
+def _text_of(*cards: tuple[str, Any, str]) -> str:
+    return "".join(fits.Card(*card).image for card in cards)
+
+
+def _padded(cards: str) -> bytes:
+    text = cards + f"{'END':80}"
+    return text.ljust(-(-len(text) // BLOCK) * BLOCK).encode("ascii")
+
+
+def _with_value(text: bytes, keyword: str, value: Any) -> bytes:
+    """Give a card of a header another value of about the same length."""
+    places = (match.start() for match in re.finditer(f"{keyword:8}= ".encode(), text))
+    place = next(place for place in places if place % CARD == 0)
+    card = fits.Card.fromstring(text[place : place + CARD])
+    card.value = value
+    return text[:place] + card.image.encode("ascii") + text[place + CARD :]
+
+
+def _write_all(file: int, content: NDArray[np.uint8], place: int) -> None:
+    written = 0
+    while written < content.size:
+        written += os.pwrite(file, content[written:].data, place + written)
+
+
+def write_product(path: Path, product: Product) -> None:
+    """Write a product under a temporary name beside its own, then rename: it appears whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced if it exists; its folder is made.
+    product : Product
+    """
+    images = [product.data, product.uncertainty, product.mask]
+    if product.survivors is not None:
+        images.append(product.survivors)
+    with product_file(
+        path, product.mask.shape, product.unit, product.header, product.data.dtype, product.survivors is not None
+    ) as file:
+        for start in range(0, len(product.mask), WRITE_ROWS):
+            file.write(start, *(image[start : start + WRITE_ROWS] for image in images))
+
+
+@contextmanager
+def product_file(
+    path: Path,
+    shape: tuple[int, ...],
+    unit: str,
+    header: fits.Header,
+    dtype: Any = np.float32,
+    survivors: bool = False,
+    loops: ModuleType | None = None,
+) -> Iterator[ProductFile]:
+    """Write a product by rows, under a temporary name that becomes its own when the block ends well.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced if it exists; its folder is made.
+    shape, unit, header, dtype, survivors, loops
+        As for `ProductFile`.
+    """
+    with whole(path) as name:
+        descriptor = os.open(name, os.O_RDWR)
+        try:
+            file = ProductFile(descriptor, (shape[0], shape[1]), unit, header, dtype, survivors, loops)
+            yield file
+            file.finish()
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,33 @@
+"""Where a product comes from: hashes of files and of options."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from astropy.io import fits
+
+from nightcal.io.checksum import HASH_DIGITS
+from nightcal.io.keywords import set_cards
+from nightcal.version import __version__
+
+
+def provenance(header: fits.Header, options: Mapping[str, Any]) -> None:
+    """Write the version and a hash of the options that mattered into a header.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Changed in place.
+    options : mapping of str to anything
+        By name; their text is hashed, in any order.
+    """
+    text = repr(sorted((key, str(value)) for key, value in options.items()))
+    set_cards(
+        header,
+        [
+            ("NIGHTCAL", __version__, "version of nightcal"),
+            ("CONFHASH", hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS], "hash of the options that mattered"),
+        ],
+    )

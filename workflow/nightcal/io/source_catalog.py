@@ -1,0 +1,105 @@
+"""Catalogues of sources as FITS tables, written whole or not at all."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.io import fits
+
+from nightcal.io.atomic import whole
+from nightcal.io.keywords import set_cards
+from nightcal.io.product import STRUCTURE
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+EXTENSION = "CATALOG"
+APERTURES = "APERTURES"
+DIAMETER = "APER"
+"""Beginning of the keywords of aperture diameters; a number follows."""
+
+
+def write_catalog(path: Path, table: Table, header: fits.Header | Iterable[tuple[str, Any, str]] = ()) -> None:
+    """Write a table of sources; the same table gives the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced if it exists; its folder is made.
+    table : astropy.table.Table
+        Columns with units; numbers and lists of numbers in its ``meta`` become cards beside it.
+    header : astropy.io.fits.Header or iterable of (str, value, str)
+        For the primary header; those that tell of the image's size and sums are left out.
+    """
+    primary = fits.PrimaryHDU()
+    if isinstance(header, fits.Header):
+        primary.header.extend((card for card in header.cards if card.keyword not in STRUCTURE), bottom=True)
+    else:
+        set_cards(primary.header, [card for card in header if card[0] not in STRUCTURE])
+    hdus = fits.HDUList([primary, _table_hdu(table)])
+    for hdu in hdus:
+        hdu.add_checksum(when="for the bytes as written")
+    with whole(path) as name:
+        hdus.writeto(name, overwrite=True)
+
+
+def read_catalog(path: Path) -> Table:
+    """Read a table that `write_catalog` has written.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    astropy.table.Table
+        With units and descriptions, and ``meta["APERTURES"]`` [pix] as it was.
+    """
+    from astropy.table import Table
+    from astropy.units import Unit, UnitsWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnitsWarning)
+        table = Table.read(path, hdu=EXTENSION)
+    for number, column in enumerate(table.itercols(), 1):
+        column.unit = None if column.unit is None else Unit(str(column.unit))
+        column.description = table.meta.pop(f"TCOMM{number}", None)
+    for key in ("EXTNAME", "CHECKSUM", "DATASUM"):
+        table.meta.pop(key, None)
+    numbers = [key for key in table.meta if key.startswith(DIAMETER) and key[len(DIAMETER) :].isdigit()]
+    if numbers:
+        table.meta[APERTURES] = [table.meta.pop(key) for key in sorted(numbers, key=lambda key: int(key[4:]))]
+    return table
+
+
+def _table_hdu(table: Table) -> fits.BinTableHDU:
+    plain = table.copy(copy_data=False)
+    plain.meta = {}
+    for column in plain.itercols():
+        column.unit = None
+    hdu = fits.table_to_hdu(plain)
+    hdu.name = EXTENSION
+    for i, name in enumerate(table.colnames, 1):
+        if table[name].unit is not None:  # as text: electrons are no unit of the standard
+            hdu.header.set(f"TUNIT{i}", str(table[name].unit), after=f"TFORM{i}")
+        if table[name].description:
+            hdu.header.set(f"TCOMM{i}", table[name].description[:68], after=f"TFORM{i}")
+    set_cards(hdu.header, _cards_of(table.meta))
+    return hdu
+
+
+def _cards_of(meta: dict[str, Any]) -> list[tuple[str, Any, str]]:
+    diameters = [
+        (f"{DIAMETER}{i}", float(value), "[pix] diameter of a circular aperture")
+        for i, value in enumerate(meta.get(APERTURES, ()), 1)
+    ]
+    others = [
+        (key.upper(), value, "")
+        for key, value in meta.items()
+        if isinstance(value, str | int | float | np.number) and len(key) <= 8 and key.upper() not in STRUCTURE
+    ]
+    return diameters + others

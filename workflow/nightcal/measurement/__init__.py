@@ -1,0 +1,1 @@
+"""Cosmic rays, sources, astrometry and photometry of a calibrated frame."""

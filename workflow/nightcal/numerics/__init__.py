@@ -1,0 +1,1 @@
+"""Median, rstd, clipped levels, and the compiled loops of the hot paths."""

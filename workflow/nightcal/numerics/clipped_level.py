@@ -1,0 +1,101 @@
+"""The level of a frame: the mean of its pixels within 3.5 rstd of their median."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightcal.numerics.robust import RSTD
+
+
+class FrameLevel(NamedTuple):
+    """Clipped mean of many values, their rstd, and how many there were before and after clipping."""
+
+    mean: float
+    rstd: float
+    values: int
+    survivors: int
+
+
+NOTHING = FrameLevel(float("nan"), float("nan"), 0, 0)
+
+
+def level_of_histogram(counts: NDArray[np.int64], lowest: int, k: float, floor: float) -> FrameLevel:
+    """Clipped mean of integers, exactly.
+
+    Parameters
+    ----------
+    counts : ndarray of int64, shape (n,)
+        How often ``lowest``, ``lowest + 1``, ... occur.
+    lowest : int
+    k : float
+        Half-width of what is kept, in rstd.
+    floor : float
+        Smallest rstd that is believed.
+
+    Returns
+    -------
+    FrameLevel
+        `NOTHING` of no values.
+    """
+    filled = np.flatnonzero(counts)
+    counts, values = counts[filled], filled + lowest
+    total = int(counts.sum())
+    if total == 0:
+        return NOTHING
+    median = _median_of_counts(values, counts)
+    deviations = np.abs(values - median)
+    order = np.argsort(deviations, kind="stable")
+    spread = RSTD * _median_of_counts(deviations[order], counts[order])
+    kept = np.where(deviations <= k * max(spread, floor), counts, 0)
+    survivors = int(kept.sum())
+    return FrameLevel(int(np.dot(kept, values)) / survivors, spread, total, survivors)
+
+
+def level_of_values(values: NDArray[np.float32], k: float, floor: float) -> FrameLevel:
+    """Clipped mean of numbers.
+
+    Parameters
+    ----------
+    values : ndarray of float32
+        Any shape; what is not finite is left out.
+    k, floor : float
+        As for `level_of_histogram`.
+
+    Returns
+    -------
+    FrameLevel
+        For integers below 2^23 the same as from their histogram.
+    """
+    finite = np.isfinite(values)
+    known = values.ravel() if finite.all() else values[finite]
+    if known.size == 0:
+        return NOTHING
+    median = _median(known)
+    deviations = np.abs(known - median)  # of whole and half numbers exact in either precision
+    spread = RSTD * float(_median(deviations))
+    keep = deviations <= _not_above(k * max(spread, floor), deviations.dtype)
+    survivors = int(np.count_nonzero(keep))
+    mean = float(np.sum(known, dtype=np.float64, where=keep)) / survivors
+    return FrameLevel(mean, spread, known.size, survivors)
+
+
+def _median_of_counts(values: NDArray[Any], counts: NDArray[np.int64]) -> float:
+    reached = np.cumsum(counts)
+    last = int(reached[-1])
+    low, high = np.searchsorted(reached, [(last - 1) // 2 + 1, last // 2 + 1])
+    return 0.5 * (float(values[low]) + float(values[high]))
+
+
+def _median(values: NDArray[np.float32]) -> np.float32:
+    """Median, in the precision of the values; numpy's own takes the slower road of two partitions at once."""
+    half = len(values) // 2
+    parted = np.partition(values, half)
+    high = parted[half]
+    return high if len(values) % 2 else np.float32(0.5 * (np.float64(parted[:half].max()) + np.float64(high)))
+
+
+def _not_above(limit: float, dtype: np.dtype[Any]) -> Any:
+    """Largest number of a type that is not above a limit."""
+    rounded = dtype.type(limit)
+    return np.nextafter(rounded, dtype.type(-np.inf)) if float(rounded) > limit else rounded

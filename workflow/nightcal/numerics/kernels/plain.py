@@ -1,0 +1,239 @@
+"""The hot loops of a stack in numpy: where numba is absent, or not worth its start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightcal.numerics.kernels.order import merge_order
+from nightcal.numerics.robust import RSTD
+
+PIXELS = 8192
+"""Pixels of a tile: small enough that all its frames stay in the cache."""
+
+WORDS = 65536
+"""Integers that are counted at a time."""
+
+Values = NDArray[np.float32]
+
+
+def clip(
+    raw: NDArray[Any],
+    first: int,
+    offsets: NDArray[np.float32],
+    scales: NDArray[np.float32],
+    limits: NDArray[np.float32],
+    images: NDArray[np.float32],
+    factors: NDArray[np.float32],
+    weights: NDArray[np.float64] | None,
+    noises: NDArray[np.float64],
+    k: float,
+    floor: tuple[float, float],
+    mean: NDArray[np.float32],
+    scatter: NDArray[np.float32],
+    survivors: NDArray[np.int16],
+    weight: NDArray[np.float32],
+) -> None:
+    """Stack some rows of all frames: median, rstd, and the mean of what lies within ``k`` of it.
+
+    Parameters
+    ----------
+    raw : ndarray of uint16 or float32, shape (n, rows, columns), C-contiguous
+        Of n frames: signed big-endian 16-bit integers as a FITS file holds them, or numbers.
+    first : int
+        The first of the columns that are stacked.
+    offsets : ndarray of float32, shape (n, rows, 2)
+        Whole and fractional part of what is subtracted first.
+    scales : ndarray of float32, shape (n,)
+        What is multiplied next.
+    limits : ndarray of float32, shape (n,)
+        Stored values from here on do not enter, nor what is not finite.
+    images : ndarray of float32, shape (m, rows, nx)
+        Masters that are subtracted last.
+    factors : ndarray of float32, shape (n, m)
+        By which.
+    weights : ndarray of float64, shape (n,), or None
+        Of a weighted mean; None for a plain one.
+    noises : ndarray of float64, shape (n,)
+        Noise of each frame's deviation in units of the typical one; used with weights.
+    k : float
+        Half-width of what is kept, in rstd.
+    floor : (float, float)
+        Smallest variance that is believed, and what a unit of the median adds to it.
+    mean, scatter : ndarray of float32, shape (rows, nx)
+        Results: the mean, NaN where nothing survived; the variance of the survivors, per unit weight, NaN for fewer
+        than two.
+    survivors : ndarray of int16, shape (rows, nx)
+        Result.
+    weight : ndarray of float32, shape (rows, nx)
+        Result: sum of the weights of the survivors; untouched without weights.
+    """
+    width = min(mean.shape[1], PIXELS)
+    height = max(1, PIXELS // width)
+    for top in range(0, mean.shape[0], height):
+        rows = slice(top, top + height)
+        for start in range(0, mean.shape[1], width):
+            part = rows, slice(start, min(start + width, mean.shape[1]))
+            columns = slice(first + part[1].start, first + part[1].stop)
+            values = _load(raw[:, rows, columns], offsets[:, rows], scales, limits, images[:, *part], factors)
+            if weights is None:
+                total, found = clip_pixels(values, k, floor)
+            else:
+                total, found = clip_weighted(values, weights, noises, k, floor)
+                weight[part] = total.reshape(weight[part].shape)
+            results: tuple[NDArray[Any], ...] = (mean, scatter, survivors)
+            for out, image in zip(results, found, strict=True):
+                out[part] = image.reshape(out[part].shape)
+
+
+def histogram(words: NDArray[np.uint16]) -> NDArray[np.int64]:
+    """Count how often each 16-bit integer occurs.
+
+    Parameters
+    ----------
+    words : ndarray of uint16, shape (n,), C-contiguous
+        Signed and big-endian, as a FITS file holds them.
+
+    Returns
+    -------
+    ndarray of int64, shape (65536,)
+        The first is for -32768.
+    """
+    counts = np.zeros(65536, dtype=np.int64)
+    for start in range(0, len(words), WORDS):
+        values = words[start : start + WORDS].byteswap() ^ np.uint16(0x8000)
+        lowest = values.min()
+        found = np.bincount(values - lowest)
+        counts[lowest : int(lowest) + len(found)] += found
+    return counts
+
+
+def _load(
+    pixels: NDArray[Any],
+    offsets: Values,
+    scales: Values,
+    limits: Values,
+    images: Values,
+    factors: Values,
+) -> Values:
+    """Pixels of all frames in the units of the stack, infinite where they do not enter."""
+    values = np.empty(pixels.shape, dtype=np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for i, stored in enumerate(pixels):
+            number = stored.view(">i2").astype(np.float32) if stored.dtype == np.uint16 else stored
+            value = np.subtract(number, offsets[i, :, :1], out=values[i])
+            value -= offsets[i, :, 1:]
+            value *= scales[i]
+            value[~((number < limits[i]) & (np.abs(value) < np.inf))] = np.inf
+            for image, factor in zip(images, factors[i], strict=True):
+                value -= factor * image
+    return values.reshape(len(values), -1)
+
+
+def clip_pixels(values: Values, k: float, floor: tuple[float, float]) -> tuple[Any, tuple[Any, Any, Any]]:
+    """Clip some pixels of all frames, as `clip` does.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n, pixels)
+        Infinite where a pixel does not enter.
+    k, floor : float, (float, float)
+        As for `clip`.
+
+    Returns
+    -------
+    weight : ndarray of float64, shape (pixels,)
+        The survivors, each of weight 1.
+    results : tuple of ndarray of float64, shape (pixels,)
+        Mean, scatter and survivors.
+    """
+    ordered = _sorted(values)
+    n = len(ordered)
+    with np.errstate(invalid="ignore"):
+        median = 0.5 * (ordered[(n - 1) // 2].astype(np.float64) + ordered[n // 2].astype(np.float64))
+        deviation = _middle_deviation(ordered, median)
+        incomplete = np.flatnonzero(ordered[-1] == np.inf)
+        if incomplete.size:
+            part = np.stack([row[incomplete] for row in ordered])
+            median[incomplete] = _median(part)
+            deviation[incomplete] = _median(np.sort(np.abs(part - median[incomplete]), axis=0))
+        width = _half_width(k, deviation, median, floor)
+        count, total, squares = (np.zeros_like(median) for _ in range(3))
+        difference, size = np.empty_like(median), np.empty_like(median)
+        keep = np.empty(median.shape, dtype=bool)
+        for row in ordered:
+            np.subtract(row, median, out=difference)
+            np.abs(difference, out=size)
+            np.less_equal(size, width, out=keep)
+            np.copyto(difference, 0.0, where=~keep)
+            count += keep
+            total += difference
+            np.multiply(difference, difference, out=size)
+            squares += size
+    return count, _results(median, count, count, total, squares)
+
+
+def clip_weighted(
+    values: Values, weights: NDArray[np.float64], noises: NDArray[np.float64], k: float, floor: tuple[float, float]
+) -> tuple[Any, tuple[Any, Any, Any]]:
+    """As `clip_pixels`, each frame judged by its own noise."""
+    with np.errstate(invalid="ignore"):
+        median = _median(np.stack(_sorted(values)))
+        deviations = np.empty_like(values)
+        for deviation, value, noise in zip(deviations, values, noises, strict=True):
+            deviation[:] = np.abs(value - median) / noise
+        deviations[np.isnan(deviations)] = np.inf
+        width = _half_width(k, _median(np.stack(_sorted(deviations))), median, floor)
+        count, total, weight, squares = (np.zeros_like(median) for _ in range(4))
+        for value, one, noise in zip(values, weights, noises, strict=True):
+            difference = value - median
+            keep = np.abs(difference) <= width * noise
+            difference = np.where(keep, difference, 0.0)
+            count += keep
+            weight += keep * one
+            total += one * difference
+            squares += one * difference * difference
+    return weight, _results(median, count, weight, total, squares)
+
+
+def _results(median: Any, count: Any, weight: Any, total: Any, squares: Any) -> tuple[Any, Any, Any]:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = median + total / weight
+        scatter = np.maximum(squares - total * total / weight, 0.0) / np.where(count > 1, count - 1.0, np.nan)
+    return mean, scatter, count
+
+
+def _half_width(k: float, deviation: Any, median: Any, floor: tuple[float, float]) -> Any:
+    return k * np.maximum(RSTD * deviation, np.sqrt(floor[0] + floor[1] * np.maximum(median, 0.0)))
+
+
+def _sorted(values: Values) -> list[Values]:
+    """Rows sorted pixel by pixel, by Batcher's network: numpy is far faster at rows than at columns."""
+    rows = list(values.copy())
+    spare = np.empty_like(values[0])
+    for low, high in merge_order(len(rows)):
+        np.minimum(rows[low], rows[high], out=spare)
+        np.maximum(rows[low], rows[high], out=rows[high])
+        rows[low], spare = spare, rows[low]
+    return rows
+
+
+def _middle_deviation(ordered: list[Values], median: NDArray[np.float64]) -> NDArray[np.float64]:
+    """MAD of pixels that all frames saw; `nightcal.numerics.kernels.compiled` tells how."""
+    half, odd = divmod(len(ordered), 2)
+    low, high = np.full_like(median, -np.inf), np.full_like(median, np.inf)
+    for i in range(half):
+        below, above = median - ordered[i], ordered[i + half + odd] - median
+        np.maximum(low, np.minimum(below, above), out=low)
+        np.minimum(high, np.maximum(below, above), out=high)
+    return np.maximum(low, 0.0) if odd else 0.5 * (low + high)
+
+
+def _median(ordered: NDArray[Any]) -> NDArray[np.float64]:
+    """Median along the first axis of what is finite in sorted values that end in infinity."""
+    seen = np.count_nonzero(ordered < np.inf, axis=0)
+    low = np.take_along_axis(ordered, np.maximum(seen - 1, 0)[np.newaxis] // 2, axis=0)[0].astype(np.float64)
+    high = np.take_along_axis(ordered, np.minimum(seen // 2, len(ordered) - 1)[np.newaxis], axis=0)[0]
+    return np.where(seen > 0, 0.5 * (low + high), np.nan)

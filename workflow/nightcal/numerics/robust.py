@@ -1,0 +1,200 @@
+"""Median, MAD and the rstd-clipped mean: the reference that every fast path is tested against.
+
+Everything here is float64 and works along the first axis, so that a list of frames, a tile of a stack and the pixels
+of one frame are treated alike. Values that are not finite never enter.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+RSTD = 1.4826
+"""Standard deviation of a Gaussian in units of its median absolute deviation, as the specification defines rstd."""
+
+QUANTISATION = 1 / np.sqrt(12)
+"""Standard deviation [ADU] that digitising to whole ADU adds."""
+
+TRIM = 0.95
+"""Part of the pixels, the quieter ones, whose scatter is pooled: bad pixels stay out of it."""
+
+TRIALS = 1_000_000
+"""Gaussian values of a Monte Carlo."""
+
+
+class Clipped(NamedTuple):
+    """A clipped mean and what it was made of; arrays without the first axis of the input.
+
+    ``mean`` is NaN where nothing survived, ``scatter`` (of the survivors, per unit weight) is NaN for fewer than two.
+    """
+
+    mean: NDArray[np.float64]
+    survivors: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    scatter: NDArray[np.float64]
+
+
+def median(values: ArrayLike) -> NDArray[np.float64]:
+    """Median along the first axis of what is finite; NaN where nothing is.
+
+    Parameters
+    ----------
+    values : array_like, shape (n, ...)
+        One or more.
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+    """
+    ordered = np.sort(_finite(values), axis=0)
+    return _middle(ordered, np.isfinite(ordered).sum(axis=0))
+
+
+def rstd(values: ArrayLike) -> NDArray[np.float64]:
+    """Robust standard deviation along the first axis: 1.4826 x MAD about the median.
+
+    Parameters
+    ----------
+    values : array_like, shape (n, ...)
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+
+    Notes
+    -----
+    Las Cumbres Observatory's pipeline description, "Robust Sigma-Clipped Mean". The median absolute deviation of a
+    Gaussian is 0.6745 sigma.
+    """
+    finite = _finite(values)
+    return RSTD * median(np.abs(finite - median(finite)))
+
+
+def clipped_mean(
+    values: ArrayLike,
+    k: float = 3.0,
+    floor: ArrayLike | Callable[[NDArray[np.float64]], NDArray[np.float64]] = 0.0,
+    weights: ArrayLike | None = None,
+) -> Clipped:
+    """Mean along the first axis of the values within ``k`` rstd of the median, in one pass.
+
+    Parameters
+    ----------
+    values : array_like, shape (n, ...)
+        What is not finite is left out.
+    k : float
+        Half-width of what is kept, in rstd.
+    floor : array_like, broadcastable to (...), or function
+        Smallest rstd that is believed, in the units of the values, or a function that finds it from the median. The
+        MAD of quantised data can be 0, and the MAD of a few values is often far too small: without a floor
+        ``[1000] * 5 + [1001, 1004]`` loses all but the mode.
+    weights : array_like, shape (n,), optional
+        Inverse variances relative to the typical frame's. Deviations are then compared in units of each frame's own
+        noise.
+
+    Returns
+    -------
+    Clipped
+        Sums are taken in sorted order, so that the result does not depend on the order of the frames.
+
+    Notes
+    -----
+    Keeps ``|x - median| <= max(k rstd, k floor)``. One or two values are always kept: their MAD spans them.
+    """
+    ordered = _finite(values)
+    per_frame = np.ones(len(ordered)) if weights is None else np.asarray(weights, dtype=np.float64)
+    weight = np.broadcast_to(per_frame.reshape(-1, *(1,) * (ordered.ndim - 1)), ordered.shape)
+    if weights is None:
+        ordered = np.sort(ordered, axis=0)
+    else:
+        order = np.lexsort((weight, ordered), axis=0)
+        noise = np.broadcast_to(deviation_noise(per_frame).reshape(-1, *(1,) * (ordered.ndim - 1)), ordered.shape)
+        ordered, weight, noise = (np.take_along_axis(one, order, axis=0) for one in (ordered, weight, noise))
+    center = _middle(ordered, np.isfinite(ordered).sum(axis=0))
+    deviation = np.abs(ordered - center)
+    if weights is not None:
+        deviation /= noise
+    with np.errstate(invalid="ignore"):
+        smallest = floor(center) if callable(floor) else floor
+        keep = deviation <= k * np.maximum(RSTD * median(deviation), smallest)
+    survivors = keep.sum(axis=0)
+    weight_sum = np.sum(weight, axis=0, where=keep)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.sum(ordered * weight, axis=0, where=keep) / weight_sum
+        squares = np.sum(weight * (ordered - mean) ** 2, axis=0, where=keep)
+        scatter = np.sqrt(squares / np.where(survivors > 1, survivors - 1, np.nan))
+    return Clipped(mean, survivors, weight_sum, scatter)
+
+
+def pooled(variances: NDArray[np.float64]) -> float:
+    """Square root of the mean of the quieter 95 percent of many pixels' variances.
+
+    Parameters
+    ----------
+    variances : ndarray
+        Any shape; what is not finite is left out.
+
+    Returns
+    -------
+    float
+        NaN if nothing is finite. Compare only with the same statistic of Gaussian data, as
+        `nightcal.stacking.clipping_bias.clipping_response` does.
+    """
+    finite = variances[np.isfinite(variances)]
+    if finite.size == 0:
+        return float("nan")
+    kept = np.sort(finite)[: max(1, round(TRIM * finite.size))]
+    return float(np.sqrt(np.mean(kept, dtype=np.float64)))
+
+
+def deviation_noise(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Noise of each value's distance from the median of all, in units of that among values of weight 1.
+
+    Parameters
+    ----------
+    weights : ndarray of float64, shape (n,)
+        Inverse variances relative to the typical one.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        The same for equal weights; 1 if all are 1.
+
+    Notes
+    -----
+    The value and the median both scatter: without the noise of the median the best frame would be rejected for that of
+    the others. Of a few values of very unequal noise the median has no closed form, so this is a fixed Monte Carlo of
+    a million Gaussian values. (For many values its variance is ``pi / 2 n / sum(sqrt(w))^2``; of one good value among
+    eight bad ones that is a fifth of the true noise, and the good one would be lost in every fourth pixel.)
+    """
+    order = np.argsort(weights, kind="stable")
+    noise = np.empty(len(order))
+    noise[order] = _deviation_noise(tuple(weights[order].tolist()))
+    return noise
+
+
+@lru_cache(maxsize=64)
+def _deviation_noise(weights: tuple[float, ...]) -> tuple[float, ...]:
+    """Of weights in ascending order: frames in any order then have the same noise."""
+    n = len(weights)
+    sigmas, kinds = np.unique(1 / np.sqrt(np.array(weights)), return_inverse=True)
+    values = np.random.default_rng(n).standard_normal((n, max(2, TRIALS // n)), dtype=np.float32)
+    equal = np.mean(np.square(values - np.median(values, axis=0)), dtype=np.float64)
+    values *= sigmas[kinds].astype(np.float32)[:, np.newaxis]
+    each = np.mean(np.square(values - np.median(values, axis=0)), axis=1, dtype=np.float64)
+    alike = np.bincount(kinds, weights=each) / np.bincount(kinds)
+    return tuple(np.sqrt(alike / equal)[kinds].tolist()) if len(sigmas) > 1 else (float(sigmas[0]),) * n
+
+
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    return np.where(np.isfinite(array), array, np.nan)
+
+
+def _middle(ordered: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Median of values sorted along the first axis, the first ``count`` of which are finite."""
+    low = np.take_along_axis(ordered, np.maximum(count - 1, 0)[np.newaxis] // 2, axis=0)[0]
+    high = np.take_along_axis(ordered, np.minimum(count // 2, len(ordered) - 1)[np.newaxis], axis=0)[0]
+    return np.where(count > 0, 0.5 * (low + high), np.nan)

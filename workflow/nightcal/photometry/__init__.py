@@ -1,6 +1,0 @@
-"""How bright the sources of a frame are."""
-
-from nightcal.photometry.comparison_stars import FilterRule, PhotometryOptions
-from nightcal.photometry.zero_point import ZeroPoint, calibrate, cards, with_magnitudes
-
-__all__ = ["FilterRule", "PhotometryOptions", "ZeroPoint", "calibrate", "cards", "with_magnitudes"]

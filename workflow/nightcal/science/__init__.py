@@ -1,0 +1,1 @@
+"""A raw science frame on its way to a calibrated product."""

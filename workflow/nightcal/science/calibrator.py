@@ -1,0 +1,342 @@
+"""The low-level interface: calibrate one raw frame after another, with every parameter in the observer's hand.
+
+Two flats, the second read out with another gain::
+
+    from nightcal import Calibrator, OverscanMethods
+
+    calibrate = Calibrator(
+        overscans=[dict(xmin=0, xmax=4096, ymin=0, ymax=20)],
+        overscan_method=OverscanMethods.median,
+        master_bias="masters/bias.fits",
+        gain=16.0,
+        image_area=dict(xmin=0, xmax=4096, ymin=20, ymax=4116),
+    )
+    calibrate.set_masters(dark="masters/dark.fits")
+    calibrate(raw="raw1.fits", calibrated="calibrated1.fits")
+    calibrate(raw="raw2.fits", calibrated="calibrated2.fits", gain=8.0)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from nightcal.detector.amplifiers import Amplifier, readout_of
+from nightcal.detector.overscan import OverscanMethod, OverscanMethods
+from nightcal.detector.readout import Electronics, UserMethod, as_area
+from nightcal.detector.saturation import NO_BLEED, Bleed
+from nightcal.flags import MASK_DTYPE, Flag
+from nightcal.io.keywords import kept_header, set_cards
+from nightcal.io.master import Calibration, as_mask, in_electrons
+from nightcal.io.product import Product
+from nightcal.io.provenance import provenance
+from nightcal.io.raw_header import RawHeader
+from nightcal.io.raw_image import Buffer, RawImage
+from nightcal.io.sections import Area
+from nightcal.numerics.kernels import frame_kernels
+from nightcal.science.arithmetic import NO_DATA_SIGMA, Chain
+from nightcal.science.corrections import Corrections, KeptCorrections
+from nightcal.science.header import describe
+from nightcal.science.parameters import CHECKS
+from nightcal.science.reduction import Reduction
+
+MasterLike = Calibration | str | PathLike[str] | None
+AreaLike = Area | Mapping[str, int]
+BleedLike = Bleed | Mapping[str, Any] | None
+
+EXPOSURE_CARDS = ("EXPTIME", "EXPOSURE")
+UNSET: Any = object()
+
+
+@dataclass(kw_only=True, eq=False)
+class Calibrator:
+    """Calibrate raw frames with given parameters.
+
+    Every parameter can be given here, set as an attribute, or given to one call for that call only.
+
+    Parameters
+    ----------
+    overscans : sequence of dict or Area
+        Overscan areas in the raw image: ``xmin``, ``xmax``, ``ymin``, ``ymax``, 0-based and half-open. None or empty:
+        no overscan correction.
+    overscan_method : OverscanMethod or function
+        One of `OverscanMethods`, or any function ``(image, overscans) -> corrected image of floats``, where
+        ``overscans`` is a list of dictionaries as above.
+    master_bias, master_dark, master_flat, bad_pixels : path or Calibration, optional
+        Masters of the shape of the image area; None is not applied. A master in ADU (``BUNIT``) is multiplied by the
+        gain. A dark that is not per second is divided by its ``EXPTIME``. ``bad_pixels`` adds its mask.
+    gain : float
+        [e-/ADU]
+    read_noise : float
+        [e-], with the noise of digitisation in it.
+    image_area : dict or Area, optional
+        The light-sensitive pixels; None for the whole image.
+    saturation : float, optional
+        [ADU]; None for the largest value that the file's integers can hold.
+    linearity : float, optional
+        [ADU]; raw values from here on are flagged like saturated ones. None: there is no such limit below saturation.
+    bleed : Bleed or dict, optional
+        Where the charge of saturated pixels leaks to: ``directions``, of ``up`` (towards higher y), ``down``, ``left``
+        and ``right``, and ``pixels``, how far. None: nowhere.
+    exposure : float, optional
+        [s], for the dark; None to take it from ``EXPTIME`` or ``EXPOSURE``.
+    unit : str
+        ``electron`` or ``adu``, of the calibrated image.
+    amplifiers : sequence of Amplifier, optional
+        For frames of several amplifiers: geometry and numbers of each, in place of ``overscans``, ``overscan_method``,
+        ``gain``, ``read_noise``, ``image_area`` and ``saturation``.
+    binning : (int, int)
+        In x and y, of frames of several amplifiers.
+    crosstalk : sequence of sequence of float
+        Row ``i``, column ``j``: the share of the signal of amplifier ``i`` that appears on ``j``; empty for none.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is wrong; the message names it, its value and what was expected.
+
+    Examples
+    --------
+    >>> calibrate = Calibrator(gain=1.5, read_noise=6.0)
+    >>> calibrate.gain = -1
+    Traceback (most recent call last):
+        ...
+    ValueError: gain is -1; expected a positive number of e-/ADU
+    """
+
+    overscans: Sequence[AreaLike] | None = ()
+    overscan_method: OverscanMethod | UserMethod = OverscanMethods.median
+    master_bias: MasterLike = None
+    master_dark: MasterLike = None
+    master_flat: MasterLike = None
+    bad_pixels: MasterLike = None
+    gain: float = 1.0
+    read_noise: float = 0.0
+    image_area: AreaLike | None = None
+    saturation: float | None = None
+    linearity: float | None = None
+    bleed: BleedLike = None
+    exposure: float | None = None
+    unit: str = "electron"
+    amplifiers: Sequence[Amplifier] | None = None
+    binning: Sequence[int] = (1, 1)
+    crosstalk: Sequence[Sequence[float]] = ()
+    _kept: KeptCorrections = field(default_factory=KeptCorrections, init=False, repr=False)
+    _buffer: Buffer = field(default_factory=Buffer, init=False, repr=False)
+    _loops: ModuleType | None = field(default=None, init=False, repr=False)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("_kept", "_buffer", "_loops"):
+            object.__setattr__(self, name, value)
+            return
+        if name not in CHECKS:
+            raise AttributeError(f"{name} is not a parameter of Calibrator; expected one of {', '.join(CHECKS)}")
+        object.__setattr__(self, name, CHECKS[name](name, value))
+
+    def set_masters(
+        self,
+        *,
+        bias: MasterLike = UNSET,
+        dark: MasterLike = UNSET,
+        flat: MasterLike = UNSET,
+        bad_pixels: MasterLike = UNSET,
+    ) -> None:
+        """Set some masters; None takes one away, what is not given stays.
+
+        Parameters
+        ----------
+        bias, dark, flat, bad_pixels : path, Calibration or None
+            As the parameters ``master_bias``, ``master_dark``, ``master_flat`` and ``bad_pixels``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one is neither, or cannot be read as a master.
+        """
+        given = {"master_bias": bias, "master_dark": dark, "master_flat": flat, "bad_pixels": bad_pixels}
+        for name, master in given.items():
+            if master is not UNSET:
+                setattr(self, name, master)
+
+    def __call__(
+        self, raw: str | PathLike[str], calibrated: str | PathLike[str], *, overwrite: bool = False, **this_call: Any
+    ) -> None:
+        """Calibrate one frame and write it.
+
+        Parameters
+        ----------
+        raw : path
+            Read, never written.
+        calibrated : path
+            The image becomes the primary HDU, its error and its mask the next two.
+        overwrite : bool
+            Whether an existing file may be replaced.
+        **this_call
+            Parameters for this frame only.
+
+        Raises
+        ------
+        FileExistsError
+            If ``calibrated`` exists and may not be replaced, or is the raw frame.
+        SetAside
+            If the raw frame cannot be used.
+        ValueError, TypeError
+            If a parameter is wrong or does not fit the frame.
+        """
+        target = Path(calibrated)
+        if target.exists() and target.samefile(raw):
+            raise FileExistsError(f"calibrated is {target}, the raw frame itself; raw frames are never written")
+        if target.name.lower().endswith((".gz", ".fz")):
+            raise ValueError(
+                f"calibrated is {str(target)!r}; expected a name that ends in .fits: products are plain FITS"
+            )
+        if target.exists() and not overwrite:
+            raise FileExistsError(f"calibrated: {target} exists; pass overwrite=True to replace it")
+        self.prepare(raw, **this_call).write(target)
+
+    def calibrate(self, raw: str | PathLike[str], **this_call: Any) -> Product:
+        """Calibrate one frame in memory; parameters, results and errors as for a call."""
+        return self.prepare(raw, **this_call).product()
+
+    def prepare(self, raw: str | PathLike[str], **this_call: Any) -> Reduction:
+        """Get ready to calibrate one frame: its header is made, its pixels are not yet calibrated.
+
+        Parameters
+        ----------
+        raw : path
+        **this_call
+            Parameters for this frame only.
+
+        Returns
+        -------
+        Reduction
+
+        Raises
+        ------
+        SetAside, ValueError, TypeError
+            As for a call.
+        """
+        if this_call:
+            unknown = sorted(set(this_call) - set(CHECKS))
+            if unknown:
+                raise TypeError(f"{unknown[0]} is not a parameter of Calibrator; expected one of {', '.join(CHECKS)}")
+            other = replace(self, **this_call)
+            other._kept, other._buffer, other._loops = self._kept, self._buffer, self._loops
+            return other.prepare(raw)
+        image = RawImage(Path(raw))
+        amplifiers = self.amplifiers or [Amplifier(self._electronics())]
+        readout = readout_of(image, amplifiers, (self.binning[0], self.binning[1]), self.crosstalk)
+        gain = readout.electronics.gain
+        masters = self._masters(readout.shape, gain)
+        exposure = self._exposure(image) if masters["dark"] is not None else 0.0
+        image.hold(self._buffer)
+        header = kept_header(image.header)
+        set_cards(header, [("RAWFILE", image.path.name, "raw frame"), ("RAWSHA", image.digest, "its SHA-256 begins")])
+        describe(header, readout, exposure, masters, self.unit)
+        set_cards(header, [("NMASKED", 0, "pixels with a flag")])
+        given = self.master_bias, self.master_dark, self.master_flat, self.bad_pixels
+        corrections = self._kept.of((gain, *given), Corrections(readout.shape, masters))
+        chain = Chain(readout, corrections, exposure, 1.0 if self.unit == "electron" else 1.0 / gain)
+        return Reduction(chain, header, self.unit, self._loops)
+
+    def expect(self, frames: int, shape: tuple[int, int]) -> None:
+        """Get ready for many frames: where that pays, the compiled loops are used, with the same results.
+
+        Parameters
+        ----------
+        frames : int
+        shape : (int, int)
+            Rows and columns of each.
+        """
+        self._loops = frame_kernels(frames * shape[0] * shape[1])
+
+    def _electronics(self) -> Electronics:
+        areas = self.overscans or ()
+        return Electronics(
+            overscans=tuple(as_area(area) for area in areas),
+            overscan_method=self.overscan_method,
+            image_area=None if self.image_area is None else as_area(self.image_area),
+            gain=self.gain,
+            read_noise=self.read_noise,
+            saturation=self.saturation,
+            linearity=self.linearity,
+            bleed=self.bleed if isinstance(self.bleed, Bleed) else NO_BLEED,
+        )
+
+    def _masters(self, shape: tuple[int, int], gain: float) -> dict[str, Calibration | None]:
+        """Masters in electrons; one that holds no data counts as none."""
+        found: dict[str, Calibration | None] = {}
+        for step, name in (
+            ("bias", "master_bias"),
+            ("dark", "master_dark"),
+            ("flat", "master_flat"),
+            ("bpm", "bad_pixels"),
+        ):
+            master = getattr(self, name)
+            if master is not None and master.refused:
+                master = None
+            if master is not None and master.data.shape != shape:
+                raise ValueError(
+                    f"{name} is {master.name} of {master.data.shape[1]} x {master.data.shape[0]} pixels; "
+                    f"expected {shape[1]} x {shape[0]}, the image area of the frame"
+                )
+            if master is not None and step == "bpm":
+                master = as_mask(master)
+            if master is not None and step in ("bias", "dark"):
+                master = in_electrons(name, master, gain, per_second=step == "dark")
+            found[step] = master
+        return found
+
+    def _exposure(self, image: RawImage) -> float:
+        if self.exposure is not None:
+            return self.exposure
+        values = [image.header.value(card) for card in EXPOSURE_CARDS]
+        seconds = next((value for value in values if value is not None), None)
+        if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds < 0:
+            raise ValueError(
+                f"exposure is None and the header's {' or '.join(EXPOSURE_CARDS)} is {seconds!r}; expected seconds, "
+                "which a dark needs"
+            )
+        return float(seconds)
+
+
+def refused_product(path: Path, reason: str, unit: str = "electron", readout: RawHeader | None = None) -> Product:
+    """Stand in for a frame that could not be calibrated: no data, every pixel flagged, the reason in the header.
+
+    Parameters
+    ----------
+    path : Path
+        The raw frame.
+    reason : str
+        In one plain sentence.
+    unit : str
+    readout : RawHeader, optional
+        Header of the raw frame, if it could be read.
+
+    Returns
+    -------
+    Product
+        Of the shape of the raw frame, 1 x 1 if nobody knows.
+    """
+    header = fits.Header() if readout is None else kept_header(readout)
+    shape = (1, 1) if readout is None else readout.shape
+    provenance(header, {"unit": unit})
+    cards = [
+        ("RAWFILE", path.name, "raw frame"),
+        ("REFUSED", reason, "why there is no data"),
+        ("SKIPPED", "bias,dark,flat", "steps that were not applied"),
+    ]
+    set_cards(header, cards)
+    mask = np.full(shape, Flag.NO_DATA, dtype=MASK_DTYPE)
+    return Product(np.zeros(shape, np.float32), np.full(shape, NO_DATA_SIGMA, np.float32), mask, unit, header)
+
+
+__all__ = ["Calibrator", "OverscanMethods", "refused_product"]

@@ -1,0 +1,145 @@
+"""Checks of the parameters of the low-level interface, one message each: name, value, what was expected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nightcal.detector.amplifiers import Amplifier
+from nightcal.detector.readout import as_area
+from nightcal.detector.saturation import DIRECTIONS, Bleed
+from nightcal.io.master import Calibration, load_master
+from nightcal.io.sections import Area
+
+UNITS = ("electron", "adu")
+
+
+def _positive(expected: str) -> Callable[[str, Any], float]:
+    def check(name: str, value: Any) -> float:
+        if not _finite(value) or value <= 0:
+            raise ValueError(f"{name} is {value!r}; expected {expected}")
+        return float(value)
+
+    return check
+
+
+def _not_negative(expected: str) -> Callable[[str, Any], float]:
+    def check(name: str, value: Any) -> float:
+        if not _finite(value) or value < 0:
+            raise ValueError(f"{name} is {value!r}; expected {expected}")
+        return float(value)
+
+    return check
+
+
+def _or_none(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def _finite(value: Any) -> bool:
+    return (
+        isinstance(value, int | float | np.integer | np.floating)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )
+
+
+def _check_area(name: str, value: Any) -> Area:
+    try:
+        return as_area(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is {value!r}; {error}") from error
+
+
+def _check_areas(name: str, value: Any) -> tuple[Area, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, Mapping | str) or not isinstance(value, Sequence):
+        raise TypeError(f"{name} is {value!r}; expected a list of areas, each with xmin, xmax, ymin and ymax")
+    return tuple(_check_area(f"{name}[{i}]", entry) for i, entry in enumerate(value))
+
+
+def _check_bleed(name: str, value: Any) -> Bleed:
+    if isinstance(value, Bleed):
+        return value
+    expected = f"directions, of {', '.join(DIRECTIONS)}, and pixels, a whole number above 0"
+    if not isinstance(value, Mapping) or set(value) != {"directions", "pixels"}:
+        raise ValueError(f"{name} is {value!r}; expected {expected}")
+    directions, pixels = value["directions"], value["pixels"]
+    named = isinstance(directions, list | tuple) and directions and all(one in tuple(DIRECTIONS) for one in directions)
+    if not named or not isinstance(pixels, int | np.integer) or isinstance(pixels, bool) or pixels < 1:
+        raise ValueError(f"{name} is {value!r}; expected {expected}")
+    return Bleed(tuple(directions), int(pixels))
+
+
+def _check_method(name: str, value: Any) -> Any:
+    if not callable(value):
+        raise TypeError(
+            f"{name} is {value!r}; expected a method of OverscanMethods or a function of image and overscans"
+        )
+    return value
+
+
+def _check_master(name: str, value: Any) -> Calibration:
+    if isinstance(value, Calibration):
+        return value
+    if not isinstance(value, str | PathLike):
+        raise TypeError(f"{name} is {value!r}; expected a file name, a loaded master, or None")
+    try:
+        return load_master(Path(value))
+    except ValueError as error:
+        raise ValueError(f"{name} is {str(value)!r}; expected a FITS image: {error}") from error
+
+
+def _check_amplifiers(name: str, value: Any) -> tuple[Amplifier, ...] | None:
+    if value is None:
+        return None
+    found = tuple(value) if isinstance(value, Sequence) else ()
+    if not found or not all(isinstance(entry, Amplifier) for entry in found):
+        raise TypeError(f"{name} is {value!r}; expected a list of Amplifier, or None")
+    return found
+
+
+def _check_binning(name: str, value: Any) -> tuple[int, int]:
+    if not isinstance(value, Sequence) or len(value) != 2 or not all(isinstance(n, int) and n > 0 for n in value):
+        raise ValueError(f"{name} is {value!r}; expected two whole numbers above 0, in x and y")
+    return int(value[0]), int(value[1])
+
+
+def _check_crosstalk(name: str, value: Any) -> tuple[tuple[float, ...], ...]:
+    matrix = np.asarray(value, dtype=float)
+    if matrix.size and (matrix.ndim != 2 or len(set(matrix.shape)) != 1 or not (np.abs(matrix) < 1).all()):
+        raise ValueError(f"{name} is {value!r}; expected a square table of numbers between -1 and 1")
+    return tuple(map(tuple, matrix.tolist())) if matrix.size else ()
+
+
+def _check_unit(name: str, value: Any) -> str:
+    if value not in UNITS:
+        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(UNITS)}")
+    return str(value)
+
+
+CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
+    "overscans": _check_areas,
+    "overscan_method": _check_method,
+    "master_bias": _or_none(_check_master),
+    "master_dark": _or_none(_check_master),
+    "master_flat": _or_none(_check_master),
+    "bad_pixels": _or_none(_check_master),
+    "gain": _positive("a positive number of e-/ADU"),
+    "read_noise": _not_negative("e- of 0 or more"),
+    "image_area": _or_none(_check_area),
+    "saturation": _or_none(_positive("ADU above 0")),
+    "linearity": _or_none(_positive("ADU above 0")),
+    "bleed": _or_none(_check_bleed),
+    "exposure": _or_none(_not_negative("seconds of 0 or more")),
+    "unit": _check_unit,
+    "amplifiers": _check_amplifiers,
+    "binning": _check_binning,
+    "crosstalk": _check_crosstalk,
+}

@@ -1,0 +1,1 @@
+"""The clipped stack of many frames of one kind."""

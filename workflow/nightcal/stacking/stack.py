@@ -1,0 +1,293 @@
+"""The streaming rstd stacker: many frames in, their clipped mean out, a few rows in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from math import ceil, fsum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightcal.numerics.kernels import kernels
+from nightcal.numerics.kernels.arguments import not_below, whole_and_part
+from nightcal.numerics.robust import deviation_noise, pooled
+from nightcal.numerics.shot_noise import expected_signal
+from nightcal.stacking.clipping_bias import ClippingResponse, noise_ratio
+
+BLOCK_BYTES = 2 * 2**20
+"""Size of the raw rows of all frames that are stacked at a time: they stay in the cache."""
+
+FEWEST_ROWS = 4
+STRIP = 16
+POOLED_PIXELS = 2**20
+"""Pixels whose scatter is pooled: their ratio of noises is known to a tenth of a percent."""
+
+NOISY_CHANCE = 1e-7
+NOISY_LEAST = 2.0
+
+Rows = Callable[[int, int], NDArray[np.float32]]
+"""``rows(start, stop)`` gives those rows of a master."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One frame of a stack: how its raw rows become numbers in the stack's units, and how noisy these are.
+
+    A pixel enters as ``(stored - offset) * scale - sum(factor * image)``.
+
+    Attributes
+    ----------
+    read : function
+        ``read(start, stop, out)`` fills an array of shape (stop - start, columns) with those raw rows.
+    words : bool
+        Whether these are signed big-endian integers of 16 bits (dtype uint16), else float32.
+    columns : int
+        Of the raw rows.
+    offset : ndarray of float64, shape () or (ny,)
+        What is subtracted from each row first, in the units of what is stored.
+    scale : float
+    limit : float
+        Stored values from here on do not enter; nor does what is not finite.
+    factors : tuple of float
+        By which each of the stack's images is subtracted.
+    variance : float
+        Variance of a pixel without signal, in the stack's units squared.
+    variance_per_signal : float
+        What a unit of signal adds to it (shot noise).
+    weight : float
+        Relative inverse variance.
+    """
+
+    read: Callable[[int, int, NDArray[Any]], None]
+    words: bool
+    columns: int
+    offset: NDArray[np.float64]
+    variance: float
+    scale: float = 1.0
+    limit: float = float("inf")
+    factors: tuple[float, ...] = ()
+    variance_per_signal: float = 0.0
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Clipped mean of a stack; arrays of shape (ny, nx).
+
+    Attributes
+    ----------
+    mean : ndarray of float32
+        NaN where nothing survived.
+    uncertainty : ndarray of float32
+        One standard error of the mean, from the noise model of the layers and ``ratio``.
+    survivors : ndarray of int16
+    noisy : ndarray of bool
+        Pixels whose scatter no Gaussian of the frame's noise would show once in ten million.
+    ratio : float
+        True noise over modelled noise, pooled over the image; 1 for a single frame.
+    """
+
+    mean: NDArray[np.float32]
+    uncertainty: NDArray[np.float32]
+    survivors: NDArray[np.int16]
+    noisy: NDArray[np.bool_]
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Noise:
+    """Variance of a frame of the stack, ``constant + slope * signal``."""
+
+    constant: float
+    slope: float
+
+    def variance(self, mean: NDArray[np.float32], frames: int, start: int, stop: int) -> NDArray[np.float32] | float:
+        """Of some rows of a stack of ``frames``."""
+        if self.slope == 0:
+            return self.constant
+        first, last = max(0, start - 1), min(len(mean), stop + 1)
+        signal = expected_signal(mean[first:last], self.constant / frames, self.slope / frames)
+        return (self.constant + self.slope * signal[start - first : stop - first]).astype(np.float32)
+
+
+def stack(
+    layers: Sequence[Layer],
+    shape: tuple[int, int],
+    k: float = 3.0,
+    floored: bool = True,
+    images: Sequence[Rows] = (),
+    first_column: int = 0,
+    threads: int = 1,
+    work: int = 0,
+) -> Stack:
+    """Average frames pixel by pixel, leaving out what lies more than ``k`` rstd from the median.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    shape : (int, int)
+        Rows and columns of the result.
+    k : float
+        Half-width of what is kept, in rstd along the stack.
+    floored : bool
+        Never reject what the noise model allows within ``k`` sigma. The rstd of a few values is often far too small:
+        of five Gaussian frames a plain 3 rstd cut loses 12 percent in noise, with the floor 2.
+    images : sequence of function
+        Rows of the masters that the layers' factors are for.
+    first_column : int
+        The first column of the raw rows that is stacked.
+    threads : int
+    work : int
+        Pixels times frames of this stack and of others that are made with it; 0 for this one alone.
+
+    Returns
+    -------
+    Stack
+        Independent of the order of the layers (weighted ones of equal weight aside, whose sums may differ in the last
+        of 64 bits), of the number of threads and of how many rows are read at a time.
+
+    Notes
+    -----
+    The scatter of one pixel over N frames has N - 1 degrees of freedom; an error taken from it alone would make
+    (mean - true) / sigma a Student t. So the error is the model's, divided by the survivors, times one ratio of
+    measured to modelled scatter that is pooled over the image; `nightcal.stacking.clipping_bias` corrects what clipping
+    does to both.
+    """
+    layers = sorted(layers, key=lambda layer: (layer.weight, layer.variance))
+    n = len(layers)
+    mean_weight = fsum(layer.weight for layer in layers) / n
+    weights = np.array([layer.weight / mean_weight for layer in layers])
+    noise = _Noise(
+        fsum(weights**2 * [layer.variance for layer in layers]) / n,
+        fsum(weights**2 * [layer.variance_per_signal for layer in layers]) / n,
+    )
+    unequal = None if np.all(weights == weights[0]) else weights
+    floor = (noise.constant, noise.slope) if floored else (0.0, 0.0)
+    mean, scatter, weight, survivors = _clip(layers, shape, k, floor, unequal, images, first_column, threads, work)
+    ratio, response = _pooled_ratio(mean, scatter, noise, n, k, floored, unequal)
+    noisy = _finish(mean, scatter, survivors if unequal is None else weight, noise, n, ratio, response)
+    return Stack(mean, scatter, survivors, noisy, ratio)
+
+
+def _clip(
+    layers: Sequence[Layer],
+    shape: tuple[int, int],
+    k: float,
+    floor: tuple[float, float],
+    weights: NDArray[np.float64] | None,
+    images: Sequence[Rows],
+    first_column: int,
+    threads: int,
+    size: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int16]]:
+    """Clipped mean, variance of the survivors, sum of their weights, and their number."""
+    mean, scatter = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    weight = np.empty(shape if weights is not None else (shape[0], 0), np.float32)
+    survivors = np.empty(shape, np.int16)
+    words = all(layer.words for layer in layers)
+    layers = layers if words else [as_numbers(layer) for layer in layers]
+    chosen = kernels(size or len(layers) * shape[0] * shape[1])
+    factors = np.array([layer.factors for layer in layers], np.float32).reshape(len(layers), len(images))
+    scales = np.array([layer.scale for layer in layers], np.float32)
+    limits = np.array([not_below(layer.limit) for layer in layers], np.float32)
+    noises = np.ones(len(layers)) if weights is None else deviation_noise(weights)
+    offsets = np.stack([whole_and_part(np.broadcast_to(layer.offset, shape[0])) for layer in layers])
+    columns = layers[0].columns
+    row_bytes = len(layers) * columns * (2 if words else 4)
+    height = min(shape[0], max(FEWEST_ROWS, BLOCK_BYTES // row_bytes))
+    starts = range(0, shape[0], height)
+
+    def work(worker: int) -> None:
+        cube = np.empty((len(layers), height, columns), np.uint16 if words else np.float32)
+        for start in starts[worker::threads]:
+            stop = min(start + height, shape[0])
+            raw = cube[:, : stop - start] if stop - start == height else np.empty_like(cube[:, : stop - start])
+            for layer, out in zip(layers, raw, strict=True):
+                layer.read(start, stop, out)
+            masters = np.stack([rows(start, stop) for rows in images]) if images else _none(stop - start, shape[1])
+            block = slice(start, stop)
+            chosen.clip(
+                raw, first_column, np.ascontiguousarray(offsets[:, block]), scales, limits, masters, factors,
+                weights, noises, k, floor, mean[block], scatter[block], survivors[block], weight[block],
+            )  # fmt: skip
+
+    if threads == 1:
+        work(0)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, range(threads)))
+    return mean, scatter, weight, survivors
+
+
+def _none(rows: int, columns: int) -> NDArray[np.float32]:
+    return np.empty((0, rows, columns), np.float32)
+
+
+def as_numbers(layer: Layer) -> Layer:
+    """Take a layer of stored integers for one of numbers, to stack it with others that are."""
+    if not layer.words:
+        return layer
+
+    def read(start: int, stop: int, out: NDArray[np.float32]) -> None:
+        words = np.empty(out.shape, np.uint16)
+        layer.read(start, stop, words)
+        out[:] = words.view(">i2")
+
+    return replace(layer, read=read, words=False)
+
+
+def _pooled_ratio(
+    mean: NDArray[np.float32],
+    scatter: NDArray[np.float32],
+    noise: _Noise,
+    frames: int,
+    k: float,
+    floored: bool,
+    weights: NDArray[np.float64] | None,
+) -> tuple[float, ClippingResponse]:
+    """Find true over modelled noise from strips of rows spread evenly over the image."""
+    every = ceil(mean.size / POOLED_PIXELS)
+    relative = [
+        (scatter[start:stop] / noise.variance(mean, frames, start, stop)).ravel()
+        for start, stop in list(_strips(len(mean)))[::every]
+    ]
+    each = None if weights is None else tuple(map(float, weights))
+    return noise_ratio(pooled(np.concatenate(relative)), frames, k, floored, each)
+
+
+def _finish(
+    mean: NDArray[np.float32],
+    scatter: NDArray[np.float32],
+    weight: NDArray[Any],
+    noise: _Noise,
+    frames: int,
+    ratio: float,
+    response: ClippingResponse,
+) -> NDArray[np.bool_]:
+    """Turn the scatter into one standard error, in place; return which pixels are noisy."""
+    noisy = np.zeros(mean.shape, dtype=bool)
+    limit = (ratio * noisy_limit(frames)) ** 2
+    factor = np.float32((ratio * response.noise) ** 2)
+    for start, stop in _strips(len(mean)):
+        block = slice(start, stop)
+        variance = np.asarray(noise.variance(mean, frames, start, stop), np.float32)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            np.greater(scatter[block], variance * np.float32(limit), out=noisy[block])
+            np.sqrt(variance * factor / weight[block].astype(np.float32), out=scatter[block])
+    return noisy
+
+
+def _strips(rows: int) -> Iterator[tuple[int, int]]:
+    return ((start, min(start + STRIP, rows)) for start in range(0, rows, STRIP))
+
+
+def noisy_limit(frames: int) -> float:
+    """Scatter of ``frames`` values, in units of their noise, that a Gaussian exceeds once in ten million."""
+    if frames < 3:
+        return float("inf")
+    from scipy.special import chdtri
+
+    return max(NOISY_LEAST, float(np.sqrt(chdtri(frames - 1, NOISY_CHANCE) / (frames - 1))))
