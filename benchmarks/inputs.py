@@ -42,7 +42,7 @@ class FrameSet:
     science: int = 0
     cosmic_rays: int = 0
     filters: tuple[str, ...] = ("V",)
-    exposure: float = 60.0  # of a science frame [s]
+    exposure_time: float = 60.0  # of a science frame [s]
 
     def small(self) -> FrameSet:
         """Shrink the set for a quick try."""
@@ -59,7 +59,7 @@ SETS = {
     "calibration_2048": FrameSet(2048, bias=16, dark=16, flat=16),
     "science_4096": FrameSet(4096, overscan=64, bias=5, dark=3, flat=3, science=1),
     "cosmic_rays_4096": FrameSet(4096, cosmic_rays=1),
-    "night_256": FrameSet(256, overscan=32, bias=16, dark=9, flat=9, science=2000, exposure=5.0),
+    "night_256": FrameSet(256, overscan=32, bias=16, dark=9, flat=9, science=2000, exposure_time=5.0),
     "night_2048": FrameSet(2048, overscan=32, bias=60, dark=20, flat=15, science=150, filters=("B", "V", "R")),
 }
 
@@ -70,7 +70,7 @@ class Shot:
 
     stem: str
     kind: Kind
-    exposure: float
+    exposure_time: float
     filter_name: str | None = None
 
 
@@ -107,10 +107,10 @@ def simulate(folder: Path, frames: FrameSet) -> None:
     n_cosmic = max(1, COSMIC_RAYS_PER_MEGAPIXEL * frames.size**2 // 2**20)
     start = EVENING
     for shot in _shots(frames):
-        raw = expose(chip, rng, _light(shot, chip, stars), shot.exposure, shot.filter_name)
+        raw = expose(chip, rng, _light(shot, chip, stars), shot.exposure_time, shot.filter_name)
         raw, _ = add_cosmic_rays(raw, rng, n_cosmic, chip)
-        write_raw(partial / f"{shot.stem}.fits", raw, chip, shot.kind, shot.exposure, shot.filter_name, start)
-        start += timedelta(seconds=shot.exposure) + READOUT
+        write_raw(partial / f"{shot.stem}.fits", raw, chip, shot.kind, shot.exposure_time, shot.filter_name, start)
+        start += timedelta(seconds=shot.exposure_time) + READOUT
     for i in range(1, frames.cosmic_rays + 1):
         _write_calibrated(partial / f"cosmic_rays_{i:04d}.fits", frames.size, rng)
     partial.rename(folder)
@@ -149,7 +149,7 @@ def _shots(frames: FrameSet) -> Iterator[Shot]:
             yield Shot(f"flat_{name}_{i:04d}", "Flat Field", FLAT_TIME, name)
     for i in range(frames.science):
         name = frames.filters[i % len(frames.filters)]
-        yield Shot(f"science_{name}_{i + 1:04d}", "Light Frame", frames.exposure, name)
+        yield Shot(f"science_{name}_{i + 1:04d}", "Light Frame", frames.exposure_time, name)
 
 
 def main() -> None:

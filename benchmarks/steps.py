@@ -25,14 +25,14 @@ from nightcal.measurement import measure as measurement
 from nightcal.measurement.measure import steps_of
 from nightcal.science import reduce as science
 from nightcal.science.calibrator import Calibrator
-from nightcal.science.reduction import Reduction
+from nightcal.science.prepared_frame import PreparedFrame
 
 HOME = Path(__file__).parents[1]
 WARM = 2
 """Frames before the clock counts: imports, compiled loops, masters brought into memory."""
 
 STEPS: dict[str, list[tuple[Any, str]]] = {
-    "calibration": [(Reduction, "product")],
+    "calibration": [(PreparedFrame, "product")],
     "seeing": [(sources, "seeing_of")],
     "cosmic rays": [(measurement, "find_cosmic_rays")],
     "sources": [(sources, "find_sources")],

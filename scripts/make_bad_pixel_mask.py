@@ -1,6 +1,6 @@
 """Gather what the masters of a night say about pixels into a bad pixel mask.
 
-python scripts/make_bad_pixel_mask.py bias.fits dark.fits flat_V.fits --given mine.fits --out bpm.fits
+python scripts/make_bad_pixel_mask.py bias.fits dark.fits flat_V.fits --user-mask mine.fits --out bpm.fits
 """
 
 from pathlib import Path
@@ -8,15 +8,17 @@ from pathlib import Path
 from nightcal.cli import parser, run
 from nightcal.io.master import as_mask, load_master
 from nightcal.io.product import write_product
-from nightcal.masters.bad_pixel_mask import Limits
+from nightcal.masters.bad_pixel_mask import DefectLimits
 from nightcal.masters.finish import bad_pixel_mask_of
 
 
 def main() -> None:
     arguments = parser(__doc__, frames=None)
     arguments.add_argument("masters", nargs="*", type=Path, help="master bias, darks and flats of one camera and mode")
-    arguments.add_argument("--given", action="append", default=[], type=Path, help="a mask of your own: not 0 is bad")
-    arguments.add_argument("--level", type=float, default=10.0, help="departure of a bias pixel [rstd]")
+    arguments.add_argument(
+        "--user-mask", action="append", default=[], type=Path, help="a mask of your own: not 0 is bad"
+    )
+    arguments.add_argument("--bias_sigma", type=float, default=10.0, help="departure of a bias pixel [rstd]")
     arguments.add_argument(
         "--warm", type=float, default=7.0, help="excess of a warm pixel of a dark over those around it [rstd]"
     )
@@ -24,8 +26,8 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="the bad pixel mask")
     args = arguments.parse_args()
     masters = [load_master(path) for path in args.masters]
-    given = [as_mask(load_master(path)) for path in args.given]
-    limits = Limits(args.level, args.warm, args.response)
+    given = [as_mask(load_master(path)) for path in args.user_mask]
+    limits = DefectLimits(args.bias_sigma, args.warm, args.response)
     write_product(args.out, bad_pixel_mask_of(masters, given, limits))
 
 

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from nightcal.cli import parser, run
-from nightcal.config import night_from_config
+from nightcal.config import read_run_config
 from nightcal.io.atomic import write_text
 
 HOME = Path(__file__).parents[1]
@@ -20,7 +20,7 @@ def main() -> None:
     arguments.add_argument("--out", nargs="+", type=Path, required=True, help="plan.csv in the folder of each night")
     arguments.add_argument("--planned", nargs="+", type=Path, required=True, help="copies that stay as planned")
     args = arguments.parse_args()
-    plan = night_from_config(args.config, HOME).plan
+    plan = read_run_config(args.config, HOME).plan
     for path, planned in zip(args.out, args.planned, strict=True):
         table = plan.table(path.parent.name)
         write_text(path, table)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nightcal.cameras.camera_file import load_camera
 from nightcal.cli import json_of, parser, run
-from nightcal.detector.photon_transfer import read_noise
+from nightcal.detector.photon_transfer import read_gain
 from nightcal.errors import ConfigurationError
 from nightcal.science.calibrator import Calibrator
 from nightcal.science.reduce import reduce_frames
@@ -32,7 +32,7 @@ def main() -> None:
         if len(names) != len(args.frames):
             raise ConfigurationError(f"--{option} has {len(names)} names; expected {len(args.frames)}, one a frame.")
     camera = load_camera(args.camera)
-    noise = read_noise(args.noise) if args.noise else None
+    measured = read_gain(args.measured_gain) if args.measured_gain else None
     calibrator = Calibrator(
         master_bias=args.bias,
         master_dark=args.dark,
@@ -45,7 +45,7 @@ def main() -> None:
         from nightcal.measurement.measure import steps_of
 
         steps = steps_of(args.measure, args.stars, args.columns, args.fields)
-    reduce_frames(args.frames, args.out, camera, noise, calibrator, args.warn, steps, args.catalogs)
+    reduce_frames(args.frames, args.out, camera, measured, calibrator, args.warn, steps, args.catalogs)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from nightcal.masters.dark import make_master_dark
 from nightcal.masters.finish import finish_master
 from nightcal.masters.flat import make_master_flat
 from nightcal.measurement.star_catalog import StarCatalog
-from nightcal.stacking.open_frames import open_exposures
+from nightcal.stacking.open_frames import open_frames
 
 REPOSITORY = Path(__file__).parents[1]
 MEASUREMENTS = ("cosmic_rays", "sources", "astrometry", "photometry")
@@ -54,7 +54,7 @@ def masters_of(folder, camera, *kinds):
     for kind, make in makers.items():
         if kinds and kind not in kinds:
             continue
-        opened = open_exposures(sorted(folder.glob(f"{kind}_*.fits")), camera)
+        opened = open_frames(sorted(folder.glob(f"{kind}_*.fits")), camera)
         assert not opened.refused
         path = folder.parent / f"master_{kind}.fits"
         write_product(path, finish_master(kind, opened, lambda m=make, o=opened: m(o.exposures), {}))

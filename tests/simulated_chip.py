@@ -10,7 +10,7 @@ from nightcal.io.product import write_product
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
 from nightcal.simulation.night import expose, write_raw
-from nightcal.stacking.calibration_frame import Exposure
+from nightcal.stacking.calibration_frame import CalibrationFrame
 
 SHAPE = (256, 256)
 START = datetime(2024, 3, 1, 22)
@@ -23,8 +23,8 @@ class Camera:
         self.folder, self.chip, self.rng = folder, chip, np.random.default_rng(seed)
         self.taken = 0
 
-    def take(self, kind="Bias Frame", exposure=0.0, scene=0.0, filter_name=None, drift=0.0, spoil=None):
-        raw = expose(self.chip, self.rng, scene, exposure, filter_name, bias_drift=drift)
+    def take(self, kind="Bias Frame", exposure_time=0.0, scene=0.0, filter_name=None, drift=0.0, spoil=None):
+        raw = expose(self.chip, self.rng, scene, exposure_time, filter_name, bias_drift=drift)
         if spoil is not None:
             raw = raw.copy()
             spoil(raw)
@@ -32,10 +32,10 @@ class Camera:
         path = self.folder / f"frame_{self.taken:03d}.fits"
         start = START + timedelta(minutes=self.taken)
         if raw.dtype == np.uint16:
-            write_raw(path, raw, self.chip, kind, exposure, filter_name, start)
+            write_raw(path, raw, self.chip, kind, exposure_time, filter_name, start)
         else:
             fits.PrimaryHDU(raw).writeto(path)
-        return self.open(path, exposure)
+        return self.open(path, exposure_time)
 
     def open(self, path, exposure, read_noise=None, overscan=True):
         ny, nx = self.chip.shape
@@ -47,7 +47,7 @@ class Camera:
             read_noise=self.chip.read_noise if read_noise is None else read_noise,
             saturation=self.chip.saturation,
         )
-        return Exposure(Readout(RawImage(path), electronics), exposure, 60370.0 + self.taken / 1000)
+        return CalibrationFrame(Readout(RawImage(path), electronics), exposure, 60370.0 + self.taken / 1000)
 
     def biases(self, n, **how):
         return [self.take(**how) for _ in range(n)]

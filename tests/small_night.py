@@ -14,7 +14,7 @@ from nightcal.masters.bias import make_master_bias
 from nightcal.masters.dark import make_master_dark
 from nightcal.masters.flat import make_master_flat
 from nightcal.simulation.night import expose, make_chip, write_raw
-from nightcal.stacking.calibration_frame import Exposure
+from nightcal.stacking.calibration_frame import CalibrationFrame
 
 SHAPE = (45, 290)
 START = datetime(2024, 3, 1, 22)
@@ -29,13 +29,13 @@ class Night:
         self.rng = np.random.default_rng(7)
         self.taken = 0
 
-    def take(self, kind, exposure=0.0, rate=0.0, filter_name=None, dtype=None):
+    def take(self, kind, exposure_time=0.0, rate=0.0, filter_name=None, dtype=None):
         self.taken += 1
         path = self.folder / f"{self.taken:03d}.fits"
-        raw = expose(self.chip, self.rng, rate, exposure, filter_name, bias_drift=float(self.rng.normal(0, 3)))
+        raw = expose(self.chip, self.rng, rate, exposure_time, filter_name, bias_drift=float(self.rng.normal(0, 3)))
         raw[20, 30] = 65535 if self.taken % 2 else raw[20, 30]
         if dtype is None:
-            write_raw(path, raw, self.chip, kind, exposure, filter_name, START + timedelta(minutes=self.taken))
+            write_raw(path, raw, self.chip, kind, exposure_time, filter_name, START + timedelta(minutes=self.taken))
         else:
             fits.PrimaryHDU(raw.astype(dtype)).writeto(path)
         ny, nx = SHAPE
@@ -47,7 +47,7 @@ class Night:
             read_noise=self.chip.read_noise,
             saturation=self.chip.saturation,
         )
-        return Exposure(Readout(RawImage(path), electronics), exposure, 60370.0 + self.taken / 1000)
+        return CalibrationFrame(Readout(RawImage(path), electronics), exposure_time, 60370.0 + self.taken / 1000)
 
     def frames(self, kind, dtypes=(None,) * 5):
         if kind == "bias":

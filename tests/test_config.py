@@ -11,8 +11,8 @@ from nightcal.config import (
     choose_cameras,
     from_command_line,
     measurements_of,
-    night_from_config,
     options_of,
+    read_run_config,
     rule_of,
     stars_file,
 )
@@ -68,7 +68,7 @@ def config(folder, **changes):
 
 def mistake(document):
     with pytest.raises(ConfigurationError) as caught:
-        night_from_config(document, HOME)
+        read_run_config(document, HOME)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -89,7 +89,7 @@ def test_a_name_that_looks_like_yaml_stays_what_it_is(name):
 
 
 def test_a_folder_of_frames_becomes_the_plan_of_its_nights(raw):
-    night = night_from_config(config(raw), HOME)
+    night = read_run_config(config(raw), HOME)
     assert tuple(night.nights) == ("20240301", "20240302")
     assert sorted(entry.frame.name for entry in night.plan.entries) == [
         *(f"bias{n}.fits" for n in range(3)),
@@ -105,7 +105,7 @@ def test_a_folder_of_frames_becomes_the_plan_of_its_nights(raw):
 
 @pytest.mark.parametrize("wanted", [20240302, "20240302"])
 def test_one_night_is_chosen_and_the_others_still_lend_their_masters(raw, wanted):
-    night = night_from_config(config(raw, night=wanted), HOME)
+    night = read_run_config(config(raw, night=wanted), HOME)
     assert tuple(night.nights) == ("20240302",)
     (science,) = night.plan.science_of("20240302")
     assert science.bias.master.night == "20240301"
@@ -117,8 +117,11 @@ def test_one_night_is_chosen_and_the_others_still_lend_their_masters(raw, wanted
         ({"xyzzy": "x"}, "configuration: xyzzy is not a known key; expected one of raw, results"),
         ({"rawdata": "x"}, "configuration: rawdata is not a known key; did you mean raw?"),
         ({"bath_size": 5}, "configuration: bath_size is not a known key; did you mean batch_size?"),
-        ({"rejection__stck": 5}, "configuration: rejection.stck is not a known key; did you mean stack?"),
-        ({"rejection__stack": -3}, "configuration: rejection.stack is -3; expected a number above 0."),
+        (
+            {"rejection__stack_sigm": 5},
+            "configuration: rejection.stack_sigm is not a known key; did you mean stack_sigma?",
+        ),
+        ({"rejection__stack_sigma": -3}, "configuration: rejection.stack_sigma is -3; expected a number above 0."),
         ({"sources__apertures": [3, 2]}, "configuration: sources.apertures is [3, 2]; expected ascending diameters."),
         ({"batch_size": "many"}, "configuration: batch_size is 'many'; expected a whole number above 0."),
         ({"bias__too_old": "ignore"}, "configuration: bias.too_old is 'ignore'; expected use, skip or refuse."),
@@ -172,7 +175,7 @@ def test_an_empty_folder_is_told_with_the_names_expected(tmp_path):
 def test_a_key_that_the_schema_does_not_require_may_be_left_out(raw, key):
     document = config(raw)
     del document[key]
-    assert len(night_from_config(document, HOME).plan.science) == 2
+    assert len(read_run_config(document, HOME).plan.science) == 2
 
 
 def test_an_observers_own_camera_file_is_taken_by_its_path(raw, tmp_path):
@@ -181,7 +184,7 @@ def test_an_observers_own_camera_file_is_taken_by_its_path(raw, tmp_path):
         "name: mine\ntitle: x\n"
         "cards: {start: DATE-OBS, exposure: EXPTIME, type: IMAGETYP}\ntypes: [{science: {type: '*'}}]\n"
     )
-    night = night_from_config(config(raw, camera=str(path)), HOME)
+    night = read_run_config(config(raw, camera=str(path)), HOME)
     assert list(night.cameras) == ["mine"]
     assert {entry.frame.camera for entry in night.plan.entries if not entry.frame.problem} == {"mine"}
 
@@ -208,8 +211,8 @@ def test_what_the_observer_chose_reaches_the_planner():
     assert options.max_age_days == {"bias": None, "dark": 7.5, "flat": None}
     assert options.too_old == {"bias": "use", "dark": "use", "flat": "refuse"}
     assert options.temperature_tolerance == 0
-    assert options.prefer_light == "dome"
-    assert options_of(config(Path("raw"))).prefer_light == "twilight"
+    assert options.prefer_source == "dome"
+    assert options_of(config(Path("raw"))).prefer_source == "twilight"
     assert options.darks == DarkPolicy("down", None, "refuse")
 
 
@@ -243,13 +246,13 @@ def test_a_dark_of_a_library_serves_by_its_longest_exposure(raw, tmp_path, secon
             "NCAREA": "[1:9,1:8]",
             "NCOVSC": False,
             "NIGHT": "20240228",
-            "MJDMEAN": 60368.0,
+            "MJD-AVG": 60368.0,
             "EXPTIME": 12.0,
             **seconds,
         }
     )
     fits.PrimaryHDU(np.zeros((8, 9), np.float32), header).writeto(tmp_path / "dark.fits")
-    plan = night_from_config(config(raw, library=[str(tmp_path)]), HOME).plan  # its frames have 20 s
+    plan = read_run_config(config(raw, library=[str(tmp_path)]), HOME).plan  # its frames have 20 s
     assert {science.dark.master is not None for science in plan.science} == {served}
 
 
@@ -267,14 +270,14 @@ def test_masters_in_a_library_compete(raw, tmp_path):
             "NCAREA": "[1:9,1:8]",
             "NCOVSC": False,
             "NIGHT": "20240302",
-            "MJDMEAN": 60371.9,
+            "MJD-AVG": 60371.9,
             "FILTER": "",
         }
     )
     fits.PrimaryHDU(np.zeros((8, 9), np.float32), header).writeto(tmp_path / "bias_of_old.fits")
     (tmp_path / "notes.fits").write_text("not a master")
     write(tmp_path / "raw.fits", "Light Frame", "2024-03-02T23:00:00")
-    plan = night_from_config(config(raw, library=[str(tmp_path)]), HOME).plan
+    plan = read_run_config(config(raw, library=[str(tmp_path)]), HOME).plan
     chosen = {science.frame.name: science.bias.master for science in plan.science}
     assert chosen["next/m44.fits"].path == tmp_path / "bias_of_old.fits"  # 1.5 h away; tonight's 29 h
     assert chosen["m67.fits"].path is None
@@ -282,12 +285,12 @@ def test_masters_in_a_library_compete(raw, tmp_path):
 
 def test_a_library_master_that_was_refused_or_lacks_cards_does_not_stop_the_night(raw, tmp_path):
     fits.PrimaryHDU(
-        np.zeros((8, 9)), fits.Header({"MASTER": "bias", "NCCAMERA": "generic", "REFUSED": "no frames"})
+        np.zeros((8, 9)), fits.Header({"MASTER": "bias", "NCCAMERA": "generic", "EMPTY": "no frames"})
     ).writeto(tmp_path / "a.fits")
     fits.PrimaryHDU(np.zeros((8, 9)), fits.Header({"MASTER": "bias", "NCCAMERA": "generic"})).writeto(
         tmp_path / "b.fits"
     )
-    plan = night_from_config(config(raw, library=[str(tmp_path)]), HOME).plan
+    plan = read_run_config(config(raw, library=[str(tmp_path)]), HOME).plan
     assert all(science.bias.master.path is None for science in plan.science)
 
 
@@ -320,10 +323,10 @@ def test_given_masks_reach_the_planner_with_their_size(raw, tmp_path):
     packed = fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(np.zeros((4, 5), np.int16))])
     packed.writeto(tmp_path / "binned.fits.fz")
     for given in (str(tmp_path / "mine.fits"), [str(tmp_path / "binned.fits.fz"), str(tmp_path / "mine.fits")]):
-        plan = night_from_config(config(raw, bad_pixels=given), HOME).plan
-        assert [mask.given for mask in plan.masters if mask.kind == "bpm"] == [(tmp_path / "mine.fits",)] * 2
+        plan = read_run_config(config(raw, bad_pixels=given), HOME).plan
+        assert [mask.user_masks for mask in plan.masters if mask.kind == "bpm"] == [(tmp_path / "mine.fits",)] * 2
         assert not any(science.bpm.warning for science in plan.science)
-    plan = night_from_config(config(raw, bad_pixels=str(tmp_path / "binned.fits.fz")), HOME).plan
+    plan = read_run_config(config(raw, bad_pixels=str(tmp_path / "binned.fits.fz")), HOME).plan
     assert {science.bpm.warning for science in plan.science} == {
         "no given bad pixel mask fits 9 x 8 pixels: binned.fits.fz has 5 x 4 pixels"
     }
@@ -403,4 +406,4 @@ def test_what_would_stop_a_measurement_is_told_before_the_first_job(raw, tmp_pat
     wrong["catalog"]["file"] = str(stars)
     assert f"{stars}: no column is named as ra usually is; expected catalog.columns.ra to name one of" in mistake(wrong)
     wrong["catalog"]["columns"] = {"ra": "alpha", "dec": "delta"}
-    assert night_from_config(wrong, HOME).stars == stars
+    assert read_run_config(wrong, HOME).stars == stars

@@ -65,8 +65,8 @@ def test_the_words_of_a_header_stay_words_on_the_page():
     ]
     products = [
         made("science/s.fits", OBJECT="<b>M 67</b>", WARN001="<u>odd</u>", SKIPPED="<s>"),
-        made("science/t.fits", REFUSED="<em>no"),
-        made("masters/<h1>.fits", NFRAMES=3, WARN001="<script>"),
+        made("science/t.fits", EMPTY="<em>no"),
+        made("masters/<h1>.fits", NCOMBINE=3, WARN001="<script>"),
     ]
     page = Page(report("<night>", rows, products))
     assert {tag for tag, _ in page.tags} <= {
@@ -124,7 +124,7 @@ def test_the_page_shows_what_the_products_say_of_themselves():
     products = [
         made(
             "masters/bias_x.fits",
-            NFRAMES=12,
+            NCOMBINE=12,
             NUSEDAVG=11.94,
             NOISERAT=1.31,
             BIASLVL=1503.25,
@@ -144,7 +144,7 @@ def test_what_was_measured_of_the_sky_stands_in_a_table_of_its_own():
         made("science/m67.fits", **solved, ZPERR=0.0042, MAGLIM5=19.876, ZPSTAT="60 stars, band r"),
         made("science/cloud.fits", NSOURCES=2, FWHM="n/a", WCSSTAT="not solved: only 2 sources, 6 are needed"),
         made("science/flash.fits", FWHM=3.0),
-        made("science/torn.fits", **solved, REFUSED="its raw header said all this"),
+        made("science/torn.fits", **solved, EMPTY="its raw header said all this"),
     ]
     page = Page(report("20240301", [], products))
     assert page.rows[-2:] == [
@@ -159,7 +159,7 @@ def test_a_refused_science_frame_moves_to_those_set_aside():
         row("b.fits", product="science/b.fits", reason="bias: nearest"),
     ]
     amended = amend(
-        rows, [made("science/a.fits", REFUSED="the pixels cannot be read"), made("science/b.fits", OBJECT="M 67")]
+        rows, [made("science/a.fits", EMPTY="the pixels cannot be read"), made("science/b.fits", OBJECT="M 67")]
     )
     assert fate(amended) == {
         "a.fits": ("set aside", "the pixels cannot be read"),
@@ -171,10 +171,10 @@ def test_a_frame_that_a_master_was_made_without_moves_to_those_set_aside():
     rows = [row(f"night/b{n}.fits", "stacked", "masters/bias.fits", reason="one of 3") for n in range(3)]
     master = made(
         "masters/bias.fits",
-        RFRM0001="b1.fits",
-        RWHY0001="the file is truncated",
-        FRAM0001="b0.fits",
-        FRAM0002="b2.fits",
+        REJ001="b1.fits",
+        REJW001="the file is truncated",
+        IMCMB001="b0.fits",
+        IMCMB002="b2.fits",
     )
     assert fate(amend(rows, [master])) == {
         "night/b0.fits": ("stacked", "one of 3"),
@@ -188,7 +188,7 @@ def test_of_two_frames_of_one_name_only_the_spoilt_one_is_set_aside():
     rows = [
         row(f"{when}/b1.fits", "stacked", "masters/bias.fits", reason="one of 2") for when in ("evening", "morning")
     ]
-    master = made("masters/bias.fits", RFRM0001="b1.fits", RWHY0001="the file is truncated", FRAM0001="b1.fits")
+    master = made("masters/bias.fits", REJ001="b1.fits", REJW001="the file is truncated", IMCMB001="b1.fits")
     assert sorted(role for role, _ in fate(amend(rows, [master])).values()) == ["set aside", "stacked"]
 
 
@@ -197,29 +197,29 @@ def test_a_frame_left_out_of_one_master_is_not_blamed_for_another():
         row("a/b1.fits", "stacked", "masters/one.fits", reason="x"),
         row("b/b1.fits", "stacked", "masters/two.fits", reason="x"),
     ]
-    products = [made("masters/one.fits", RFRM0001="b1.fits", RWHY0001="spoilt"), made("masters/two.fits", NFRAMES=3)]
+    products = [made("masters/one.fits", REJ001="b1.fits", REJW001="spoilt"), made("masters/two.fits", NCOMBINE=3)]
     assert fate(amend(rows, products)) == {"a/b1.fits": ("set aside", "spoilt"), "b/b1.fits": ("stacked", "x")}
 
 
 def test_a_master_that_could_not_be_made_is_told():
-    page = Page(report("20240301", [], [made("masters/flat_x.fits", REFUSED="every flat is saturated", NFRAMES=0)]))
+    page = Page(report("20240301", [], [made("masters/flat_x.fits", EMPTY="every flat is saturated", NCOMBINE=0)]))
     assert ["flat_x", "0", "", "", "", "every flat is saturated"] in page.rows
 
 
 def test_names_that_no_card_can_hold_are_recognised_as_the_card_holds_them():
     name = "H\N{GREEK SMALL LETTER ALPHA} flat.fits"
-    master = made("masters/flat.fits", RFRM0001="H\\u03b1 flat.fits", RWHY0001="saturated")
+    master = made("masters/flat.fits", REJ001="H\\u03b1 flat.fits", REJW001="saturated")
     assert fate(amend([row(name, "stacked", "masters/flat.fits")], [master])) == {name: ("set aside", "saturated")}
 
 
 def test_what_was_set_aside_before_keeps_its_first_reason():
     rows = [row("a.fits", "set aside", "science/a.fits", reason="the file is empty")]
-    assert amend(rows, [made("science/a.fits", REFUSED="something else")]) == rows
+    assert amend(rows, [made("science/a.fits", EMPTY="something else")]) == rows
 
 
 def test_amending_twice_changes_nothing_more():
     rows = [row("a.fits", product="science/a.fits"), row("b.fits", product="science/b.fits"), row("c.fits", "unused")]
-    products = [made("science/a.fits", REFUSED="no"), made("science/b.fits")]
+    products = [made("science/a.fits", EMPTY="no"), made("science/b.fits")]
     once = amend(rows, products)
     assert amend(once, products) == once
     assert [r["file"] for r in once] == ["a.fits", "b.fits", "c.fits"]
@@ -263,7 +263,7 @@ def test_products_are_read_once_each_and_those_not_made_are_passed_over(tmp_path
 
 @pytest.mark.parametrize("level", [float("nan"), 0.0, 1e30])
 def test_a_level_that_is_no_use_does_not_spoil_the_page(level):
-    header = fits.Header({"NFRAMES": 1})
+    header = fits.Header({"NCOMBINE": 1})
     if np.isfinite(level):
         header["BIASLVL"] = level
     assert "bias" in Page(report("20240301", [], [Made("masters/bias.fits", header)])).rows[-1]
@@ -276,7 +276,7 @@ def test_of_two_frames_of_one_name_the_one_of_that_time_is_set_aside(spoilt):
         row(f"{when}/b1.fits", "stacked", "masters/bias.fits", reason="one of 2", mjd_mid=f"{mjd:.6f}")
         for when, mjd in times.items()
     ]
-    cards = {"RFRM0001": "b1.fits", "RWHY0001": "no overscan", "RMJD0001": times[spoilt] + 1e-7}
+    cards = {"REJ001": "b1.fits", "REJW001": "no overscan", "REJM001": times[spoilt] + 1e-7}
     amended = fate(amend(rows, [made("masters/bias.fits", **cards)]))
     assert amended.pop(f"{spoilt}/b1.fits") == ("set aside", "no overscan")
     assert list(amended.values()) == [("stacked", "one of 2")]
@@ -285,8 +285,8 @@ def test_of_two_frames_of_one_name_the_one_of_that_time_is_set_aside(spoilt):
 def test_two_spoilt_frames_of_one_name_are_each_charged_with_their_own_reason():
     times = [60370.9, 60371.0, 60371.4]
     rows = [row(f"{n}/b.fits", "stacked", "masters/m.fits", mjd_mid=f"{mjd:.6f}") for n, mjd in enumerate(times)]
-    cards = {"RFRM0001": "b.fits", "RWHY0001": "late", "RMJD0001": times[2]}
-    cards |= {"RFRM0002": "b.fits", "RWHY0002": "middle", "RMJD0002": times[1]}
+    cards = {"REJ001": "b.fits", "REJW001": "late", "REJM001": times[2]}
+    cards |= {"REJ002": "b.fits", "REJW002": "middle", "REJM002": times[1]}
     assert fate(amend(rows, [made("masters/m.fits", **cards)])) == {
         "0/b.fits": ("stacked", ""),
         "1/b.fits": ("set aside", "middle"),
@@ -297,7 +297,7 @@ def test_two_spoilt_frames_of_one_name_are_each_charged_with_their_own_reason():
 def test_all_frames_of_a_master_that_could_not_be_made_are_set_aside():
     rows = [row(f"f{n}.fits", "stacked", "masters/flat.fits", reason="one of 3") for n in range(3)]
     rows += [row("b.fits", "stacked", "masters/bias.fits", reason="one of 1")]
-    products = [made("masters/flat.fits", REFUSED="none of 3 frames can be used"), made("masters/bias.fits", NFRAMES=1)]
+    products = [made("masters/flat.fits", EMPTY="none of 3 frames can be used"), made("masters/bias.fits", NCOMBINE=1)]
     assert fate(amend(rows, products)) == {
         **{f"f{n}.fits": ("set aside", "none of 3 frames can be used") for n in range(3)},
         "b.fits": ("stacked", "one of 1"),
@@ -313,6 +313,6 @@ def test_when_the_trouble_is_gone_the_plan_is_as_it_was_planned():
     planned = read_table(make_plan(frames).table("20240301"))
     bias = next(r["product"] for r in planned if r["file"] == "bias0.fits")
     science = next(r["product"] for r in planned if r["file"] == "science1.fits")
-    trouble = [made(bias, RFRM0001="bias1.fits", RWHY0001="torn"), made(science, REFUSED="torn")]
+    trouble = [made(bias, REJ001="bias1.fits", REJW001="torn"), made(science, EMPTY="torn")]
     assert {r["file"] for r in amend(planned, trouble) if r["role"] == "set aside"} == {"bias1.fits", "science1.fits"}
-    assert amend(planned, [made(bias, NFRAMES=3), made(science, OBJECT="M 67")]) == planned
+    assert amend(planned, [made(bias, NCOMBINE=3), made(science, OBJECT="M 67")]) == planned

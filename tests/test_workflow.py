@@ -348,7 +348,7 @@ def test_an_empty_frame_becomes_a_flagged_product(night_with_bad_frames):
     with fits.open(folder / "results" / NIGHT / "science" / "nan.fits") as hdus:
         assert np.all(hdus["MASK"].data & 64)
         assert np.isfinite(hdus[0].data).all()
-        assert hdus[0].header["REFUSED"]
+        assert hdus[0].header["EMPTY"]
     assert len(read_catalog(folder / "results" / NIGHT / "catalogs" / "nan.fits")) == 0
 
 
@@ -422,7 +422,7 @@ def test_a_library_that_holds_this_very_night_changes_nothing(night, reduced, sn
     [
         ({"raw": "/nowhere"}, "raw is '/nowhere', which is no folder"),
         ({"unit": "photons"}, "unit is 'photons'; expected electron or adu"),
-        ({"rejection": "{stack: -3}"}, "rejection.stack is -3; expected a number above 0"),
+        ({"rejection": "{stack_sigma: -3}"}, "rejection.stack_sigma is -3; expected a number above 0"),
         ({"stricct": "true"}, "stricct is not a known key; did you mean strict?"),
         ({"camera": "kodak"}, "camera is 'kodak'; expected auto"),
         ({"night": "19990101"}, "night is 19990101; expected one of 20240301"),
@@ -494,7 +494,7 @@ def test_a_mask_of_the_observer_is_in_every_science_frame(night, tmp_path, snake
             assert hdus["MASK"].data[20, 30] & 1
             assert not any("bad pixel mask" in str(value) for value in hdus[0].header.values())
         (mask,) = (results / day / "masters").glob("bpm*.fits")
-        assert fits.getheader(mask)["GIVN0001"] == path.name
+        assert fits.getheader(mask)["USRMK001"] == path.name
     done = snakemake("-n", raw=raw, results=results, bad_pixels=path)
     assert "Nothing to be done" in done.stdout + done.stderr
 

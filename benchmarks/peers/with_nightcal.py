@@ -141,6 +141,6 @@ def _master(path: str) -> object:
 
 def _exposures(job: Job) -> list:
     from nightcal.cameras.camera_file import load_camera
-    from nightcal.stacking.open_frames import open_exposures
+    from nightcal.stacking.open_frames import open_frames
 
-    return open_exposures([Path(path) for path in job.frames], load_camera(CAMERA)).exposures
+    return open_frames([Path(path) for path in job.frames], load_camera(CAMERA)).exposures

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightcal.cameras.camera import Camera, recognise
 from nightcal.cameras.camera_file import load_camera, load_cameras
-from nightcal.errors import ConfigurationError, SetAside
+from nightcal.errors import ConfigurationError, FrameRejectedError
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.sections import Area
 
@@ -160,7 +160,7 @@ def test_the_file_that_recognises_nothing_is_asked_last():
 
 
 def test_a_header_that_no_camera_recognises_is_set_aside():
-    with pytest.raises(SetAside, match="no camera"):
+    with pytest.raises(FrameRejectedError, match="no camera"):
         recognise(header(SAAO), [camera("nickel"), camera("lco")])
 
 
@@ -254,13 +254,13 @@ def test_words_of_each_observatory_for_its_frames(name, cards, card, kinds):
 
 
 def test_a_frame_of_unknown_type_is_set_aside_with_the_word():
-    with pytest.raises(SetAside, match="'Mosaic' is unknown to the camera file generic"):
+    with pytest.raises(FrameRejectedError, match="'Mosaic' is unknown to the camera file generic"):
         camera("generic").kind(header(SAAO, IMAGETYP="Mosaic"))
 
 
 @pytest.mark.parametrize("word", [None, "", "UNKNOWN", "N/A"])
 def test_a_frame_without_a_type_is_set_aside_with_the_cards_looked_for(word):
-    with pytest.raises(SetAside, match=r"no card tells the type of frame .*IMAGETYP"):
+    with pytest.raises(FrameRejectedError, match=r"no card tells the type of frame .*IMAGETYP"):
         camera("generic").kind(header(SAAO, IMAGETYP=word))
 
 
@@ -325,7 +325,7 @@ def test_any_moment_is_that_of_astropy(moment):
     ],
 )
 def test_a_time_that_cannot_be_is_refused_in_a_sentence(cards, reason):
-    with pytest.raises(SetAside, match=reason):
+    with pytest.raises(FrameRejectedError, match=reason):
         camera("generic").start(header(cards))
 
 
@@ -375,14 +375,14 @@ def test_a_second_longitude_card_serves_where_the_first_is_empty():
     ],
 )
 def test_gain_is_a_number_or_the_mean_of_a_list(written, mean):
-    gain, read_noise = camera("lco").noise_cards(header(LCO, GAIN=written))
+    gain, read_noise = camera("lco").read_gain_and_noise(header(LCO, GAIN=written))
     assert gain == pytest.approx(mean)
     assert read_noise == 14.9
 
 
 @pytest.mark.parametrize(("written", "mean"), [("[.9, .95]", 0.925), ("[1.5e0, 2.5e0]", 2.0), ("[9e-1, 1.1E+0]", 1.0)])
 def test_numbers_in_a_list_of_gains_may_be_written_in_any_way(written, mean):
-    assert camera("lco").noise_cards(header(LCO, GAIN=written))[0] == pytest.approx(mean)
+    assert camera("lco").read_gain_and_noise(header(LCO, GAIN=written))[0] == pytest.approx(mean)
 
 
 @pytest.mark.parametrize(
@@ -407,18 +407,18 @@ def test_numbers_in_a_list_of_gains_may_be_written_in_any_way(written, mean):
     ],
 )
 def test_an_absurd_gain_is_refused_and_shown(written):
-    with pytest.raises(SetAside, match=r"GAIN is .*; expected e-/ADU above 0"):
-        camera("lco").noise_cards(header(LCO, GAIN=written))
+    with pytest.raises(FrameRejectedError, match=r"GAIN is .*; expected e-/ADU above 0"):
+        camera("lco").read_gain_and_noise(header(LCO, GAIN=written))
 
 
 @pytest.mark.parametrize("written", [-1.0, 1e9, "low", 1 + 2j])
 def test_an_absurd_read_noise_is_refused_and_shown(written):
-    with pytest.raises(SetAside, match=r"RDNOISE is .*; expected e- of 0 or more"):
-        camera("lco").noise_cards(header(LCO, RDNOISE=written))
+    with pytest.raises(FrameRejectedError, match=r"RDNOISE is .*; expected e- of 0 or more"):
+        camera("lco").read_gain_and_noise(header(LCO, RDNOISE=written))
 
 
 def test_nickels_gain_is_an_index_and_not_believed():
-    assert camera("nickel").noise_cards(header(NICKEL)) == (None, None)
+    assert camera("nickel").read_gain_and_noise(header(NICKEL)) == (None, None)
 
 
 def test_the_camera_file_knows_gain_and_noise_where_the_header_does_not(tmp_path):
@@ -426,9 +426,9 @@ def test_the_camera_file_knows_gain_and_noise_where_the_header_does_not(tmp_path
         tmp_path,
         "name: a\ntitle: x\ntypes: [{bias: {A: b}}]\ncards: {gain: GAIN, read_noise: RN}\ngain: 2.5\nread_noise: 4\n",
     )
-    assert mine.noise_cards(header({})) == (2.5, 4)
-    assert mine.noise_cards(header({"GAIN": "N/A", "RN": 0.0})) == (2.5, 4)
-    assert mine.noise_cards(header({"GAIN": 1.5, "RN": 3.0})) == (1.5, 3)
+    assert mine.read_gain_and_noise(header({})) == (2.5, 4)
+    assert mine.read_gain_and_noise(header({"GAIN": "N/A", "RN": 0.0})) == (2.5, 4)
+    assert mine.read_gain_and_noise(header({"GAIN": 1.5, "RN": 3.0})) == (1.5, 3)
 
 
 def test_where_linearity_ends_is_told_by_a_card_or_the_camera_file(tmp_path):
@@ -443,7 +443,7 @@ def test_where_linearity_ends_is_told_by_a_card_or_the_camera_file(tmp_path):
     assert (mine.bleed_directions, mine.bleed_pixels) == (("up", "left"), 12)
     assert camera("generic").linearity_limit(header({})) is None
     assert camera("generic").bleed_directions == ()
-    with pytest.raises(SetAside, match=r"MAXLIN is .high.; expected ADU of 0 or more"):
+    with pytest.raises(FrameRejectedError, match=r"MAXLIN is .high.; expected ADU of 0 or more"):
         mine.linearity_limit(header({"MAXLIN": "high"}))
 
 
@@ -455,16 +455,16 @@ def test_a_saturation_of_zero_means_that_nobody_knows():
 
 @pytest.mark.parametrize("written", [-5.0, 86401, 1e30, "long", "nan", "1,5", True, 1 + 2j])
 def test_an_absurd_exposure_is_refused_and_shown(written):
-    with pytest.raises(SetAside, match=r"EXPTIME is .*; expected seconds between 0 and 86400"):
-        camera("nickel").exposure(header(NICKEL, EXPTIME=written))
+    with pytest.raises(FrameRejectedError, match=r"EXPTIME is .*; expected seconds between 0 and 86400"):
+        camera("nickel").exposure_time(header(NICKEL, EXPTIME=written))
 
 
 def test_exposure_in_the_dialects():
-    assert camera("nickel").exposure(header(NICKEL)) == 10
-    assert camera("arcsat").exposure(header(ARCSAT, EXPTIME=None, EXPOSURE=80.0)) == 80
-    assert camera("generic").exposure(header({"EXPOSED": "12.5"})) == 12.5
-    with pytest.raises(SetAside, match=r"exposure time is missing \(EXPTIME"):
-        camera("generic").exposure(header({}))
+    assert camera("nickel").exposure_time(header(NICKEL)) == 10
+    assert camera("arcsat").exposure_time(header(ARCSAT, EXPTIME=None, EXPOSURE=80.0)) == 80
+    assert camera("generic").exposure_time(header({"EXPOSED": "12.5"})) == 12.5
+    with pytest.raises(FrameRejectedError, match=r"exposure time is missing \(EXPTIME"):
+        camera("generic").exposure_time(header({}))
 
 
 @pytest.mark.parametrize(
@@ -500,7 +500,7 @@ def test_nickel_counts_its_pixels_backwards():
     "cards", [{"XBINNING": 0, "YBINNING": 2}, {"CCDSUM": "two"}, {"CCDSUM": "2"}, {"BINNING": "2x2x2"}]
 )
 def test_a_binning_that_cannot_be_is_refused(cards):
-    with pytest.raises(SetAside, match=r"the binning .* cannot be read"):
+    with pytest.raises(FrameRejectedError, match=r"the binning .* cannot be read"):
         camera("generic").bins(header(cards))
 
 
@@ -524,19 +524,21 @@ def test_lco_takes_the_whole_plane_because_its_trimsec_does_not_fit():
 
 def test_sections_outside_the_image_are_refused_with_both_sizes():
     raw = header(SAAO, shape=(520, 500))
-    with pytest.raises(SetAside, match=r"TRIMSEC = \[17:528,1:520\] lies outside the image of 500 x 520 pixels"):
+    with pytest.raises(
+        FrameRejectedError, match=r"TRIMSEC = \[17:528,1:520\] lies outside the image of 500 x 520 pixels"
+    ):
         camera("generic").sections(raw)
 
 
 @pytest.mark.parametrize("written", ["[1:5", "left", "[0:5,1:5]", 5, 1 + 2j])
 def test_a_section_that_is_none_is_refused_with_its_card(written):
-    with pytest.raises(SetAside, match="section BIASSEC"):
+    with pytest.raises(FrameRejectedError, match="section BIASSEC"):
         camera("generic").sections(header(SAAO, BIASSEC=written, shape=(520, 536)))
 
 
 @pytest.mark.parametrize("cover", [None, 32.0, "32", -40])
 def test_a_nickel_frame_without_its_overscan_width_is_refused(cover):
-    with pytest.raises(SetAside, match=r"section .*COVER"):
+    with pytest.raises(FrameRejectedError, match=r"section .*COVER"):
         camera("nickel").sections(header(NICKEL, COVER=cover, shape=(1024, 1056)))
 
 
@@ -594,7 +596,7 @@ overscan_method: row_median
         "bias",
         "science",
     ]
-    assert mine.exposure(header({"TT": 4})) == 4
+    assert mine.exposure_time(header({"TT": 4})) == 4
     assert mine.sections(header({}, shape=(10, 20)))[0].image == Area(0, 16, 0, 10)
     assert mine.sections(header({}, shape=(10, 20)))[0].overscans == (Area(16, 20, 0, 10),)
 
@@ -624,7 +626,12 @@ GOOD = "name: mine\ntitle: x\ntypes: [{bias: {A: b}}]\n"
         (GOOD + "bleed: {directions: [up], pixels: 0}\n", "bleed.pixels", "0", "a whole number of pixels above 0"),
         (GOOD + "longitude: 105 W\n", "longitude", "'105 W'", "degrees east of Greenwich"),
         (GOOD + "longitude: -190\n", "longitude", "-190", "degrees east of Greenwich"),
-        (GOOD + "light: [{lamp: {A: b}}]\n", "light.0.lamp", "not a known key", "expected one of twilight, dome"),
+        (
+            GOOD + "flat_source: [{lamp: {A: b}}]\n",
+            "flat_source.0.lamp",
+            "not a known key",
+            "expected one of twilight, dome",
+        ),
         (GOOD + "cards: {gain: 5}\n", "cards.gain", "5", "the name of a card, or a list of names"),
         (GOOD + "cards: [GAIN]\n", "cards", "['GAIN']", "the cards that hold type, exposure, filter and so on"),
         (GOOD + "cards: {gian: GAIN}\n", "cards.gian", "not a known key", "did you mean gain?"),
@@ -696,7 +703,7 @@ def test_patterns_match_text_and_never_run_it(tmp_path):
 def test_a_camera_of_no_file_says_no_to_nothing():
     bare = Camera("bare", "x", Path("bare.yaml"))
     assert bare.bins(header({})) == (1, 1)
-    assert bare.noise_cards(header({})) == (None, None)
+    assert bare.read_gain_and_noise(header({})) == (None, None)
     assert bare.sections(header({}, shape=(3, 4)))[0].image == Area(0, 4, 0, 3)
 
 
@@ -715,7 +722,7 @@ def test_a_date_without_its_time_leaves_the_word_to_a_card_that_has_one(cards):
 
 
 def test_a_date_that_nothing_completes_is_told():
-    with pytest.raises(SetAside, match="DATE-OBS is '2015-12-16', a date without a time"):
+    with pytest.raises(FrameRejectedError, match="DATE-OBS is '2015-12-16', a date without a time"):
         camera("generic").start(header({"DATE-OBS": "2015-12-16"}))
 
 
@@ -723,7 +730,7 @@ def test_a_date_that_nothing_completes_is_told():
 
 
 @pytest.mark.parametrize(
-    ("name", "cards", "changes", "light"),
+    ("name", "cards", "changes", "flat_source"),
     [
         ("lco", LCO, {"OBSTYPE": "SKYFLAT"}, "twilight"),
         ("lco", LCO, {"OBSTYPE": "LAMPFLAT"}, "dome"),
@@ -740,10 +747,10 @@ def test_a_date_that_nothing_completes_is_told():
         ("generic", SAAO, {"IMAGETYP": "flat", "OBJECT": "dome flat R"}, "dome"),
     ],
 )
-def test_what_lit_a_flat_as_observatories_tell_it(name, cards, changes, light):
+def test_the_source_of_a_flat_is_read_as_observatories_write_it(name, cards, changes, flat_source):
     told = header(cards, **changes)
     assert camera(name).kind(told) == "flat"
-    assert camera(name).light_of(told) == light
+    assert camera(name).find_flat_source(told) == flat_source
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_a_night_on_the_cluster_has_the_bytes_of_a_night_here(cluster, submit, h
         "make_master_bias",
         "make_master_dark",
         "make_master_flat",
-        "measure_noise",
+        "measure_gain",
         f"reduce_science_{NIGHT}_0001",
         f"reduce_science_{NIGHT}_0002",
     ]

@@ -14,7 +14,7 @@ from nightcal.detector.amplifiers import Mosaic
 from nightcal.detector.crosstalk import Order, read_together
 from nightcal.detector.linearity import linearise
 from nightcal.detector.mosaic import extent, place
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
 from nightcal.io.sections import Area, parse_section
 from nightcal.masters.bias import make_master_bias
@@ -26,7 +26,7 @@ from nightcal.science.reduce import reduce_frame
 from nightcal.simulation.camera import GHOST, simulate_camera
 from nightcal.simulation.night import simulate_night
 from nightcal.simulation.truth import compare_with_truth
-from nightcal.stacking.open_frames import open_exposures
+from nightcal.stacking.open_frames import open_frames
 
 CAMERAS = REPOSITORY / "config/cameras"
 FEW = {"n_bias": 9, "n_dark": 5, "n_flat": 7, "n_science": 2, "filters": ("V",), "sky": (8.0,), "n_stars": 20}
@@ -100,13 +100,13 @@ def test_pixels_between_those_of_the_others_go_next_to_them_and_are_told():
     ],
 )
 def test_sections_that_cannot_be_are_refused(images, detectors, reason):
-    with pytest.raises(SetAside, match=reason):
+    with pytest.raises(FrameRejectedError, match=reason):
         place(areas(*images), areas(*detectors), (1, 1))
 
 
 def test_amplifiers_that_a_header_puts_a_billion_pixels_apart_are_refused():
     far = "[1000000001:1000002048,2000000001:2000002048]"
-    with pytest.raises(SetAside, match="lie far apart: the mosaic would have 1000002048 x 2000002048"):
+    with pytest.raises(FrameRejectedError, match="lie far apart: the mosaic would have 1000002048 x 2000002048"):
         place(areas("[1:2048,1:2048]", "[1:2048,1:2048]"), areas("[1:2048,1:2048]", far), (1, 1))
 
 
@@ -252,7 +252,7 @@ def test_extensions_cube_and_one_plane_give_the_same_pixels(tmp_path):
     np.testing.assert_array_equal(extensions[2], cube[2])
     np.testing.assert_allclose(cube[0], extensions[0], rtol=1e-6, atol=1e-3)
 
-    opened = open_exposures([path], camera)
+    opened = open_frames([path], camera)
     electrons, flags = opened.exposures[0].readout.read()
     np.testing.assert_array_equal(flags, extensions[2])
     cards["GAIN"] = 1.0
@@ -272,7 +272,7 @@ def test_no_ghost_of_a_saturated_star_is_left(tmp_path):
         path = tmp_path / f"{n}.fits"
         electrons = rng.poisson(400.0, simulated.shape) + star
         simulated.write(path, simulated.digitise(electrons, rng), "science", 10.0, START, filter="V")
-        opened = open_exposures([path], camera)
+        opened = open_frames([path], camera)
         readout = opened.exposures[0].readout
         assert isinstance(readout, Mosaic)
         without.append(readout.read()[0][10:20, 108:118])
@@ -320,7 +320,7 @@ def test_a_ghost_on_a_shared_image_is_mirrored(tmp_path, halves):
     electrons[20:24, 10:14] = 40000.0
     raw = simulated.digitise(electrons, np.random.default_rng(3))
     simulated.write(tmp_path / "a.fits", raw, "science", 10.0, START, filter="V")
-    readout = open_exposures([tmp_path / "a.fits"], halves).exposures[0].readout
+    readout = open_frames([tmp_path / "a.fits"], halves).exposures[0].readout
     ghost = np.s_[20:24, 128 - 14 : 128 - 10]
     assert abs(readout.read()[0][ghost].mean()) < 6
     readout.crosstalk[:] = 0
@@ -430,7 +430,7 @@ def test_every_shipped_camera_reads_its_simulated_night(tmp_path, name):
     frames = [read_frame(path, path.name, [camera]) for path in sorted((tmp_path / "raw").glob("*.fits"))]
     assert [frame.problem for frame in frames] == [""] * 5
     assert [frame.kind for frame in frames] == ["bias", "bias", "dark", "science", "flat"]
-    opened = open_exposures([tmp_path / "raw" / "field_V_001.fits"], camera)
+    opened = open_frames([tmp_path / "raw" / "field_V_001.fits"], camera)
     electrons, _ = opened.exposures[0].readout.read()
     assert electrons.shape == simulated.shape
 
@@ -461,9 +461,9 @@ def test_a_master_of_another_size_makes_an_empty_master_and_no_error(tmp_path):
     for size in (16, 24):
         night(tmp_path / str(size), camera, size, n_bias=3, n_dark=3, n_flat=1, n_science=1)
     bias = masters_of(tmp_path / "16" / "raw", camera, "bias")["bias"]
-    opened = open_exposures(sorted((tmp_path / "24" / "raw").glob("dark_*.fits")), camera)
+    opened = open_frames(sorted((tmp_path / "24" / "raw").glob("dark_*.fits")), camera)
     master = finish_master("dark", opened, lambda: make_master_dark(opened.exposures, bias), {})
-    assert master.header["REFUSED"].endswith("has 32 x 32 pixels, the frames 48 x 48")
+    assert master.header["EMPTY"].endswith("has 32 x 32 pixels, the frames 48 x 48")
 
 
 def test_frames_are_not_stacked_with_others_of_which_one_amplifier_has_another_gain(tmp_path):
@@ -471,6 +471,6 @@ def test_frames_are_not_stacked_with_others_of_which_one_amplifier_has_another_g
     night(tmp_path, camera, 16, n_bias=3, n_dark=1, n_flat=1, n_science=1)
     with fits.open(tmp_path / "raw" / "bias_002.fits", mode="update") as hdus:
         hdus[1].header["GAIN"], hdus[2].header["GAIN"] = hdus[2].header["GAIN"], hdus[1].header["GAIN"]
-    opened = open_exposures(sorted((tmp_path / "raw").glob("bias_*.fits")), camera)
+    opened = open_frames(sorted((tmp_path / "raw").glob("bias_*.fits")), camera)
     master = finish_master("bias", opened, lambda: make_master_bias(opened.exposures), {})
-    assert (master.header["NFRAMES"], master.header["RFRM0001"]) == (2, "bias_002.fits")
+    assert (master.header["NCOMBINE"], master.header["REJ001"]) == (2, "bias_002.fits")

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from nightcal.detector.photon_transfer import (
     ASSUMED,
     ENOUGH,
-    Noise,
+    GainAndReadNoise,
     Pairs,
     bias_variance,
     gain_from,
-    measure_noise,
+    measure_gain,
     noise_per_signal,
-    read_noise,
+    read_gain,
     read_noise_from,
-    write_noise,
+    write_gain,
 )
-from nightcal.detector.tiles import Grid
+from nightcal.detector.subimages import Grid
 from nightcal.io.sections import Area
 from nightcal.simulation.night import add_cosmic_rays, expose, make_chip
 
@@ -62,7 +62,7 @@ def tiles_of(image, amplifiers=1):
 def measure(dark, lit, amplifiers=1):
     """Measure from whole images; flats of one filter are given together."""
     filters = {name: [tiles_of(image, amplifiers) for other, image in lit if other == name] for name, _ in lit}
-    return measure_noise([tiles_of(image, amplifiers) for image in dark], filters)
+    return measure_gain([tiles_of(image, amplifiers) for image in dark], filters)
 
 
 @pytest.mark.parametrize(("gain", "noise"), [(0.5, 4.0), (1.5, 6.0), (2.4, 12.0), (5.0, 10.0), (10.0, 9.0)])
@@ -168,9 +168,9 @@ def test_without_a_pair_of_biases_nothing_is_known(n_biases, rng):
 
 
 def test_a_measurement_survives_the_disk(tmp_path):
-    noise = Noise(1.234567890123, 5.4321, "measured: 4 pairs of bias, 3 of flats", "")
-    write_noise(tmp_path / "noise.json", noise)
-    assert read_noise(tmp_path / "noise.json") == noise
+    noise = GainAndReadNoise(1.234567890123, 5.4321, "measured: 4 pairs of bias, 3 of flats", "")
+    write_gain(tmp_path / "noise.json", noise)
+    assert read_gain(tmp_path / "noise.json") == noise
 
 
 def test_flats_of_two_electrons_measure_no_gain(rng):
@@ -237,7 +237,7 @@ def test_no_more_frames_are_read_than_are_needed(rng):
             yield tiles_of(image)
 
     lit = [image for _, image in flats(chip, rng, [20000] * 8)]
-    measure_noise(one_by_one(biases(chip, rng, 8)), {"V": one_by_one(lit)})
+    measure_gain(one_by_one(biases(chip, rng, 8)), {"V": one_by_one(lit)})
     assert len(asked) == 10  # of 256 tiles a pair, 4 pairs make 1000
 
 
@@ -245,7 +245,7 @@ def test_no_more_frames_are_read_than_are_needed(rng):
 
 
 def normal_frames(rng, n, shape=(64, 16, 16), light=0.0, gain=1.5, noise=4.0):
-    """Tiles in ADU, before rounding."""
+    """Subimages in ADU, before rounding."""
     electrons = rng.poisson(light, (n, *shape)) + rng.normal(0, noise * gain, (n, *shape))
     return (electrons / gain).astype(np.float32)
 

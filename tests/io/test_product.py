@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
-from nightcal.errors import SetAside, blame_machine
+from nightcal.errors import FrameRejectedError, blame_machine
 from nightcal.flags import MEANINGS, Flag
 from nightcal.io import product as fitsio
 from nightcal.io.atomic import write_text
@@ -169,7 +169,7 @@ def test_the_primary_header_serves_an_image_in_an_extension(tmp_path):
 )
 def test_a_file_without_image_planes_of_one_size_is_set_aside(hdus, reason, tmp_path):
     fits.HDUList([hdu.copy() for hdu in hdus]).writeto(tmp_path / "raw.fits")
-    with pytest.raises(SetAside, match=reason):
+    with pytest.raises(FrameRejectedError, match=reason):
         RawImage(tmp_path / "raw.fits")
 
 
@@ -206,20 +206,20 @@ def test_a_truncated_file_is_set_aside(name, kept, rng, tmp_path):
     hdus.writeto(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole))])
-    with pytest.raises(SetAside), RawImage(path) as image:
+    with pytest.raises(FrameRejectedError), RawImage(path) as image:
         image.read()
 
 
 def test_text_is_not_fits(tmp_path):
     (tmp_path / "raw.fits").write_text("this is a note, not a frame\n" * 200)
-    with pytest.raises(SetAside):
+    with pytest.raises(FrameRejectedError):
         RawImage(tmp_path / "raw.fits")
 
 
 def test_a_product_is_no_raw_frame(product, tmp_path):
     provenance(product.header, {})
     write_product(tmp_path / "a.fits", Product(product.data, product.uncertainty, product.mask, "adu", product.header))
-    with pytest.raises(SetAside):
+    with pytest.raises(FrameRejectedError):
         RawImage(tmp_path / "a.fits")
 
 
@@ -650,5 +650,5 @@ def test_what_is_wrong_with_a_file_is_not_the_machines_fault(error, rng, tmp_pat
         raise error
 
     monkeypatch.setattr(fits, "open", fail)
-    with pytest.raises(SetAside, match="cannot be read"):
+    with pytest.raises(FrameRejectedError, match="cannot be read"):
         image.rows(0, 5)

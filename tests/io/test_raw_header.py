@@ -12,7 +12,7 @@ from astropy.io import fits
 from helpers import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.io import raw_header as headers
 from nightcal.io.raw_header import SUFFIXES, RawHeader, read_header
 
@@ -26,7 +26,7 @@ def outcome(function, *arguments):
     """What a reading ends in: an answer with its type, or the reason."""
     try:
         answer = function(*arguments)
-    except SetAside as reason:
+    except FrameRejectedError as reason:
         return "set aside", str(reason)
     return type(answer), answer
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from astropy.io import fits
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_image import Buffer, RawImage
 
 SHAPE = (23, 35)
@@ -210,7 +210,7 @@ def test_a_truncated_file_is_set_aside(kind, missing, held, tmp_path):
     elif missing == "a byte":
         return
     path.write_bytes(content[: {"a byte": -1, "half": len(content) // 2}[missing]])
-    with pytest.raises(SetAside):
+    with pytest.raises(FrameRejectedError):
         read(path, held)
 
 
@@ -220,7 +220,7 @@ def test_a_file_that_is_cut_after_it_was_opened_is_set_aside(kind, held, tmp_pat
     path, _ = write(tmp_path, kind)
     with RawImage(path) as image:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        with pytest.raises(SetAside):
+        with pytest.raises(FrameRejectedError):
             rows_of(image, held)
 
 
@@ -235,9 +235,9 @@ def test_rows_before_the_end_of_a_truncated_file_are_not_taken_for_all(held, tmp
             image.hold()
         np.testing.assert_array_equal(image.rows(0, 10), expected[:10])
         for rows in [(0, 11), (9, 11), (10, 11), (22, 23)]:
-            with pytest.raises(SetAside, match="end before row"):
+            with pytest.raises(FrameRejectedError, match="end before row"):
                 image.rows(*rows)
-            with pytest.raises(SetAside, match="end before row"):
+            with pytest.raises(FrameRejectedError, match="end before row"):
                 image.words(*rows, np.empty((rows[1] - rows[0], SHAPE[1]), np.uint16))
 
 
@@ -246,9 +246,9 @@ def test_a_file_that_vanished_is_set_aside(name, tmp_path):
     path, _ = write(tmp_path, Kind("u2", name, int(name.endswith("fz"))))
     image = RawImage(path)
     path.unlink()
-    with pytest.raises(SetAside, match="cannot be read"):
+    with pytest.raises(FrameRejectedError, match="cannot be read"):
         image.hold()
-    with pytest.raises(SetAside, match="cannot be read"):
+    with pytest.raises(FrameRejectedError, match="cannot be read"):
         image.rows(0, 1)
 
 
@@ -302,7 +302,7 @@ def test_a_short_frame_after_a_long_one_ends_where_it_ends(tmp_path):
     buffer = Buffer()
     with RawImage(long).held(buffer):
         pass
-    with pytest.raises(SetAside):
+    with pytest.raises(FrameRejectedError):
         read(short, held=True, buffer=buffer)
 
 
@@ -314,7 +314,7 @@ def test_a_frame_that_cannot_be_decoded_gives_its_memory_back(tmp_path):
     content[tiles : tiles + 500] = b"\xff" * 500
     path.write_bytes(content)
     buffer, image = Buffer(), RawImage(path)
-    with pytest.raises(SetAside), image.held(buffer):
+    with pytest.raises(FrameRejectedError), image.held(buffer):
         pass
     assert is_lent_again(buffer)
 

@@ -43,6 +43,7 @@ def test_every_word_of_a_schema_is_one_of_json_schema(name):
         "description",
         "additionalProperties",
         "required",
+        "x-renamed",
         "properties",
         "items",
         "enum",
@@ -81,9 +82,9 @@ def test_the_shipped_configuration_is_right():
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [
-        ("rejection.stack", -3, "config.yaml: rejection.stack is -3; expected a number above 0."),
-        ("rejection.stack", "3", "config.yaml: rejection.stack is '3'; expected a number above 0."),
-        ("rejection.level", 0, "config.yaml: rejection.level is 0; expected a number above 0."),
+        ("rejection.stack_sigma", -3, "config.yaml: rejection.stack_sigma is -3; expected a number above 0."),
+        ("rejection.stack_sigma", "3", "config.yaml: rejection.stack_sigma is '3'; expected a number above 0."),
+        ("rejection.frame_sigma", 0, "config.yaml: rejection.frame_sigma is 0; expected a number above 0."),
         ("rejection.floor", "yes", "config.yaml: rejection.floor is 'yes'; expected true or false."),
         ("batch_size", 0, "config.yaml: batch_size is 0; expected a whole number above 0."),
         ("batch_size", 2.5, "config.yaml: batch_size is 2.5; expected a whole number above 0."),
@@ -120,8 +121,11 @@ def test_a_wrong_value_is_told_with_key_value_and_expectation(path, value, sente
             "dark.temperature_tolerence",
             "config.yaml: dark.temperature_tolerence is not a known key; did you mean temperature_tolerance?",
         ),
-        ("rejection.stak", "config.yaml: rejection.stak is not a known key; did you mean stack?"),
-        ("rejection.zzz", "config.yaml: rejection.zzz is not a known key; expected one of level, stack, floor."),
+        ("rejection.stack_sigm", "config.yaml: rejection.stack_sigm is not a known key; did you mean stack_sigma?"),
+        (
+            "rejection.zzz",
+            "config.yaml: rejection.zzz is not a known key; expected one of frame_sigma, stack_sigma, floor.",
+        ),
     ],
 )
 def test_a_mistyped_key_is_told_with_what_was_meant(path, sentence):
@@ -141,7 +145,7 @@ def test_a_file_that_is_no_list_of_keys_is_told(document):
 
 
 @pytest.mark.parametrize(
-    "path", ["rejection.stack", "rejection.level", "bias.max_age_days", "dark.temperature_tolerance"]
+    "path", ["rejection.stack_sigma", "rejection.frame_sigma", "bias.max_age_days", "dark.temperature_tolerance"]
 )
 def test_not_a_number_is_not_a_number(path):
     assert path in sentence_about(changed(path, float("nan")))
@@ -194,7 +198,7 @@ def test_the_line_of_a_slip_in_yaml_is_told(tmp_path):
 def test_a_key_that_stands_there_twice_is_told(tmp_path, text):
     path = tmp_path / "a.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigurationError, match=r"a\.yaml: is not YAML: .*gain stands there twice.*line [13]"):
+    with pytest.raises(ConfigurationError, match=r"a\.yaml: is not YAML: .*duplicate key: gain.*line [13]"):
         read_yaml(path)
 
 
@@ -212,3 +216,11 @@ def test_yaml_cannot_make_python_objects(tmp_path):
     with pytest.raises(ConfigurationError, match="is not YAML"):
         read_yaml(path)
     assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("rejection.level", "frame_sigma"), ("rejection.stack", "stack_sigma"), ("defects.level", "bias_sigma")],
+)
+def test_a_key_of_an_earlier_version_is_refused_with_its_new_name(old, new):
+    assert sentence_about(changed(old, 1)) == f"config.yaml: {old} is now called {new}."

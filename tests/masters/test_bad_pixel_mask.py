@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from nightcal import Calibrator
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.io.keywords import warnings_of
-from nightcal.io.master import Calibration, as_mask, load_master
+from nightcal.io.master import MasterFrame, as_mask, load_master
 from nightcal.io.product import Product, write_product
 from nightcal.io.sections import Area
-from nightcal.masters.bad_pixel_mask import Limits, make_bad_pixel_mask
+from nightcal.masters.bad_pixel_mask import DefectLimits, make_bad_pixel_mask
 from nightcal.masters.bias import make_master_bias
-from nightcal.masters.common import refused_master
+from nightcal.masters.common import empty_master
 from nightcal.masters.dark import make_master_dark
 from nightcal.masters.finish import bad_pixel_mask_of
 from nightcal.masters.flat import make_master_flat
@@ -87,7 +87,7 @@ def masters(defects, tmp_path_factory):
 @pytest.fixture(scope="module")
 def mask(masters):
     # the lower the limit, the more false alarms
-    return make_bad_pixel_mask(masters, limits=Limits(warm=5.0))
+    return make_bad_pixel_mask(masters, limits=DefectLimits(warm=5.0))
 
 
 FLAGS = {
@@ -135,7 +135,7 @@ def test_each_way_of_searching_is_counted(mask, defects):
 
 
 def test_limits_decide(masters, mask, defects):
-    strict = make_bad_pixel_mask(masters, limits=Limits(level=100.0, warm=np.inf, response=0.6))
+    strict = make_bad_pixel_mask(masters, limits=DefectLimits(bias_sigma=100.0, warm=np.inf, response=0.6))
     assert not (strict.data[defects.where["level"]] & Flag.BAD).any()
     assert not (strict.data[defects.where["dim"]] & Flag.BAD).any()
     assert (strict.data[defects.where["dead"]] & Flag.BAD).all()
@@ -144,7 +144,7 @@ def test_limits_decide(masters, mask, defects):
 
 
 def test_the_order_of_the_masters_does_not_matter(masters, mask):
-    np.testing.assert_array_equal(make_bad_pixel_mask(masters[::-1], limits=Limits(warm=5.0)).data, mask.data)
+    np.testing.assert_array_equal(make_bad_pixel_mask(masters[::-1], limits=DefectLimits(warm=5.0)).data, mask.data)
 
 
 def test_low_flat_and_the_dead_pixels_of_one_filter_only(masters, defects):
@@ -177,12 +177,12 @@ def test_the_seams_of_amplifiers_with_levels_of_their_own_are_no_defects():
     image = rng.normal(1000, 1.5, SHAPE).astype(np.float32)
     image[150:, 170:] += 200
     image[151, 171] += 40
-    header = fits.Header({"MASTER": "bias", "MJDMEAN": 60000.0})
+    header = fits.Header({"MASTER": "bias", "MJD-AVG": 60000.0})
     areas = Area(0, 170, 0, 150), Area(170, 320, 0, 150), Area(170, 320, 150, 320), Area(0, 170, 150, 320)
     for n, area in enumerate(areas, start=1):
         header[f"AMPSEC{n:02d}"] = str(area)
     variance, good = np.full(SHAPE, 1.5**2, np.float32), np.zeros(SHAPE, np.uint8)
-    bias = Calibration(image, variance, good, header, "bias.fits", "0", "electron")
+    bias = MasterFrame(image, variance, good, header, "bias.fits", "0", "electron")
     assert np.argwhere(make_bad_pixel_mask([bias]).data).tolist() == [[151, 171]]
 
 
@@ -206,12 +206,12 @@ def plain_mask(path, shape=SHAPE, dtype=np.uint8):
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
 def test_a_given_mask_joins_what_the_masters_say(dtype, masters, mask, tmp_path):
     given = plain_mask(tmp_path / "mine.fits", dtype=dtype)
-    both = make_bad_pixel_mask(masters, [given], Limits(warm=5.0))
+    both = make_bad_pixel_mask(masters, [given], DefectLimits(warm=5.0))
     assert both.data[10, 11] & both.data[12, 13] & Flag.BAD
     changed = np.argwhere(both.data != mask.data).tolist()
     assert changed == [[10, 11], [12, 13]]
     assert both.header["NGIVEN"] == 2
-    assert (both.header["GIVN0001"], both.header["GSHA0001"]) == ("mine.fits", given.digest)
+    assert (both.header["USRMK001"], both.header["USSHA001"]) == ("mine.fits", given.digest)
 
 
 def test_a_given_mask_with_an_undefined_pixel_keeps_its_bad_ones(tmp_path):
@@ -235,27 +235,27 @@ def test_a_given_mask_of_nightcal_keeps_its_bits(masters, mask, tmp_path):
     given = as_mask(loaded(mask, tmp_path / "bpm.fits"))
     alone = make_bad_pixel_mask([], [given])
     np.testing.assert_array_equal(alone.data, mask.data)
-    again = make_bad_pixel_mask(masters, [given], Limits(warm=5.0))
+    again = make_bad_pixel_mask(masters, [given], DefectLimits(warm=5.0))
     np.testing.assert_array_equal(again.data, mask.data)
 
 
 def test_a_mask_of_another_size_is_left_out_and_warned_about(masters, mask, tmp_path, caplog):
     other = plain_mask(tmp_path / "binned.fits", (160, 160))
-    product = make_bad_pixel_mask(masters, [other], Limits(warm=5.0))
+    product = make_bad_pixel_mask(masters, [other], DefectLimits(warm=5.0))
     np.testing.assert_array_equal(product.data, mask.data)
     text = "bad pixel mask binned.fits of 160 x 160 pixels does not fit 320 x 320: not used"
     assert text in warnings_of(product.header)
     assert text in caplog.text
-    assert "GIVN0001" not in product.header
+    assert "USRMK001" not in product.header
 
 
 def test_without_a_usable_master_the_given_mask_is_the_mask(tmp_path):
-    nothing = loaded(refused_master("bias", (1, 1), "all frames were torn"), tmp_path / "bias.fits")
-    with pytest.raises(SetAside, match="none of the masters"):
+    nothing = loaded(empty_master("bias", (1, 1), "all frames were torn"), tmp_path / "bias.fits")
+    with pytest.raises(FrameRejectedError, match="none of the masters"):
         make_bad_pixel_mask([nothing])
     product = bad_pixel_mask_of([nothing], [plain_mask(tmp_path / "mine.fits")])
     assert np.argwhere(product.data).tolist() == [[10, 11], [12, 13]]
-    assert "REFUSED" not in product.header
+    assert "EMPTY" not in product.header
 
 
 def test_a_mask_of_another_night_is_an_ingredient(mask, tmp_path):
@@ -264,7 +264,7 @@ def test_a_mask_of_another_night_is_an_ingredient(mask, tmp_path):
     expected = mask.data.copy()
     expected[[10, 12], [11, 13]] |= Flag.BAD
     np.testing.assert_array_equal(product.data, expected)
-    assert product.header["MJDMEAN"] == mask.header["MJDMEAN"]
+    assert product.header["MJD-AVG"] == mask.header["MJD-AVG"]
 
 
 # --- masks travel ----------------------------------------------------------------------------------------------------

@@ -14,10 +14,10 @@ def frames_of(times, said, of_level):
         SimpleNamespace(read_variance=said**2 + of_level, readout=SimpleNamespace(electronics=electronics))
         for _ in times
     ]
-    layers = [
+    inputs = [
         SimpleNamespace(variance=(said**2 + of_level) / t**2, variance_per_signal=1 / t, weight=t**2) for t in times
     ]
-    return exposures, layers
+    return exposures, inputs
 
 
 @pytest.mark.parametrize("of_level", [0.0, 9.0])
@@ -31,7 +31,7 @@ def test_read_noise_is_what_dark_current_and_overscan_leave_of_the_scatter(said,
 
 @pytest.mark.parametrize("times", [[10.0] * 5 + [100.0], [30.0, 60.0, 300.0]])
 def test_weights_that_a_wrong_read_noise_gave_do_not_matter(times):
-    exposures, layers = frames_of(times, 12.0, 0.0)
+    exposures, inputs = frames_of(times, 12.0, 0.0)
     weights = np.square(times) / np.mean(np.square(times))
     current, true = 0.5, 7.0
     values = np.random.default_rng(1).normal(0, 1, (len(times), 400_000))
@@ -39,7 +39,7 @@ def test_weights_that_a_wrong_read_noise_gave_do_not_matter(times):
     mean = np.average(values, axis=0, weights=weights)
     scatter = np.mean(np.sum(weights[:, np.newaxis] * (values - mean) ** 2, axis=0)) / (len(times) - 1)
     model = np.mean(weights**2 * (144 / np.square(times) + current / np.array(times)))
-    found = scattered_read_noise(exposures, layers, np.sqrt(scatter / model), current)
+    found = scattered_read_noise(exposures, inputs, np.sqrt(scatter / model), current)
     assert found == pytest.approx(true, rel=0.01)
 
 

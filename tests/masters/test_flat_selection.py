@@ -9,7 +9,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.io.keywords import warnings_of
 from nightcal.masters.bias import make_master_bias
 from nightcal.masters.flat import make_master_flat
@@ -17,9 +17,9 @@ from nightcal.masters.flat_selection import (
     FlatLimits,
     LightMap,
     count_others,
-    judge_flats,
     light_map,
     one_shape,
+    select_flats,
     separation,
     too_close,
 )
@@ -215,7 +215,7 @@ class Twilight:
     def flat(self, electrons=30000.0, pointing=0, cloud=0.0, sky=1.0, light="twilight", seconds=5.0):
         scene = electrons * (1 + cloud * X) + (stars(pointing, electrons=30000.0) if sky else 0.0)
         exposure = self.camera.take("Flat Field", seconds, scene / seconds, "V")
-        return replace(exposure, light=light, pointing=(10.0 + 30 * pointing * ARCSEC, -30.0))
+        return replace(exposure, flat_source=light, pointing=(10.0 + 30 * pointing * ARCSEC, -30.0))
 
     def bias(self):
         return loaded(make_master_bias(self.camera.biases(16)), self.camera.folder / "bias.fits")
@@ -227,7 +227,7 @@ def twilight(chip, tmp_path):
 
 
 def refused(header):
-    return {header[f"RFRM{n:04d}"]: header[f"RWHY{n:04d}"] for n in range(1, header["NREFUSED"] + 1)}
+    return {header[f"REJ{n:03d}"]: header[f"REJW{n:03d}"] for n in range(1, header["NREJECT"] + 1)}
 
 
 def test_a_twilight_set_loses_just_its_bad_frames_and_the_master_shows_no_star(twilight, chip):
@@ -274,7 +274,7 @@ def test_what_is_left_out_reaches_the_table_of_the_night(twilight):
 
 def test_undithered_frames_that_show_no_stars_are_all_kept(twilight):
     frames = [twilight.flat(pointing=0, sky=0) for _ in range(5)]
-    assert make_master_flat(frames, None, None).header["NREFUSED"] == 0
+    assert make_master_flat(frames, None, None).header["NREJECT"] == 0
 
 
 @pytest.mark.parametrize(("n_spots", "elsewhere"), [(7, True), (4, False)])
@@ -285,14 +285,14 @@ def test_bright_spots_of_the_chip_are_not_taken_for_stars(n_spots, elsewhere, ch
     frames = [twilight.flat(pointing=n // 3 * elsewhere, sky=0) for n in range(6)]
     header = make_master_flat(frames, None, None).header
     assert header["NRESID"] == n_spots
-    assert header["NREFUSED"] == 0
+    assert header["NREJECT"] == 0
 
 
 @pytest.mark.parametrize("light", ["dome", ""])
 def test_frames_that_are_not_known_to_be_twilight_are_not_asked_for_a_dither(light, twilight):
     frames = [twilight.flat(pointing=0, light=light) for _ in range(4)]
     header = make_master_flat(frames, None, None).header
-    assert header["NREFUSED"] == 0
+    assert header["NREJECT"] == 0
     assert header["NRESID"] >= 5
     told = [text for text in warnings_of(header) if "stars" in text]
     assert bool(told) == (light != "dome")
@@ -301,24 +301,24 @@ def test_frames_that_are_not_known_to_be_twilight_are_not_asked_for_a_dither(lig
 def test_stars_that_stay_are_told_where_no_pointing_is_known(twilight):
     frames = [replace(twilight.flat(pointing=0), pointing=None) for _ in range(4)]
     header = make_master_flat(frames, None, None).header
-    assert header["NREFUSED"] == 0
+    assert header["NREJECT"] == 0
     assert f"flat has {header['NRESID']} compact bright spots: stars?" in warnings_of(header)
 
 
 def test_of_a_set_on_one_spot_the_best_exposed_frame_is_left(twilight):
     frames = [twilight.flat(30000 + 1000 * (n == 2), 0) for n in range(4)]
     header = make_master_flat(frames, None, None).header
-    assert (header["NFRAMES"], header["FRAM0001"]) == (1, frames[2].path.name)
+    assert (header["NCOMBINE"], header["IMCMB001"]) == (1, frames[2].path.name)
     assert any("too few" in text for text in warnings_of(header))
 
 
 def test_no_dither_is_asked_for_if_the_observer_says_so(twilight):
     frames = [twilight.flat(pointing=0) for _ in range(4)]
-    assert make_master_flat(frames, None, None, limits=FlatLimits(dither=0)).header["NREFUSED"] == 0
+    assert make_master_flat(frames, None, None, limits=FlatLimits(dither=0)).header["NREJECT"] == 0
 
 
 def judged(frames, bias=None, **limits):
-    return judge_flats(in_order(frames), [], bias, None, 3.5, FlatLimits(**limits))
+    return select_flats(in_order(frames), [], bias, None, 3.5, FlatLimits(**limits))
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -342,7 +342,7 @@ def test_the_departure_is_in_the_reason_and_in_the_header(twilight):
 def test_light_that_was_never_steady_is_warned_about(twilight):
     frames = [twilight.flat(pointing=n, cloud=0.02 * n) for n in range(7)]
     header = make_master_flat(frames, None, None).header
-    assert header["NREFUSED"] == 0
+    assert header["NREJECT"] == 0
     assert any("unsteady light?" in text for text in warnings_of(header))
 
 
@@ -360,7 +360,7 @@ def test_a_stuck_column_is_no_saturation(twilight, chip):
 
 
 def test_the_part_that_is_saturated_is_in_the_reason(twilight):
-    with pytest.raises(SetAside, match=r"saturated: \d+\.\d percent of the pixels in the central quarter"):
+    with pytest.raises(FrameRejectedError, match=r"saturated: \d+\.\d percent of the pixels in the central quarter"):
         judged([twilight.flat(89000)])
 
 

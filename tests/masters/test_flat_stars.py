@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightcal.masters.flat_stars import bright_spots
+from nightcal.masters.flat_stars import find_stars_in_flat
 
 SHAPE = (200, 330)
 
@@ -22,7 +22,7 @@ def star(shape, y, x, peak, fwhm=3.0):
 
 
 def spots(image, bad=None):
-    return bright_spots(image.astype(np.float32), np.zeros(image.shape, bool) if bad is None else bad)
+    return find_stars_in_flat(image.astype(np.float32), np.zeros(image.shape, bool) if bad is None else bad)
 
 
 @pytest.mark.parametrize("seed", range(5))

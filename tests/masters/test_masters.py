@@ -5,17 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.io import fits
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
 from nightcal.io.keywords import warnings_of
 from nightcal.io.master import load_master
 from nightcal.masters.bad_pixel_mask import make_bad_pixel_mask
 from nightcal.masters.bias import make_master_bias
-from nightcal.masters.common import Rejection, refused_master
+from nightcal.masters.common import Rejection, empty_master
 from nightcal.masters.dark import make_master_dark
 from nightcal.masters.flat import make_master_flat
 from nightcal.simulation.night import make_chip
-from nightcal.stacking.calibration_frame import Refusal
+from nightcal.stacking.calibration_frame import RejectedFrame
 from simulated_chip import SHAPE, Camera, loaded
 
 
@@ -157,9 +157,9 @@ def test_no_good_pixel_is_called_noisy(night, chip):
 def test_a_stack_tells_what_it_is_made_from(camera):
     exposures = camera.biases(3)
     header = make_master_bias(exposures).header
-    assert [header[f"FRAM{n:04d}"] for n in (1, 2, 3)] == [e.path.name for e in exposures]
-    assert header["NFRAMES"] == 3
-    assert header["MJDMEAN"] == pytest.approx(np.mean([e.mjd for e in exposures]))
+    assert [header[f"IMCMB{n:03d}"] for n in (1, 2, 3)] == [e.path.name for e in exposures]
+    assert header["NCOMBINE"] == 3
+    assert header["MJD-AVG"] == pytest.approx(np.mean([e.mjd for e in exposures]))
     assert not warnings_of(header)
 
 
@@ -198,27 +198,27 @@ def test_a_frame_without_a_number_is_left_out_and_named(make, camera, chip):
     take = {"bias": lambda: camera.biases(3), "dark": lambda: camera.darks([120.0] * 3)}
     whole = take.get(make, lambda: camera.flats([20000.0] * 3))()
     master = master_of(make, [whole[0], of_nothing(camera), *whole[1:]])
-    assert (master.header["NFRAMES"], master.header["NREFUSED"]) == (3, 1)
-    assert master.header["RFRM0001"] == "nothing.fits"
-    assert "fewer than half of its pixels hold a usable number" in master.header["RWHY0001"]
+    assert (master.header["NCOMBINE"], master.header["NREJECT"]) == (3, 1)
+    assert master.header["REJ001"] == "nothing.fits"
+    assert "fewer than half of its pixels hold a usable number" in master.header["REJW001"]
     assert master.survivors[~chip.stuck].max() == 3
 
 
 def test_frames_that_could_not_be_opened_are_named_too(camera, tmp_path):
-    refused = [Refusal(tmp_path / "torn.fits", "the file is truncated")]
+    refused = [RejectedFrame(tmp_path / "torn.fits", "the file is truncated")]
     header = make_master_bias(camera.biases(3), refused=refused).header
-    assert (header["RFRM0001"], header["RWHY0001"]) == ("torn.fits", "the file is truncated")
+    assert (header["REJ001"], header["REJW001"]) == ("torn.fits", "the file is truncated")
 
 
 @pytest.mark.parametrize("make", ["bias", "dark", "flat"])
 def test_without_any_usable_frame_there_is_no_master(make, camera):
     frames = [of_nothing(camera), of_nothing(camera)]
-    with pytest.raises(SetAside, match="none of 2 frames can be used"):
+    with pytest.raises(FrameRejectedError, match="none of 2 frames can be used"):
         master_of(make, frames)
 
 
 def test_the_only_frame_that_cannot_be_used_is_not_counted(camera):
-    with pytest.raises(SetAside, match="the only frame cannot be used: "):
+    with pytest.raises(FrameRejectedError, match="the only frame cannot be used: "):
         master_of("bias", [of_nothing(camera)])
 
 
@@ -327,7 +327,7 @@ def test_the_read_noise_is_found_from_the_scatter_of_darks_whatever_the_header_s
 ):
     camera.chip = replace(chip, dark_current=np.where(chip.hot, chip.dark_current, current))
     bias = loaded(make_master_bias(camera.biases(16)), camera.folder / "bias.fits")
-    frames = [camera.open(e.path, e.exposure, read_noise=said * chip.read_noise) for e in camera.darks(exposures)]
+    frames = [camera.open(e.path, e.exposure_time, read_noise=said * chip.read_noise) for e in camera.darks(exposures)]
     header = make_master_dark(frames, bias).header
     assert header["RNDARK"] == pytest.approx(chip.read_noise, rel=0.02)
 
@@ -453,8 +453,8 @@ def test_a_lamp_that_was_off_is_left_out(camera):
     # Too dark by chance or not: a flat whose level is below 0 e- has too faint in it.
     lifted = type(bias)(bias.data + 10, bias.variance, bias.mask, bias.header, bias.name, bias.digest, bias.unit)
     flat = make_master_flat(frames, lifted, None)
-    assert flat.header["NREFUSED"] == 1
-    assert "too faint" in flat.header["RWHY0001"]
+    assert flat.header["NREJECT"] == 1
+    assert "too faint" in flat.header["REJW001"]
 
 
 def test_a_saturated_flat_is_left_out(camera):
@@ -462,7 +462,7 @@ def test_a_saturated_flat_is_left_out(camera):
     frames = [*camera.flats([20000.0] * 3), *camera.flats([90000.0])]
     flat = make_master_flat(frames, None, None)
     assert flat.header["FLATLVL"] == pytest.approx(20000 * camera.chip.gain, rel=0.02)
-    assert flat.header["NREFUSED"] == 1
+    assert flat.header["NREJECT"] == 1
 
 
 def test_a_dark_current_below_zero_is_drift_and_is_set_to_zero(camera, chip):
@@ -487,7 +487,7 @@ def fast(chip, tmp_path):
 
 
 def without_overscan(camera, exposures):
-    return [camera.open(e.path, e.exposure, overscan=False) for e in exposures]
+    return [camera.open(e.path, e.exposure_time, overscan=False) for e in exposures]
 
 
 def test_a_bias_of_another_gain_leaves_the_light_of_a_flat_right(camera, fast):
@@ -523,15 +523,15 @@ def test_a_dark_of_another_gain_leaves_the_light_of_a_flat_right(cards, told, fa
 def test_a_frame_without_overscan_needs_a_master_bias(kind, camera):
     frames = camera.darks([60.0] * 3) if kind == "dark" else camera.flats([20000.0] * 3)
     master_of(kind, frames)
-    with pytest.raises(SetAside, match="neither a master bias nor overscan"):
+    with pytest.raises(FrameRejectedError, match="neither a master bias nor overscan"):
         master_of(kind, [*frames[:2], *without_overscan(camera, frames[2:])])
 
 
 @pytest.mark.parametrize("kind", ["dark", "flat"])
 def test_a_master_bias_that_holds_nothing_is_none(kind, camera):
-    nothing = loaded(refused_master("bias", SHAPE, "all frames were torn"), camera.folder / "nothing.fits")
+    nothing = loaded(empty_master("bias", SHAPE, "all frames were torn"), camera.folder / "nothing.fits")
     frames = without_overscan(camera, camera.darks([60.0] * 3) if kind == "dark" else camera.flats([20000.0] * 3))
-    with pytest.raises(SetAside, match="neither a master bias nor overscan"):
+    with pytest.raises(FrameRejectedError, match="neither a master bias nor overscan"):
         make_master_dark(frames, nothing) if kind == "dark" else make_master_flat(frames, nothing, None)
 
 
@@ -573,12 +573,12 @@ def test_a_flat_fainter_than_ten_times_the_read_noise_is_left_out_and_named(ligh
     # Without it, the slope of the bias would be one of 3 percent of so little light.
     bias = loaded(make_master_bias(camera.biases(9)), camera.folder / "bias.fits")
     header = make_master_flat(frames, bias, None).header
-    assert (header["NFRAMES"], header["NREFUSED"]) == ((3, 1) if out else (4, 0))
+    assert (header["NCOMBINE"], header["NREJECT"]) == ((3, 1) if out else (4, 0))
     if out:
-        assert header["RFRM0001"] == frames[3].path.name
-        assert header["RWHY0001"].startswith("too faint: 4")
-        assert "expected 60 or more" in header["RWHY0001"]
-        assert header["RMJD0001"] == pytest.approx(frames[3].mjd)
+        assert header["REJ001"] == frames[3].path.name
+        assert header["REJW001"].startswith("too faint: 4")
+        assert "expected 60 or more" in header["REJW001"]
+        assert header["REJM001"] == pytest.approx(frames[3].mjd)
 
 
 def test_an_error_of_the_bias_enters_unlike_flats_by_their_weights(camera, chip):
@@ -602,23 +602,23 @@ def test_low_flat_stays_with_its_own_flat_and_unresponsive_pixels_are_bad(night,
 
 def test_a_master_that_could_not_be_made_does_not_spoil_the_mask(camera, chip):
     bias = loaded(make_master_bias(camera.biases(5)), camera.folder / "bias.fits")
-    same_size = loaded(refused_master("dark", SHAPE, "no frame"), camera.folder / "dark.fits")
+    same_size = loaded(empty_master("dark", SHAPE, "no frame"), camera.folder / "dark.fits")
     bpm = make_bad_pixel_mask([bias, same_size])
     np.testing.assert_array_equal(bpm.data & Flag.BAD > 0, chip.stuck)
-    assert bpm.header["MJDMEAN"] == pytest.approx(bias.header["MJDMEAN"])
+    assert bpm.header["MJD-AVG"] == pytest.approx(bias.header["MJD-AVG"])
 
 
 @pytest.mark.parametrize("refused_first", [True, False])
 def test_a_master_refused_before_its_size_was_known_does_not_spoil_the_mask(refused_first, camera, chip):
     bias = loaded(make_master_bias(camera.biases(5)), camera.folder / "bias.fits")
-    nothing = loaded(refused_master("dark", (1, 1), "no frame"), camera.folder / "dark.fits")
+    nothing = loaded(empty_master("dark", (1, 1), "no frame"), camera.folder / "dark.fits")
     bpm = make_bad_pixel_mask([nothing, bias] if refused_first else [bias, nothing])
     np.testing.assert_array_equal(bpm.data & Flag.BAD > 0, chip.stuck)
 
 
 @pytest.mark.parametrize("kind", ["bias", "dark"])
 def test_a_refused_master_is_not_subtracted(kind, camera, chip, caplog):
-    nothing = loaded(refused_master(kind, SHAPE, "all frames were torn"), camera.folder / "nothing.fits")
+    nothing = loaded(empty_master(kind, SHAPE, "all frames were torn"), camera.folder / "nothing.fits")
     assert nothing.refused == "all frames were torn"
     flat = make_master_flat(
         camera.flats([20000.0] * 3), nothing if kind == "bias" else None, nothing if kind == "dark" else None

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from helpers import REPOSITORY
-from nightcal.cameras.amplifiers import better_noise
+from nightcal.cameras.amplifiers import choose_gain
 from nightcal.cameras.camera_file import load_camera
-from nightcal.detector.parts import Part
+from nightcal.detector.amplifier_area import Part
 from nightcal.detector.readout import Electronics, Readout
 from nightcal.flags import Flag
 from nightcal.io.keywords import warnings_of
@@ -18,13 +18,13 @@ from nightcal.io.product import write_product
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
 from nightcal.masters.bias import make_master_bias
-from nightcal.masters.finish import finish_master, measure_noise_of
+from nightcal.masters.finish import finish_master, measure_gain_of_frames
 from nightcal.masters.flat import make_master_flat
 from nightcal.masters.noise_check import note_gain, note_read_noise
 from nightcal.simulation.camera import simulate_camera
 from nightcal.simulation.night import expose, make_chip, write_raw
-from nightcal.stacking.calibration_frame import Exposure
-from nightcal.stacking.open_frames import open_exposures
+from nightcal.stacking.calibration_frame import CalibrationFrame
+from nightcal.stacking.open_frames import open_frames
 
 CAMERAS = REPOSITORY / "config" / "cameras"
 START = datetime(2024, 3, 1, 22)
@@ -60,7 +60,7 @@ def take(rng, n, light=0.0, said=None):
         for true, part in zip(quadrants(), said or quadrants(), strict=True):
             charge = rng.poisson(light, (SIDE, SIDE)) + rng.normal(0, true.read_noise, (SIDE, SIDE))
             image[part.area.slices] = np.rint(charge / true.gain) * part.gain
-        exposures.append(Exposure(FourAmplifiers(image, said or quadrants()), 1.0, 60000.0))
+        exposures.append(CalibrationFrame(FourAmplifiers(image, said or quadrants()), 1.0, 60000.0))
     return exposures
 
 
@@ -180,7 +180,7 @@ def exposures(chip, tmp_path):
                 read_noise=read_noise,
                 saturation=chip.saturation,
             )
-            taken.append(Exposure(Readout(RawImage(path), electronics), seconds, 60370.0 + i / 1000))
+            taken.append(CalibrationFrame(Readout(RawImage(path), electronics), seconds, 60370.0 + i / 1000))
         return taken
 
     return take
@@ -245,31 +245,31 @@ def four(tmp_path_factory):
 
 
 def test_masters_of_four_amplifiers_tell_gain_and_read_noise_of_each(four, tmp_path):
-    bias = make_master_bias(open_exposures(four.bias, four.camera).exposures)
+    bias = make_master_bias(open_frames(four.bias, four.camera).exposures)
     assert cards(bias.header, "RNMEAS") == pytest.approx(four.truth.read_noises, rel=0.02)
     write_product(tmp_path / "master.fits", bias)
-    flats = open_exposures(four.flat, four.camera).exposures
+    flats = open_frames(four.flat, four.camera).exposures
     flat = make_master_flat(flats, load_master(tmp_path / "master.fits"), None)
     assert cards(flat.header, "GNMEAS") == pytest.approx(four.truth.gains, rel=0.02)
     assert not [text for text in warnings_of(flat.header) if "measured" in text]
 
 
 def test_each_of_four_amplifiers_takes_what_was_measured_of_it(four):
-    noise = measure_noise_of([*four.bias, *four.flat], four.untold)
+    noise = measure_gain_of_frames([*four.bias, *four.flat], four.untold)
     assert np.transpose(noise.amplifiers) == pytest.approx(
         np.array([four.truth.gains, four.truth.read_noises]), rel=0.02
     )
-    parts = open_exposures(four.flat, four.untold, noise).exposures[0].readout.parts
+    parts = open_frames(four.flat, four.untold, noise).exposures[0].readout.parts
     assert [(part.gain, part.read_noise) for part in parts] == list(noise.amplifiers)
 
 
 def test_a_night_without_a_measurement_takes_for_each_amplifier_what_its_master_bias_was_made_with(four, tmp_path):
-    measured = measure_noise_of([*four.bias, *four.flat], four.untold)
-    opened = open_exposures(four.bias, four.untold, measured)
+    measured = measure_gain_of_frames([*four.bias, *four.flat], four.untold)
+    opened = open_frames(four.bias, four.untold, measured)
     write_product(
         tmp_path / "master.fits", finish_master("bias", opened, lambda: make_master_bias(opened.exposures), {})
     )
-    known = better_noise(None, load_master(tmp_path / "master.fits"))
-    parts = open_exposures(four.flat, four.untold, known).exposures[0].readout.parts
+    known = choose_gain(None, load_master(tmp_path / "master.fits"))
+    parts = open_frames(four.flat, four.untold, known).exposures[0].readout.parts
     assert [part.gain for part in parts] == pytest.approx([gain for gain, _ in measured.amplifiers], rel=1e-12)
     assert [part.read_noise for part in parts] == pytest.approx([noise for _, noise in measured.amplifiers], rel=1e-12)

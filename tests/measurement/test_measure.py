@@ -15,9 +15,9 @@ from nightcal.errors import ConfigurationError
 from nightcal.flags import Flag
 from nightcal.io.product import Product
 from nightcal.measurement.astrometry.pointing import Hint
-from nightcal.measurement.measure import STEPS, Circumstances, measure, nothing_measured, steps_of
+from nightcal.measurement.measure import STEPS, FrameInfo, measure, nothing_measured, steps_of
 from nightcal.measurement.star_catalog.cone import cone_of
-from nightcal.science.calibrator import refused_product
+from nightcal.science.calibrator import empty_product
 from nightcal.simulation.sky import CENTRE, PASSBANDS, SCALE, camera_wcs, make_sky
 
 SHAPE = (380, 500)
@@ -28,8 +28,8 @@ EVERYTHING = {
     "astrometry": {},
     "photometry": {"filters": {"R": {"band": "r", "colour": ["g", "r"]}}},
 }
-KNOWN = Circumstances(
-    exposure=EXPOSURE,
+KNOWN = FrameInfo(
+    exposure_time=EXPOSURE,
     epoch=2024.17,
     filter="R",
     gain=2.0,
@@ -167,7 +167,7 @@ def test_what_the_raw_frame_said_of_these_things_is_not_taken_for_our_own(frame,
 def test_the_table_of_a_frame_that_cannot_be_used_has_the_columns_of_any_other(names, measured):
     sections = {name: EVERYTHING[name] for name in names} | {"sources": {"apertures": [2.0, 5.0]}}
     steps = steps_of(sections)
-    empty = nothing_measured(refused_product(Path("a.fits"), "truncated"), steps)
+    empty = nothing_measured(empty_product(Path("a.fits"), "truncated"), steps)
     _, table = measure(Product(*np.zeros((2, 20, 20), np.float32), np.ones((20, 20), np.uint8), "adu", fits.Header()),
                        KNOWN, steps)  # fmt: skip
     assert len(empty) == 0

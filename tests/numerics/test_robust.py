@@ -10,7 +10,7 @@ from astropy.stats import sigma_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightcal.numerics.robust import QUANTISATION, RSTD, clipped_mean, deviation_noise, median, pooled, rstd
-from nightcal.stacking.clipping_bias import clipping_response, noise_ratio
+from nightcal.stacking.clipping_bias import clipping_bias, noise_ratio
 from scipy import stats
 
 ANY_NUMBER_OF_FRAMES = range(1, 71)
@@ -289,7 +289,7 @@ def test_clipping_without_a_floor_costs_what_the_design_says(n, loss):
 @pytest.mark.parametrize(("n", "floor"), [(3, 0.0), (5, 0.0), (5, 1.0), (16, 0.5), (64, 0.0)])
 def test_clipping_response_is_that_of_an_independent_trial(n, floor):
     mean, count, variance = trial(n, 3, floor)
-    response = clipping_response(n, 3.0, floor)
+    response = clipping_bias(n, 3.0, floor)
     assert response.noise == pytest.approx(np.sqrt(np.mean(mean**2 * count)), rel=0.01)
     quieter = np.sort(variance[np.isfinite(variance)])
     quieter = quieter[: round(0.95 * quieter.size)]

@@ -78,7 +78,7 @@ def test_a_frame_is_what_its_header_says(tmp_path):
     frame = read(write(tmp_path / "m67.fits"))
     assert frame.problem == ""
     assert (frame.name, frame.camera, frame.instrument, frame.kind) == ("m67.fits", "generic", "a camera", "science")
-    assert (frame.target, frame.filter, frame.exposure, frame.set_temperature) == ("M 67", "V", 10, -20)
+    assert (frame.target, frame.filter, frame.exposure_time, frame.set_temperature) == ("M 67", "V", 10, -20)
     assert (frame.binning, frame.shape, frame.gain, frame.read_noise) == ((2, 2), (30, 40), 1.5, 5)
     assert frame.has_overscan
     # the middle of 10 s that began at 06:00 UTC; 22:38 of 29 February at 110.5 degrees west
@@ -140,7 +140,7 @@ def test_the_same_frame_in_any_wrapping_is_the_same(tmp_path, name, make):
         "shape",
         "mjd",
         "night",
-        "exposure",
+        "exposure_time",
         "filter",
         "gain",
         "binning",

@@ -15,8 +15,8 @@ from nightcal.planning.frames import Frame
 from nightcal.planning.matching import Options
 from nightcal.planning.naming import printable, slug
 from nightcal.planning.plan import COLUMNS, STEPS, make_plan
-from nightcal.planning.records import Master, Setup
-from nightcal.planning.user_masks import GivenMask
+from nightcal.planning.records import PlannedMaster, Setup
+from nightcal.planning.user_masks import UserMask
 
 MANY = settings(deadline=None, derandomize=True, database=None, max_examples=100)
 SAFE = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]*")
@@ -63,7 +63,7 @@ def frame(name, kind="science", hours=0.0, **more):
         name,
         camera="mine",
         kind=kind,
-        exposure=exposure,
+        exposure_time=exposure,
         mjd=MIDNIGHT + hours / 24,
         night=NIGHT,
         shape=(10, 12),
@@ -80,7 +80,9 @@ def frames(kind, count, hours=0.0, **more):
 
 def library_master(kind, name, hours, **more):
     setup = Setup("mine", "", (1, 1), "", (10, 12))
-    return Master(kind, name, "20240229", setup, MIDNIGHT + hours / 24, path=Path(f"/library/{name}.fits"), **more)
+    return PlannedMaster(
+        kind, name, "20240229", setup, MIDNIGHT + hours / 24, path=Path(f"/library/{name}.fits"), **more
+    )
 
 
 def entry_of(plan, name):
@@ -109,13 +111,13 @@ def records(draw):
             mjd=mjd,
             night=str(int(NIGHT) + int(mjd - MIDNIGHT + 0.5)),
             filter=draw(TEXT) if kind in ("flat", "science") else "",
-            light=draw(st.sampled_from(["", "dome", "twilight"])) if kind == "flat" else "",
+            flat_source=draw(st.sampled_from(["", "dome", "twilight"])) if kind == "flat" else "",
             mode=draw(st.sampled_from(["", "fast"]) | TEXT),
             instrument=draw(st.sampled_from(["", "i1", "i 1"])),
             binning=draw(st.sampled_from([(1, 1), (1, 1), (2, 2)])),
             set_temperature=draw(st.sampled_from([None, 0.0, -0.4, -20.0, -21.5, -23.0])),
             temperature=draw(st.sampled_from([None, None, -0.2, -12.0, -20.0])),
-            exposure=0.0 if kind == "bias" else draw(st.sampled_from([10.0, 30.0, 300.0])),
+            exposure_time=0.0 if kind == "bias" else draw(st.sampled_from([10.0, 30.0, 300.0])),
             gain=draw(st.sampled_from([None, 1.5])),
             has_overscan=draw(st.booleans()),
             problem=draw(st.sampled_from(["", "", "", "the file is empty"])),
@@ -147,7 +149,7 @@ OPTIONS = st.builds(
     too_old=st.fixed_dictionaries(dict.fromkeys(STEPS, st.sampled_from(["use", "skip", "refuse"]))),
     temperature_tolerance=st.sampled_from([0.0, 1.0, 2.0]),
     darks=POLICIES,
-    prefer_light=st.sampled_from(["twilight", "dome", "nearest"]),
+    prefer_source=st.sampled_from(["twilight", "dome", "nearest"]),
 )
 
 
@@ -769,7 +771,7 @@ def exposed(draw, policies=POLICIES):
     """Nights with darks of many exposures, most of them in a library, for frames of many exposures."""
     kinds = draw(st.lists(st.sampled_from(["dark", "flat", "science"]), max_size=9))
     tonight = [
-        frame(f"{kind}{n:02d}.fits", kind, draw(st.integers(-20, 90)), exposure=draw(SECONDS), has_overscan=True)
+        frame(f"{kind}{n:02d}.fits", kind, draw(st.integers(-20, 90)), exposure_time=draw(SECONDS), has_overscan=True)
         for n, kind in enumerate(["science", "flat", "flat", *kinds])
     ]
     setup = Setup.of(frame("s.fits", has_overscan=True))
@@ -784,8 +786,8 @@ def exposed(draw, policies=POLICIES):
 def exposures_of(subject):
     """Exposures of a frame, of what a master is stacked from, or of a master of the library."""
     if isinstance(subject, Frame):
-        return [subject.exposure]
-    return [one.exposure for one in subject.frames] or list(subject.exposures)
+        return [subject.exposure_time]
+    return [one.exposure_time for one in subject.frames] or list(subject.exposures)
 
 
 def factor(dark, subject):
@@ -860,7 +862,7 @@ def test_darks_of_different_exposure_are_stacked_apart_where_they_are_not_scaled
     stacks = [exposures_of(master) for master in plan.masters if master.kind == "dark"]
     if options.darks.scaling == "exact" or (options.darks.unscalable and options.darks.scaling != "bias_only"):
         assert all(max(stack) <= 1.01 * min(stack) for stack in stacks)
-    assert sorted(t for stack in stacks for t in stack) == sorted(f.exposure for f in tonight if f.kind == "dark")
+    assert sorted(t for stack in stacks for t in stack) == sorted(f.exposure_time for f in tonight if f.kind == "dark")
 
 
 POLICY = DarkPolicy()
@@ -872,7 +874,7 @@ def dark_for(exposure, *darks, policy=POLICY, **more):
         library_master("dark", f"dark_{n}", hours, exposures=(seconds, seconds))
         for n, (seconds, hours) in enumerate(darks)
     ]
-    found = [frame("s.fits", exposure=exposure)]
+    found = [frame("s.fits", exposure_time=exposure)]
     return science_of(make_plan(found, Options(darks=policy, **more), library), "s.fits").dark
 
 
@@ -914,7 +916,7 @@ def test_a_frame_that_no_dark_may_serve_goes_without_and_says_so():
     ("darks", "reason"),
     [
         ([], "no dark of this camera, binning, mode and shape: frame refused"),
-        (frames("dark", 2, 1, exposure=10.0), "the limit is 2: frame refused"),
+        (frames("dark", 2, 1, exposure_time=10.0), "the limit is 2: frame refused"),
         (frames("dark", 2, 1, set_temperature=0.0), "no dark within 2 C of -20 C: frame refused"),
     ],
 )
@@ -935,8 +937,8 @@ def test_bias_only_subtracts_no_dark_and_still_finds_hot_pixels():
 
 
 def test_flats_of_several_exposures_are_served_by_what_serves_the_longest():
-    flats = [frame(f"f{t}.fits", "flat", t / 10, exposure=float(t), has_overscan=True) for t in (2, 8, 30)]
-    darks = frames("dark", 3, -2, exposure=10.0, has_overscan=True)
+    flats = [frame(f"f{t}.fits", "flat", t / 10, exposure_time=float(t), has_overscan=True) for t in (2, 8, 30)]
+    darks = frames("dark", 3, -2, exposure_time=10.0, has_overscan=True)
     (flat,) = [m for m in make_plan([*flats, *darks]).masters if m.kind == "flat"]
     assert flat.dark.master is None
     assert "no dark for 2 to 30 s" in flat.dark.reason
@@ -945,7 +947,7 @@ def test_flats_of_several_exposures_are_served_by_what_serves_the_longest():
 
 
 def test_the_name_of_a_dark_tells_its_exposure_where_that_matters():
-    darks = [*frames("dark", 3, 1, exposure=0.5), *frames("dark", 3, 2, exposure=60.0, set_temperature=-20.0)]
+    darks = [*frames("dark", 3, 1, exposure_time=0.5), *frames("dark", 3, 2, exposure_time=60.0, set_temperature=-20.0)]
     found = [*COLD["bias"], *darks]
     named = {m.name for m in make_plan(found, Options(darks=DarkPolicy("exact"))).masters if m.kind == "dark"}
     assert named == {"dark_mine_12x10_1x1_0.5s", "dark_mine_12x10_1x1_-20C_60s"}
@@ -1056,71 +1058,73 @@ def test_of_equal_age_tonights_own_master_wins_over_the_librarys(hours):
 # --- masks of the observer -------------------------------------------------------------------------------------------
 
 
-MINE = GivenMask(Path("/masks/mine.fits"), (10, 12))
-BINNED = GivenMask(Path("/masks/binned.fits"), (5, 6))
+MINE = UserMask(Path("/masks/mine.fits"), (10, 12))
+BINNED = UserMask(Path("/masks/binned.fits"), (5, 6))
 
 
 def test_given_masks_of_the_right_size_join_the_mask_of_the_night():
-    plan = make_plan([*frames("bias", 3, -3), frame("s.fits")], given=[BINNED, MINE])
+    plan = make_plan([*frames("bias", 3, -3), frame("s.fits")], user_masks=[BINNED, MINE])
     mask = science_of(plan, "s.fits").bpm.master
-    assert mask.given == (MINE.path,)
+    assert mask.user_masks == (MINE.path,)
     assert {m.kind for m in mask.ingredients} == {"bias"}
-    assert plan == make_plan([frame("s.fits"), *frames("bias", 3, -3)], given=[BINNED, MINE])
+    assert plan == make_plan([frame("s.fits"), *frames("bias", 3, -3)], user_masks=[BINNED, MINE])
 
 
 def test_the_size_of_a_given_mask_is_that_of_the_light_sensitive_area():
     area = {"area": "[1:6,3:7]"}
-    plan = make_plan([*frames("bias", 3, -3, **area), frame("s.fits", **area)], given=[MINE, BINNED])
-    assert science_of(plan, "s.fits").bpm.master.given == (BINNED.path,)
+    plan = make_plan([*frames("bias", 3, -3, **area), frame("s.fits", **area)], user_masks=[MINE, BINNED])
+    assert science_of(plan, "s.fits").bpm.master.user_masks == (BINNED.path,)
 
 
 def test_a_night_without_masters_has_a_mask_of_what_was_given_and_of_the_closest_other():
     nights = [*frames("bias", 3, -3), frame("s.fits"), frame("t.fits", hours=24, night="20240302")]
-    plan = make_plan(nights, given=[MINE])
+    plan = make_plan(nights, user_masks=[MINE])
     mask = science_of(plan, "t.fits").bpm.master
     assert mask.night == "20240302"
-    assert mask.given == (MINE.path,)
+    assert mask.user_masks == (MINE.path,)
     assert mask.ingredients == (science_of(plan, "s.fits").bpm.master,)
-    alone = science_of(make_plan([frame("s.fits")], given=[MINE]), "s.fits").bpm.master
-    assert (alone.given, alone.ingredients) == ((MINE.path,), ())
+    alone = science_of(make_plan([frame("s.fits")], user_masks=[MINE]), "s.fits").bpm.master
+    assert (alone.user_masks, alone.ingredients) == ((MINE.path,), ())
 
 
 def test_a_mask_of_the_library_joins_the_given_one_where_the_night_has_no_masters():
     old = [library_master("bpm", "old", -20), library_master("bpm", "older", -40)]
     without_given = science_of(make_plan([frame("s.fits")], library=old), "s.fits").bpm.master
     assert without_given == old[0]
-    mask = science_of(make_plan([frame("s.fits")], library=old, given=[MINE]), "s.fits").bpm.master
-    assert (mask.given, mask.ingredients) == ((MINE.path,), (old[0],))
-    unfit = science_of(make_plan([frame("s.fits")], library=old, given=[BINNED]), "s.fits").bpm.master
+    mask = science_of(make_plan([frame("s.fits")], library=old, user_masks=[MINE]), "s.fits").bpm.master
+    assert (mask.user_masks, mask.ingredients) == ((MINE.path,), (old[0],))
+    unfit = science_of(make_plan([frame("s.fits")], library=old, user_masks=[BINNED]), "s.fits").bpm.master
     assert unfit == old[0]
 
 
 def test_a_closer_mask_of_the_library_does_not_displace_the_one_with_the_given_pixels():
     tonight, old = [*frames("bias", 3, -3), frame("s.fits")], [library_master("bpm", "old", 0.1)]
     assert science_of(make_plan(tonight, library=old), "s.fits").bpm.master == old[0]
-    assert science_of(make_plan(tonight, library=old, given=[MINE]), "s.fits").bpm.master.given == (MINE.path,)
+    assert science_of(make_plan(tonight, library=old, user_masks=[MINE]), "s.fits").bpm.master.user_masks == (
+        MINE.path,
+    )
 
 
 def test_where_no_given_mask_fits_the_night_goes_on_and_says_so():
-    plan = make_plan([*frames("bias", 3, -3), frame("s.fits")], given=[BINNED])
+    plan = make_plan([*frames("bias", 3, -3), frame("s.fits")], user_masks=[BINNED])
     match = science_of(plan, "s.fits").bpm
     told = "no given bad pixel mask fits 12 x 10 pixels: binned.fits has 6 x 5 pixels"
     assert match.warning == told
-    assert match.master.given == ()
+    assert match.master.user_masks == ()
     assert entry_of(plan, "s.fits").role == "reduced"
     assert told in entry_of(plan, "s.fits").reason
-    assert "given" not in entry_of(make_plan([frame("s.fits")], given=[MINE]), "s.fits").reason
+    assert "given" not in entry_of(make_plan([frame("s.fits")], user_masks=[MINE]), "s.fits").reason
 
 
 @MANY
 @given(records(), st.lists(st.sampled_from([MINE, BINNED]), unique=True))
 def test_given_masks_change_no_other_choice_and_serve_each_frame_they_fit(found, masks):
-    plain, plan = make_plan(found), make_plan(found, given=masks)
+    plain, plan = make_plan(found), make_plan(found, user_masks=masks)
     for one, other in zip(plain.science, plan.science, strict=True):
         assert (one.frame, one.bias, one.dark, one.flat, one.noise) == (
             other.frame, other.bias, other.dark, other.flat, other.noise
         )  # fmt: skip
-        assert (MINE in masks) == (other.bpm.master is not None and other.bpm.master.given == (MINE.path,))
+        assert (MINE in masks) == (other.bpm.master is not None and other.bpm.master.user_masks == (MINE.path,))
         assert bool(other.bpm.warning) == (masks == [BINNED])
     made = {(master.night, master.name) for master in plan.masters}
     assert all((m.night, m.name) in made for mask in plan.masters for m in mask.ingredients)
@@ -1131,9 +1135,9 @@ def test_given_masks_change_no_other_choice_and_serve_each_frame_they_fit(found,
 
 def test_flats_of_different_light_are_stacked_apart_and_named_by_it():
     lights = ("", "dome", "twilight")
-    found = [frame(f"{n}{light}.fits", "flat", n / 64, light=light) for n in range(3) for light in lights]
+    found = [frame(f"{n}{light}.fits", "flat", n / 64, flat_source=light) for n in range(3) for light in lights]
     masters = make_plan([*found, *frames("bias", 3)]).masters_of(NIGHT)
-    assert {m.light: (len(m.frames), m.name.rpartition("_V")[2]) for m in masters if m.kind == "flat"} == {
+    assert {m.flat_source: (len(m.frames), m.name.rpartition("_V")[2]) for m in masters if m.kind == "flat"} == {
         "": (3, ""),
         "dome": (3, "_dome"),
         "twilight": (3, "_twilight"),
@@ -1141,7 +1145,7 @@ def test_flats_of_different_light_are_stacked_apart_and_named_by_it():
 
 
 @pytest.mark.parametrize(
-    ("prefer", "hours", "light"),
+    ("prefer", "hours", "flat_source"),
     [
         ("twilight", {"dome": -8, "twilight": 5}, "twilight"),
         ("twilight", {"dome": 1, "twilight": 20}, "twilight"),
@@ -1154,17 +1158,17 @@ def test_flats_of_different_light_are_stacked_apart_and_named_by_it():
         ("nearest", {"dome": 5, "twilight": 4}, "twilight"),
     ],
 )
-def test_a_frame_gets_the_flat_of_the_preferred_light_or_the_nearest(prefer, hours, light):
-    library = [library_master("flat", f"f{light}", gap, filter="V", light=light) for light, gap in hours.items()]
-    match = science_of(make_plan([frame("s.fits")], Options(prefer_light=prefer), library), "s.fits").flat
-    assert match.master.light == light
-    assert match.gap_hours == pytest.approx(abs(hours[light]))
-    assert ("preferred" in match.reason) == (light == prefer and len(hours) > 1)
+def test_a_frame_gets_the_flat_of_the_preferred_light_or_the_nearest(prefer, hours, flat_source):
+    library = [library_master("flat", f"f{light}", gap, filter="V", flat_source=light) for light, gap in hours.items()]
+    match = science_of(make_plan([frame("s.fits")], Options(prefer_source=prefer), library), "s.fits").flat
+    assert match.master.flat_source == flat_source
+    assert match.gap_hours == pytest.approx(abs(hours[flat_source]))
+    assert ("preferred" in match.reason) == (flat_source == prefer and len(hours) > 1)
 
 
 def test_of_several_flats_of_the_preferred_light_the_nearest_serves():
-    library = [library_master("flat", f"f{h}", h, filter="V", light="twilight") for h in (-9, 3, 11)]
-    library.append(library_master("flat", "dome", 1, filter="V", light="dome"))
+    library = [library_master("flat", f"f{h}", h, filter="V", flat_source="twilight") for h in (-9, 3, 11)]
+    library.append(library_master("flat", "dome", 1, filter="V", flat_source="dome"))
     match = science_of(make_plan([frame("s.fits")], library=library), "s.fits").flat
     assert match.master.name == "f3"
     assert match.reason == "flat: twilight preferred, nearest of 3 in time, 3.0 h"
@@ -1172,8 +1176,8 @@ def test_of_several_flats_of_the_preferred_light_the_nearest_serves():
 
 def test_a_flat_of_the_preferred_light_that_is_too_old_does_not_keep_out_a_younger_one():
     library = [
-        library_master("flat", "sky", -20, filter="V", light="twilight"),
-        library_master("flat", "dome", -2, filter="V", light="dome"),
+        library_master("flat", "sky", -20, filter="V", flat_source="twilight"),
+        library_master("flat", "dome", -2, filter="V", flat_source="dome"),
     ]
     options = Options(max_age_days={"flat": 0.5}, too_old={"flat": "skip"})
     assert science_of(make_plan([frame("s.fits")], options, library), "s.fits").flat.master.name == "dome"
@@ -1181,5 +1185,5 @@ def test_a_flat_of_the_preferred_light_that_is_too_old_does_not_keep_out_a_young
 
 def test_the_size_of_a_given_mask_is_that_of_the_mosaic_of_several_amplifiers():
     area = {"area": "[1:6,1:10] is [1:6,1:10], [1:6,1:10] is [12:7,1:10]", "amplifiers": 2}
-    plan = make_plan([*frames("bias", 3, -3, **area), frame("s.fits", **area)], given=[MINE, BINNED])
-    assert science_of(plan, "s.fits").bpm.master.given == (MINE.path,)
+    plan = make_plan([*frames("bias", 3, -3, **area), frame("s.fits", **area)], user_masks=[MINE, BINNED])
+    assert science_of(plan, "s.fits").bpm.master.user_masks == (MINE.path,)

@@ -13,7 +13,7 @@ from astropy.wcs import WCS
 from nightcal import Calibrator, OverscanMethods
 from nightcal.detector.amplifiers import Amplifier
 from nightcal.detector.readout import Electronics, Readout
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
 from nightcal.io.keywords import warnings_of
 from nightcal.io.master import load_master
@@ -24,9 +24,9 @@ from nightcal.masters.bias import make_master_bias
 from nightcal.masters.dark import make_master_dark
 from nightcal.numerics.shot_noise import expected_signal
 from nightcal.science.arithmetic import NO_DATA_SIGMA
-from nightcal.science.calibrator import refused_product
+from nightcal.science.calibrator import empty_product
 from nightcal.simulation.night import expose, make_chip
-from nightcal.stacking.calibration_frame import Exposure
+from nightcal.stacking.calibration_frame import CalibrationFrame
 
 NX, NY, FIRST = 64, 80, 20  # 4096 x 4116 with 20 rows of overscan, scaled down
 OVERSCAN = {"xmin": 0, "xmax": NX, "ymin": 0, "ymax": FIRST}
@@ -165,7 +165,7 @@ THIS_CALL = {
     "saturation": 1500.0,
     "overscans": None,
     "overscan_method": OverscanMethods.mean,
-    "exposure": 60.0,
+    "exposure_time": 60.0,
     "master_bias": None,
     "master_dark": None,
     "master_flat": None,
@@ -242,7 +242,7 @@ def test_methods_of_one_level_serve_an_overscan_in_the_first_rows(method, raw):
 
 
 def test_methods_by_rows_need_an_overscan_beside_the_rows(raw):
-    with pytest.raises(SetAside, match="no overscan pixel"):
+    with pytest.raises(FrameRejectedError, match="no overscan pixel"):
         example().calibrate(raw, overscan_method=OverscanMethods.row_mean)
 
 
@@ -353,7 +353,7 @@ WRONG = [
     *[("gain", value, "positive number") for value in (0, -1, float("nan"), float("inf"), "1.5", True, [1.5], None)],
     *[("read_noise", value, "0 or more") for value in (-0.1, float("nan"), float("inf"), "6", None, False)],
     *[("saturation", value, "ADU above 0") for value in (0, -1, float("nan"), float("inf"), "60000", True)],
-    *[("exposure", value, "seconds of 0 or more") for value in (-1, float("nan"), float("inf"), "30", True)],
+    *[("exposure_time", value, "seconds of 0 or more") for value in (-1, float("nan"), float("inf"), "30", True)],
     *[("unit", value, "one of electron, adu") for value in ("e", "", None, 1, "ELECTRON", ["adu"])],
     *[("image_area", value, "expected") for value in BAD_AREAS],
     *[("overscans", [OVERSCAN, value], "expected") for value in BAD_AREAS],
@@ -410,7 +410,7 @@ def test_any_number_of_numpy_or_python_is_a_gain(value):
 
 
 def test_none_means_no_overscan_no_trim_and_no_master(raw):
-    product = Calibrator(overscans=None, image_area=None, saturation=None, exposure=None).calibrate(raw)
+    product = Calibrator(overscans=None, image_area=None, saturation=None, exposure_time=None).calibrate(raw)
     np.testing.assert_allclose(product.data, image_of(raw))
     assert product.header["OVSCCOR"] is False
 
@@ -432,7 +432,7 @@ def test_masters_must_match_the_image_area(name, raw, tmp_path):
 def test_an_area_outside_the_frame_is_told_with_both_sizes(name, raw):
     outside = {"xmin": 0, "xmax": NX + 1, "ymin": 0, "ymax": 10}
     value = outside if name == "image_area" else [OVERSCAN, outside]
-    with pytest.raises((SetAside, ValueError)) as error:
+    with pytest.raises((FrameRejectedError, ValueError)) as error:
         Calibrator(**{name: value}).calibrate(raw)
     assert f"{name.split('_')[0].rstrip('s')}" in str(error.value)
     assert "[1:65,1:10]" in str(error.value)
@@ -507,7 +507,7 @@ def test_the_exposure_may_be_given_and_must_be_known_for_a_dark(tmp_path, master
     with pytest.raises(ValueError, match=r"exposure is None .*EXPTIME or EXPOSURE is None; expected seconds"):
         calibrate.calibrate(path)
     dark = image_of(masters["dark"])
-    given = calibrate.calibrate(path, exposure=12)
+    given = calibrate.calibrate(path, exposure_time=12)
     np.testing.assert_allclose(given.data, median_corrected(path) - 12 * dark, atol=1e-3)
     with_card = write_frame(tmp_path / "card.fits", values, EXPOSURE=7.0)
     with fits.open(with_card, mode="update") as hdus:
@@ -617,9 +617,9 @@ def test_the_raw_frame_keeps_its_bytes(raw, masters, tmp_path):
 def test_nothing_is_written_when_the_raw_frame_is_broken(tmp_path, raw):
     broken = tmp_path / "broken.fits"
     broken.write_bytes(raw.read_bytes()[:4000])
-    with pytest.raises(SetAside):
+    with pytest.raises(FrameRejectedError):
         example()(broken, tmp_path / "out.fits")
-    with pytest.raises(SetAside):
+    with pytest.raises(FrameRejectedError):
         example()(tmp_path / "missing.fits", tmp_path / "out.fits")
     assert not (tmp_path / "out.fits").exists()
 
@@ -812,7 +812,7 @@ def exposures_of(chip, rng, folder, exposure, n, name):
     for number in range(n):
         path = folder / f"{name}{number}.fits"
         fits.PrimaryHDU(expose(chip, rng, 0.0, exposure, None)).writeto(path)
-        made.append(Exposure(Readout(RawImage(path), electronics), exposure, 60000.0))
+        made.append(CalibrationFrame(Readout(RawImage(path), electronics), exposure, 60000.0))
     return made
 
 
@@ -961,19 +961,19 @@ def test_the_expected_signal_does_not_depend_on_its_unit():
 
 
 def test_a_refused_frame_is_flagged_everywhere_and_says_why(tmp_path):
-    product = refused_product(Path("torn.fits"), "the file is truncated", "adu")
+    product = empty_product(Path("torn.fits"), "the file is truncated", "adu")
     write_product(tmp_path / "out.fits", product)
     ccd = CCDData.read(tmp_path / "out.fits")
     assert ccd.mask.all()
     assert ccd.header["RAWFILE"] == "torn.fits"
     assert ccd.unit == u.adu
-    assert ccd.header["REFUSED"] == "the file is truncated"
+    assert ccd.header["EMPTY"] == "the file is truncated"
     assert (product.mask == Flag.NO_DATA).all()
     assert np.isfinite(product.uncertainty).all()
 
 
 def test_a_refused_frame_keeps_what_could_be_read(raw):
     with RawImage(Path(raw)) as image:
-        product = refused_product(Path(raw), "no reason", readout=image.header)
+        product = empty_product(Path(raw), "no reason", readout=image.header)
     assert product.data.shape == image.shape
     assert product.header["EXPTIME"] == 30.0

@@ -1,12 +1,12 @@
 """A science frame is the documented formula, whatever calibrates it, and the same bytes however it is cut into rows."""
 
 import nightcal.science.arithmetic
-import nightcal.science.corrections
+import nightcal.science.master_rows
 import numpy as np
 import pytest
 from astropy.io import fits
 from nightcal import Calibrator, OverscanMethods
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
 from nightcal.io.product import write_product
 from scipy.ndimage import uniform_filter
@@ -206,7 +206,7 @@ def test_the_number_of_rows_at_a_time_changes_no_byte(loops, rows, dtype, master
     raw = write_raw(tmp_path / "raw.fits", rng, dtype)
     first = reduced(calibrator(loops, **masters), raw, tmp_path / "a.fits")
     monkeypatch.setattr(nightcal.science.arithmetic, "STRIP", rows)
-    monkeypatch.setattr(nightcal.science.corrections, "STRIP", rows)
+    monkeypatch.setattr(nightcal.science.master_rows, "STRIP", rows)
     calibrate = calibrator(loops, **masters)
     for _ in range(3):
         assert reduced(calibrate, raw, tmp_path / "b.fits") == first
@@ -231,11 +231,11 @@ def others(tmp_path):
     return write_masters(tmp_path / "others", np.random.default_rng(99))
 
 
-CHANGES = ["gain", "exposure", "unit", "saturation", "read_noise", *MASTERS, "bad_pixels", "image_area"]
+CHANGES = ["gain", "exposure_time", "unit", "saturation", "read_noise", *MASTERS, "bad_pixels", "image_area"]
 
 
 def change_of(name, others):
-    given = {"gain": 2.9, "exposure": 7.0, "unit": "adu", "saturation": 900.0, "read_noise": 11.0}
+    given = {"gain": 2.9, "exposure_time": 7.0, "unit": "adu", "saturation": 900.0, "read_noise": 11.0}
     shifted = {"image_area": {**AREA, "ymin": 5, "ymax": 5 + NY}, "bad_pixels": others["master_flat"]}
     return (given | shifted | others)[name]
 
@@ -296,7 +296,7 @@ def test_a_frame_that_breaks_off_leaves_no_file_and_the_next_is_reduced(loops, m
     reduction = calibrate.prepare(torn)
     reduction.chain.readout.image.close()
     torn.write_bytes(torn.read_bytes()[:20000])
-    with pytest.raises(SetAside):
+    with pytest.raises(FrameRejectedError):
         reduction.write(tmp_path / "out.fits")
     assert not [path for path in tmp_path.iterdir() if "out" in path.name]
     assert reduced(calibrate, raw, tmp_path / "good.fits") == good

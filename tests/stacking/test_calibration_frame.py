@@ -10,11 +10,11 @@ import nightcal.stacking.stack
 import numpy as np
 import pytest
 from nightcal.detector.overscan import OverscanMethods
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.io.master import load_master
 from nightcal.numerics.robust import clipped_mean
-from nightcal.stacking.calibration_frame import in_order, judge, layer_of, whole_level
-from nightcal.stacking.stack import Layer, as_numbers, stack
+from nightcal.stacking.calibration_frame import in_order, judge, make_stack_input, whole_level
+from nightcal.stacking.stack import StackInput, as_numbers, stack
 from small_night import SHAPE, Night, make_all
 
 RESULTS = ("mean", "uncertainty", "survivors", "noisy")
@@ -53,18 +53,18 @@ class Frames:
         self.images = rng.normal(3, 1, (2, *SHAPE)).astype(np.float32)
         self.weights = rng.uniform(0.5, 2, n)
 
-    def layers(self, numbers=(), weighted=False):
+    def inputs(self, numbers=(), weighted=False):
         """Layers of words, but for those that are named; their limit is that of the camera."""
         weights = self.weights if weighted else np.ones(len(self.raw))
-        return [self.layer(i, i not in numbers, weights[i]) for i in range(len(self.raw))]
+        return [self.stack_input(i, i not in numbers, weights[i]) for i in range(len(self.raw))]
 
-    def layer(self, i, words, weight):
+    def stack_input(self, i, words, weight):
         stored = self.raw[i].astype(">i2").view(np.uint16) if words else self.raw[i].astype(np.float32)
 
         def read(start, stop, out):
             out[:] = stored[start:stop]
 
-        return Layer(
+        return StackInput(
             read, words, stored.shape[1], self.offsets[i], 40.0 / weight, self.scales[i], 20000.0,
             tuple(self.factors[i]), 0.01, weight,
         )  # fmt: skip
@@ -72,8 +72,8 @@ class Frames:
     def rows(self):
         return [lambda start, stop, image=image: image[start:stop] for image in self.images]
 
-    def stack(self, layers, threads=1, floored=True):
-        return stack(layers, SHAPE, 3.0, floored, self.rows(), FIRST, threads)
+    def stack(self, inputs, threads=1, floored=True):
+        return stack(inputs, SHAPE, 3.0, floored, self.rows(), FIRST, threads)
 
 
 def assert_same_bits(one, other):
@@ -90,7 +90,7 @@ def frames(rng, monkeypatch):
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_stack_of_words_is_the_clipped_mean(frames, weighted, worthwhile):
-    stacked = frames.stack(frames.layers(weighted=weighted), floored=False)
+    stacked = frames.stack(frames.inputs(weighted=weighted), floored=False)
     stored = frames.raw[:, :, FIRST:-FIRST].astype(float)
     stored[stored >= 20000] = np.nan
     values = (stored - frames.offsets[:, :, np.newaxis]) * frames.scales[:, np.newaxis, np.newaxis]
@@ -103,10 +103,10 @@ def test_a_stack_of_words_is_the_clipped_mean(frames, weighted, worthwhile):
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_number_of_threads_changes_no_bit(frames, weighted, worthwhile):
-    layers = frames.layers(weighted=weighted)
-    alone = frames.stack(layers)
+    inputs = frames.inputs(weighted=weighted)
+    alone = frames.stack(inputs)
     for threads in (2, 3, 16):
-        assert_same_bits(frames.stack(layers, threads), alone)
+        assert_same_bits(frames.stack(inputs, threads), alone)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -116,40 +116,40 @@ def test_compiled_and_plain_loops_stack_the_same_bits(frames, weighted, floored,
     stacked = []
     for worthwhile in (COMPILED, PLAIN):
         monkeypatch.setattr(nightcal.numerics.kernels, "WORTHWHILE", worthwhile)
-        stacked.append(frames.stack(frames.layers(weighted=weighted), 2, floored))
+        stacked.append(frames.stack(frames.inputs(weighted=weighted), 2, floored))
     assert_same_bits(*stacked)
 
 
 @pytest.mark.parametrize("numbers", [(0,), (3, 5), range(7)], ids=len)
 def test_frames_of_words_and_of_numbers_stack_together(frames, numbers, worthwhile):
-    assert_same_bits(frames.stack(frames.layers(numbers)), frames.stack(frames.layers()))
+    assert_same_bits(frames.stack(frames.inputs(numbers)), frames.stack(frames.inputs()))
 
 
 def test_words_taken_for_numbers_are_the_same_numbers(frames):
-    layer = frames.layers()[0]
-    out = np.empty((4, layer.columns), np.float32)
-    as_numbers(layer).read(10, 14, out)
+    stack_input = frames.inputs()[0]
+    out = np.empty((4, stack_input.columns), np.float32)
+    as_numbers(stack_input).read(10, 14, out)
     np.testing.assert_array_equal(out, frames.raw[0, 10:14])
-    numbers = frames.layers(numbers=[0])[0]
+    numbers = frames.inputs(numbers=[0])[0]
     assert as_numbers(numbers) is numbers
 
 
 def test_the_order_of_frames_changes_no_bit(frames, rng, worthwhile):
-    layers = frames.layers(numbers=[2])
-    first = frames.stack(layers)
+    inputs = frames.inputs(numbers=[2])
+    first = frames.stack(inputs)
     for _ in range(3):
-        assert_same_bits(frames.stack([layers[i] for i in rng.permutation(len(layers))]), first)
+        assert_same_bits(frames.stack([inputs[i] for i in rng.permutation(len(inputs))]), first)
 
 
 def test_rows_are_read_once_each_and_in_blocks(frames, worthwhile):
     seen = []
-    layer = frames.layers()[0]
+    stack_input = frames.inputs()[0]
 
     def read(start, stop, out):
         seen.append((start, stop))
-        layer.read(start, stop, out)
+        stack_input.read(start, stop, out)
 
-    frames.stack([replace(layer, read=read), *frames.layers()[1:]], threads=2)
+    frames.stack([replace(stack_input, read=read), *frames.inputs()[1:]], threads=2)
     assert sorted(seen)[0][0] == 0
     assert sum(stop - start for start, stop in seen) == SHAPE[0]
     assert max(stop - start for start, stop in seen) < SHAPE[0]
@@ -158,11 +158,11 @@ def test_rows_are_read_once_each_and_in_blocks(frames, worthwhile):
 def test_an_error_of_a_thread_ends_the_stack(frames):
     def read(start, stop, out):
         if start > 20:
-            raise SetAside("its pixels end")
+            raise FrameRejectedError("its pixels end")
         out[:] = 0
 
-    with pytest.raises(SetAside, match="its pixels end"):
-        frames.stack([replace(frames.layers()[0], read=read)] * 3, threads=2)
+    with pytest.raises(FrameRejectedError, match="its pixels end"):
+        frames.stack([replace(frames.inputs()[0], read=read)] * 3, threads=2)
 
 
 # --- masters through files -------------------------------------------------------------------------------------------
@@ -249,23 +249,23 @@ def test_the_level_of_a_bias_is_the_clipped_mean_of_its_pixels(dtype, method, tm
 def test_a_layer_is_what_it_says_of_the_electrons(tmp_path):
     exposure = Night(tmp_path, OverscanMethods.row_mean).take("Bias Frame")
     electrons, flags = exposure.readout.read()
-    layer = layer_of(exposure, scale=0.5, shift=3.0)
-    words = np.empty((SHAPE[0], layer.columns), np.uint16)
-    layer.read(0, SHAPE[0], words)
+    stack_input = make_stack_input(exposure, scale=0.5, shift=3.0)
+    words = np.empty((SHAPE[0], stack_input.columns), np.uint16)
+    stack_input.read(0, SHAPE[0], words)
     stored = words.view(">i2")[:, : SHAPE[1]].astype(float)
-    found = (stored - layer.offset[:, np.newaxis]) * layer.scale
+    found = (stored - stack_input.offset[:, np.newaxis]) * stack_input.scale
     np.testing.assert_allclose(found, (electrons - 3.0) * 0.5, rtol=1e-5, atol=1e-5)
-    np.testing.assert_array_equal(stored >= layer.limit, flags > 0)
-    assert layer.variance == pytest.approx(exposure.read_variance / 4)
+    np.testing.assert_array_equal(stored >= stack_input.limit, flags > 0)
+    assert stack_input.variance == pytest.approx(exposure.read_variance / 4)
 
 
 def test_a_layer_of_numbers_is_what_it_says_of_the_electrons(tmp_path):
     exposure = Night(tmp_path).take("Bias Frame", dtype="f4")
     electrons, flags = exposure.readout.read()
-    layer = layer_of(exposure, scale=0.5, shift=3.0)
-    numbers = np.zeros((SHAPE[0], layer.columns), np.float32)
-    layer.read(0, SHAPE[0], numbers)
-    found = (numbers[:, : SHAPE[1]] - layer.offset) * layer.scale
+    stack_input = make_stack_input(exposure, scale=0.5, shift=3.0)
+    numbers = np.zeros((SHAPE[0], stack_input.columns), np.float32)
+    stack_input.read(0, SHAPE[0], numbers)
+    found = (numbers[:, : SHAPE[1]] - stack_input.offset) * stack_input.scale
     np.testing.assert_array_equal(np.isnan(found), flags > 0)
     np.testing.assert_allclose(found[flags == 0], (electrons[flags == 0] - 3.0) * 0.5, rtol=1e-5, atol=1e-5)
 
@@ -278,7 +278,7 @@ def test_frames_are_judged_in_the_order_of_time_and_let_go_of(tmp_path):
         held.append(exposure.readout.image)
         assert [image for image in held if image._file.held is not None] == [exposure.readout.image]
         if exposure.path == frames[2].path:
-            raise SetAside("too bright")
+            raise FrameRejectedError("too bright")
         return 5.0
 
     judged = judge(in_order(frames[::-1]), [], level)

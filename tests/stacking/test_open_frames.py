@@ -10,9 +10,9 @@ import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
 from helpers import REPOSITORY
-from nightcal.cameras.amplifiers import amplifiers_of, better_noise, noise_of, noise_of_master
+from nightcal.cameras.amplifiers import amplifiers_of, choose_gain, find_gain, gain_of_master
 from nightcal.cameras.camera_file import load_camera
-from nightcal.detector.photon_transfer import ASSUMED, Noise
+from nightcal.detector.photon_transfer import ASSUMED, GainAndReadNoise
 from nightcal.flags import Flag
 from nightcal.io.keywords import warnings_of
 from nightcal.io.master import load_master
@@ -21,9 +21,9 @@ from nightcal.io.raw_header import read_header
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
 from nightcal.masters.bias import make_master_bias
-from nightcal.masters.finish import bad_pixel_mask_of, finish_master, measure_noise_of
+from nightcal.masters.finish import bad_pixel_mask_of, finish_master, measure_gain_of_frames
 from nightcal.masters.flat import make_master_flat
-from nightcal.masters.keywords import describe_noise
+from nightcal.masters.keywords import record_gain
 from nightcal.planning.frames import read_frame
 from nightcal.planning.master_library import read_library
 from nightcal.planning.records import Setup
@@ -31,13 +31,13 @@ from nightcal.planning.setup_keywords import describe_setup
 from nightcal.science.calibrator import Calibrator
 from nightcal.science.reduce import reduce_frame
 from nightcal.simulation.night import expose, make_chip, write_raw
-from nightcal.stacking import calibration_frame as layers
+from nightcal.stacking import calibration_frame as inputs
 from nightcal.stacking import stack
-from nightcal.stacking.open_frames import open_exposures
+from nightcal.stacking.open_frames import open_frames
 
 CAMERAS = REPOSITORY / "config" / "cameras"
 START = datetime(2024, 3, 1, 22)
-MEASURED = Noise(2.0, 8.0, "measured: 4 pairs of bias, 3 of flats")
+MEASURED = GainAndReadNoise(2.0, 8.0, "measured: 4 pairs of bias, 3 of flats")
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +59,10 @@ def rng():
 def take(chip, rng, tmp_path):
     """Take a raw frame; cards given replace those of the camera, None removes them."""
 
-    def shoot(name, kind="Bias Frame", exposure=0.0, rate=0.0, filter_name=None, minutes=0, **cards):
+    def shoot(name, kind="Bias Frame", exposure_time=0.0, rate=0.0, filter_name=None, minutes=0, **cards):
         path = tmp_path / f"{name}.fits"
-        raw = expose(chip, rng, rate, exposure, filter_name)
-        write_raw(path, raw, chip, kind, exposure, filter_name, START + timedelta(minutes=minutes))
+        raw = expose(chip, rng, rate, exposure_time, filter_name)
+        write_raw(path, raw, chip, kind, exposure_time, filter_name, START + timedelta(minutes=minutes))
         with fits.open(path, mode="update") as hdus:
             for card, value in cards.items():
                 card = card.replace("_", "-")
@@ -84,45 +84,45 @@ def truncate(path):
 
 
 def test_gain_and_read_noise_of_the_header_count_first(take, camera):
-    noise = noise_of(read_header(take("a")), camera, MEASURED)
+    noise = find_gain(read_header(take("a")), camera, MEASURED)
     assert (noise.gain, noise.read_noise) == (1.5, 6.0)
     assert noise.warning == ""
 
 
 def test_a_measurement_serves_where_the_header_tells_nothing(take, camera):
-    assert noise_of(read_header(take("a", GAIN=None, RDNOISE=None)), camera, MEASURED) == MEASURED
+    assert find_gain(read_header(take("a", GAIN=None, RDNOISE=None)), camera, MEASURED) == MEASURED
 
 
 def test_a_measured_read_noise_is_brought_to_the_gain_of_the_header(take, camera):
     # 8 e- at 2 e-/ADU are 4 ADU, which are 6 e- at 1.5 e-/ADU.
-    noise = noise_of(read_header(take("a", RDNOISE=None)), camera, MEASURED)
+    noise = find_gain(read_header(take("a", RDNOISE=None)), camera, MEASURED)
     assert (noise.gain, noise.read_noise) == (1.5, pytest.approx(6.0))
     assert "header" in noise.source
     assert noise.warning == ""
 
 
 def test_a_read_noise_of_the_header_is_kept_beside_a_measured_gain(take, camera):
-    noise = noise_of(read_header(take("a", GAIN=None)), camera, MEASURED)
+    noise = find_gain(read_header(take("a", GAIN=None)), camera, MEASURED)
     assert (noise.gain, noise.read_noise) == (2.0, 6.0)
 
 
 def test_an_unknown_gain_is_1_and_warned_about(take, camera):
-    noise = noise_of(read_header(take("a", GAIN=None, RDNOISE=None)), camera, None)
+    noise = find_gain(read_header(take("a", GAIN=None, RDNOISE=None)), camera, None)
     assert noise == ASSUMED
     header = fits.Header()
-    describe_noise(header, noise)
+    record_gain(header, noise)
     assert any("gain unknown" in text for text in warnings_of(header))
     assert header["GAINSRC"] == "assumed"
 
 
 def test_an_unknown_read_noise_is_warned_about(take, camera):
-    noise = noise_of(read_header(take("a", RDNOISE=None)), camera, None)
+    noise = find_gain(read_header(take("a", RDNOISE=None)), camera, None)
     assert noise.gain == 1.5
     assert "read noise unknown" in noise.warning
 
 
 def test_a_warning_stays_when_only_the_read_noise_is_known(take, camera):
-    noise = noise_of(read_header(take("a", GAIN=None)), camera, None)
+    noise = find_gain(read_header(take("a", GAIN=None)), camera, None)
     assert (noise.gain, noise.read_noise) == (1.0, 6.0)
     assert "gain unknown" in noise.warning
 
@@ -132,7 +132,7 @@ def test_a_warning_stays_when_only_the_read_noise_is_known(take, camera):
 
 def test_a_readout_is_what_header_and_camera_file_say(take, camera, chip):
     header = read_header(take("a"))
-    (amplifier,) = amplifiers_of(header, camera, [noise_of(header, camera, None)])
+    (amplifier,) = amplifiers_of(header, camera, [find_gain(header, camera, None)])
     electronics = amplifier.electronics
     assert electronics.overscans == (Area(128, 160, 0, 128),)
     assert electronics.image_area == Area(0, 128, 0, 128)
@@ -151,7 +151,7 @@ def test_frames_that_cannot_be_opened_are_named_and_the_others_serve(take, camer
         tmp_path / "missing.fits",
         take("b", minutes=1),
     ]
-    opened = open_exposures(paths, camera)
+    opened = open_frames(paths, camera)
     assert [exposure.path.name for exposure in opened.exposures] == ["a.fits", "b.fits"]
     assert [frame.name for frame in opened.frames] == ["a.fits", "b.fits"]
     reasons = {refusal.path.name: refusal.reason for refusal in opened.refused}
@@ -163,15 +163,15 @@ def test_frames_that_cannot_be_opened_are_named_and_the_others_serve(take, camer
 
 
 def test_an_exposure_knows_its_time(take, camera):
-    exposure = open_exposures([take("a", "Dark Frame", 120.0)], camera).exposures[0]
-    assert exposure.exposure == 120
+    exposure = open_frames([take("a", "Dark Frame", 120.0)], camera).exposures[0]
+    assert exposure.exposure_time == 120
     # 2024-03-01 22:00 UTC is MJD 60370.91667; its middle one minute later.
     assert exposure.mjd == pytest.approx(60370 + (22 + 1 / 60) / 24, abs=1e-6)
 
 
 def test_rows_of_a_readout_are_electrons_above_the_overscan(take, camera, chip):
     path = take("a", "Flat Field", 10.0, 1000.0, "V")
-    readout = open_exposures([path], camera).exposures[0].readout
+    readout = open_frames([path], camera).exposures[0].readout
     electrons, flags = readout.read()
     raw = fits.getdata(path).astype(float)
     expected = (raw[:, :128] - raw[:, 128:].mean()) * 1.5
@@ -194,7 +194,7 @@ def reduced(path, *args):
 
 
 def finished(paths, camera, kind="bias"):
-    opened = open_exposures(paths, camera)
+    opened = open_frames(paths, camera)
     return finish_master(kind, opened, lambda: make_master_bias(opened.exposures, refused=opened.refused), {"k": 3})
 
 
@@ -211,13 +211,13 @@ def test_a_master_knows_for_which_frames_it_serves(take, camera):
 @pytest.mark.parametrize(("words", "light"), [("Dome flat V", "dome"), ("skyflat", "twilight"), ("flat V", "")])
 def test_a_master_flat_knows_its_light_and_so_does_a_library(words, light, take, camera, tmp_path):
     told = {"OBJECT": words, "RA": "01:00:00", "DEC": "-30:00:00"}
-    opened = open_exposures([take(f"f{n}", "Flat Field", 5.0, 6000.0, "V", n, **told) for n in range(3)], camera)
-    assert {(exposure.light, exposure.pointing) for exposure in opened.exposures} == {(light, (15.0, -30.0))}
+    opened = open_frames([take(f"f{n}", "Flat Field", 5.0, 6000.0, "V", n, **told) for n in range(3)], camera)
+    assert {(exposure.flat_source, exposure.pointing) for exposure in opened.exposures} == {(light, (15.0, -30.0))}
     product = finish_master("flat", opened, lambda: make_master_flat(opened.exposures, None, None), {})
-    assert product.header.get("NCLIGHT", "") == light
+    assert product.header.get("FLATSRC", "") == light
     write_product(tmp_path / "library" / "flat.fits", product)
     (known,) = read_library(tmp_path / "library")
-    assert (known.light, known.filter) == (light, "V")
+    assert (known.flat_source, known.filter) == (light, "V")
 
 
 @pytest.mark.parametrize("amplifiers", [1, 4, 16])
@@ -234,15 +234,15 @@ def test_masters_of_many_amplifiers_serve_the_frames_of_other_nights(amplifiers,
 
 def test_a_torn_frame_is_named_in_the_master_of_its_neighbours(take, camera):
     master = finished([take("b0"), truncate(take("torn")), take("b1"), take("b2")], camera)
-    assert (master.header["NFRAMES"], master.header["NREFUSED"]) == (3, 1)
-    assert master.header["RFRM0001"] == "torn.fits"
-    assert "truncated" in master.header["RWHY0001"]
+    assert (master.header["NCOMBINE"], master.header["NREJECT"]) == (3, 1)
+    assert master.header["REJ001"] == "torn.fits"
+    assert "truncated" in master.header["REJW001"]
 
 
 def test_without_any_frame_the_master_is_empty_and_says_why(take, camera, tmp_path):
     master = finished([truncate(take("torn")), truncate(take("worn"))], camera)
-    assert "2 frames" in master.header["REFUSED"]
-    assert "truncated" in master.header["REFUSED"]
+    assert "2 frames" in master.header["EMPTY"]
+    assert "truncated" in master.header["EMPTY"]
     write_product(tmp_path / "bias.fits", master)
     assert load_master(tmp_path / "bias.fits").refused
     assert CCDData.read(tmp_path / "bias.fits").mask.all()
@@ -284,7 +284,7 @@ def test_age_of_a_master_is_counted_from_the_middle_of_the_frame(take, camera, t
 
 
 def is_refused(product, word):
-    assert word in product.header["REFUSED"]
+    assert word in product.header["EMPTY"]
     assert (product.mask & Flag.NO_DATA > 0).all()
     assert np.isfinite(product.data).all()
     assert np.isfinite(product.uncertainty).all()
@@ -296,7 +296,7 @@ def test_truncated_frame_is_set_aside_and_its_neighbours_are_reduced(take, camer
     products = [reduced(path, camera, None, calibrator) for path in paths]
     is_refused(products[1], "truncated")
     for product in (products[0], products[2]):
-        assert "REFUSED" not in product.header
+        assert "EMPTY" not in product.header
         assert np.median(product.data) == pytest.approx(480, abs=30)
 
 
@@ -351,7 +351,7 @@ def test_gain_and_read_noise_are_measured_from_raw_frames(take, camera, chip, tm
     unknown = {"GAIN": None, "RDNOISE": None}
     paths = [take(f"b{n}", minutes=n, **unknown) for n in range(4)]
     paths += [take(f"f{n}", "Flat Field", 5.0, 6000.0, "V", minutes=20 + n, **unknown) for n in range(4)]
-    noise = measure_noise_of([*paths, truncate(take("torn"))], camera)
+    noise = measure_gain_of_frames([*paths, truncate(take("torn"))], camera)
     assert noise.gain == pytest.approx(chip.gain, rel=0.03)
     assert noise.read_noise == pytest.approx(chip.read_noise, rel=0.03)
     assert noise.warning == ""
@@ -360,15 +360,15 @@ def test_gain_and_read_noise_are_measured_from_raw_frames(take, camera, chip, tm
 def test_the_measurement_does_not_look_at_gain_cards(take, camera, chip):
     paths = [take(f"b{n}", minutes=n, GAIN=7.0) for n in range(3)]
     paths += [take(f"f{n}", "Flat Field", 5.0, 6000.0, "V", minutes=20 + n, GAIN=7.0) for n in range(3)]
-    assert measure_noise_of(paths, camera).gain == pytest.approx(chip.gain, rel=0.03)
+    assert measure_gain_of_frames(paths, camera).gain == pytest.approx(chip.gain, rel=0.03)
 
 
 def test_nothing_to_measure_is_assumed(camera):
-    assert measure_noise_of([], camera) == ASSUMED
+    assert measure_gain_of_frames([], camera) == ASSUMED
 
 
 def test_frames_stay_closed_after_a_master_is_made(take, camera):
-    opened = open_exposures([take(f"b{n}") for n in range(3)], camera)
+    opened = open_frames([take(f"b{n}") for n in range(3)], camera)
     finish_master("bias", opened, lambda: make_master_bias(opened.exposures), {})
     for exposure in opened.exposures:
         assert isinstance(exposure.readout.image, RawImage)
@@ -394,31 +394,31 @@ def bias_with(take, camera, tmp_path):
 
 
 def test_frames_without_a_gain_take_that_of_their_master_bias(take, camera, bias_with):
-    noise = noise_of(read_header(take("a", **UNKNOWN)), camera, better_noise(None, bias_with(GAIN=2.4, RDNOISE=7.0)))
+    noise = find_gain(read_header(take("a", **UNKNOWN)), camera, choose_gain(None, bias_with(GAIN=2.4, RDNOISE=7.0)))
     assert (noise.gain, noise.read_noise, noise.warning) == (2.4, 7.0, "")
     assert "20240301" in noise.source
 
 
 def test_a_gain_that_was_assumed_for_the_bias_is_no_gain(take, camera, bias_with):
     bias = bias_with(**UNKNOWN)
-    assert noise_of_master(bias) is None
-    assert better_noise(None, bias) is None
-    assert noise_of(read_header(take("a", **UNKNOWN)), camera, better_noise(None, bias)) == ASSUMED
+    assert gain_of_master(bias) is None
+    assert choose_gain(None, bias) is None
+    assert find_gain(read_header(take("a", **UNKNOWN)), camera, choose_gain(None, bias)) == ASSUMED
 
 
 def test_what_the_night_measured_counts_before_the_gain_of_its_bias(bias_with):
     bias = bias_with(GAIN=2.4, RDNOISE=7.0)
-    assert better_noise(MEASURED, bias) == MEASURED
-    half = Noise(1.0, 4.0, "read noise from 2 pairs of bias", ASSUMED.warning)
-    assert better_noise(half, bias).gain == 2.4
-    assert better_noise(half, None) == half
+    assert choose_gain(MEASURED, bias) == MEASURED
+    half = GainAndReadNoise(1.0, 4.0, "read noise from 2 pairs of bias", ASSUMED.warning)
+    assert choose_gain(half, bias).gain == 2.4
+    assert choose_gain(half, None) == half
 
 
 def test_a_refused_bias_and_one_of_another_program_know_no_gain(take, camera, tmp_path):
     write_product(tmp_path / "refused.fits", finished([truncate(take("torn"))], camera))
     fits.PrimaryHDU(np.zeros((128, 128), np.float32)).writeto(tmp_path / "plain.fits")
     for name in ("refused.fits", "plain.fits"):
-        assert noise_of_master(load_master(tmp_path / name)) is None
+        assert gain_of_master(load_master(tmp_path / name)) is None
 
 
 def light_of(product, chip):
@@ -450,13 +450,13 @@ def test_an_unknown_read_noise_of_the_bias_stays_warned_about(take, camera, bias
 def test_rows_outside_the_image_area_need_no_overscan(method, take, camera):
     by_row = replace(camera, overscan_method=method)
     sections = {"TRIMSEC": "[1:128,1:100]", "BIASSEC": "[129:160,1:100]"}
-    (exposure,) = open_exposures([take("a", **sections)], by_row).exposures
+    (exposure,) = open_frames([take("a", **sections)], by_row).exposures
     electrons, _ = exposure.readout.read()
     assert electrons.shape == (100, 128)
     assert np.isfinite(electrons).all()
     assert np.isfinite(exposure.readout.level_variance).all()
     shorter = sections | {"BIASSEC": "[129:160,1:99]"}
-    refused = finished([take("b", **shorter)], by_row).header["REFUSED"]
+    refused = finished([take("b", **shorter)], by_row).header["EMPTY"]
     assert "row 99 has no overscan pixel" in refused
 
 
@@ -465,7 +465,7 @@ def test_rows_outside_the_image_area_need_no_overscan(method, take, camera):
 
 @pytest.mark.parametrize(
     "reading",
-    [lambda p, c: open_exposures([p], c), lambda p, c: reduce_frame(p, p.with_suffix(".out"), c, None, Calibrator())],
+    [lambda p, c: open_frames([p], c), lambda p, c: reduce_frame(p, p.with_suffix(".out"), c, None, Calibrator())],
 )
 def test_no_frame_is_refused_because_the_machine_has_no_file_left_to_open(reading, take, camera, monkeypatch):
     path = take("a")
@@ -492,14 +492,14 @@ def test_a_stack_of_many_frames_holds_no_file_open(most, held, take, camera, tmp
     def is_link(fd):
         return os.path.islink(f"/proc/self/fd/{fd}")
 
-    opened = open_exposures([take(f"b{n}", minutes=n) for n in range(5)], camera)
-    monkeypatch.setattr(layers, "MOST_OPEN", most)
+    opened = open_frames([take(f"b{n}", minutes=n) for n in range(5)], camera)
+    monkeypatch.setattr(inputs, "MOST_OPEN", most)
     monkeypatch.setattr(stack, "BLOCK_BYTES", 2 * 5 * 160 * 40)
     monkeypatch.setattr(RawImage, "words", counting)
     master = finish_master("bias", opened, lambda: make_master_bias(opened.exposures), {})
     assert len(counts) > 5 * 3  # each level, and blocks of 40 rows
     assert max(counts) == held
-    assert master.header["NFRAMES"] == 5
+    assert master.header["NCOMBINE"] == 5
     assert all(exposure.readout.image._file._descriptor is None for exposure in opened.exposures)
 
 
@@ -512,6 +512,6 @@ def test_a_frame_refused_at_opening_leaves_its_time_in_the_master(take, camera):
     del header["BZERO"], header["BSCALE"]
     fits.PrimaryHDU(image, header).writeto(paths[1], overwrite=True)
     header = finished(paths, camera).header
-    assert header["RFRM0001"] == "b1.fits"
+    assert header["REJ001"] == "b1.fits"
     # 22:10 of 1 March 2024
-    assert header["RMJD0001"] == pytest.approx(60370 + (22 + 1 / 6) / 24, abs=1e-6)
+    assert header["REJM001"] == pytest.approx(60370 + (22 + 1 / 6) / 24, abs=1e-6)

@@ -4,7 +4,7 @@ import nightcal.stacking.stack
 import numpy as np
 import pytest
 from nightcal.numerics.robust import clipped_mean
-from nightcal.stacking.stack import Layer, stack
+from nightcal.stacking.stack import StackInput, stack
 
 READ_NOISE = 6.0
 
@@ -28,7 +28,9 @@ def layer_of_array(frame, variance, per_signal=0.0, weight=1.0):
     def read(start, stop, out):
         out[:] = frame[start:stop]
 
-    return Layer(read, False, frame.shape[1], np.zeros(()), variance, variance_per_signal=per_signal, weight=weight)
+    return StackInput(
+        read, False, frame.shape[1], np.zeros(()), variance, variance_per_signal=per_signal, weight=weight
+    )
 
 
 def stack_of(cube, k=3.0, floored=True, **noise):

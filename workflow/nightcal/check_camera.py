@@ -19,20 +19,20 @@ import numpy as np
 from nightcal.cameras.camera import Camera, Patterns
 from nightcal.cameras.camera_file import load_camera
 from nightcal.cli import run
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import MJD_ZERO
 from nightcal.io.raw_header import RawHeader, read_header
 from nightcal.measurement.astrometry.pointing import hint_of
 from nightcal.planning.frames import night_of, understand
 from nightcal.planning.naming import printable
-from nightcal.stacking.calibration_frame import Exposure
-from nightcal.stacking.open_frames import open_exposures
+from nightcal.stacking.calibration_frame import CalibrationFrame
+from nightcal.stacking.open_frames import open_frames
 
 STRIP = 64
 
 
 @dataclass(slots=True)
-class Understood:
+class CameraCheck:
     """What was understood of a frame, line by line, its type, what is wrong, and whether that sets it aside."""
 
     kind: str = ""
@@ -44,7 +44,7 @@ class Understood:
         """Add a line, or the problem that there is instead; without what is needed the frame is set aside."""
         try:
             self.lines.append((what, find()))
-        except SetAside as problem:
+        except FrameRejectedError as problem:
             self.lines.append((what, "cannot be told: see below"))
             self.add(str(problem), needed)
 
@@ -62,7 +62,7 @@ class Understood:
         return "The frame would be listed and not used." if self.kind == "other" else "The frame would be used."
 
 
-def check_frame(camera: Camera, path: Path) -> Understood:
+def check_frame(camera: Camera, path: Path) -> CameraCheck:
     """Read a raw frame with a camera file.
 
     Parameters
@@ -73,13 +73,13 @@ def check_frame(camera: Camera, path: Path) -> Understood:
 
     Returns
     -------
-    Understood
+    CameraCheck
         Problems that do not set the frame aside are of cards that its type does without.
     """
-    understood = Understood()
+    understood = CameraCheck()
     try:
         header = read_header(path)
-    except SetAside as problem:
+    except FrameRejectedError as problem:
         understood.add(str(problem))
         return understood
     understood.lines.append(("file", f"{_size(header)}, planes: {len(header.planes)}"))
@@ -103,9 +103,9 @@ def check_frame(camera: Camera, path: Path) -> Understood:
     return understood
 
 
-def _check_pixels(camera: Camera, path: Path, understood: Understood) -> None:
+def _check_pixels(camera: Camera, path: Path, understood: CameraCheck) -> None:
     """Open the frame as for a stack and read it."""
-    opened = open_exposures([path], camera)
+    opened = open_frames([path], camera)
     for refusal in opened.refused:
         understood.add(refusal.reason)
     for exposure in opened.exposures:
@@ -114,13 +114,13 @@ def _check_pixels(camera: Camera, path: Path, understood: Understood) -> None:
         understood.say("pixels", partial(_pixels, exposure, "e-" if known else "ADU"), needed=True)
 
 
-def _parts(exposure: Exposure, known: bool) -> Iterator[tuple[str, str]]:
+def _parts(exposure: CalibrationFrame, known: bool) -> Iterator[tuple[str, str]]:
     for part in exposure.readout.parts:
         numbers = f"{part.gain:.4g} e-/ADU, {part.read_noise:.4g} e-" if known else "gain or read noise not told"
         yield f"amplifier {part.name}", f"{part.area} of the image that is kept; {numbers}"
 
 
-def _pixels(exposure: Exposure, unit: str) -> str:
+def _pixels(exposure: CalibrationFrame, unit: str) -> str:
     readout = exposure.readout
     rows, columns = readout.shape
     saturated, some = 0, []
@@ -143,7 +143,7 @@ def _recognised(camera: Camera, header: RawHeader) -> str:
         if replace(camera, recognise=(rule,)).recognises(header):
             return f"yes, by {_in_words(rule)}"
     rules = "; ".join(map(_in_words, camera.recognise))
-    raise SetAside(f"{camera.path.name} does not recognise the header: it asks for {rules}")
+    raise FrameRejectedError(f"{camera.path.name} does not recognise the header: it asks for {rules}")
 
 
 def _type(camera: Camera, header: RawHeader) -> str:
@@ -156,7 +156,7 @@ def _agrees(camera: Camera, rules: int, header: RawHeader) -> bool:
     """Whether one of the first rules tells the type."""
     try:
         replace(camera, types=camera.types[:rules]).kind(header)
-    except SetAside:
+    except FrameRejectedError:
         return False
     return True
 
@@ -167,7 +167,7 @@ def _start(camera: Camera, header: RawHeader) -> str:
 
 
 def _exposure(camera: Camera, header: RawHeader) -> str:
-    return f"{camera.exposure(header):g} s{_said(camera, header, 'exposure')}"
+    return f"{camera.exposure_time(header):g} s{_said(camera, header, 'exposure')}"
 
 
 def _night(camera: Camera, header: RawHeader) -> str:
@@ -203,7 +203,7 @@ def _mode(camera: Camera, header: RawHeader) -> str:
 
 
 def _light(camera: Camera, header: RawHeader) -> str:
-    return f"{camera.light_of(header) or 'not told'}, if it is a flat"
+    return f"{camera.find_flat_source(header) or 'not told'}, if it is a flat"
 
 
 def _pointing(camera: Camera, header: RawHeader) -> str:
@@ -236,10 +236,15 @@ def _of_amplifier(camera: Camera, header: RawHeader, number: int) -> Iterator[tu
     rule = camera.amplifiers[number]
     plane = header.planes[rule.plane] if rule.plane < len(header.planes) else header
     said = partial(_number, camera, plane)
-    yield "gain", lambda: said(camera.noise_cards(header, number)[0], "gain", "e-/ADU", "to be measured from flats")
+    yield (
+        "gain",
+        lambda: said(camera.read_gain_and_noise(header, number)[0], "gain", "e-/ADU", "to be measured from flats"),
+    )
     yield (
         "read noise",
-        lambda: said(camera.noise_cards(header, number)[1], "read_noise", "e-", "to be measured from bias frames"),
+        lambda: said(
+            camera.read_gain_and_noise(header, number)[1], "read_noise", "e-", "to be measured from bias frames"
+        ),
     )
     largest = "the largest number that the file can hold"
     yield "saturation", lambda: said(camera.saturation_level(header, number), "saturation", "ADU", largest)
@@ -304,7 +309,7 @@ LINES: dict[str, Callable[[Camera, RawHeader], str]] = {
     "set temperature": _temperature,
     "binning": _binning,
     "mode": _mode,
-    "light": _light,
+    "flat_source": _light,
     "pointing": _pointing,
     "scale": _scale,
     "crosstalk": _crosstalk,

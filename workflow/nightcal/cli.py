@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from nightcal.errors import ConfigurationError
 
 if TYPE_CHECKING:  # a script imports what it uses, when it uses it
-    from nightcal.io.master import Calibration
+    from nightcal.io.master import MasterFrame
     from nightcal.masters.common import Rejection
     from nightcal.masters.flat_selection import FlatLimits
-    from nightcal.stacking.open_frames import Opened
+    from nightcal.stacking.open_frames import OpenFrames
 
 # numpy reads it when it is imported: no script uses BLAS, and starting its threads costs
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -35,7 +35,7 @@ def parser(description: str | None, *, frames: str | None = "raw frames") -> arg
         made.add_argument("frames", nargs="+", type=Path, help=frames)
         made.add_argument("--camera", type=Path, required=True, help="camera file, as in config/cameras")
         made.add_argument(
-            "--noise", type=Path, help="gain and read noise, where headers do not tell (measure_noise.py)"
+            "--measured-gain", type=Path, help="gain and read noise, if headers lack them (measure_gain.py)"
         )
     return made
 
@@ -52,8 +52,8 @@ def json_of(text: str) -> Any:
 
 def add_rejection(made: argparse.ArgumentParser) -> None:
     """Add the arguments of stacks."""
-    made.add_argument("--reject-level", type=float, default=3.5, help="half-width for a frame's level [rstd]")
-    made.add_argument("--reject-stack", type=float, default=3.0, help="half-width along the stack [rstd]")
+    made.add_argument("--frame-sigma", type=float, default=3.5, help="half-width for a frame's level [rstd]")
+    made.add_argument("--stack-sigma", type=float, default=3.0, help="half-width along the stack [rstd]")
     made.add_argument("--warn", action="append", default=[], help="a warning for the header")
     made.add_argument("--threads", type=int, default=1, help="threads that stack side by side")
     made.add_argument("--no-floor", action="store_true", help="trust the rstd of a few frames, however small")
@@ -63,7 +63,7 @@ def rejection_of(args: argparse.Namespace) -> Rejection:
     """Arguments of `add_rejection` as the record that masters take."""
     from nightcal.masters.common import Rejection
 
-    return Rejection(args.reject_level, args.reject_stack, not args.no_floor)
+    return Rejection(args.frame_sigma, args.stack_sigma, not args.no_floor)
 
 
 def add_flat_limits(made: argparse.ArgumentParser) -> None:
@@ -80,18 +80,18 @@ def flat_limits_of(args: argparse.Namespace) -> FlatLimits:
     return FlatLimits(args.faintest, args.departure, args.dither)
 
 
-def open_frames(args: argparse.Namespace, bias: Calibration | None = None) -> Opened:
+def open_frames(args: argparse.Namespace, bias: MasterFrame | None = None) -> OpenFrames:
     """Open the frames that a script was given, with the gain of their master bias where no better one is known."""
-    from nightcal.cameras.amplifiers import better_noise
+    from nightcal.cameras.amplifiers import choose_gain
     from nightcal.cameras.camera_file import load_camera
-    from nightcal.detector.photon_transfer import read_noise
-    from nightcal.stacking.open_frames import open_exposures
+    from nightcal.detector.photon_transfer import read_gain
+    from nightcal.stacking.open_frames import open_frames
 
-    measured = read_noise(args.noise) if args.noise else None
-    return open_exposures(args.frames, load_camera(args.camera), better_noise(measured, bias))
+    measured = read_gain(args.measured_gain) if args.measured_gain else None
+    return open_frames(args.frames, load_camera(args.camera), choose_gain(measured, bias))
 
 
-def optional_master(path: Path | None) -> Calibration | None:
+def optional_master(path: Path | None) -> MasterFrame | None:
     """Load a master that may not be there."""
     from nightcal.io.master import load_master
 

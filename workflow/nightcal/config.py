@@ -21,7 +21,7 @@ from nightcal.planning.header_cache import frames_below
 from nightcal.planning.master_library import read_library
 from nightcal.planning.matching import Options
 from nightcal.planning.plan import STEPS, Plan, make_plan
-from nightcal.planning.user_masks import read_given_masks
+from nightcal.planning.user_masks import read_user_masks
 
 _log = logging.getLogger(__name__)
 WHERE = "configuration"
@@ -36,7 +36,7 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.AS
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class RunConfig:
     """Cameras by name, the plan, the nights of it that were asked for, and the observer's reference stars."""
 
     cameras: Mapping[str, Camera]
@@ -86,7 +86,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, str) and NUMBER.fullmatch(value) is not None
 
 
-def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = False) -> Night:
+def read_run_config(config: Mapping[str, Any], home: Path, *, in_job: bool = False) -> RunConfig:
     """Check a configuration, read the headers of the raw frames, and plan.
 
     Parameters
@@ -100,7 +100,7 @@ def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = F
 
     Returns
     -------
-    Night
+    RunConfig
 
     Raises
     ------
@@ -137,9 +137,9 @@ def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = F
         if master.path is not None and master.path.resolve().parent not in ours  # those will be made again
     ]
     previous = {night: read_batches(planned_path(results, night)) for night in {frame.night for frame in frames}}
-    given = read_given_masks(_listed(config.get("bad_pixels")), f"{WHERE}: bad_pixels")
+    user_masks = read_user_masks(_listed(config.get("bad_pixels")), f"{WHERE}: bad_pixels")
     plan = make_plan(
-        frames, options_of(config, cameras), library, config.get("batch_size", BATCH_SIZE), previous, given
+        frames, options_of(config, cameras), library, config.get("batch_size", BATCH_SIZE), previous, user_masks
     )
     wanted = config.get("night")
     if wanted is not None and str(wanted) not in plan.nights:
@@ -148,7 +148,7 @@ def night_from_config(config: Mapping[str, Any], home: Path, *, in_job: bool = F
     stars = stars_file(config.get("catalog", {}).get("file", "auto"), raw)
     if not in_job:
         check_measurements(config, stars)
-    return Night({camera.name: camera for camera in cameras}, plan, nights, stars)
+    return RunConfig({camera.name: camera for camera in cameras}, plan, nights, stars)
 
 
 def stars_file(chosen: str | None, raw: Path) -> Path | None:
@@ -336,5 +336,5 @@ def options_of(config: Mapping[str, Any], cameras: Sequence[Camera] = ()) -> Opt
             otherwise=dark.get("otherwise", "skip"),
             unscalable=frozenset(glowing),
         ),
-        prefer_light=config["flat"].get("prefer", "twilight"),
+        prefer_source=config["flat"].get("prefer", "twilight"),
     )

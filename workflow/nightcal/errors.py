@@ -21,7 +21,7 @@ def blame_machine(error: Exception) -> None:
         raise error
 
 
-class SetAside(Exception):  # noqa: N818 - not a failure: one frame leaves the night, the night goes on
+class FrameRejectedError(Exception):
     """One frame cannot be used; the message is the reason, in one plain sentence."""
 
 

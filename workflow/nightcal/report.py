@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,13 +41,13 @@ class Made:
     @property
     def refused(self) -> str:
         """Why the product holds no data; empty for a good one."""
-        return str(self.header.get("REFUSED", ""))
+        return str(self.header.get("EMPTY", ""))
 
     @property
     def left_out(self) -> list[tuple[str, str, float | None]]:
         """Raw frames that a master was made without: name, why, middle of the exposure."""
-        names = {k[4:]: str(v) for k, v in self.header.items() if k.startswith("RFRM")}
-        return [(name, str(self.header.get(f"RWHY{n}", "")), self.header.get(f"RMJD{n}")) for n, name in names.items()]
+        names = {k[3:]: str(v) for k, v in self.header.items() if re.fullmatch(r"REJ\d{3}", k)}
+        return [(name, str(self.header.get(f"REJW{n}", "")), self.header.get(f"REJM{n}")) for n, name in names.items()]
 
 
 def read_table(text: str) -> list[dict[str, str]]:
@@ -177,7 +178,7 @@ def _master_row(product: Made) -> tuple[Any, ...]:
     warnings = [product.refused] if product.refused else warnings_of(header)
     return (
         PurePosixPath(product.path).stem,
-        header.get("NFRAMES", 0),
+        header.get("NCOMBINE", 0),
         _number(header.get("NUSEDAVG"), ".2f"),
         _number(header.get("NOISERAT"), ".3f"),
         level,

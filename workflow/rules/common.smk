@@ -9,7 +9,7 @@ from pathlib import Path
 from nightcal.errors import ConfigurationError
 from nightcal.numerics.kernels import LAPLACIAN_WORTHWHILE, SCIENCE_STEPS, WORTHWHILE, fingerprint
 from nightcal.planning.naming import printable
-from nightcal.config import from_command_line, measurements_of, night_from_config, planned_path
+from nightcal.config import from_command_line, measurements_of, read_run_config, planned_path
 from nightcal.measurement.star_catalog.cone import cone_of
 from nightcal.version import __version__
 
@@ -17,12 +17,12 @@ HOME = Path(workflow.basedir)
 
 try:
     config.update(from_command_line(config))
-    NIGHT = night_from_config(config, HOME, in_job=not workflow.is_main_process)
+    RUN = read_run_config(config, HOME, in_job=not workflow.is_main_process)
 except ConfigurationError as mistake:
     sys.exit(str(mistake))
 
-PLAN = NIGHT.plan
-NIGHTS = NIGHT.nights
+PLAN = RUN.plan
+NIGHTS = RUN.nights
 MEASUREMENTS = measurements_of(config)
 RESULTS = Path(config["results"])
 KERNELS = Path(".snakemake/kernels")  # of the work folder, for all its nights
@@ -52,7 +52,7 @@ def script(rule_name):
 
 def product_path(master):
     """Where a master is: in the library, or where a rule of this workflow puts it."""
-    suffix = "json" if master.kind == "noise" else "fits"
+    suffix = "json" if master.kind == "gain" else "fits"
     return str(master.path) if master.path else f"{RESULTS}/{master.night}/masters/{master.name}.{suffix}"
 
 
@@ -73,7 +73,7 @@ def raw_frames(wildcards):
 
 def camera_file(setup):
     """Path of the camera file of a setup."""
-    return str(NIGHT.cameras[setup.camera].path)
+    return str(RUN.cameras[setup.camera].path)
 
 
 def option(flag, paths):
@@ -129,8 +129,8 @@ def warnings_for(item):
 
 
 def masters_of(night):
-    """Paths of the masters of a night, the measurement of its noise left out."""
-    return [product_path(master) for master in PLAN.masters_of(night) if master.kind != "noise"]
+    """Paths of the masters of a night, its measured gain left out."""
+    return [product_path(master) for master in PLAN.masters_of(night) if master.kind != "gain"]
 
 
 def science_paths(batch):
@@ -152,7 +152,7 @@ def measurements_for(batch):
 
 def star_files():
     """The observer's catalogue of reference stars, as a list."""
-    return [str(NIGHT.stars)] if NIGHT.stars and "astrometry" in MEASUREMENTS else []
+    return [str(RUN.stars)] if RUN.stars and "astrometry" in MEASUREMENTS else []
 
 
 def field_files(batch):

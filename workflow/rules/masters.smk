@@ -1,12 +1,12 @@
 """Masters of a night."""
 
-REJECTION = f"--reject-level {config['rejection']['level']} --reject-stack {config['rejection']['stack']}" + (
+REJECTION = f"--frame-sigma {config['rejection']['frame_sigma']} --stack-sigma {config['rejection']['stack_sigma']}" + (
     "" if config["rejection"]["floor"] else " --no-floor"
 )
 DEFECTS = " ".join(f"--{name} {'inf' if limit is None else limit}" for name, limit in config["defects"].items())
 
 
-rule measure_noise:
+rule measure_gain:
     """Measure gain and read noise where headers and camera file do not tell them."""
     input:
         frames=raw_frames,
@@ -22,7 +22,7 @@ rule measure_noise:
         mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
         runtime=lambda w, attempt: attempt * minutes(work(master_of(w))),
     params:
-        script=script("measure_noise"),
+        script=script("measure_gain"),
         version=__version__,
     shell:
         "python {params.script:q} {input.frames:q} --camera {input.camera:q} --out {output:q} > {log:q} 2>&1"
@@ -51,7 +51,7 @@ rule make_master_bias:
     input:
         frames=raw_frames,
         camera=lambda w: camera_file(master_of(w).setup),
-        noise=lambda w: matched(master_of(w).noise),
+        measured_gain=lambda w: matched(master_of(w).measured_gain),
         kernels=lambda w: compiled(work(master_of(w))),
     output:
         RESULTS / "{night}/masters/{master}.fits",
@@ -70,9 +70,9 @@ rule make_master_bias:
         version=__version__,
         warn=lambda w: warnings_for(master_of(w)),
         rejection=REJECTION,
-        noise=lambda w, input: option("--noise", input.noise),
+        measured_gain=lambda w, input: option("--measured-gain", input.measured_gain),
     shell:
-        "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise}"
+        "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.measured_gain}"
         " {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
@@ -81,7 +81,7 @@ rule make_master_dark:
     input:
         frames=raw_frames,
         camera=lambda w: camera_file(master_of(w).setup),
-        noise=lambda w: matched(master_of(w).noise),
+        measured_gain=lambda w: matched(master_of(w).measured_gain),
         kernels=lambda w: compiled(work(master_of(w))),
         bias=lambda w: matched(master_of(w).bias),
     output:
@@ -101,11 +101,11 @@ rule make_master_dark:
         version=__version__,
         warn=lambda w: warnings_for(master_of(w)),
         rejection=REJECTION,
-        noise=lambda w, input: option("--noise", input.noise),
+        measured_gain=lambda w, input: option("--measured-gain", input.measured_gain),
         bias=lambda w, input: option("--bias", input.bias),
         hot=config["dark"]["hot"],
     shell:
-        "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
+        "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.measured_gain} {params.bias}"
         " --hot {params.hot} {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
@@ -114,7 +114,7 @@ rule make_master_flat:
     input:
         frames=raw_frames,
         camera=lambda w: camera_file(master_of(w).setup),
-        noise=lambda w: matched(master_of(w).noise),
+        measured_gain=lambda w: matched(master_of(w).measured_gain),
         kernels=lambda w: compiled(work(master_of(w))),
         bias=lambda w: matched(master_of(w).bias),
         dark=lambda w: matched(master_of(w).dark),
@@ -135,12 +135,12 @@ rule make_master_flat:
         version=__version__,
         warn=lambda w: warnings_for(master_of(w)),
         rejection=REJECTION,
-        noise=lambda w, input: option("--noise", input.noise),
+        measured_gain=lambda w, input: option("--measured-gain", input.measured_gain),
         bias=lambda w, input: option("--bias", input.bias),
         dark=lambda w, input: option("--dark", input.dark),
         limits=" ".join(f"--{key} {config['flat'][key]}" for key in ("faintest", "departure", "dither")),
     shell:
-        "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
+        "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.measured_gain} {params.bias}"
         " {params.dark} {params.limits} {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
@@ -148,7 +148,7 @@ rule make_bad_pixel_mask:
     """Gather what the masters of a night say about pixels, and what the observer knows."""
     input:
         masters=lambda w: [product_path(master) for master in master_of(w).ingredients],
-        given=lambda w: [str(path) for path in master_of(w).given],
+        user_masks=lambda w: [str(path) for path in master_of(w).user_masks],
     output:
         RESULTS / "{night}/masters/{master}.fits",
     log:
@@ -164,7 +164,7 @@ rule make_bad_pixel_mask:
     params:
         script=script("make_bad_pixel_mask"),
         version=__version__,
-        given=lambda w, input: " ".join(option("--given", path) for path in input.given),
+        user_masks=lambda w, input: " ".join(option("--user-mask", path) for path in input.user_masks),
         limits=DEFECTS,
     shell:
-        "python {params.script:q} {input.masters:q} {params.given} {params.limits} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {input.masters:q} {params.user_masks} {params.limits} --out {output:q} > {log:q} 2>&1"

@@ -9,7 +9,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches_of(night)]:
             frames=lambda w, batch=batch: [str(science.frame.path) for science in batch.members],
             camera=camera_file(batch.members[0].setup),
             kernels=compiled_for(batch),
-            noise=matched(batch.members[0].noise),
+            measured_gain=matched(batch.members[0].measured_gain),
             bias=matched(batch.members[0].bias),
             dark=matched(batch.members[0].dark),
             flat=matched(batch.members[0].flat),
@@ -31,7 +31,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches_of(night)]:
         params:
             script=script("reduce_science"),
             version=__version__,
-            noise=lambda w, input: option("--noise", input.noise),
+            measured_gain=lambda w, input: option("--measured-gain", input.measured_gain),
             bias=lambda w, input: option("--bias", input.bias),
             dark=lambda w, input: option("--dark", input.dark),
             flat=lambda w, input: option("--flat", input.flat),
@@ -46,6 +46,6 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches_of(night)]:
             fields=lambda w, input: options("--fields", input.fields),
             catalogs=lambda w, output: options("--catalogs", output.catalogs),
         shell:
-            "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.noise} {params.bias}"
+            "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.measured_gain} {params.bias}"
             " {params.dark} {params.flat} {params.bpm} {params.warn} --unit {params.unit} --measure {params.measure:q}"
             " {params.stars} {params.columns} {params.fields} --out {output.science:q} {params.catalogs} > {log:q} 2>&1"

@@ -4,7 +4,7 @@ import crowds
 import numpy as np
 import pytest
 from helpers import catalog_of
-from nightcal.measurement.photometry.stray_light import stray_light, with_catalog
+from nightcal.measurement.photometry.neighbours import neighbour_flux, with_catalog
 
 
 def on_the_sky(x, y):
@@ -22,7 +22,7 @@ def test_a_bright_star_next_to_a_faint_one_with_pencil_and_paper():
     x, y, flux = lonely()
     places = np.append(x, [x[0] + 5]), np.append(y, [y[0]])
     table, _ = crowds.crowd(*places, np.append(flux, 200.0))
-    found = stray_light(table)
+    found = neighbour_flux(table)
     # 4 percent of the bright one: four times as much as the faint one has
     assert flux[0] * crowds.share(3.0, 5.0) == pytest.approx(826, abs=1)
     assert found.light[-1, 1] == pytest.approx(flux[0] * crowds.share(3.0, 5.0), rel=0.05)
@@ -37,7 +37,7 @@ def test_a_bright_star_next_to_a_faint_one_with_pencil_and_paper():
 @pytest.mark.parametrize(("n", "worst"), [(150, 0.1), (400, 0.15), (800, 0.2)])
 def test_light_of_a_crowd_is_found_and_taken_off(n, worst):
     flux, table, stray = crowds.random_crowd(1, n=n)
-    found = stray_light(table)
+    found = neighbour_flux(table)
     bright = flux > 5000
     for aperture in range(5):
         some = bright & (stray[:, aperture] > 1e-3 * flux) & (stray[:, aperture] < 0.2 * flux)
@@ -50,8 +50,8 @@ def test_light_of_a_crowd_is_found_and_taken_off(n, worst):
 
 def test_light_of_the_usual_kron_aperture_is_found_by_what_it_holds():
     flux, table, _ = crowds.random_crowd(2, n=80)
-    assert stray_light(table).radii[-1] == pytest.approx(4.0, abs=0.1)
-    assert len(stray_light(table).own) == len(flux)
+    assert neighbour_flux(table).radii[-1] == pytest.approx(4.0, abs=0.1)
+    assert len(neighbour_flux(table).own) == len(flux)
 
 
 def test_a_companion_that_only_the_catalogue_resolves_counts():
@@ -63,7 +63,7 @@ def test_a_companion_that_only_the_catalogue_resolves_counts():
     light = np.append(flux, faint)
     catalog = catalog_of("c", ra, dec, {"r": 20 - 2.5 * np.log10(light)})
     matches = np.arange(len(x)), np.arange(len(x))
-    alone = stray_light(blend)
+    alone = neighbour_flux(blend)
     found = with_catalog(alone, blend, catalog, "r", matches)
     assert alone.light[3].max() == 0
     np.testing.assert_allclose(found.light[3, :4], faint * crowds.share(found.radii[:4], 2.0), rtol=0.02)
@@ -76,7 +76,7 @@ def test_catalogue_and_table_that_know_the_same_stars_agree():
     magnitude = 20 - 2.5 * np.log10(flux)
     magnitude[np.argsort(flux)[:3]] = np.nan
     everyone = np.arange(len(flux)), np.arange(len(flux))
-    both = with_catalog(stray_light(table), table, catalog_of("c", ra, dec, {"r": magnitude}), "r", everyone)
+    both = with_catalog(neighbour_flux(table), table, catalog_of("c", ra, dec, {"r": magnitude}), "r", everyone)
     some = (flux > 5000) & (stray[:, 1] > 1e-3 * flux)
     assert np.median(both.light[some, 1] / stray[some, 1]) == pytest.approx(1, abs=0.03)
 
@@ -114,7 +114,7 @@ def test_bad_tables_never_stop_the_night(spoil):
     ra, dec = on_the_sky(np.arange(40), np.arange(40))
     matches = np.arange(40), np.arange(40)
     for some in (table, table[:1], table[:0]):
-        found = stray_light(some)
+        found = neighbour_flux(some)
         found = with_catalog(
             found, some, catalog_of("c", ra, dec, {"r": np.full(40, 15.0)}), "r", tuple(m[: len(some)] for m in matches)
         )
@@ -129,4 +129,4 @@ def test_one_aperture_is_enough():
     for name in ("FLUX_APER", "FLUXERR_APER"):
         table[name] = table[name][:, 2:3]
     # the width of the stars tells how far their light reaches
-    assert stray_light(table).curve.within(1.5) == pytest.approx(0.5, abs=0.01)
+    assert neighbour_flux(table).curve.within(1.5) == pytest.approx(0.5, abs=0.01)

@@ -8,45 +8,47 @@ from dataclasses import replace
 from nightcal.cameras.camera import Camera
 from nightcal.detector.amplifiers import Amplifier
 from nightcal.detector.overscan import OverscanMethods
-from nightcal.detector.photon_transfer import ASSUMED, Noise
+from nightcal.detector.photon_transfer import ASSUMED, GainAndReadNoise
 from nightcal.detector.readout import Electronics
 from nightcal.detector.saturation import Bleed
 from nightcal.io.keywords import warnings_of
-from nightcal.io.master import Calibration
+from nightcal.io.master import MasterFrame
 from nightcal.io.raw_header import RawHeader
 
 UNKNOWN_READ_NOISE = "read noise unknown, 0 e- assumed: uncertainties are too small"
 
 
-def noise_of(header: RawHeader, camera: Camera, measured: Noise | None, amplifier: int = 0) -> Noise:
+def find_gain(
+    header: RawHeader, camera: Camera, measured: GainAndReadNoise | None, amplifier: int = 0
+) -> GainAndReadNoise:
     """Gain and read noise of an amplifier: from header or camera file, else measured, else assumed.
 
     Parameters
     ----------
     header : RawHeader
     camera : Camera
-    measured : Noise or None
+    measured : GainAndReadNoise or None
     amplifier : int
         From 0.
 
     Returns
     -------
-    Noise
+    GainAndReadNoise
         A measured read noise, known in ADU, is brought to electrons with the gain that is used.
     """
-    gain, read_noise = camera.noise_cards(header, amplifier)
+    gain, read_noise = camera.read_gain_and_noise(header, amplifier)
     found = (measured or ASSUMED).of(amplifier)
     if gain is None:
         return replace(found, read_noise=found.read_noise if read_noise is None else read_noise)
     if read_noise is None:
         warning = "" if measured else UNKNOWN_READ_NOISE
-        return Noise(
+        return GainAndReadNoise(
             gain, found.read_noise * gain / found.gain, f"gain from header or camera file, {found.source}", warning
         )
-    return Noise(gain, read_noise, "header or camera file")
+    return GainAndReadNoise(gain, read_noise, "header or camera file")
 
 
-def mean_noise(noises: Sequence[Noise]) -> Noise:
+def average_gain(noises: Sequence[GainAndReadNoise]) -> GainAndReadNoise:
     """Mean gain and mean square read noise of all amplifiers; source and warning are the first one's that warns."""
     said = next((noise for noise in noises if noise.warning), noises[0])
     gain = sum(noise.gain for noise in noises) / len(noises)
@@ -54,9 +56,9 @@ def mean_noise(noises: Sequence[Noise]) -> Noise:
     return said if len(noises) == 1 else replace(said, gain=gain, read_noise=read_noise)
 
 
-def noise_of_master(master: object) -> Noise | None:
+def gain_of_master(master: object) -> GainAndReadNoise | None:
     """Gain and read noise that a master was made with, for frames of a night that could not measure them."""
-    if not isinstance(master, Calibration) or master.refused or "GAINSRC" not in master.header:
+    if not isinstance(master, MasterFrame) or master.refused or "GAINSRC" not in master.header:
         return None
     header = master.header
     if {ASSUMED.warning, UNKNOWN_READ_NOISE} & set(warnings_of(header)):
@@ -65,38 +67,40 @@ def noise_of_master(master: object) -> Noise | None:
     cards = [(f"GAINUS{n:02d}", f"RNUSED{n:02d}") for n in numbers]
     each = tuple((header[gain], header[noise]) for gain, noise in cards if gain in header and noise in header)
     source = f"{header['GAINSRC']} of {header['NIGHT']}"
-    return Noise(header["GAINUSED"], header["RNUSED"], source, amplifiers=each if len(each) == len(cards) else ())
+    return GainAndReadNoise(
+        header["GAINUSED"], header["RNUSED"], source, amplifiers=each if len(each) == len(cards) else ()
+    )
 
 
-def better_noise(measured: Noise | None, bias: object) -> Noise | None:
+def choose_gain(measured: GainAndReadNoise | None, bias: object) -> GainAndReadNoise | None:
     """Choose between what the night measured and what its master bias was made with: a gain that was not assumed.
 
     Parameters
     ----------
-    measured : Noise or None
+    measured : GainAndReadNoise or None
         Of the night.
-    bias : Calibration or None
+    bias : MasterFrame or None
         The master bias; anything else counts as None.
 
     Returns
     -------
-    Noise or None
+    GainAndReadNoise or None
         ``measured`` if it has no warning, else that of the bias if it is known, else ``measured``.
     """
     if measured is not None and not measured.warning:
         return measured
-    return noise_of_master(bias) or measured
+    return gain_of_master(bias) or measured
 
 
-def amplifiers_of(header: RawHeader, camera: Camera, noises: Sequence[Noise]) -> list[Amplifier]:
+def amplifiers_of(header: RawHeader, camera: Camera, noises: Sequence[GainAndReadNoise]) -> list[Amplifier]:
     """Geometry and numbers of a frame's amplifiers.
 
     Parameters
     ----------
     header : RawHeader
     camera : Camera
-    noises : sequence of Noise
-        Gain [e-/ADU] and read noise [e-] of each, as `noise_of` finds them.
+    noises : sequence of GainAndReadNoise
+        Gain [e-/ADU] and read noise [e-] of each, as `find_gain` finds them.
 
     Returns
     -------
@@ -104,7 +108,7 @@ def amplifiers_of(header: RawHeader, camera: Camera, noises: Sequence[Noise]) ->
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If a section cannot be read or does not fit the image, or the level of saturation or the end of linearity is no
         number.
     """

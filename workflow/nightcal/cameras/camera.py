@@ -10,7 +10,7 @@ from itertools import permutations
 from pathlib import Path
 
 from nightcal.cameras.geometry import AmplifierRule, Sections, sections_of
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import degrees_of, is_sexagesimal, mjd_of, numbers_of, plausible_mjd
 from nightcal.io.raw_header import RawHeader, Value
 
@@ -80,7 +80,7 @@ class Camera:
     binning: tuple[tuple[str, ...], ...] = ()
     mode: tuple[str, ...] = ()
     types: tuple[tuple[str, Patterns], ...] = ()
-    light: tuple[tuple[str, Patterns], ...] = ()
+    flat_source: tuple[tuple[str, Patterns], ...] = ()
     gain: float | None = None
     read_noise: float | None = None
     saturation: float | None = None
@@ -116,7 +116,7 @@ class Camera:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If the card cannot be parsed.
         """
         for card in self.cards.get(role, ()):
@@ -141,7 +141,7 @@ class Camera:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If the card cannot be parsed.
         """
         names = self.cards.get(role, ())
@@ -166,7 +166,7 @@ class Camera:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If the value is no finite number from ``low`` to ``high``, or the card cannot be parsed.
         """
         value = self.value(header, role)
@@ -177,7 +177,7 @@ class Camera:
         except (ValueError, TypeError):
             number = float("nan")
         if not low <= number <= high:
-            raise SetAside(f"{self.card(header, role)} is {value!r}; expected {expected}")
+            raise FrameRejectedError(f"{self.card(header, role)} is {value!r}; expected {expected}")
         return number
 
     def kind(self, header: RawHeader) -> str:
@@ -185,7 +185,7 @@ class Camera:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If no rule of the camera file applies.
         """
         for kind, patterns in self.types:
@@ -193,18 +193,20 @@ class Camera:
                 return kind
         said = self.value(header, "type")
         if said is None:
-            raise SetAside(f"no card tells the type of frame (looked for {', '.join(self.cards.get('type', ()))})")
-        raise SetAside(f"the type of frame {said!r} is unknown to the camera file {self.path.name}")
+            raise FrameRejectedError(
+                f"no card tells the type of frame (looked for {', '.join(self.cards.get('type', ()))})"
+            )
+        raise FrameRejectedError(f"the type of frame {said!r} is unknown to the camera file {self.path.name}")
 
-    def light_of(self, header: RawHeader) -> str:
+    def find_flat_source(self, header: RawHeader) -> str:
         """Tell what lit a flat: ``twilight``, ``dome``, or nothing where no rule of the camera file agrees."""
-        return next((light for light, patterns in self.light if self._agrees(header, patterns)), "")
+        return next((light for light, patterns in self.flat_source if self._agrees(header, patterns)), "")
 
-    def exposure(self, header: RawHeader) -> float:
+    def exposure_time(self, header: RawHeader) -> float:
         """Exposure time [s]."""
         seconds = self.number(header, "exposure", 0, LONGEST_EXPOSURE, "seconds between 0 and 86400")
         if seconds is None:
-            raise SetAside(f"the exposure time is missing ({self.card(header, 'exposure')})")
+            raise FrameRejectedError(f"the exposure time is missing ({self.card(header, 'exposure')})")
         return seconds
 
     def start(self, header: RawHeader) -> float:
@@ -215,7 +217,7 @@ class Camera:
             if isinstance(value, int | float) and not isinstance(value, bool):
                 return plausible_mjd(float(value), f"{card} is {value!r}")
             if value is not None and not isinstance(value, str):
-                raise SetAside(f"{card} is {value!r}; expected a time")
+                raise FrameRejectedError(f"{card} is {value!r}; expected a time")
             if value is None:
                 continue
             whole = "T" in value or ":" in value
@@ -224,9 +226,9 @@ class Camera:
                 text = value if whole else f"{value}T{time}"
                 return plausible_mjd(mjd_of(text), f"the time is {text!r}")
             bare = bare or f"{card} is {value!r}, a date without a time"
-        raise SetAside(bare or f"the time of the exposure is missing ({self.card(header, 'start')})")
+        raise FrameRejectedError(bare or f"the time of the exposure is missing ({self.card(header, 'start')})")
 
-    def noise_cards(self, header: RawHeader, amplifier: int = 0) -> tuple[float | None, float | None]:
+    def read_gain_and_noise(self, header: RawHeader, amplifier: int = 0) -> tuple[float | None, float | None]:
         """Gain [e-/ADU] and read noise [e-] of an amplifier.
 
         Parameters
@@ -245,7 +247,7 @@ class Camera:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If the header has a value that cannot be right.
         """
         rule, plane = self._of(amplifier, header)
@@ -254,7 +256,9 @@ class Camera:
         if isinstance(listed, str) and listed.startswith("["):
             gains = numbers_of(listed)
             if not gains or not all(SMALLEST_GAIN <= gain <= LARGEST_GAIN for gain in gains):
-                raise SetAside(f"{self.card(plane, 'gain')} is {listed!r}; expected e-/ADU above 0 and up to 100")
+                raise FrameRejectedError(
+                    f"{self.card(plane, 'gain')} is {listed!r}; expected e-/ADU above 0 and up to 100"
+                )
             several = len(gains) == len(self.amplifiers)
             gain: float | None = gains[amplifier] if several else sum(gains) / len(gains)
         elif listed == 0 and known is not None:
@@ -275,7 +279,9 @@ class Camera:
         rule = self.amplifiers[amplifier]
         told = 1 if len(self.amplifiers) == 1 else max(rule.plane for rule in self.amplifiers) + 1
         if rule.plane >= len(header.planes) or len(header.planes) > told:
-            raise SetAside(f"the file holds {len(header.planes)} image planes; {self.path.name} tells of {told}")
+            raise FrameRejectedError(
+                f"the file holds {len(header.planes)} image planes; {self.path.name} tells of {told}"
+            )
         return rule, header.planes[rule.plane]
 
     def _binned(self, what: str, number: float | None, header: RawHeader) -> float | None:
@@ -290,7 +296,7 @@ class Camera:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If a card has no number from -1 to 1.
         """
         numbers = range(1, len(self.amplifiers) + 1)
@@ -321,7 +327,7 @@ class Camera:
         """
         try:
             ra, dec = self.value(header, "ra"), self.value(header, "dec")
-        except SetAside:  # it serves nothing that a frame could not do without
+        except FrameRejectedError:  # it serves nothing that a frame could not do without
             return None
         alpha, delta = degrees_of(ra), degrees_of(dec)
         if alpha is None or delta is None:
@@ -339,7 +345,7 @@ class Camera:
             numbers = re.findall(r"\d+", " ".join(str(v).partition(".")[0] for v in values))
             if len(numbers) == 2 and min(map(int, numbers)) > 0:
                 return int(numbers[0]), int(numbers[1])
-            raise SetAside(f"the binning {' '.join(map(str, values))!r} ({' '.join(cards)}) cannot be read")
+            raise FrameRejectedError(f"the binning {' '.join(map(str, values))!r} ({' '.join(cards)}) cannot be read")
         return 1, 1
 
     def readout_mode(self, header: RawHeader) -> str:
@@ -360,7 +366,7 @@ class Camera:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If a section cannot be read or lies outside the image, or the file does not hold these amplifiers.
         """
         pairs = (self._of(n, header) for n in range(len(self.amplifiers)))
@@ -375,7 +381,7 @@ class Camera:
             return len(header.planes)
         try:
             return self.value(header, name) if name in ROLES else header.value(name)
-        except SetAside:
+        except FrameRejectedError:
             return None
 
 
@@ -394,13 +400,13 @@ def recognise(header: RawHeader, cameras: Sequence[Camera]) -> Camera:
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If there is none.
     """
     for camera in cameras:
         if camera.recognises(header) or not camera.recognise:
             return camera
-    raise SetAside("no camera file recognises the header")
+    raise FrameRejectedError("no camera file recognises the header")
 
 
 def _like(value: Value | None, wanted: tuple[str | float | None, ...]) -> bool:
@@ -427,5 +433,5 @@ def _share(header: RawHeader, card: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not -1 < value < 1:
-        raise SetAside(f"{card} is {value!r}; expected a share of the signal between -1 and 1")
+        raise FrameRejectedError(f"{card} is {value!r}; expected a share of the signal between -1 and 1")
     return float(value)

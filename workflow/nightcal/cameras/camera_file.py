@@ -53,7 +53,7 @@ def load_camera(path: Path) -> Camera:
         binning=tuple(tuple(_listed(entry)) for entry in document.get("binning", [])),
         mode=tuple(document.get("mode", [])),
         types=_rules(document["types"]),
-        light=_rules(document.get("light", [])),
+        flat_source=_rules(document.get("flat_source", [])),
         gain=document.get("gain"),
         read_noise=document.get("read_noise"),
         saturation=document.get("saturation"),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nightcal.detector.mosaic import extent, place
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.sections import Area, parse_section
 
@@ -74,7 +74,7 @@ def sections_of(rule: AmplifierRule, plane: RawHeader, binning: tuple[int, int])
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If a section cannot be read or lies outside the image.
     """
     image = _first_area(rule.image, plane) or Area(0, plane.shape[1], 0, plane.shape[0])
@@ -87,14 +87,14 @@ def _section(entry: str, header: RawHeader) -> Area | None:
     try:
         return parse_section(entry if entry.startswith("[") else header.value(entry), header.value)
     except ValueError as error:
-        raise SetAside(f"the section {entry}: {error}") from error
+        raise FrameRejectedError(f"the section {entry}: {error}") from error
 
 
 def _area(entry: str, header: RawHeader) -> Area | None:
     area = _section(entry, header)
     if area is not None and not area.fits_in(header.shape):
         rows, columns = header.shape
-        raise SetAside(f"the section {entry} = {area} lies outside the image of {columns} x {rows} pixels")
+        raise FrameRejectedError(f"the section {entry} = {area} lies outside the image of {columns} x {rows} pixels")
     return area
 
 
@@ -103,7 +103,7 @@ def _first_area(entries: Sequence[str], header: RawHeader) -> Area | None:
     for n, entry in enumerate(entries, start=1):
         try:
             area = _area(entry, header)
-        except SetAside:
+        except FrameRejectedError:
             if n == len(entries) or not entry.startswith("["):
                 raise
             continue
@@ -147,7 +147,7 @@ def size_of(area: str, binning: tuple[int, int]) -> tuple[int, int] | None:
 
     Raises
     ------
-    ValueError, SetAside
+    ValueError, FrameRejectedError
         If the words are none of ours.
     """
     found = [(parse_section(image), parse_section(detector)) for image, detector in _PAIR.findall(area)]

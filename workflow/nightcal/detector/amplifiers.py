@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightcal.detector.amplifier_area import Part
 from nightcal.detector.crosstalk import Order, read_together
 from nightcal.detector.linearity import linearise
 from nightcal.detector.mosaic import extent, place
-from nightcal.detector.parts import Part
 from nightcal.detector.readout import Electronics, Readout
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
@@ -67,7 +67,9 @@ def readout_of(
     first = amplifiers[0]
     areas = first.electronics.image_area, first.detector
     if len(amplifiers) == 1 and len(image.planes) > 1:
-        raise SetAside(f"the file holds {len(image.planes)} image planes; expected one, or an amplifier for each")
+        raise FrameRejectedError(
+            f"the file holds {len(image.planes)} image planes; expected one, or an amplifier for each"
+        )
     forwards = not any(area is not None and (area.flip_x or area.flip_y) for area in areas)
     if len(amplifiers) == 1 and forwards:
         return Readout(image, first.electronics)
@@ -90,7 +92,7 @@ class Mosaic:
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If the file does not hold these amplifiers, or sections do not fit.
 
     Notes
@@ -111,13 +113,15 @@ class Mosaic:
         self.amplifiers = tuple(amplifiers)
         needed = max(amplifier.plane for amplifier in amplifiers) + 1
         if needed > len(image.planes):
-            raise SetAside(f"the file holds {len(image.planes)} image planes; its camera file tells of {needed}")
+            raise FrameRejectedError(
+                f"the file holds {len(image.planes)} image planes; its camera file tells of {needed}"
+            )
         self.readouts = tuple(Readout(image.planes[a.plane], a.electronics) for a in amplifiers)
         areas = [readout.area for readout in self.readouts]
         self.places = place(areas, [amplifier.detector for amplifier in amplifiers], binning)
         self.crosstalk = np.zeros((len(amplifiers),) * 2) if len(crosstalk) == 0 else np.array(crosstalk, float)
         if self.crosstalk.shape != (len(amplifiers),) * 2:
-            raise SetAside(f"crosstalk is told for {len(crosstalk)} amplifiers; expected {len(amplifiers)}")
+            raise FrameRejectedError(f"crosstalk is told for {len(crosstalk)} amplifiers; expected {len(amplifiers)}")
         gains = [readout.electronics.gain for readout in self.readouts]
         noises = [readout.electronics.read_noise for readout in self.readouts]
         bleed = self.readouts[0].electronics.bleed

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from math import ceil, floor
 
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.io.sections import Area
 
 SPARSEST = 16
@@ -62,7 +62,7 @@ def place(images: Sequence[Area], detectors: Sequence[Area | None], binning: tup
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If one of several amplifiers has no section, a section does not have the size of its pixels, two amplifiers see
         the same pixel, or they lie so far apart that the mosaic would be empty for the most part.
     """
@@ -96,12 +96,12 @@ def place(images: Sequence[Area], detectors: Sequence[Area | None], binning: tup
         if not overlapping:
             _check_extent(places)
             return places
-    raise SetAside("the detector sections of amplifiers {} and {} overlap".format(*overlapping[0]))
+    raise FrameRejectedError("the detector sections of amplifiers {} and {} overlap".format(*overlapping[0]))
 
 
 def _told(detector: Area | None, number: int) -> Area:
     if detector is None:
-        raise SetAside(f"amplifier {number} has no detector section")
+        raise FrameRejectedError(f"amplifier {number} has no detector section")
     return detector
 
 
@@ -109,7 +109,7 @@ def _axis(number: int, image: Area, detector: Area, axis: int, binning: int) -> 
     pixels = image.shape[1 - axis]
     low, high = (detector.xmin, detector.xmax) if axis == 0 else (detector.ymin, detector.ymax)
     if abs(pixels * binning - (high - low)) >= binning:
-        raise SetAside(
+        raise FrameRejectedError(
             f"amplifier {number}: the image section {image} holds {pixels} {('columns', 'rows')[axis]} of {binning}, "
             f"the detector section {detector} {high - low}"
         )
@@ -133,7 +133,9 @@ def _half_up(start: float) -> int:
 def _check_extent(places: Sequence[Place]) -> None:
     (ny, nx), read = extent(places), sum(place.area.shape[0] * place.area.shape[1] for place in places)
     if ny * nx > SPARSEST * read:
-        raise SetAside(f"the detector sections of {read} pixels lie far apart: the mosaic would have {nx} x {ny}")
+        raise FrameRejectedError(
+            f"the detector sections of {read} pixels lie far apart: the mosaic would have {nx} x {ny}"
+        )
 
 
 def _overlap(one: Area, other: Area) -> bool:

@@ -22,7 +22,7 @@ ALL_ROWS = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class OverscanLevel:
     """The bias level of a frame.
 
     Attributes
@@ -34,7 +34,7 @@ class Level:
     value: NDArray[np.float64]
     variance: NDArray[np.float64]
 
-    def rows(self, start: int, stop: int) -> Level:
+    def rows(self, start: int, stop: int) -> OverscanLevel:
         """Level of some rows.
 
         Parameters
@@ -44,22 +44,22 @@ class Level:
 
         Returns
         -------
-        Level
+        OverscanLevel
             One level for the frame stays as it is, of shape ().
         """
 
         def cut(values: NDArray[np.float64]) -> NDArray[np.float64]:
             return values if values.ndim == 0 else values[start:stop]
 
-        return Level(cut(self.value), cut(self.variance))
+        return OverscanLevel(cut(self.value), cut(self.variance))
 
-    def columns(self, columns: slice) -> Level:
+    def columns(self, columns: slice) -> OverscanLevel:
         """Level of some columns; the same where it does not differ between columns."""
 
         def cut(values: NDArray[np.float64]) -> NDArray[np.float64]:
             return values[:, columns] if values.ndim == 2 and values.shape[1] > 1 else values
 
-        return Level(cut(self.value), cut(self.variance))
+        return OverscanLevel(cut(self.value), cut(self.variance))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,9 @@ class OverscanMethod:
     """One way to find the level; call it as any user's function is called, or ask for the `level` with its error."""
 
     name: str
-    find: Callable[[Image, Sequence[Area]], Level] = field(repr=False)
+    find: Callable[[Image, Sequence[Area]], OverscanLevel] = field(repr=False)
 
-    def level(self, image: Image, overscans: Sequence[Area], rows: slice = ALL_ROWS) -> Level:
+    def level(self, image: Image, overscans: Sequence[Area], rows: slice = ALL_ROWS) -> OverscanLevel:
         """Find the bias level of an image.
 
         Parameters
@@ -83,7 +83,7 @@ class OverscanMethod:
 
         Returns
         -------
-        Level
+        OverscanLevel
 
         Raises
         ------
@@ -142,39 +142,41 @@ def _rounding(values: NDArray[np.float64]) -> float:
     return QUANTISATION**2 if np.array_equal(finite, np.rint(finite)) else 0.0
 
 
-def _median(image: Image, overscans: Sequence[Area]) -> Level:
+def _median(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
     values = _pixels(image, overscans)
     error = MEDIAN_VARIANCE * _scatter(values) ** 2 / values.size
-    return Level(np.asarray(np.median(values)), np.asarray(error + _rounding(values)))
+    return OverscanLevel(np.asarray(np.median(values)), np.asarray(error + _rounding(values)))
 
 
-def _mean(image: Image, overscans: Sequence[Area]) -> Level:
+def _mean(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
     values = _pixels(image, overscans)
-    return Level(np.asarray(values.mean()), np.asarray(values.var(ddof=1) / values.size if values.size > 1 else 0.0))
+    return OverscanLevel(
+        np.asarray(values.mean()), np.asarray(values.var(ddof=1) / values.size if values.size > 1 else 0.0)
+    )
 
 
-def _clipped_mean(image: Image, overscans: Sequence[Area]) -> Level:
+def _clipped_mean(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
     values = _pixels(image, overscans)
     clipped = clipped_mean(values, 3.5, QUANTISATION)
     scatter = max(float(clipped.scatter), QUANTISATION) if values.size > 1 else 0.0
-    return Level(clipped.mean, np.asarray(scatter**2 / clipped.survivors))
+    return OverscanLevel(clipped.mean, np.asarray(scatter**2 / clipped.survivors))
 
 
-def _row_median(image: Image, overscans: Sequence[Area]) -> Level:
+def _row_median(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
     values = _row_pixels(image, overscans)
     number = np.isfinite(values).sum(axis=0)
     variance = np.where(number > 2, MEDIAN_VARIANCE, 1.0) * _scatter(_residuals(values)) ** 2 / np.maximum(number, 1)
-    return Level(median(values)[:, np.newaxis], (variance + _rounding(values))[:, np.newaxis])
+    return OverscanLevel(median(values)[:, np.newaxis], (variance + _rounding(values))[:, np.newaxis])
 
 
-def _row_mean(image: Image, overscans: Sequence[Area]) -> Level:
+def _row_mean(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
     values = _row_pixels(image, overscans)
     number = np.isfinite(values).sum(axis=0)
     variance = _scatter(_residuals(values)) ** 2 / np.maximum(number, 1)
-    return Level(_row_means(values)[:, np.newaxis], variance[:, np.newaxis])
+    return OverscanLevel(_row_means(values)[:, np.newaxis], variance[:, np.newaxis])
 
 
-def _smooth(image: Image, overscans: Sequence[Area]) -> Level:
+def _smooth(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
     from astropy.modeling.fitting import FittingWithOutlierRemoval, LinearLSQFitter
     from astropy.modeling.models import Chebyshev1D
     from astropy.stats import sigma_clip
@@ -188,7 +190,7 @@ def _smooth(image: Image, overscans: Sequence[Area]) -> Level:
     basis = np.polynomial.chebyshev.chebvander(y, order)
     leverage = np.einsum("ij,jk,ik->i", basis, np.linalg.pinv(basis[seen].T @ basis[seen]), basis)
     value = np.where(seen, model(y), np.nan)  # a polynomial is no guide to rows that it was not fitted to
-    return Level(value[:, np.newaxis], (leverage * np.median(rows.variance[seen]))[:, np.newaxis])
+    return OverscanLevel(value[:, np.newaxis], (leverage * np.median(rows.variance[seen]))[:, np.newaxis])
 
 
 def _row_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -205,7 +207,7 @@ def _residuals(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return residuals[np.isfinite(residuals)]
 
 
-def _row_running(image: Image, overscans: Sequence[Area]) -> Level:
+def _row_running(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
     rows = _row_mean(image, overscans)
     seen = np.flatnonzero(np.isfinite(rows.value[:, 0]))
     means = rows.value[seen, 0]
@@ -217,7 +219,7 @@ def _row_running(image: Image, overscans: Sequence[Area]) -> Level:
     value, variance = np.full((2, len(rows.value)), np.nan)
     value[seen] = np.where(number > 0, _window_sums(np.where(good, means, 0.0)) / np.maximum(number, 1), smooth)
     variance[seen] = np.median(rows.variance[seen]) / np.maximum(number, 1)
-    return Level(value[:, np.newaxis], variance[:, np.newaxis])
+    return OverscanLevel(value[:, np.newaxis], variance[:, np.newaxis])
 
 
 def _window_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:

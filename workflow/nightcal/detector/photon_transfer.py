@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from nightcal.detector.tiles import Tiles, TileValues, Values, tile_medians, tile_variances
+from nightcal.detector.subimages import Subimages, SubimageValues, Values, subimage_medians, subimage_variances
 from nightcal.numerics.robust import RSTD
 
 ENOUGH = 1000
-"""Tiles from which on no further pair is asked for: read noise to 0.1 percent, gain to 0.2."""
+"""Subimages from which on no further pair is asked for: read noise to 0.1 percent, gain to 0.2."""
 
-FEWEST_TILES = 4
+FEWEST_SUBIMAGES = 4
 FAINTEST = 1.0  # photon noise of a pair of flats, in variances of a bias
 LARGEST_RATIO = 5.0  # of the light of two flats
 SMALLEST_GAIN, LARGEST_GAIN = 1e-3, 100.0
@@ -25,7 +25,7 @@ SAME_SIDE = 2 / np.pi * np.arcsin(0.25)
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class GainAndReadNoise:
     """Gain and read noise of a detector, and where they come from.
 
     Attributes
@@ -45,7 +45,7 @@ class Noise:
     warning: str = ""
     amplifiers: tuple[tuple[float, float], ...] = ()
 
-    def of(self, amplifier: int) -> Noise:
+    def of(self, amplifier: int) -> GainAndReadNoise:
         """Noise of one amplifier, from 0: its own if that was measured, else that of the detector."""
         if amplifier >= len(self.amplifiers):
             return self
@@ -53,7 +53,7 @@ class Noise:
         return replace(self, gain=gain, read_noise=read_noise, amplifiers=())
 
 
-ASSUMED = Noise(1.0, 0.0, "assumed", "gain unknown, 1 e-/ADU assumed: uncertainties are not to be trusted")
+ASSUMED = GainAndReadNoise(1.0, 0.0, "assumed", "gain unknown, 1 e-/ADU assumed: uncertainties are not to be trusted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +73,20 @@ class Pairs:
         Finds the number from the tiles of two frames; not finite, or of no tile at all, where they do not tell.
     """
 
-    def __init__(self, compare: Callable[[Tiles, Tiles], TileValues]) -> None:
+    def __init__(self, compare: Callable[[Subimages, Subimages], SubimageValues]) -> None:
         self._compare = compare
-        self._previous: Tiles | None = None
-        self._told: list[TileValues] = []
+        self._previous: Subimages | None = None
+        self._told: list[SubimageValues] = []
         self._last_told = False
         self._shared = 0
 
-    def add(self, tiles: Tiles) -> None:
+    def add(self, tiles: Subimages) -> None:
         """Compare a frame with the one before."""
         if self._previous is not None:
             told = self._compare(self._previous, tiles)
             known = np.isfinite(told.value)
             if known.any():
-                self._told.append(TileValues(told.value[known], told.error[known]))
+                self._told.append(SubimageValues(told.value[known], told.error[known]))
                 self._shared += self._last_told
             self._last_told = bool(known.any())
         self._previous = tiles
@@ -102,7 +102,7 @@ class Pairs:
 
     @property
     def tiles(self) -> int:
-        """Tiles of all pairs that told something."""
+        """Subimages of all pairs that told something."""
         return sum(len(told.value) for told in self._told)
 
     @property
@@ -128,7 +128,7 @@ class Pairs:
         return Measured(value, of_one * float(np.sqrt(np.pi / 2 * correlated / len(values))))
 
 
-def bias_variance(one: Tiles, other: Tiles, floor: float = FLOOR) -> TileValues:
+def bias_variance(one: Subimages, other: Subimages, floor: float = FLOOR) -> SubimageValues:
     """Variance of a bias frame, from each tile of two.
 
     Parameters
@@ -139,18 +139,18 @@ def bias_variance(one: Tiles, other: Tiles, floor: float = FLOOR) -> TileValues:
 
     Returns
     -------
-    TileValues
+    SubimageValues
         In the unit of the frames, squared.
 
     Notes
     -----
     Janesick, Photon Transfer (2007), ch. 5: ``var(B1 - B2) / 2``. The difference cancels the fixed pattern.
     """
-    variance = tile_variances(one - other, floor)
-    return TileValues(variance.value / 2, variance.error / 2)
+    variance = subimage_variances(one - other, floor)
+    return SubimageValues(variance.value / 2, variance.error / 2)
 
 
-def noise_per_signal(one: Tiles, other: Tiles, read_variance: float, floor: float = FLOOR) -> TileValues:
+def noise_per_signal(one: Subimages, other: Subimages, read_variance: float, floor: float = FLOOR) -> SubimageValues:
     """Photon noise over light, from each tile of two flats: one over the gain of frames in ADU.
 
     Parameters
@@ -164,7 +164,7 @@ def noise_per_signal(one: Tiles, other: Tiles, read_variance: float, floor: floa
 
     Returns
     -------
-    TileValues
+    SubimageValues
         Of no tile if the light of the two differs by more than a factor of 5, or is so faint that its noise is less
         than that of a bias.
 
@@ -173,20 +173,20 @@ def noise_per_signal(one: Tiles, other: Tiles, read_variance: float, floor: floa
     Janesick, Photon Transfer (2007), ch. 5: with the second flat scaled by ``r`` to the first,
     ``(var(F1 - r F2) - (1 + r^2) var_bias) / (F1 + r^2 F2)``.
     """
-    first, second = tile_medians(one), tile_medians(other)
+    first, second = subimage_medians(one), subimage_medians(other)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where((first > 0) & (second > 0), first / second, np.nan)
     if not 1 / LARGEST_RATIO < _middle(ratio) < LARGEST_RATIO:
         return NOTHING
-    variance = tile_variances(one - ratio.astype(np.float32)[:, None, None] * other, floor)
+    variance = subimage_variances(one - ratio.astype(np.float32)[:, None, None] * other, floor)
     photon_noise = variance.value - (1 + ratio**2) * read_variance
     if not _middle(photon_noise) > FAINTEST * read_variance:
         return NOTHING
     light = first + ratio**2 * second
-    return TileValues(photon_noise / light, variance.error / light)
+    return SubimageValues(photon_noise / light, variance.error / light)
 
 
-NOTHING = TileValues(np.empty(0), np.empty(0))
+NOTHING = SubimageValues(np.empty(0), np.empty(0))
 
 
 def read_noise_from(pairs: Pairs, of_level: float = 0.0) -> Measured | None:
@@ -225,12 +225,14 @@ def gain_from(pairs: Pairs) -> Measured | None:
         Electrons for a unit of the frames; None of fewer than 4 tiles, or if it lies outside 0.001 to 100.
     """
     inverse = pairs.typical()
-    if inverse is None or pairs.tiles < FEWEST_TILES or not 1 / LARGEST_GAIN < inverse.value < 1 / SMALLEST_GAIN:
+    if inverse is None or pairs.tiles < FEWEST_SUBIMAGES or not 1 / LARGEST_GAIN < inverse.value < 1 / SMALLEST_GAIN:
         return None
     return Measured(1 / inverse.value, inverse.error / inverse.value**2)
 
 
-def measure_noise(biases: Iterable[Sequence[Tiles]], flats: Mapping[str, Iterable[Sequence[Tiles]]]) -> Noise:
+def measure_gain(
+    biases: Iterable[Sequence[Subimages]], flats: Mapping[str, Iterable[Sequence[Subimages]]]
+) -> GainAndReadNoise:
     """Measure gain and read noise of a night's frames.
 
     Parameters
@@ -243,7 +245,7 @@ def measure_noise(biases: Iterable[Sequence[Tiles]], flats: Mapping[str, Iterabl
 
     Returns
     -------
-    Noise
+    GainAndReadNoise
         With a gain of 1 e-/ADU and a warning if there is no pair of flats with light in it; `ASSUMED` if there is no
         pair of bias frames either.
     """
@@ -262,16 +264,16 @@ def measure_noise(biases: Iterable[Sequence[Tiles]], flats: Mapping[str, Iterabl
     return _noise_of(amplifiers, f"measured: {of_bias}, {lit[0].count} of flats")
 
 
-def _noise_of(amplifiers: Sequence[tuple[float, float]], source: str, warning: str = "") -> Noise:
+def _noise_of(amplifiers: Sequence[tuple[float, float]], source: str, warning: str = "") -> GainAndReadNoise:
     gains, noises = np.transpose(amplifiers)
     read_noise = float(np.sqrt(np.mean(noises**2)))
-    return Noise(float(np.mean(gains)), read_noise, source, warning, tuple(amplifiers))
+    return GainAndReadNoise(float(np.mean(gains)), read_noise, source, warning, tuple(amplifiers))
 
 
-def _of_biases(frames: Iterable[Sequence[Tiles]]) -> tuple[list[Pairs], list[Tiles]]:
+def _of_biases(frames: Iterable[Sequence[Subimages]]) -> tuple[list[Pairs], list[Subimages]]:
     """Pairs of each amplifier's bias frames, and their mean."""
     pairs: list[Pairs] = []
-    level: list[Tiles] = []
+    level: list[Subimages] = []
     for n, frame in enumerate(frames, start=1):
         if not pairs:
             pairs, level = [Pairs(bias_variance) for _ in frame], [np.zeros_like(tiles) for tiles in frame]
@@ -283,7 +285,7 @@ def _of_biases(frames: Iterable[Sequence[Tiles]]) -> tuple[list[Pairs], list[Til
     return pairs, level
 
 
-def _add_flats(pairs: Sequence[Pairs], frames: Iterable[Sequence[Tiles]], level: Sequence[Tiles]) -> None:
+def _add_flats(pairs: Sequence[Pairs], frames: Iterable[Sequence[Subimages]], level: Sequence[Subimages]) -> None:
     """Add flats of one filter until they alone would do."""
     before = [each.tiles for each in pairs]
     for frame in frames:
@@ -301,22 +303,22 @@ def _middle(values: Values) -> float:
     return float(np.median(finite)) if finite.size else float("nan")
 
 
-def write_noise(path: Path, noise: Noise) -> None:
+def write_gain(path: Path, noise: GainAndReadNoise) -> None:
     """Write a measurement as JSON.
 
     Parameters
     ----------
     path : Path
         Replaced if it exists; its folder is made.
-    noise : Noise
+    noise : GainAndReadNoise
     """
     from nightcal.io.atomic import write_text
 
     write_text(path, json.dumps(asdict(noise), indent=2) + "\n")
 
 
-def read_noise(path: Path) -> Noise:
-    """Read a measurement that `write_noise` wrote.
+def read_gain(path: Path) -> GainAndReadNoise:
+    """Read a measurement that `write_gain` wrote.
 
     Parameters
     ----------
@@ -324,8 +326,8 @@ def read_noise(path: Path) -> Noise:
 
     Returns
     -------
-    Noise
+    GainAndReadNoise
     """
     found = json.loads(path.read_text(encoding="utf-8"))
     amplifiers = tuple((gain, noise) for gain, noise in found.pop("amplifiers", []))
-    return Noise(**found, amplifiers=amplifiers)
+    return GainAndReadNoise(**found, amplifiers=amplifiers)

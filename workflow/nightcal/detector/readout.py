@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightcal.detector.amplifier_area import Part
 from nightcal.detector.linearity import linearise
-from nightcal.detector.overscan import Level, OverscanMethod, OverscanMethods
-from nightcal.detector.parts import Part
+from nightcal.detector.overscan import OverscanLevel, OverscanMethod, OverscanMethods
 from nightcal.detector.saturation import NO_BLEED, Bleed, flag_bleed, flag_raw
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
@@ -80,7 +80,7 @@ class Readout:
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If an area lies outside the image; later if the overscan holds nothing, or the pixels cannot be read.
     """
 
@@ -90,12 +90,12 @@ class Readout:
         self.area = electronics.image_area or Area(0, image.shape[1], 0, image.shape[0])
         for what, area in [("image area", self.area), *(("overscan area", area) for area in electronics.overscans)]:
             if not area.fits_in(image.shape):
-                raise SetAside(
+                raise FrameRejectedError(
                     f"the {what} {area} lies outside the image of {image.shape[1]} x {image.shape[0]} pixels"
                 )
         self.full = image.largest if electronics.saturation is None else electronics.saturation
         self.saturation = min(self.full, np.inf if electronics.linearity is None else electronics.linearity)
-        self._level: Level | None = None
+        self._level: OverscanLevel | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -103,14 +103,14 @@ class Readout:
         return self.area.shape
 
     @property
-    def whole_level(self) -> Level | None:
+    def whole_level(self) -> OverscanLevel | None:
         """Overscan level [ADU] of all rows that were read out, found when first asked for; None without overscan."""
         if self._level is None and self.electronics.overscans:
             self._level = self._find_level()
         return self._level
 
     @property
-    def level(self) -> Level | None:
+    def level(self) -> OverscanLevel | None:
         """Overscan level [ADU] of the rows of the light-sensitive area; None without overscan."""
         level = self.whole_level
         return None if level is None else level.rows(self.area.ymin, self.area.ymax)
@@ -191,7 +191,7 @@ class Readout:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If the pixels cannot be read.
         """
         electrons, flags, _ = self._measure(start, stop)
@@ -214,7 +214,7 @@ class Readout:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If the pixels cannot be read.
         """
         electrons, flags, slope = self._measure(start, stop)
@@ -256,7 +256,7 @@ class Readout:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If the pixels cannot be read.
         """
         raw = self.image.rows(area.ymin, area.ymax)[:, area.slices[1]]
@@ -299,7 +299,7 @@ class Readout:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If the pixels cannot be read.
         """
         where = self.electronics.bleed
@@ -313,7 +313,7 @@ class Readout:
             np.greater_equal(raw, self.full, out=rows)
         return flag_bleed(saturated, where.directions, where.pixels) if saturated.any() else None
 
-    def _find_level(self) -> Level:
+    def _find_level(self) -> OverscanLevel:
         method = self.electronics.overscan_method
         if isinstance(method, OverscanMethod):
             return self._level_by(method)
@@ -325,17 +325,17 @@ class Readout:
                 f"expected a corrected image of floats of shape {raw.shape}"
             )
         with np.errstate(invalid="ignore"):  # infinity less infinity
-            return Level(raw.astype(np.float64) - corrected, np.zeros(()))
+            return OverscanLevel(raw.astype(np.float64) - corrected, np.zeros(()))
 
-    def _level_by(self, method: OverscanMethod) -> Level:
+    def _level_by(self, method: OverscanMethod) -> OverscanLevel:
         """Find the level in what is stored, which spares the decoding of all pixels for that of a few columns."""
         zero = self.image.zero
         stored = self.image.read() if zero is None else self.image.words(0, self.image.shape[0]).view(">i2")
         try:
             level = method.level(stored, self.electronics.overscans, slice(self.area.ymin, self.area.ymax))
         except ValueError as error:
-            raise SetAside(f"overscan: {error}") from error
-        return Level(level.value + (zero or 0), level.variance)
+            raise FrameRejectedError(f"overscan: {error}") from error
+        return OverscanLevel(level.value + (zero or 0), level.variance)
 
 
 def as_dictionaries(areas: Sequence[Area]) -> list[dict[str, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_header import Value
 
 MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
@@ -32,7 +32,7 @@ def mjd_of(text: str) -> float:
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If it is no such time.
     """
     match = _TIME.fullmatch(text.strip())
@@ -44,9 +44,26 @@ def mjd_of(text: str) -> float:
             raise ValueError(text)
         moment = datetime(year, month, day, tzinfo=UTC)
     except ValueError as error:
-        raise SetAside(f"the time {text!r} cannot be read; expected YYYY-MM-DDThh:mm:ss") from error
+        raise FrameRejectedError(f"the time {text!r} cannot be read; expected YYYY-MM-DDThh:mm:ss") from error
     moment += timedelta(hours=hour, minutes=minute, seconds=float(match[6] or 0))
     return (moment - MJD_ZERO) / timedelta(days=1)
+
+
+def iso_time(mjd: float) -> str:
+    """Write an MJD as FITS does (standard 9.1.1): ``YYYY-MM-DDThh:mm:ss.sss``.
+
+    Parameters
+    ----------
+    mjd : float
+        [UTC]
+
+    Returns
+    -------
+    str
+        Rounded to a millisecond.
+    """
+    moment = MJD_ZERO + timedelta(milliseconds=round(mjd * 86_400_000))
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
 
 
 def julian_year(mjd: float) -> float:
@@ -71,11 +88,11 @@ def plausible_mjd(mjd: float, said: str) -> float:
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If it lies before 1968, or far ahead.
     """
     if not 40000 < mjd < 100000:
-        raise SetAside(f"{said}; expected a time after 1968")
+        raise FrameRejectedError(f"{said}; expected a time after 1968")
     return mjd
 
 

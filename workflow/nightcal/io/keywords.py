@@ -10,6 +10,7 @@ from typing import Any
 
 from astropy.io import fits
 
+from nightcal.io.header_values import iso_time
 from nightcal.io.raw_header import RawHeader
 
 LONGEST_TEXT = 250  # of a value, over several cards if need be
@@ -102,6 +103,22 @@ def set_cards(header: fits.Header, cards: Iterable[tuple[str, Any, str]]) -> Non
             header[keyword] = (text, comment[: max(0, CARD_ROOM - len(text) - text.count("'"))])
         else:
             header[keyword] = (value, comment[:NUMBER_COMMENT])
+
+
+def mean_time_cards(mjd: float) -> list[tuple[str, Any, str]]:
+    """Keywords of the middle of an exposure, or of several (FITS paper IV, 4.4.2.2).
+
+    Parameters
+    ----------
+    mjd : float
+        [UTC]
+
+    Returns
+    -------
+    list of (str, value, str)
+        ``MJD-AVG`` and ``DATE-AVG``.
+    """
+    return [("MJD-AVG", mjd, "middle of exposure, UTC"), ("DATE-AVG", iso_time(mjd), "middle of exposure, UTC")]
 
 
 def ascii_text(text: str, length: int) -> str:

@@ -69,7 +69,7 @@ Plane = NDArray[Any] | StoredPlane
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class MasterFrame:
     """A master as it is used: image and variance [e- or e-/s], mask, and where it came from.
 
     Images are arrays, or stay on disk and are read by rows; ``np.asarray`` makes an array of either.
@@ -86,10 +86,10 @@ class Calibration:
     @property
     def refused(self) -> str:
         """Why the master holds nothing; empty for a good one."""
-        return str(self.header.get("REFUSED", ""))
+        return str(self.header.get("EMPTY", ""))
 
 
-def load_master(path: Path) -> Calibration:
+def load_master(path: Path) -> MasterFrame:
     """Open a master.
 
     Parameters
@@ -100,7 +100,7 @@ def load_master(path: Path) -> Calibration:
 
     Returns
     -------
-    Calibration
+    MasterFrame
         The pixels of a product of nightcal are not yet read.
 
     Raises
@@ -119,7 +119,7 @@ def load_master(path: Path) -> Calibration:
         blame_machine(reason)
         raise ValueError(f"{path} cannot be read as a master ({reason})") from reason
     unit = "".join(str(header.get("BUNIT", "adu")).lower().split())
-    return Calibration(*planes, header, Path(path).name, file_hash(Path(path)), unit)
+    return MasterFrame(*planes, header, Path(path).name, file_hash(Path(path)), unit)
 
 
 def _stored(path: Path, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane] | None:
@@ -153,17 +153,17 @@ def _loaded(image: Any, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane]:
     return data, error**2, mask
 
 
-def as_mask(master: Calibration) -> Calibration:
+def as_mask(master: MasterFrame) -> MasterFrame:
     """Take a plain image, of another program, for a bad pixel mask: what is not 0 is bad.
 
     Parameters
     ----------
-    master : Calibration
+    master : MasterFrame
         As `load_master` read it.
 
     Returns
     -------
-    Calibration
+    MasterFrame
         The same if it is a master of nightcal or has a mask already that says more than which pixels hold no number.
     """
     mask = np.asarray(master.mask)
@@ -173,14 +173,14 @@ def as_mask(master: Calibration) -> Calibration:
     return replace(master, mask=np.where(np.asarray(master.data) != 0, Flag.BAD, mask))
 
 
-def in_electrons(name: str, master: Calibration, gain: float, per_second: bool) -> Calibration:
+def in_electrons(name: str, master: MasterFrame, gain: float, per_second: bool) -> MasterFrame:
     """Bring a bias to electrons, a dark to electrons per second, of the gain that the frame is calibrated with.
 
     Parameters
     ----------
     name : str
         Of the parameter, for messages.
-    master : Calibration
+    master : MasterFrame
         In ADU, or in electrons. What a detector reads out are ADU: electrons of another gain than this one, which a
         master of nightcal knows (``GAINUSED``), are brought to it.
     gain : float
@@ -190,7 +190,7 @@ def in_electrons(name: str, master: Calibration, gain: float, per_second: bool) 
 
     Returns
     -------
-    Calibration
+    MasterFrame
 
     Raises
     ------

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightcal.errors import SetAside, blame_machine
+from nightcal.errors import FrameRejectedError, blame_machine
 from nightcal.io.sections import NOTHING
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class RawHeader:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If the card is there and cannot be parsed.
         """
         if name not in self._asked:
@@ -152,7 +152,9 @@ class RawHeader:
         try:
             value = self.cards.get(name)
         except fits.VerifyError as error:
-            raise SetAside(f"{name} is {_as_written(self.cards.cards[name])!r}, not a value of FITS") from error
+            raise FrameRejectedError(
+                f"{name} is {_as_written(self.cards.cards[name])!r}, not a value of FITS"
+            ) from error
         if value is None or isinstance(value, fits.card.Undefined):
             return None
         return _said(value) if isinstance(value, str) else value
@@ -216,12 +218,12 @@ def read_header(path: Path) -> RawHeader:
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If the file is not FITS, is truncated, or holds no image, or images of different sizes.
     """
     try:
         plain = _read_plain(path)
-    except (OSError, ValueError, SetAside):
+    except (OSError, ValueError, FrameRejectedError):
         plain = None
     return _read_by_astropy(path) if plain is None else plain
 
@@ -231,7 +233,7 @@ def _read_plain(path: Path) -> RawHeader | None:
 
     Raises
     ------
-    OSError, ValueError, SetAside
+    OSError, ValueError, FrameRejectedError
         If the file cannot be read, or its header is not plain.
     """
     with open(path, "rb", buffering=0) as file:
@@ -289,7 +291,7 @@ def _read_by_astropy(path: Path) -> RawHeader:
                 return _images(path, hdus)
         except UNREADABLE as error:
             blame_machine(error)
-            raise SetAside(_why_unreadable(path, error)) from error
+            raise FrameRejectedError(_why_unreadable(path, error)) from error
 
 
 def _as_written(card: fits.Card) -> str:
@@ -307,18 +309,18 @@ def _images(path: Path, hdus: fits.HDUList) -> RawHeader:
     """Find the image planes of a file: one, several extensions of one plane each, or a cube."""
     places = [i for i, hdu in enumerate(hdus) if hdu.is_image and _has_pixels(hdu)]
     if not places:
-        raise SetAside("the file holds no image")
+        raise FrameRejectedError("the file holds no image")
     _check_length(path, places[-1])
     planes = tuple(plane for i in places for plane in _planes(i, hdus))
     if any("NIGHTCAL" in plane.cards for plane in planes):
-        raise SetAside("the file is a product of nightcal, not a raw frame")
+        raise FrameRejectedError("the file is a product of nightcal, not a raw frame")
     first = planes[0]
     if len(planes) == 1:
         return first
     for plane in planes:
         if plane.shape != first.shape:
             sizes = " and ".join(f"{columns} x {rows}" for rows, columns in (plane.shape, first.shape))
-            raise SetAside(f"its {len(planes)} image planes differ in size: {sizes}")
+            raise FrameRejectedError(f"its {len(planes)} image planes differ in size: {sizes}")
     primary = hdus[0].header.copy() if len(places) > 1 else None
     return RawHeader(first.cards, first.hdu, first.shape, planes=planes, primary=primary)
 
@@ -328,7 +330,7 @@ def _planes(index: int, hdus: fits.HDUList) -> list[RawHeader]:
     hdu = hdus[index]
     axes = [hdu.header[f"NAXIS{i}"] for i in range(3, hdu.header["NAXIS"] + 1)]
     if any(length != 1 for length in axes[1:]):
-        raise SetAside(f"an image has {len(axes) + 2} axes; expected two, or three for a cube of amplifiers")
+        raise FrameRejectedError(f"an image has {len(axes) + 2} axes; expected two, or three for a cube of amplifiers")
     cards = hdu.header.copy()
     if index > 0:
         cards.extend(hdus[0].header, unique=True)
@@ -357,7 +359,7 @@ def _check_length(path: Path, index: int) -> None:
     else:
         found = path.stat().st_size
     if found < promised:
-        raise SetAside(f"the file is truncated: {found} bytes, its header promises {promised}")
+        raise FrameRejectedError(f"the file is truncated: {found} bytes, its header promises {promised}")
     if index > 0:
         _check_end(path, end)
 
@@ -375,9 +377,9 @@ def _check_end(path: Path, end: int) -> None:
             while packed and file.read(AT_ONCE):
                 pass
         except (EOFError, zlib.error) as error:
-            raise SetAside("the file is truncated: its gzip stream has no end") from error
+            raise FrameRejectedError("the file is truncated: its gzip stream has no end") from error
     if rest == EXTENSION:
-        raise SetAside("the file is truncated: it ends within the header of an extension")
+        raise FrameRejectedError("the file is truncated: it ends within the header of an extension")
 
 
 def _is_gzip(path: Path) -> bool:
@@ -390,7 +392,7 @@ def _check_axes(path: Path) -> None:
     with path.open("rb") as file:
         match = _NAXIS.search(file.read(2880))
     if match is not None and int(match[1]) > LARGEST_NAXIS:
-        raise SetAside(f"NAXIS is {match[1].decode()[:20]}; expected a whole number up to {LARGEST_NAXIS}")
+        raise FrameRejectedError(f"NAXIS is {match[1].decode()[:20]}; expected a whole number up to {LARGEST_NAXIS}")
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.errors import UNREADABLE, SetAside, blame_machine
+from nightcal.errors import UNREADABLE, FrameRejectedError, blame_machine
 from nightcal.io.checksum import HASH_DIGITS, file_hash
 from nightcal.io.raw_header import RawHeader, read_header
 
@@ -115,7 +115,7 @@ class RawImage:
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If the file cannot be used, here or when its pixels turn out to be unreadable.
     """
 
@@ -177,7 +177,7 @@ class RawImage:
 
         Raises
         ------
-        SetAside, OSError
+        FrameRejectedError, OSError
             As for `rows`.
         """
         try:
@@ -190,7 +190,7 @@ class RawImage:
         except OSError as error:
             self.close()
             raise self._unreadable(error) from error
-        except SetAside:
+        except FrameRejectedError:
             self.close()
             raise
 
@@ -220,7 +220,7 @@ class RawImage:
 
         Raises
         ------
-        SetAside, OSError
+        FrameRejectedError, OSError
             As for `rows`.
         """
         shape = (stop - start, self.shape[1])
@@ -253,7 +253,7 @@ class RawImage:
         """Words in the shape of rows, if that many bytes were found."""
         wanted = words.shape if shape is None else shape
         if found != wanted[0] * wanted[1] * WORD:
-            raise SetAside(f"its pixels end before row {stop}")
+            raise FrameRejectedError(f"its pixels end before row {stop}")
         return words.reshape(wanted)
 
     def rows(self, start: int, stop: int) -> NDArray[np.generic]:
@@ -271,7 +271,7 @@ class RawImage:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If the pixels cannot be read, or end before ``stop``.
         OSError
             If the fault is the machine's and not the file's, as with too many open files.
@@ -283,7 +283,7 @@ class RawImage:
             return self._native(self.words(start, stop))
         rows = self._section(start, stop)
         if rows.shape != (stop - start, self.shape[1]):
-            raise SetAside(f"its pixels end before row {stop}")
+            raise FrameRejectedError(f"its pixels end before row {stop}")
         return rows.astype(rows.dtype.newbyteorder("="), copy=False)
 
     def read(self) -> NDArray[np.generic]:
@@ -336,9 +336,9 @@ class RawImage:
             except (*UNREADABLE, RuntimeError) as error:
                 raise self._unreadable(error) from error
 
-    def _unreadable(self, error: Exception) -> SetAside:
+    def _unreadable(self, error: Exception) -> FrameRejectedError:
         blame_machine(error)
-        return SetAside(f"its pixels cannot be read ({type(error).__name__}: {str(error)[:80]})")
+        return FrameRejectedError(f"its pixels cannot be read ({type(error).__name__}: {str(error)[:80]})")
 
 
 def _digits(content: NDArray[np.uint8]) -> str:

@@ -23,7 +23,7 @@ class _Loader(LOADER):  # type: ignore[valid-type, misc]
         scalars = [key for key in keys if isinstance(key, yaml.ScalarNode)]
         for n, key in enumerate(scalars):
             if (key.tag, key.value) in ((other.tag, other.value) for other in scalars[:n]):
-                text = f"{key.value} stands there twice"
+                text = f"duplicate key: {key.value}"
                 raise yaml.constructor.ConstructorError(None, None, text, key.start_mark)
         found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
         return found
@@ -53,7 +53,8 @@ def check(document: Any, schema: Mapping[str, Any], where: str) -> None:
     document : object
         As read from YAML.
     schema : mapping
-        A JSON schema whose ``description`` of each value completes the sentence "expected ...".
+        A JSON schema whose ``description`` of each value completes the sentence "expected ..."; ``x-renamed`` maps keys
+        of earlier versions to their new names.
     where : str
         File name for the message.
 
@@ -91,6 +92,8 @@ def _sentence(mistake: jsonschema.ValidationError) -> str:
     if mistake.validator == "additionalProperties":
         known = list(schema.get("properties", {}))
         unknown = sorted(set(instance) - set(known), key=str)[0]
+        if renamed := schema.get("x-renamed", {}).get(unknown):
+            return f"{key + '.' if key else ''}{unknown} is now called {renamed}."
         near = get_close_matches(str(unknown), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}."
         return f"{key + '.' if key else ''}{unknown} is not a known key; {hint}"

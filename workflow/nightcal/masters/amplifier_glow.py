@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.io.master import Calibration
+from nightcal.io.master import MasterFrame
 from nightcal.io.sections import Area
 from nightcal.numerics.clipped_level import level_of_values
-from nightcal.stacking.calibration_frame import Exposure
+from nightcal.stacking.calibration_frame import CalibrationFrame
 
 BLOCKS = 16
 """Blocks along each axis."""
@@ -69,13 +69,13 @@ class Glow:
         return abs(self.light) > max(SIGNIFICANT * self.error, RELEVANT * read_noise)
 
 
-def block_map(exposure: Exposure, bias: Calibration, k: float) -> BlockMap:
+def block_map(exposure: CalibrationFrame, bias: MasterFrame, k: float) -> BlockMap:
     """Find the levels of the blocks of a frame after bias: clipped means of some rows in the middle of each.
 
     Parameters
     ----------
-    exposure : Exposure
-    bias : Calibration
+    exposure : CalibrationFrame
+    bias : MasterFrame
         In electrons. Pixels that it flags are left out.
     k : float
         Half-width of what is kept, in rstd.
@@ -86,7 +86,7 @@ def block_map(exposure: Exposure, bias: Calibration, k: float) -> BlockMap:
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If the pixels cannot be read.
     """
     readout = exposure.readout

@@ -12,24 +12,31 @@ from nightcal.io.product import Product
 from nightcal.masters.common import USUAL_REJECTION, Rejection, _header, _mask, _product, _stacked
 from nightcal.masters.noise_check import note_read_noise
 from nightcal.numerics.kernels import kernels
-from nightcal.stacking.calibration_frame import Exposure, Refusal, in_order, judge, layer_of, whole_level
-from nightcal.stacking.stack import Layer
+from nightcal.stacking.calibration_frame import (
+    CalibrationFrame,
+    RejectedFrame,
+    in_order,
+    judge,
+    make_stack_input,
+    whole_level,
+)
+from nightcal.stacking.stack import StackInput
 
 
 def make_master_bias(
-    exposures: Sequence[Exposure],
+    exposures: Sequence[CalibrationFrame],
     rejection: Rejection = USUAL_REJECTION,
-    refused: Sequence[Refusal] = (),
+    refused: Sequence[RejectedFrame] = (),
     threads: int = 1,
 ) -> Product:
     """Stack bias frames, each brought to the mean level first.
 
     Parameters
     ----------
-    exposures : sequence of Exposure
+    exposures : sequence of CalibrationFrame
         Of equal shape.
     rejection : Rejection
-    refused : sequence of Refusal
+    refused : sequence of RejectedFrame
         Frames that could not even be opened, for the header.
     threads : int
 
@@ -40,18 +47,18 @@ def make_master_bias(
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If no frame could be read; one that cannot is left out and named in the header.
     """
     exposures = in_order(exposures)
     work = len(exposures) * int(np.prod(exposures[0].readout.shape)) if exposures else 0
-    judged = judge(exposures, refused, lambda exposure: whole_level(exposure, rejection.level, kernels(work)))
+    judged = judge(exposures, refused, lambda exposure: whole_level(exposure, rejection.frame_sigma, kernels(work)))
     mean_level = float(np.mean(judged.levels))
 
-    def layers(exposures: Sequence[Exposure]) -> list[Layer]:
-        return [layer_of(e, shift=level) for e, level in zip(exposures, judged.levels, strict=True)]
+    def inputs(exposures: Sequence[CalibrationFrame]) -> list[StackInput]:
+        return [make_stack_input(e, shift=level) for e, level in zip(exposures, judged.levels, strict=True)]
 
-    stacked = _stacked(judged.exposures, layers, rejection, [], threads)
+    stacked = _stacked(judged.exposures, inputs, rejection, [], threads)
     mask = _mask(stacked)
     np.bitwise_or(mask, Flag.BAD, out=mask, where=stacked.noisy)
     header = _header("bias", judged.exposures, judged.refused, stacked)

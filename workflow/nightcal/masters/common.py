@@ -11,14 +11,15 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.io.keywords import set_cards, warn
-from nightcal.io.master import Calibration, in_electrons
+from nightcal.io.keywords import mean_time_cards, set_cards, warn
+from nightcal.io.master import MasterFrame, in_electrons
 from nightcal.io.product import Product
 from nightcal.io.sections import Area
-from nightcal.stacking.calibration_frame import Exposure, Refusal
-from nightcal.stacking.stack import Layer, Rows, Stack, stack
+from nightcal.masters.keywords import list_inputs, list_rejected
+from nightcal.stacking.calibration_frame import CalibrationFrame, RejectedFrame
+from nightcal.stacking.stack import Rows, Stack, StackInput, stack
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +31,15 @@ STRIP = 64
 class Rejection:
     """Half-widths of the clipping, in rstd: of a frame's own level, and along a stack; whether noise sets a floor."""
 
-    level: float = 3.5
-    stack: float = 3.0
+    frame_sigma: float = 3.5
+    stack_sigma: float = 3.0
     floor: bool = True
 
 
 USUAL_REJECTION = Rejection()
 
 
-def refused_master(kind: str, shape: tuple[int, int], reason: str) -> Product:
+def empty_master(kind: str, shape: tuple[int, int], reason: str) -> Product:
     """Stand in for a master that could not be made: no data, the reason in the header, so that the night goes on.
 
     Parameters
@@ -56,16 +57,16 @@ def refused_master(kind: str, shape: tuple[int, int], reason: str) -> Product:
         Image and uncertainty are 0, every pixel is ``NO_DATA``.
     """
     header = fits.Header()
-    set_cards(header, [("MASTER", kind, "kind of master"), ("REFUSED", reason, "why there is no data")])
-    header["MJDMEAN"] = 0.0
+    set_cards(header, [("MASTER", kind, "kind of master"), ("EMPTY", reason, "why there is no data")])
+    header["MJD-AVG"] = 0.0
     unit = {"bias": "electron", "dark": "electron / s"}.get(kind, "")
     zeros = np.zeros(shape, np.float32)
     return Product(zeros, zeros, np.full(shape, Flag.NO_DATA, MASK_DTYPE), unit, header)
 
 
 def _usable_master(
-    name: str, master: Calibration | None, exposures: Sequence[Exposure], per_second: bool = False
-) -> Calibration | None:
+    name: str, master: MasterFrame | None, exposures: Sequence[CalibrationFrame], per_second: bool = False
+) -> MasterFrame | None:
     """Take a master in electrons of the frames' gain, or none if it holds no data."""
     if master is not None and master.refused:
         log.warning("%s holds no data (%s): step skipped.", master.name, master.refused)
@@ -75,20 +76,20 @@ def _usable_master(
     shape = exposures[0].readout.shape
     if master.data.shape != shape:
         sizes = f"{master.data.shape[1]} x {master.data.shape[0]} pixels, the frames {shape[1]} x {shape[0]}"
-        raise SetAside(f"the master {name} {master.name} has {sizes}")
+        raise FrameRejectedError(f"the master {name} {master.name} has {sizes}")
     return in_electrons(name, master, exposures[0].readout.electronics.gain, per_second)
 
 
-def _check_pedestal(bias: Calibration | None, exposures: Sequence[Exposure]) -> None:
+def _check_pedestal(bias: MasterFrame | None, exposures: Sequence[CalibrationFrame]) -> None:
     if bias is None and not all(exposure.readout.has_overscan for exposure in exposures):
-        raise SetAside("there is neither a master bias nor overscan to take the bias level off")
+        raise FrameRejectedError("there is neither a master bias nor overscan to take the bias level off")
 
 
 def _stacked(
-    exposures: Sequence[Exposure],
-    layers: Callable[[Sequence[Exposure]], Sequence[Layer]],
+    exposures: Sequence[CalibrationFrame],
+    inputs: Callable[[Sequence[CalibrationFrame]], Sequence[StackInput]],
     rejection: Rejection,
-    masters: Sequence[Calibration | None],
+    masters: Sequence[MasterFrame | None],
     threads: int,
 ) -> Stack:
     """Stack what each amplifier read by itself, since each has its own noise."""
@@ -99,17 +100,17 @@ def _stacked(
         alone = [replace(exposure, readout=exposure.readout.shares[n][1]) for exposure in exposures]
         images = [_rows_of(master, area) for master in masters if master is not None]
         first = share.area.xmin
-        stacked = stack(layers(alone), area.shape, rejection.stack, rejection.floor, images, first, threads, work)
+        stacked = stack(inputs(alone), area.shape, rejection.stack_sigma, rejection.floor, images, first, threads, work)
         stacks.append((area, stacked))
     return stacks[0][1] if stacks[0][0].shape == shape else joined(stacks, shape)
 
 
-def _rows_of(master: Calibration, area: Area) -> Rows:
+def _rows_of(master: MasterFrame, area: Area) -> Rows:
     columns = slice(area.xmin, area.xmax)
     return lambda start, stop: master.data[area.ymin + start : area.ymin + stop][:, columns]
 
 
-def _mask(stacked: Stack, *ingredients: Calibration | None) -> NDArray[np.uint8]:
+def _mask(stacked: Stack, *ingredients: MasterFrame | None) -> NDArray[np.uint8]:
     mask = np.zeros(stacked.mean.shape, dtype=MASK_DTYPE)
     for strip in _strips(mask):
         mask[strip][stacked.survivors[strip] == 0] = Flag.NO_DATA
@@ -123,24 +124,26 @@ def _strips(image: NDArray[Any]) -> list[slice]:
     return [slice(start, start + STRIP) for start in range(0, len(image), STRIP)]
 
 
-def _add_variance(stacked: Stack, master: Calibration, share: float) -> None:
+def _add_variance(stacked: Stack, master: MasterFrame, share: float) -> None:
     """Add the error of a master that was subtracted with a factor, in place."""
     for strip in _strips(stacked.mean):
         uncertainty = stacked.uncertainty[strip]
         np.sqrt(uncertainty**2 + master.variance[strip] * np.float32(share**2), out=uncertainty)
 
 
-def _header(kind: str, exposures: Sequence[Exposure], refused: Sequence[Refusal], stacked: Stack) -> fits.Header:
+def _header(
+    kind: str, exposures: Sequence[CalibrationFrame], refused: Sequence[RejectedFrame], stacked: Stack
+) -> fits.Header:
     header = fits.Header()
     times = [exposure.mjd for exposure in exposures]
     electronics = exposures[0].readout.electronics
     cards: list[tuple[str, Any, str]] = [
         ("MASTER", kind, "kind of master"),
-        ("MJDMEAN", float(np.mean(times)), "mean of the middles of the exposures"),
+        *mean_time_cards(float(np.mean(times))),
         ("MJDFIRST", min(times), "middle of the first exposure"),
         ("MJDLAST", max(times), "middle of the last exposure"),
-        ("NFRAMES", len(exposures), "frames stacked"),
-        ("NREFUSED", len(refused), "frames left out"),
+        ("NCOMBINE", len(exposures), "frames stacked"),
+        ("NREJECT", len(refused), "frames left out"),
         ("GAINUSED", electronics.gain, "[electron/adu]"),
         ("RNUSED", electronics.read_noise, "[electron]"),
         ("NOISERAT", stacked.ratio, "measured over modelled noise"),
@@ -154,14 +157,9 @@ def _header(kind: str, exposures: Sequence[Exposure], refused: Sequence[Refusal]
     levels = [level for exposure in exposures if (level := exposure.readout.mean_level) is not None]
     if levels:
         cards.append(("OVSCLEV", float(np.mean(levels)), "[adu] mean overscan level"))
-    for n, exposure in enumerate(exposures, start=1):
-        cards.append((f"FRAM{n:04d}", exposure.path.name, "stacked"))
-        cards.append((f"FSHA{n:04d}", exposure.readout.image.digest, "its SHA-256 begins"))
-    for n, refusal in enumerate(refused, start=1):
-        cards += [(f"RFRM{n:04d}", refusal.path.name, "set aside"), (f"RWHY{n:04d}", refusal.reason, "")]
-        if refusal.mjd is not None:
-            cards.append((f"RMJD{n:04d}", refusal.mjd, "middle of its exposure"))
     set_cards(header, cards)
+    list_inputs(header, [(exposure.path.name, exposure.readout.image.digest) for exposure in exposures])
+    list_rejected(header, [(frame.path.name, frame.reason, frame.mjd) for frame in refused])
     if len(exposures) < 3:
         warn(header, f"{kind} of {len(exposures)} frame{'s' * (len(exposures) > 1)}: too few to reject outliers")
     if not RATIO_RANGE[0] < stacked.ratio < RATIO_RANGE[1]:

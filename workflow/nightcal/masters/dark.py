@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nightcal.flags import Flag
 from nightcal.io.keywords import set_cards, warn
-from nightcal.io.master import Calibration
+from nightcal.io.master import MasterFrame
 from nightcal.io.product import Product
 from nightcal.masters.amplifier_glow import Glow
 from nightcal.masters.common import (
@@ -26,11 +26,11 @@ from nightcal.masters.common import (
     _strips,
     _usable_master,
 )
-from nightcal.masters.dark_selection import judge_darks, scattered_read_noise
+from nightcal.masters.dark_selection import scattered_read_noise, select_darks
 from nightcal.masters.keywords import inherit_warnings, note_skipped, used_cards
 from nightcal.numerics.clipped_level import level_of_values
-from nightcal.stacking.calibration_frame import Exposure, Refusal, in_order, layer_of
-from nightcal.stacking.stack import Layer, Stack
+from nightcal.stacking.calibration_frame import CalibrationFrame, RejectedFrame, in_order, make_stack_input
+from nightcal.stacking.stack import Stack, StackInput
 
 HOT_SIGMA = 5.0
 
@@ -39,10 +39,10 @@ TYPICAL_PIXELS = 2**20
 
 
 def make_master_dark(
-    exposures: Sequence[Exposure],
-    bias: Calibration | None,
+    exposures: Sequence[CalibrationFrame],
+    bias: MasterFrame | None,
     rejection: Rejection = USUAL_REJECTION,
-    refused: Sequence[Refusal] = (),
+    refused: Sequence[RejectedFrame] = (),
     hot: float = 10.0,
     threads: int = 1,
 ) -> Product:
@@ -50,12 +50,12 @@ def make_master_dark(
 
     Parameters
     ----------
-    exposures : sequence of Exposure
+    exposures : sequence of CalibrationFrame
         Exposure times may differ: frames are weighted by their inverse variance.
-    bias : Calibration or None
+    bias : MasterFrame or None
         Frames with overscan do without.
     rejection : Rejection
-    refused : sequence of Refusal
+    refused : sequence of RejectedFrame
         As for a bias.
     hot : float
         A pixel whose current exceeds the typical one by more than this many rstd of all pixels, and by five times its
@@ -71,24 +71,24 @@ def make_master_dark(
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If no frame could be read, or the bias level of one cannot be taken off.
     """
     exposures = in_order(exposures)
     bias = _usable_master("bias", bias, exposures)
-    judged, glow = judge_darks(exposures, bias, refused, rejection.level)
+    judged, glow = select_darks(exposures, bias, refused, rejection.frame_sigma)
     good = judged.exposures
     _check_pedestal(bias, good)
-    times = [exposure.exposure for exposure in good]
-    layers = _dark_layers(good, judged.levels, bias)
-    weights = np.array([layer.weight for layer in layers])
+    times = [exposure.exposure_time for exposure in good]
+    inputs = _dark_inputs(good, judged.levels, bias)
+    weights = np.array([stack_input.weight for stack_input in inputs])
     effective = float(f"{weights.sum() / np.sum(weights / times):.9g}")
-    stacked = _stacked(good, lambda exposures: _dark_layers(exposures, judged.levels, bias), rejection, [bias], threads)
+    stacked = _stacked(good, lambda exposures: _dark_inputs(exposures, judged.levels, bias), rejection, [bias], threads)
     if bias is not None:
         _add_variance(stacked, bias, 1 / effective)
     mask = _mask(stacked, bias)
     sample = stacked.mean[:: ceil(stacked.mean.size / TYPICAL_PIXELS)]
-    typical = level_of_values(sample, rejection.level, 0.0)
+    typical = level_of_values(sample, rejection.frame_sigma, 0.0)
     hot_pixels = _above(stacked, typical.mean, hot * typical.rstd, HOT_SIGMA)
     mask[hot_pixels] |= Flag.HOT
     np.bitwise_or(mask, Flag.BAD, out=mask, where=stacked.noisy)
@@ -105,7 +105,7 @@ def make_master_dark(
         ("HOTLIMIT", typical.mean + hot * typical.rstd - pedestal, "[electron/s] a hot pixel exceeds this"),
         *used_cards("bias", bias),
     ]
-    read_noise = scattered_read_noise(good, layers, stacked.ratio, typical.mean)
+    read_noise = scattered_read_noise(good, inputs, stacked.ratio, typical.mean)
     if read_noise is not None:
         cards.append(("RNDARK", read_noise, "[electron] read noise, by the scatter of frames"))
     set_cards(header, cards)
@@ -130,17 +130,19 @@ def _note_glow(header: fits.Header, glow: Glow, read_noise: float) -> None:
         warn(header, f"dark does not scale with exposure: {where}, {cause}?")
 
 
-def _dark_layers(exposures: Sequence[Exposure], levels: Sequence[float], bias: Calibration | None) -> list[Layer]:
+def _dark_inputs(
+    exposures: Sequence[CalibrationFrame], levels: Sequence[float], bias: MasterFrame | None
+) -> list[StackInput]:
     """Electrons per second, weighted by the noise that read-out and the typical dark current make."""
-    current = max(0.0, float(np.mean([level / e.exposure for e, level in zip(exposures, levels, strict=True)])))
+    current = max(0.0, float(np.mean([level / e.exposure_time for e, level in zip(exposures, levels, strict=True)])))
 
-    def layer(exposure: Exposure) -> Layer:
-        time = exposure.exposure
+    def stack_input(exposure: CalibrationFrame) -> StackInput:
+        time = exposure.exposure_time
         factors = () if bias is None else (1 / time,)
         weight = 1 / (exposure.read_variance / time**2 + current / time)
-        return layer_of(exposure, scale=1 / time, factors=factors, weight=weight, per_signal=1 / time)
+        return make_stack_input(exposure, scale=1 / time, factors=factors, weight=weight, per_signal=1 / time)
 
-    return [layer(exposure) for exposure in exposures]
+    return [stack_input(exposure) for exposure in exposures]
 
 
 def _above(stacked: Stack, typical: float, excess: float, sigmas: float) -> NDArray[np.bool_]:

@@ -7,44 +7,44 @@ from pathlib import Path
 
 import numpy as np
 
-from nightcal.io.master import Calibration
+from nightcal.io.master import MasterFrame
 from nightcal.masters.amplifier_glow import BlockMap, Glow, block_map, find_glow
 from nightcal.planning.dark_scaling import same_exposure
-from nightcal.stacking.calibration_frame import Exposure, Judged, Refusal, central_level, judge
-from nightcal.stacking.stack import Layer
+from nightcal.stacking.calibration_frame import Accepted, CalibrationFrame, RejectedFrame, central_level, judge
+from nightcal.stacking.stack import StackInput
 
 
-def judge_darks(
-    exposures: Sequence[Exposure], bias: Calibration | None, refused: Sequence[Refusal], k: float
-) -> tuple[Judged, Glow | None]:
+def select_darks(
+    exposures: Sequence[CalibrationFrame], bias: MasterFrame | None, refused: Sequence[RejectedFrame], k: float
+) -> tuple[Accepted, Glow | None]:
     """Find the level of each dark, and light that does not scale with exposure.
 
     Parameters
     ----------
-    exposures : sequence of Exposure
+    exposures : sequence of CalibrationFrame
         As `nightcal.stacking.calibration_frame.in_order` puts them.
-    bias : Calibration or None
+    bias : MasterFrame or None
         In electrons.
-    refused : sequence of Refusal
+    refused : sequence of RejectedFrame
         Frames that could not even be opened.
     k : float
         Half-width of what is kept of a level, in rstd.
 
     Returns
     -------
-    judged : Judged
+    judged : Accepted
     glow : Glow or None
         None if the frames have one exposure, or no bias was taken off: its pattern does not scale either.
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If no frame is left.
     """
     maps: dict[Path, BlockMap] = {}
     mixed = bias is not None and _mixed(exposures)
 
-    def level(exposure: Exposure) -> float:
+    def level(exposure: CalibrationFrame) -> float:
         found = central_level(exposure, bias, None, k)
         if mixed and bias is not None:
             maps[exposure.path] = block_map(exposure, bias, k)
@@ -56,23 +56,23 @@ def judge_darks(
         return judged, None
     readout = good[0].readout
     areas = [part.area for part in readout.parts]
-    return judged, find_glow([maps[e.path] for e in good], [e.exposure for e in good], readout.shape, areas)
+    return judged, find_glow([maps[e.path] for e in good], [e.exposure_time for e in good], readout.shape, areas)
 
 
-def _mixed(exposures: Sequence[Exposure]) -> bool:
-    times = [exposure.exposure for exposure in exposures]
+def _mixed(exposures: Sequence[CalibrationFrame]) -> bool:
+    times = [exposure.exposure_time for exposure in exposures]
     return bool(times) and not same_exposure(min(times), max(times))
 
 
 def scattered_read_noise(
-    exposures: Sequence[Exposure], layers: Sequence[Layer], ratio: float, current: float
+    exposures: Sequence[CalibrationFrame], inputs: Sequence[StackInput], ratio: float, current: float
 ) -> float | None:
     """Read noise by which the frames of a stack scatter.
 
     Parameters
     ----------
-    exposures : sequence of Exposure
-    layers : sequence of Layer
+    exposures : sequence of CalibrationFrame
+    inputs : sequence of StackInput
         As they were stacked, per second.
     ratio : float
         Measured over modelled noise, pooled over the image.
@@ -94,12 +94,12 @@ def scattered_read_noise(
     """
     if len(exposures) < 2:
         return None
-    weights = np.array([layer.weight for layer in layers])
+    weights = np.array([stack_input.weight for stack_input in inputs])
     weights /= weights.mean()
-    light = np.array([layer.variance_per_signal for layer in layers]) * max(0.0, current)
-    dark = np.array([layer.variance for layer in layers])
+    light = np.array([stack_input.variance_per_signal for stack_input in inputs]) * max(0.0, current)
+    dark = np.array([stack_input.variance for stack_input in inputs])
     scatter = ratio**2 * np.mean(weights**2 * (dark + light))
-    shares = weights * (1 - weights / len(layers)) / (len(layers) - 1)
+    shares = weights * (1 - weights / len(inputs)) / (len(inputs) - 1)
     true_over_expected = float((scatter - np.sum(shares * light)) / np.sum(shares * dark))
     expected = float(np.mean([exposure.read_variance for exposure in exposures]))
     of_levels = expected - float(np.mean([exposure.readout.electronics.read_variance for exposure in exposures]))

@@ -12,26 +12,26 @@ import numpy as np
 from astropy.io import fits
 
 from nightcal.cameras.camera import Camera
-from nightcal.detector.photon_transfer import Noise, measure_noise
-from nightcal.detector.tiles import Tiles, grids_of, read_tiles
-from nightcal.errors import SetAside
+from nightcal.detector.photon_transfer import GainAndReadNoise, measure_gain
+from nightcal.detector.subimages import Subimages, grids_of, read_subimages
+from nightcal.errors import FrameRejectedError
 from nightcal.io.checksum import file_hash
 from nightcal.io.keywords import set_cards, warn, warnings_of
-from nightcal.io.master import Calibration
+from nightcal.io.master import MasterFrame
 from nightcal.io.product import Product
 from nightcal.io.provenance import provenance
-from nightcal.masters.bad_pixel_mask import USUAL, Limits, make_bad_pixel_mask
-from nightcal.masters.common import refused_master
-from nightcal.masters.keywords import describe_noise
+from nightcal.masters.bad_pixel_mask import USUAL, DefectLimits, make_bad_pixel_mask
+from nightcal.masters.common import empty_master
+from nightcal.masters.keywords import record_gain
 from nightcal.planning.setup_keywords import SETUP_CARDS, describe_setup
-from nightcal.stacking.calibration_frame import Exposure
-from nightcal.stacking.open_frames import Opened, open_exposures
+from nightcal.stacking.calibration_frame import CalibrationFrame
+from nightcal.stacking.open_frames import OpenFrames, open_frames
 
 log = logging.getLogger(__name__)
 
 
 def finish_master(
-    kind: str, opened: Opened, make: Callable[[], Product], options: Mapping[str, Any], warnings: Sequence[str] = ()
+    kind: str, opened: OpenFrames, make: Callable[[], Product], options: Mapping[str, Any], warnings: Sequence[str] = ()
 ) -> Product:
     """Make a master and complete its header; without a usable frame, an empty master that says why.
 
@@ -39,10 +39,10 @@ def finish_master(
     ----------
     kind : str
         ``bias``, ``dark`` or ``flat``.
-    opened : Opened
+    opened : OpenFrames
         The frames of the master.
     make : function
-        Makes the master, or raises `SetAside`.
+        Makes the master, or raises `FrameRejectedError`.
     options : mapping
         What mattered besides camera file, gain and read noise.
     warnings : sequence of str
@@ -54,12 +54,12 @@ def finish_master(
     """
     try:
         product = make()
-    except SetAside as reason:
+    except FrameRejectedError as reason:
         log.warning("master %s: %s.", kind, reason)
-        product = refused_master(kind, (1, 1), str(reason))
+        product = empty_master(kind, (1, 1), str(reason))
     if opened.frames:
         describe_setup(product.header, opened.frames[0])
-    describe_noise(product.header, opened.noise)
+    record_gain(product.header, opened.noise)
     for text in warnings:
         warn(product.header, text)
     for text in warnings_of(product.header):
@@ -72,7 +72,7 @@ def finish_master(
 
 
 def bad_pixel_mask_of(
-    masters: Sequence[Calibration], given: Sequence[Calibration] = (), limits: Limits = USUAL
+    masters: Sequence[MasterFrame], given: Sequence[MasterFrame] = (), limits: DefectLimits = USUAL
 ) -> Product:
     """Make a bad pixel mask and complete its header; without anything to make it from, an empty one that says why.
 
@@ -84,12 +84,12 @@ def bad_pixel_mask_of(
     Returns
     -------
     Product
-        The image is the mask; 1 x 1, with ``REFUSED``, if it is empty.
+        The image is the mask; 1 x 1, with ``EMPTY``, if it is empty.
     """
     try:
         product = make_bad_pixel_mask(masters, given, limits)
-    except SetAside as reason:
-        return refused_master("bpm", (1, 1), str(reason))
+    except FrameRejectedError as reason:
+        return empty_master("bpm", (1, 1), str(reason))
     source = next((master.header for master in masters if not master.refused), fits.Header())
     names = [card for card in source if card in SETUP_CARDS or card.startswith("NCAREA")]
     set_cards(product.header, [(card, source[card], source.comments[card]) for card in names])
@@ -98,7 +98,7 @@ def bad_pixel_mask_of(
     return product
 
 
-def measure_noise_of(paths: Sequence[Path], camera: Camera) -> Noise:
+def measure_gain_of_frames(paths: Sequence[Path], camera: Camera) -> GainAndReadNoise:
     """Measure gain and read noise from raw bias frames and flats; what cannot be read is left out.
 
     Parameters
@@ -108,27 +108,27 @@ def measure_noise_of(paths: Sequence[Path], camera: Camera) -> Noise:
 
     Returns
     -------
-    Noise
+    GainAndReadNoise
     """
-    opened = open_exposures(paths, camera, Noise(1.0, 0.0, "ADU"))
+    opened = open_frames(paths, camera, GainAndReadNoise(1.0, 0.0, "ADU"))
     frames = sorted(zip(opened.frames, opened.exposures, strict=True), key=lambda pair: (pair[0].filter, pair[0].mjd))
 
-    def tiles(kind: str, name: str | None = None) -> Iterator[list[Tiles]]:
+    def tiles(kind: str, name: str | None = None) -> Iterator[list[Subimages]]:
         for frame, exposure in frames:
             if frame.kind == kind and name in (None, frame.filter):
                 try:
-                    yield _tiles_in_adu(exposure)
-                except SetAside as reason:
+                    yield _subimages_in_adu(exposure)
+                except FrameRejectedError as reason:
                     log.warning("%s: left out: %s.", frame.name, reason)
 
     filters = dict.fromkeys(frame.filter for frame, _ in frames if frame.kind == "flat")
-    noise = measure_noise(tiles("bias"), {name: tiles("flat", name) for name in filters})
+    noise = measure_gain(tiles("bias"), {name: tiles("flat", name) for name in filters})
     log.info("gain %.3f e-/ADU, read noise %.2f e- (%s)", noise.gain, noise.read_noise, noise.source)
     return noise
 
 
-def _tiles_in_adu(exposure: Exposure) -> list[Tiles]:
+def _subimages_in_adu(exposure: CalibrationFrame) -> list[Subimages]:
     readout = exposure.readout
     with readout.image:
-        tiles = read_tiles(readout, grids_of(readout))
+        tiles = read_subimages(readout, grids_of(readout))
     return [found / np.float32(part.gain) for found, part in zip(tiles, readout.parts, strict=True)]

@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from nightcal.flags import Flag
 from nightcal.io.keywords import set_cards, warn
-from nightcal.io.master import Calibration
+from nightcal.io.master import MasterFrame
 from nightcal.io.product import Product
 from nightcal.masters.common import (
     USUAL_REJECTION,
@@ -23,12 +23,12 @@ from nightcal.masters.common import (
     _stacked,
     _usable_master,
 )
-from nightcal.masters.flat_selection import CHIP_SPOTS, USUAL, FlatLimits, judge_flats
-from nightcal.masters.flat_stars import bright_spots
+from nightcal.masters.flat_selection import CHIP_SPOTS, USUAL, FlatLimits, select_flats
+from nightcal.masters.flat_stars import find_stars_in_flat
 from nightcal.masters.keywords import inherit_warnings, note_dark_scaling, note_skipped, used_cards
 from nightcal.masters.noise_check import note_gain
-from nightcal.stacking.calibration_frame import Exposure, Refusal, in_order, layer_of
-from nightcal.stacking.stack import Layer
+from nightcal.stacking.calibration_frame import CalibrationFrame, RejectedFrame, in_order, make_stack_input
+from nightcal.stacking.stack import StackInput
 
 LOW_FLAT = 0.2
 
@@ -40,11 +40,11 @@ ALIKE = 2.0  # ratio of variances up to which frames count alike
 
 
 def make_master_flat(
-    exposures: Sequence[Exposure],
-    bias: Calibration | None,
-    dark: Calibration | None,
+    exposures: Sequence[CalibrationFrame],
+    bias: MasterFrame | None,
+    dark: MasterFrame | None,
     rejection: Rejection = USUAL_REJECTION,
-    refused: Sequence[Refusal] = (),
+    refused: Sequence[RejectedFrame] = (),
     threads: int = 1,
     limits: FlatLimits = USUAL,
 ) -> Product:
@@ -52,12 +52,12 @@ def make_master_flat(
 
     Parameters
     ----------
-    exposures : sequence of Exposure
+    exposures : sequence of CalibrationFrame
         Levels and exposure times may differ.
-    bias, dark : Calibration or None
+    bias, dark : MasterFrame or None
         Pixels that they flag are left out of the normalisation.
     rejection : Rejection
-    refused : sequence of Refusal
+    refused : sequence of RejectedFrame
         As for a bias.
     threads : int
     limits : FlatLimits
@@ -70,21 +70,21 @@ def make_master_flat(
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If no frame could be read, none has light in it, or the bias level of one cannot be taken off.
     """
     exposures = in_order(exposures)
     bias = _usable_master("bias", bias, exposures)
     dark = _usable_master("dark", dark, exposures, per_second=True)
-    judged, departure = judge_flats(exposures, refused, bias, dark, rejection.level, limits)
+    judged, departure = select_flats(exposures, refused, bias, dark, rejection.frame_sigma, limits)
     good, lights = judged.exposures, np.array(judged.levels)
     _check_pedestal(bias, good)
-    times = np.array([exposure.exposure for exposure in good])
-    layers = _flat_layers(good, judged.levels, bias, dark)
+    times = np.array([exposure.exposure_time for exposure in good])
+    inputs = _flat_inputs(good, judged.levels, bias, dark)
     stacked = _stacked(
-        good, lambda exposures: _flat_layers(exposures, judged.levels, bias, dark), rejection, [bias, dark], threads
+        good, lambda exposures: _flat_inputs(exposures, judged.levels, bias, dark), rejection, [bias, dark], threads
     )
-    weights = [layer.weight for layer in layers]
+    weights = [stack_input.weight for stack_input in inputs]
     shares = np.average(1 / lights, weights=weights), np.average(times / lights, weights=weights)
     for master, share in zip((bias, dark), shares, strict=True):
         if master is not None:
@@ -93,7 +93,7 @@ def make_master_flat(
     low = stacked.mean < LOW_FLAT
     mask[low] |= Flag.LOW_FLAT
     stacked.mean[low], stacked.uncertainty[low] = 1.0, 0.0
-    spots = bright_spots(stacked.mean, mask != 0)
+    spots = find_stars_in_flat(stacked.mean, mask != 0)
     header = _header("flat", good, judged.refused, stacked)
     cards = [
         ("FLATLVL", float(lights.mean()), "[electron] mean light in the central quarter"),
@@ -114,27 +114,31 @@ def make_master_flat(
 
 
 def _warn_of_flat(
-    header: fits.Header, exposures: Sequence[Exposure], spots: int, departure: float | None, limits: FlatLimits
+    header: fits.Header, exposures: Sequence[CalibrationFrame], spots: int, departure: float | None, limits: FlatLimits
 ) -> None:
     if departure is not None and departure > UNSTEADY * limits.departure:
         warn(header, f"flat frames differ in shape by up to {departure:.1f} percent: unsteady light?")
-    if spots > CHIP_SPOTS and any(exposure.light != "dome" for exposure in exposures):
+    if spots > CHIP_SPOTS and any(exposure.flat_source != "dome" for exposure in exposures):
         warn(header, f"flat has {spots} compact bright spots: stars?")
 
 
-def _flat_layers(
-    exposures: Sequence[Exposure], lights: Sequence[float], bias: Calibration | None, dark: Calibration | None
-) -> list[Layer]:
-    def layer(exposure: Exposure, light: float) -> Layer:
-        shares = ((bias, 1 / light), (dark, exposure.exposure / light))
+def _flat_inputs(
+    exposures: Sequence[CalibrationFrame], lights: Sequence[float], bias: MasterFrame | None, dark: MasterFrame | None
+) -> list[StackInput]:
+    def stack_input(exposure: CalibrationFrame, light: float) -> StackInput:
+        shares = ((bias, 1 / light), (dark, exposure.exposure_time / light))
         factors = tuple(share for master, share in shares if master is not None)
         weight = 1 / (exposure.read_variance / light**2 + 1 / light)
-        return layer_of(exposure, scale=1 / light, factors=factors, weight=weight, per_signal=1 / light)
+        return make_stack_input(exposure, scale=1 / light, factors=factors, weight=weight, per_signal=1 / light)
 
-    return _plain_if_alike([layer(*pair) for pair in zip(exposures, lights, strict=True)])
+    return _plain_if_alike([stack_input(*pair) for pair in zip(exposures, lights, strict=True)])
 
 
-def _plain_if_alike(layers: Sequence[Layer]) -> list[Layer]:
+def _plain_if_alike(inputs: Sequence[StackInput]) -> list[StackInput]:
     """Take the weights away from frames that differ too little for weights to help: a plain mean is easier to check."""
-    weights = [layer.weight for layer in layers]
-    return [replace(layer, weight=1.0) for layer in layers] if max(weights) <= ALIKE * min(weights) else list(layers)
+    weights = [stack_input.weight for stack_input in inputs]
+    return (
+        [replace(stack_input, weight=1.0) for stack_input in inputs]
+        if max(weights) <= ALIKE * min(weights)
+        else list(inputs)
+    )

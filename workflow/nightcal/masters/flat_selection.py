@@ -13,16 +13,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from nightcal.errors import SetAside
-from nightcal.io.master import Calibration
-from nightcal.masters.flat_stars import bright_spots, median_of_known
+from nightcal.errors import FrameRejectedError
+from nightcal.io.master import MasterFrame
+from nightcal.masters.flat_stars import find_stars_in_flat, median_of_known
 from nightcal.numerics.robust import RSTD, median
 from nightcal.numerics.sphere import unit_vectors
 from nightcal.stacking.calibration_frame import (
     FEWEST_USABLE,
-    Exposure,
-    Judged,
-    Refusal,
+    Accepted,
+    CalibrationFrame,
+    RejectedFrame,
     central_level,
     judge,
     leave_out,
@@ -96,23 +96,23 @@ class LightMap(NamedTuple):
     error: Maps
 
 
-def judge_flats(
-    exposures: Sequence[Exposure],
-    refused: Sequence[Refusal],
-    bias: Calibration | None,
-    dark: Calibration | None,
+def select_flats(
+    exposures: Sequence[CalibrationFrame],
+    refused: Sequence[RejectedFrame],
+    bias: MasterFrame | None,
+    dark: MasterFrame | None,
     k: float,
     limits: FlatLimits,
-) -> tuple[Judged, float | None]:
+) -> tuple[Accepted, float | None]:
     """Find the light of each flat and leave out what would spoil the master.
 
     Parameters
     ----------
-    exposures : sequence of Exposure
+    exposures : sequence of CalibrationFrame
         As `nightcal.stacking.calibration_frame.in_order` puts them.
-    refused : sequence of Refusal
+    refused : sequence of RejectedFrame
         Frames that could not even be opened.
-    bias, dark : Calibration or None
+    bias, dark : MasterFrame or None
         In electrons and electrons per second.
     k : float
         Half-width of the clipping of a frame's level, in rstd.
@@ -120,7 +120,7 @@ def judge_flats(
 
     Returns
     -------
-    judged : Judged
+    judged : Accepted
         The levels are those of the central quarter [e-].
     departure : float or None
         Largest departure [percent] of a frame that is left from the shape of the set; None for fewer than 3 frames,
@@ -128,12 +128,12 @@ def judge_flats(
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If none is left.
     """
     maps: dict[Path, LightMap] = {}
 
-    def light(exposure: Exposure) -> float:
+    def light(exposure: CalibrationFrame) -> float:
         found = central_level(exposure, bias, dark, k, MOST_SATURATED)
         _check_bright(found, exposure.readout.electronics.read_variance, limits.faintest)
         maps[exposure.path] = _map_of(exposure, bias, dark)
@@ -143,7 +143,7 @@ def judge_flats(
     return leave_out(judged, _with_stars(judged, limits.dither)), departure
 
 
-def _of_one_shape(judged: Judged, maps: Mapping[Path, LightMap], percent: float) -> tuple[Judged, float | None]:
+def _of_one_shape(judged: Accepted, maps: Mapping[Path, LightMap], percent: float) -> tuple[Accepted, float | None]:
     """Leave out what departs from the shape of the set, and find the largest departure [percent] of what is left."""
     exposures = judged.exposures
     if len(exposures) < FEWEST:
@@ -163,13 +163,13 @@ def _check_bright(light: float, read_variance: float, ratio: float) -> None:
     needed = ratio**2 / 2 + np.sqrt(ratio**4 / 4 + ratio**2 * read_variance)  # S / sqrt(S + R^2) = ratio
     faintest = max(FAINTEST * read_variance**0.5, needed)
     if light < faintest:
-        raise SetAside(f"too faint: {light:.1f} e- after bias and dark, expected {faintest:.0f} or more")
+        raise FrameRejectedError(f"too faint: {light:.1f} e- after bias and dark, expected {faintest:.0f} or more")
 
 
 # --- shape -----------------------------------------------------------------------------------------------------------
 
 
-def _map_of(exposure: Exposure, bias: Calibration | None, dark: Calibration | None) -> LightMap:
+def _map_of(exposure: CalibrationFrame, bias: MasterFrame | None, dark: MasterFrame | None) -> LightMap:
     def rows(start: int, stop: int) -> NDArray[np.float32]:
         return signal_of(exposure, bias, dark, slice(start, stop))[0]
 
@@ -291,17 +291,19 @@ def _means_of_nine(values: Maps, noise: Maps) -> tuple[Maps, Maps]:
 # --- stars -----------------------------------------------------------------------------------------------------------
 
 
-def _with_stars(judged: Judged, dither: float) -> dict[int, str]:
+def _with_stars(judged: Accepted, dither: float) -> dict[int, str]:
     """Twilight frames whose stars would stay in the master, with the reason."""
     exposures = judged.exposures
-    pointings = {n: e.pointing for n, e in enumerate(exposures) if e.pointing is not None and e.light == "twilight"}
+    pointings = {
+        n: e.pointing for n, e in enumerate(exposures) if e.pointing is not None and e.flat_source == "twilight"
+    }
     spots: dict[int, NDArray[np.float64]] = {}
 
     def spots_of(n: int) -> NDArray[np.float64]:
         if n not in spots:
             with exposures[n].readout.image.held():
                 electrons, flags = exposures[n].readout.read()
-            spots[n] = bright_spots(electrons, flags > 0)
+            spots[n] = find_stars_in_flat(electrons, flags > 0)
         return spots[n]
 
     reasons = {}

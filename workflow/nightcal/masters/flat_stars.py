@@ -35,7 +35,7 @@ Bad = NDArray[np.bool_]
 Place = tuple[slice, slice]
 
 
-def bright_spots(image: Image, bad: Bad) -> NDArray[np.float64]:
+def find_stars_in_flat(image: Image, bad: Bad) -> NDArray[np.float64]:
     """Find compact places that are brighter than what surrounds them, as stars are.
 
     Parameters

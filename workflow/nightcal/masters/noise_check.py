@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from astropy.io import fits
 
-from nightcal.detector.parts import Part
+from nightcal.detector.amplifier_area import Part
 from nightcal.detector.photon_transfer import (
     FLOOR,
     Measured,
@@ -19,11 +19,11 @@ from nightcal.detector.photon_transfer import (
     noise_per_signal,
     read_noise_from,
 )
-from nightcal.detector.tiles import ReadInParts, grids_of, read_tiles
+from nightcal.detector.subimages import AmplifierReadout, grids_of, read_subimages
 from nightcal.io.keywords import set_cards, warn
-from nightcal.io.master import Calibration
+from nightcal.io.master import MasterFrame
 from nightcal.numerics.robust import QUANTISATION
-from nightcal.stacking.calibration_frame import Exposure
+from nightcal.stacking.calibration_frame import CalibrationFrame
 
 log = logging.getLogger(__name__)
 
@@ -35,19 +35,19 @@ LARGEST_ERROR = 0.05
 """Relative error from which on a measurement is not worth a card."""
 
 
-def note_read_noise(header: fits.Header, exposures: Sequence[Exposure]) -> None:
+def note_read_noise(header: fits.Header, exposures: Sequence[CalibrationFrame]) -> None:
     """Put the read noise of each amplifier into the header of a master bias; warn if it is not what was used.
 
     Parameters
     ----------
     header : astropy.io.fits.Header
         Changed in place.
-    exposures : sequence of Exposure
-        The bias frames, in the order of time. Tiles of the first few are read.
+    exposures : sequence of CalibrationFrame
+        The bias frames, in the order of time. Subimages of the first few are read.
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If pixels cannot be read.
     """
     readout = exposures[0].readout
@@ -70,21 +70,21 @@ def note_read_noise(header: fits.Header, exposures: Sequence[Exposure]) -> None:
             _warn_if_far(header, parts, part, noise, used, text)
 
 
-def note_gain(header: fits.Header, exposures: Sequence[Exposure], bias: Calibration | None) -> None:
+def note_gain(header: fits.Header, exposures: Sequence[CalibrationFrame], bias: MasterFrame | None) -> None:
     """Put the gain of each amplifier into the header of a master flat; warn if it is not what was used.
 
     Parameters
     ----------
     header : astropy.io.fits.Header
         Changed in place.
-    exposures : sequence of Exposure
-        The flats, in the order of time. Tiles are read of as many as are needed.
-    bias : Calibration or None
+    exposures : sequence of CalibrationFrame
+        The flats, in the order of time. Subimages are read of as many as are needed.
+    bias : MasterFrame or None
         Their master bias, in electrons; the read noise in its header counts before the one that is used.
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If pixels cannot be read.
     """
     readout = exposures[0].readout
@@ -111,13 +111,13 @@ def note_gain(header: fits.Header, exposures: Sequence[Exposure], bias: Calibrat
         )
 
 
-def _compare(pairs: Sequence[Pairs], exposures: Sequence[Exposure], bias: Calibration | None) -> None:
+def _compare(pairs: Sequence[Pairs], exposures: Sequence[CalibrationFrame], bias: MasterFrame | None) -> None:
     """Add one frame after the other, until enough is known."""
     if len(exposures) < 2:
         return
     grids = grids_of(exposures[0].readout)
     for exposure in exposures:
-        frame = read_tiles(exposure.readout, grids, bias)
+        frame = read_subimages(exposure.readout, grids, bias)
         if not exposure.keep_open:
             exposure.readout.image.close()
         for each, tiles in zip(pairs, frame, strict=True):
@@ -131,7 +131,7 @@ def _used_noise(part: Part) -> float:
     return max(part.read_noise, QUANTISATION * part.gain)
 
 
-def _level_variance(readout: ReadInParts, part: Part) -> float:
+def _level_variance(readout: AmplifierReadout, part: Part) -> float:
     """Mean variance [e-^2] that the overscan level adds to the pixels of a part."""
     variance = np.broadcast_to(readout.level_variance, readout.shape)
     return float(np.mean(variance[part.area.slices]))

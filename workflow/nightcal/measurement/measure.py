@@ -86,12 +86,12 @@ class Steps:
     def __bool__(self) -> bool:
         return any((self.cosmic_rays, self.sources, self.astrometry, self.photometry))
 
-    def for_frame(self, known: Circumstances) -> Steps:
+    def for_frame(self, known: FrameInfo) -> Steps:
         """Keep what concerns one frame: its product must not depend on what else the same job measures.
 
         Parameters
         ----------
-        known : Circumstances
+        known : FrameInfo
 
         Returns
         -------
@@ -107,7 +107,7 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class FrameInfo:
     """What is known of a frame besides its pixels.
 
     Attributes
@@ -123,21 +123,21 @@ class Circumstances:
         Where the telescope points, and the size of a pixel.
     """
 
-    exposure: float
+    exposure_time: float
     epoch: float | None
     filter: str
     gain: float
     hint: Hint
 
 
-def measure(product: Product, known: Circumstances, steps: Steps) -> tuple[Product, Table | None]:
+def measure(product: Product, known: FrameInfo, steps: Steps) -> tuple[Product, Table | None]:
     """Measure a calibrated frame.
 
     Parameters
     ----------
     product : Product
         Its mask and header are changed in place.
-    known : Circumstances
+    known : FrameInfo
     steps : Steps
 
     Returns
@@ -171,7 +171,7 @@ def measure(product: Product, known: Circumstances, steps: Steps) -> tuple[Produ
         matches = solution.matches if solution.solved else None
         rule = steps.filters.get(known.filter)
         zero_point = photometry.calibrate(
-            table, stars, matches, known.exposure, rule, steps.photometry, filter_name=known.filter
+            table, stars, matches, known.exposure_time, rule, steps.photometry, filter_name=known.filter
         )
         table = photometry.with_magnitudes(table, zero_point)
         _tell(header, ZERO_POINT_CARDS, photometry.cards(zero_point))
@@ -224,7 +224,7 @@ def _tell_that_sources_are_off(header: fits.Header, steps: Steps) -> None:
 
 
 def _solved(
-    table: Table, shape: tuple[int, int], known: Circumstances, steps: Steps
+    table: Table, shape: tuple[int, int], known: FrameInfo, steps: Steps
 ) -> tuple[Solution, StarCatalog | None]:
     """Try one catalogue after the other; of those that do not solve the frame, the first tells why."""
     assert steps.astrometry is not None

@@ -140,7 +140,7 @@ def pooled(variances: NDArray[np.float64]) -> float:
     -------
     float
         NaN if nothing is finite. Compare only with the same statistic of Gaussian data, as
-        `nightcal.stacking.clipping_bias.clipping_response` does.
+        `nightcal.stacking.clipping_bias.clipping_bias` does.
     """
     finite = variances[np.isfinite(variances)]
     if finite.size == 0:

@@ -17,7 +17,7 @@ Previous = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Science:
+class ScienceFrame:
     """One science frame, the name of its product and what calibrates it."""
 
     frame: Frame
@@ -26,7 +26,7 @@ class Science:
     dark: Match
     flat: Match
     bpm: Match
-    noise: Match
+    measured_gain: Match
 
     @property
     def setup(self) -> Setup:
@@ -36,7 +36,7 @@ class Science:
     @property
     def matches(self) -> tuple[Match, ...]:
         """What calibrates the frame, step by step."""
-        return self.bias, self.dark, self.flat, self.bpm, self.noise
+        return self.bias, self.dark, self.flat, self.bpm, self.measured_gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ class Batch:
 
     name: str
     night: str
-    members: tuple[Science, ...]
+    members: tuple[ScienceFrame, ...]
 
 
-def make_batches(science: Sequence[Science], size: int, previous: Previous) -> tuple[Batch, ...]:
+def make_batches(science: Sequence[ScienceFrame], size: int, previous: Previous) -> tuple[Batch, ...]:
     """Put science frames of equal night, setup, masters and warnings into batches that later frames leave as they are.
 
     A frame stays in the batch it was in. New ones fill the last batch of their group, then begin others: a frame that
@@ -56,7 +56,7 @@ def make_batches(science: Sequence[Science], size: int, previous: Previous) -> t
 
     Parameters
     ----------
-    science : sequence of Science
+    science : sequence of ScienceFrame
         In time order.
     size : int
         Largest number of frames in one batch.
@@ -69,7 +69,7 @@ def make_batches(science: Sequence[Science], size: int, previous: Previous) -> t
     tuple of Batch
         By night and name. Made again with its own result, it is the same.
     """
-    nights: dict[str, list[Science]] = defaultdict(list)
+    nights: dict[str, list[ScienceFrame]] = defaultdict(list)
     for one in science:
         nights[one.frame.night].append(one)
     return tuple(
@@ -79,13 +79,13 @@ def make_batches(science: Sequence[Science], size: int, previous: Previous) -> t
     )
 
 
-def _of_one_night(night: str, science: Sequence[Science], size: int, previous: Mapping[str, str]) -> list[Batch]:
+def _of_one_night(night: str, science: Sequence[ScienceFrame], size: int, previous: Mapping[str, str]) -> list[Batch]:
     ours = re.compile(rf"{night}_(\d{{4,9}})")
     groups = {one.frame.name: _group(one) for one in science}
-    members: dict[int, list[Science]] = {}
+    members: dict[int, list[ScienceFrame]] = {}
     last: dict[Hashable, int] = {}
 
-    def enter(one: Science, number: int) -> None:
+    def enter(one: ScienceFrame, number: int) -> None:
         members.setdefault(number, []).append(one)
         last[groups[one.frame.name]] = max(number, last.get(groups[one.frame.name], 0))
 
@@ -109,7 +109,7 @@ def _of_one_night(night: str, science: Sequence[Science], size: int, previous: M
     ]
 
 
-def _group(science: Science) -> Hashable:
+def _group(science: ScienceFrame) -> Hashable:
     return (
         science.setup,
         tuple((m.master and (m.master.night, m.master.name, m.master.path), m.warning) for m in science.matches),

@@ -10,7 +10,7 @@ from typing import Any
 
 from nightcal.cameras.camera import Camera, recognise
 from nightcal.detector.mosaic import place
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import MJD_ZERO
 from nightcal.io.raw_header import SUFFIXES, RawHeader, read_header, stem
 
@@ -71,9 +71,9 @@ class Frame:
     kind: str = ""
     target: str = ""
     filter: str = ""
-    light: str = ""
+    flat_source: str = ""
     pointing: tuple[float, float] | None = None
-    exposure: float = 0.0
+    exposure_time: float = 0.0
     mjd: float | None = None
     night: str = ""
     set_temperature: float | None = None
@@ -175,7 +175,7 @@ def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
     """
     try:
         header = read_header(path)
-    except SetAside as reason:
+    except FrameRejectedError as reason:
         return Frame(path, name, problem=str(reason))
     return understand(path, name, header, cameras)
 
@@ -186,7 +186,7 @@ def understand(path: Path, name: str, header: RawHeader, cameras: Sequence[Camer
     try:
         for more in _meaning(header, cameras):
             known |= more
-    except SetAside as reason:
+    except FrameRejectedError as reason:
         known["problem"] = str(reason)
     return Frame(path, name, **known)
 
@@ -198,9 +198,9 @@ def _meaning(header: RawHeader, cameras: Sequence[Camera]) -> Iterator[dict[str,
     start = camera.start(header)
     longitude = camera.east_longitude(header)
     yield {"night": night_of(start, longitude or 0.0), "has_longitude": longitude is not None}
-    exposure = camera.exposure(header)
-    yield {"exposure": exposure, "mjd": start + 0.5 * exposure / SECONDS_A_DAY}
-    yield _details(header, camera, exposure)
+    exposure_time = camera.exposure_time(header)
+    yield {"exposure_time": exposure_time, "mjd": start + 0.5 * exposure_time / SECONDS_A_DAY}
+    yield _details(header, camera, exposure_time)
 
 
 def night_of(mjd: float, longitude: float) -> str:
@@ -223,21 +223,21 @@ def night_of(mjd: float, longitude: float) -> str:
 
 def _east(longitude: float) -> float:
     """Longitude from -180 to 180: local time runs behind that of Greenwich in the west, not a day ahead."""
-    return (longitude + 180) % 360 - 180
+    return longitude if -180 <= longitude <= 180 else (longitude + 180) % 360 - 180
 
 
-def _details(header: RawHeader, camera: Camera, exposure: float) -> dict[str, Any]:
+def _details(header: RawHeader, camera: Camera, exposure_time: float) -> dict[str, Any]:
     kind = camera.kind(header)
-    if kind == "dark" and exposure == 0:
-        raise SetAside("a dark of 0 s holds no dark current")
+    if kind == "dark" and exposure_time == 0:
+        raise FrameRejectedError("a dark of 0 s holds no dark current")
     numbers = range(len(camera.amplifiers))
     sections, binning = camera.sections(header), camera.bins(header)
     for rule, amplifier in zip(camera.amplifiers, sections, strict=True):
         if rule.polynomial and not amplifier.overscans:
-            raise SetAside("its response cannot be made linear: no overscan tells the bias level")
+            raise FrameRejectedError("its response cannot be made linear: no overscan tells the bias level")
     if len(sections) > 1:
         place([section.image for section in sections], [section.detector for section in sections], binning)
-    gains, read_noises = zip(*(camera.noise_cards(header, n) for n in numbers), strict=True)
+    gains, read_noises = zip(*(camera.read_gain_and_noise(header, n) for n in numbers), strict=True)
     for n in numbers:
         camera.saturation_level(header, n)
         camera.linearity_limit(header, n)
@@ -247,7 +247,7 @@ def _details(header: RawHeader, camera: Camera, exposure: float) -> dict[str, An
         "instrument": str(camera.value(header, "instrument") or ""),
         "target": str(camera.value(header, "object") or ""),
         "filter": str(camera.value(header, "filter") or "") if kind in ("flat", "science") else "",
-        "light": camera.light_of(header) if kind == "flat" else "",
+        "flat_source": camera.find_flat_source(header) if kind == "flat" else "",
         "pointing": camera.pointing(header) if kind in ("flat", "science") else None,
         "set_temperature": camera.number(header, "set_temperature", -273.15, 100, "degrees Celsius"),
         "temperature": _measured_temperature(header, camera),
@@ -271,7 +271,7 @@ def _measured_temperature(header: RawHeader, camera: Camera) -> float | None:
     """Read a thermometer that may be broken: a number that cannot be true sets no frame aside."""
     try:
         return camera.number(header, "temperature", -273.15, 100, "degrees Celsius")
-    except SetAside:
+    except FrameRejectedError:
         return None
 
 
@@ -280,10 +280,10 @@ def good_frame(path: Path, header: RawHeader, camera: Camera) -> Frame:
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If it cannot be used.
     """
     frame = understand(path, path.name, header, [camera])
     if frame.problem:
-        raise SetAside(frame.problem)
+        raise FrameRejectedError(frame.problem)
     return frame

@@ -12,16 +12,18 @@ from nightcal.planning.dark_scaling import same_exposure
 from nightcal.planning.frames import Frame
 from nightcal.planning.matching import Options
 from nightcal.planning.naming import digest, slug
-from nightcal.planning.records import Master, Setup
+from nightcal.planning.records import PlannedMaster, Setup
 from nightcal.planning.temperature import close, effective
 
 
-def _stacks(kind: str, frames: Sequence[Frame], options: Options) -> list[Master]:
+def _stacks(kind: str, frames: Sequence[Frame], options: Options) -> list[PlannedMaster]:
     """Put the frames of one type into groups that may be stacked."""
     groups: dict[tuple[str, Setup, str, str], list[Frame]] = defaultdict(list)
     for frame in frames:
         if frame.kind == kind:
-            groups[frame.night, Setup.of(frame), frame.filter if kind == "flat" else "", frame.light].append(frame)
+            groups[frame.night, Setup.of(frame), frame.filter if kind == "flat" else "", frame.flat_source].append(
+                frame
+            )
     masters = []
     for (night, setup, filter_name, light), members in groups.items():
         apart = kind == "dark" and options.darks.scaling_of(setup.camera) == "exact"
@@ -37,18 +39,18 @@ def _stacks(kind: str, frames: Sequence[Frame], options: Options) -> list[Master
                 if temperature is not None:
                     name.append(f"{temperature:+.0f}C")
                 if apart:
-                    name.append(f"{part[0].exposure:g}s")
+                    name.append(f"{part[0].exposure_time:g}s")
                 if len(parts) > 1:
                     name.append(f"{MJD_ZERO + timedelta(days=part[0].mjd or 0):t%H%M%S}")
                 masters.append(
-                    Master(
+                    PlannedMaster(
                         kind,
                         "_".join(name),
                         night,
                         setup,
                         _mean_time(part),
                         filter=filter_name,
-                        light=light,
+                        flat_source=light,
                         set_temperature=part[0].set_temperature if kind == "dark" else None,
                         temperature=part[0].temperature if kind == "dark" else None,
                         exposures=_span(part),
@@ -58,7 +60,7 @@ def _stacks(kind: str, frames: Sequence[Frame], options: Options) -> list[Master
     return _uniquely_named(masters)
 
 
-def _uniquely_named(masters: Sequence[Master]) -> list[Master]:
+def _uniquely_named(masters: Sequence[PlannedMaster]) -> list[PlannedMaster]:
     """Tell masters apart whose names became equal when header text was made safe."""
     count = Counter((m.night, m.name.lower()) for m in masters)
     return [
@@ -91,8 +93,8 @@ def _by_temperature(frames: Sequence[Frame], tolerance: float) -> list[list[Fram
 
 def _by_exposure(frames: Sequence[Frame]) -> list[list[Frame]]:
     sets: list[list[Frame]] = []
-    for frame in sorted(frames, key=lambda f: f.exposure):
-        if sets and same_exposure(sets[-1][0].exposure, frame.exposure):
+    for frame in sorted(frames, key=lambda f: f.exposure_time):
+        if sets and same_exposure(sets[-1][0].exposure_time, frame.exposure_time):
             sets[-1].append(frame)
         else:
             sets.append([frame])
@@ -100,7 +102,7 @@ def _by_exposure(frames: Sequence[Frame]) -> list[list[Frame]]:
 
 
 def _span(frames: Sequence[Frame]) -> tuple[float, float]:
-    exposures = [frame.exposure for frame in frames]
+    exposures = [frame.exposure_time for frame in frames]
     return min(exposures), max(exposures)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nightcal.errors import blame_machine
 from nightcal.planning.frames import find
-from nightcal.planning.records import Master
+from nightcal.planning.records import PlannedMaster
 from nightcal.planning.setup_keywords import _described
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KINDS = ("bias", "dark", "flat", "bpm")
 
 
-def read_library(folder: Path) -> list[Master]:
+def read_library(folder: Path) -> list[PlannedMaster]:
     """Read the headers of all masters below a folder.
 
     Parameters
@@ -27,14 +27,14 @@ def read_library(folder: Path) -> list[Master]:
 
     Returns
     -------
-    list of Master
+    list of PlannedMaster
         Sorted by path.
     """
     found = (_master(path) for path in sorted(find(folder)) if "{" not in str(path))
     return [master for master in found if master is not None]
 
 
-def _master(path: Path) -> Master | None:
+def _master(path: Path) -> PlannedMaster | None:
     from astropy.io import fits
 
     from nightcal.errors import UNREADABLE
@@ -46,7 +46,7 @@ def _master(path: Path) -> Master | None:
     except UNREADABLE as error:
         blame_machine(error)
         return None
-    if header.get("MASTER") not in KINDS or "REFUSED" in header:
+    if header.get("MASTER") not in KINDS or "EMPTY" in header:
         return None
     try:
         return _described(path, header)

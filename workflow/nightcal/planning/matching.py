@@ -10,13 +10,13 @@ from operator import itemgetter
 
 from nightcal.planning.dark_scaling import DarkPolicy, Span, amplification, equal, use_in_words
 from nightcal.planning.frames import Frame
-from nightcal.planning.records import Master, Match, Setup
+from nightcal.planning.records import Match, PlannedMaster, Setup
 from nightcal.planning.temperature import close, effective, off_set_point
 
 LIGHT_DAYS = 1.0
 """So much further away in time may a flat of the preferred light be than the nearest one."""
 
-REFUSED = "refused"
+EMPTY = "refused"
 """Warning of a match that an observer's policy forbids."""
 
 
@@ -36,7 +36,7 @@ class Options:
         Largest difference of temperatures between a dark and a frame [deg C].
     darks : DarkPolicy
         Which exposures a dark may serve.
-    prefer_light : str
+    prefer_source : str
         Of flats: ``twilight`` or ``dome`` before others up to a day nearer in time, or ``nearest``.
     """
 
@@ -44,7 +44,7 @@ class Options:
     max_age_days: Mapping[str, float | None] = field(default_factory=dict)
     too_old: Mapping[str, str] = field(default_factory=dict)
     temperature_tolerance: float = 2.0
-    prefer_light: str = "twilight"
+    prefer_source: str = "twilight"
     darks: DarkPolicy = field(default_factory=DarkPolicy)
 
 
@@ -52,7 +52,7 @@ class Options:
 class _Fit:
     """A dark that may serve frames, and what of it counts before time does."""
 
-    dark: Master
+    dark: PlannedMaster
     unsure: bool
     factor: float
     scaled: bool
@@ -62,48 +62,48 @@ class _Fit:
         return limit is not None and days > limit, self.unsure, self.factor, floor(days), self.scaled
 
 
-class Chooser:
+class MasterMatcher:
     """Finds the master closest in time among those known so far.
 
     Parameters
     ----------
     options : Options
-    known : iterable of Master
+    known : iterable of PlannedMaster
         Those that compete from the start.
     """
 
-    def __init__(self, options: Options, known: Iterable[Master]) -> None:
+    def __init__(self, options: Options, known: Iterable[PlannedMaster]) -> None:
         self.options = options
-        self.known: dict[tuple[str, Setup], list[Master]] = defaultdict(list)
+        self.known: dict[tuple[str, Setup], list[PlannedMaster]] = defaultdict(list)
         self._answers: dict[tuple[Setup, float | None, Span], tuple[list[_Fit], str, str]] = {}
         self.among(known)
 
-    def among(self, masters: Iterable[Master]) -> None:
+    def among(self, masters: Iterable[PlannedMaster]) -> None:
         """Let more masters compete."""
         self._answers.clear()
         for master in masters:
             self.known[master.kind, master.setup].append(master)
 
-    def __call__(self, kind: str, subject: Frame | Master) -> Match:
+    def __call__(self, kind: str, subject: Frame | PlannedMaster) -> Match:
         """Choose a master of a kind for a frame, or for the frames of a master.
 
         Parameters
         ----------
         kind : str
-            As in `Master`.
-        subject : Frame or Master
+            As in `PlannedMaster`.
+        subject : Frame or PlannedMaster
             What is to be calibrated.
 
         Returns
         -------
         Match
-            Without a master, the reason; with ``REFUSED`` for a warning if the frame must not be used without.
+            Without a master, the reason; with ``EMPTY`` for a warning if the frame must not be used without.
         """
-        setup = subject.setup if isinstance(subject, Master) else Setup.of(subject)
+        setup = subject.setup if isinstance(subject, PlannedMaster) else Setup.of(subject)
         match = self._dark(setup, subject) if kind == "dark" else self._nearest(kind, setup, subject)
         return self._flagged(subject, match) if kind == "dark" or (subject.kind, kind) == ("dark", "bias") else match
 
-    def _nearest(self, kind: str, setup: Setup, subject: Frame | Master) -> Match:
+    def _nearest(self, kind: str, setup: Setup, subject: Frame | PlannedMaster) -> Match:
         rivals = self.known[kind, setup]
         if not rivals:
             return Match(reason=_none_of(kind) + SKIPPED)
@@ -114,18 +114,18 @@ class Chooser:
         mjd = subject.mjd or 0.0
         preferred = self._of_preferred_light(rivals, mjd) if kind == "flat" else rivals
         best = min(preferred, key=lambda m: _nearness(m, mjd))
-        light = f"{best.light} preferred, " if len(preferred) < len(rivals) else ""
+        light = f"{best.flat_source} preferred, " if len(preferred) < len(rivals) else ""
         return self._judged(kind, best, abs(best.mjd - mjd) * 24, light + _among(len(preferred)))
 
-    def _of_preferred_light(self, flats: Sequence[Master], mjd: float) -> Sequence[Master]:
+    def _of_preferred_light(self, flats: Sequence[PlannedMaster], mjd: float) -> Sequence[PlannedMaster]:
         """Flats of the preferred light; all, if the nearest of these is a day further away than another, or too old."""
-        preferred = [m for m in flats if m.light == self.options.prefer_light]
+        preferred = [m for m in flats if m.flat_source == self.options.prefer_source]
         limit = self.options.max_age_days.get("flat")
         nearest = min(abs(m.mjd - mjd) for m in flats)
         reach = nearest + LIGHT_DAYS if limit is None else max(nearest, min(limit, nearest + LIGHT_DAYS))
         return preferred if any(abs(m.mjd - mjd) <= reach for m in preferred) else flats
 
-    def _dark(self, setup: Setup, subject: Frame | Master) -> Match:
+    def _dark(self, setup: Setup, subject: Frame | PlannedMaster) -> Match:
         tolerance = self.options.temperature_tolerance
         if self.options.darks.scaling == "bias_only":
             return Match(reason=f"dark: bias only, as configured{SKIPPED}")
@@ -172,22 +172,22 @@ class Chooser:
         why = "" if fits else policy.refusal(setup.camera, [m.exposures for _, m in alike], exposures)
         return fits, why, "no dark may be scaled to this exposure: dark skipped"
 
-    def _without_dark(self, subject: Frame | Master, why: str, warning: str = "") -> Match:
+    def _without_dark(self, subject: Frame | PlannedMaster, why: str, warning: str = "") -> Match:
         if self.options.darks.otherwise == "refuse":
-            return Match(reason=f"{why}: frame refused", warning=REFUSED)
+            return Match(reason=f"{why}: frame refused", warning=EMPTY)
         return Match(reason=why + SKIPPED, warning=warning if isinstance(subject, Frame) else "")
 
-    def _flagged(self, subject: Frame | Master, match: Match) -> Match:
+    def _flagged(self, subject: Frame | PlannedMaster, match: Match) -> Match:
         """Warn of frames whose CCD was off its set temperature."""
         tolerance = self.options.temperature_tolerance
-        frames = subject.frames if isinstance(subject, Master) else (subject,)
-        if match.warning == REFUSED or not any(off_set_point(frame, tolerance) for frame in frames):
+        frames = subject.frames if isinstance(subject, PlannedMaster) else (subject,)
+        if match.warning == EMPTY or not any(off_set_point(frame, tolerance) for frame in frames):
             return match
-        whose = f"{subject.kind} frames: " if isinstance(subject, Master) else ""
+        whose = f"{subject.kind} frames: " if isinstance(subject, PlannedMaster) else ""
         warning = f"{whose}CCD more than {tolerance:g} C off its set temperature"
         return replace(match, warning=_joined(match.warning, warning))
 
-    def _judged(self, kind: str, best: Master, hours: float, how: str, use: str = "") -> Match:
+    def _judged(self, kind: str, best: PlannedMaster, hours: float, how: str, use: str = "") -> Match:
         reason = f"{kind}: {how}, {hours:.1f} h" + (f", {use}" if use else "")
         limit = self.options.max_age_days.get(kind)
         if limit is None or hours <= 24 * limit:
@@ -198,7 +198,7 @@ class Chooser:
             return Match(best, hours, f"{reason}; {old}: used and flagged", warning=f"{kind} older than {limit:g} days")
         if policy == "skip":
             return Match(None, hours, f"{old}{SKIPPED}")
-        return Match(None, hours, f"{old}: frame refused", warning=REFUSED)
+        return Match(None, hours, f"{old}: frame refused", warning=EMPTY)
 
 
 SKIPPED = ": step skipped"
@@ -212,7 +212,7 @@ def _among(rivals: int) -> str:
     return "the only one" if rivals == 1 else f"nearest of {rivals} in time"
 
 
-def _nearness(master: Master, mjd: float) -> tuple[float, float, bool, str, str]:
+def _nearness(master: PlannedMaster, mjd: float) -> tuple[float, float, bool, str, str]:
     return abs(master.mjd - mjd), master.mjd, master.path is not None, master.night, master.name
 
 
@@ -220,11 +220,11 @@ def _joined(*warnings: str) -> str:
     return "; ".join(warning for warning in warnings if warning)
 
 
-def _exposures(subject: Frame | Master) -> Span:
-    return subject.exposures if isinstance(subject, Master) else (subject.exposure, subject.exposure)
+def _exposures(subject: Frame | PlannedMaster) -> Span:
+    return subject.exposures if isinstance(subject, PlannedMaster) else (subject.exposure_time, subject.exposure_time)
 
 
-def _temperature(subject: Frame | Master, tolerance: float) -> float | None:
-    frames = subject.frames if isinstance(subject, Master) else (subject,)
+def _temperature(subject: Frame | PlannedMaster, tolerance: float) -> float | None:
+    frames = subject.frames if isinstance(subject, PlannedMaster) else (subject,)
     known = (effective(frame, tolerance) for frame in frames)
     return next((degrees for degrees in known if degrees is not None), None)

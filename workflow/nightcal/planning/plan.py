@@ -14,14 +14,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
-from nightcal.planning.batches import BATCH_SIZE, Batch, Previous, Science, make_batches
+from nightcal.planning.batches import BATCH_SIZE, Batch, Previous, ScienceFrame, make_batches
 from nightcal.planning.frames import Frame
 from nightcal.planning.grouping import _mean_time, _stacks, _uniquely_named
-from nightcal.planning.matching import REFUSED, Chooser, Options
+from nightcal.planning.matching import EMPTY, MasterMatcher, Options
 from nightcal.planning.naming import printable, product_names
-from nightcal.planning.records import Master, Match, Setup
+from nightcal.planning.records import Match, PlannedMaster, Setup
 from nightcal.planning.temperature import off_set_point
-from nightcal.planning.user_masks import GivenMask, fitting, without
+from nightcal.planning.user_masks import UserMask, fitting, without
 
 STEPS = ("bias", "dark", "flat")
 UNDATED = "undated"
@@ -46,8 +46,8 @@ class Plan:
     """Everything that will be done with a set of raw files."""
 
     entries: tuple[Entry, ...]
-    masters: tuple[Master, ...]
-    science: tuple[Science, ...]
+    masters: tuple[PlannedMaster, ...]
+    science: tuple[ScienceFrame, ...]
     batches: tuple[Batch, ...] = ()
 
     @property
@@ -60,7 +60,7 @@ class Plan:
         return _by_night((entry.frame.night, entry) for entry in self.entries)
 
     @cached_property
-    def _science_by_night(self) -> Mapping[str, tuple[Science, ...]]:
+    def _science_by_night(self) -> Mapping[str, tuple[ScienceFrame, ...]]:
         return _by_night((science.frame.night, science) for science in self.science)
 
     @cached_property
@@ -68,7 +68,7 @@ class Plan:
         return _by_night((batch.night, batch) for batch in self.batches)
 
     @cached_property
-    def _masters_by_name(self) -> Mapping[str, Mapping[str, Master]]:
+    def _masters_by_name(self) -> Mapping[str, Mapping[str, PlannedMaster]]:
         made = _by_night((master.night, master) for master in self.masters if master.path is None)
         return {night: {master.name: master for master in masters} for night, masters in made.items()}
 
@@ -76,11 +76,11 @@ class Plan:
         """Rows of the raw files of a night."""
         return self._entries_by_night.get(night, ())
 
-    def masters_of(self, night: str) -> tuple[Master, ...]:
+    def masters_of(self, night: str) -> tuple[PlannedMaster, ...]:
         """Masters that will be made from the frames of a night."""
         return tuple(self._masters_by_name.get(night, {}).values())
 
-    def science_of(self, night: str) -> tuple[Science, ...]:
+    def science_of(self, night: str) -> tuple[ScienceFrame, ...]:
         """Science frames of a night that will be reduced."""
         return self._science_by_night.get(night, ())
 
@@ -92,7 +92,7 @@ class Plan:
         """Rows of the frames of a night that cannot be used."""
         return tuple(entry for entry in self.entries_of(night) if entry.role == "set aside")
 
-    def master(self, night: str, name: str) -> Master:
+    def master(self, night: str, name: str) -> PlannedMaster:
         """Look a master up by night and name.
 
         Parameters
@@ -104,7 +104,7 @@ class Plan:
 
         Returns
         -------
-        Master
+        PlannedMaster
 
         Raises
         ------
@@ -143,10 +143,10 @@ COLUMNS = (
 def make_plan(
     frames: Sequence[Frame],
     options: Options = DEFAULTS,
-    library: Sequence[Master] = (),
+    library: Sequence[PlannedMaster] = (),
     batch_size: int = BATCH_SIZE,
     previous: Previous = NO_BATCHES,
-    given: Sequence[GivenMask] = (),
+    user_masks: Sequence[UserMask] = (),
 ) -> Plan:
     """Plan the reduction of a set of raw files.
 
@@ -155,13 +155,13 @@ def make_plan(
     frames : sequence of Frame
         As `nightcal.planning.frames.scan` found them, of one night or many.
     options : Options
-    library : sequence of Master
+    library : sequence of PlannedMaster
         Masters of other nights; they compete with those of these nights.
     batch_size : int
         Science frames that one job reduces; 1 or more.
     previous : mapping of str to mapping of str to str
         For nights that were planned before: the batch that each raw file was in, by its name in the table.
-    given : sequence of GivenMask
+    user_masks : sequence of UserMask
         Bad pixel masks of the observer, which are added to those of the nights whose frames they fit.
 
     Returns
@@ -171,46 +171,46 @@ def make_plan(
     """
     frames = _with_nights(sorted(frames, key=lambda frame: (frame.mjd or 0.0, frame.name)))
     usable = [frame for frame in frames if not frame.problem]
-    noise = _noise_masters(usable)
+    gains = _gain_measurements(usable)
     of_old = [master for master in library if master.kind == "bpm"]
-    served = [master for master in library if master.kind != "bpm" or not fitting(given, master.setup)]
-    choose = Chooser(options, [*served, *noise])
+    served = [master for master in library if master.kind != "bpm" or not fitting(user_masks, master.setup)]
+    choose = MasterMatcher(options, [*served, *gains])
 
     biases = _stacks("bias", usable, options)
-    choose.among(biases := [replace(m, noise=choose("noise", m)) for m in biases])
+    choose.among(biases := [replace(m, measured_gain=choose("gain", m)) for m in biases])
 
     darks, unusable = _usable(
-        [replace(m, bias=choose("bias", m), noise=choose("noise", m)) for m in _stacks("dark", usable, options)]
+        [replace(m, bias=choose("bias", m), measured_gain=choose("gain", m)) for m in _stacks("dark", usable, options)]
     )
     choose.among(darks)
 
     flats, dim = _usable(
         [
-            replace(m, bias=choose("bias", m), dark=choose("dark", m), noise=choose("noise", m))
+            replace(m, bias=choose("bias", m), dark=choose("dark", m), measured_gain=choose("gain", m))
             for m in _stacks("flat", usable, options)
         ]
     )
     choose.among(flats)
-    masks = _bad_pixel_masks([*biases, *darks, *flats], usable, given, Chooser(options, of_old))
+    masks = _bad_pixel_masks([*biases, *darks, *flats], usable, user_masks, MasterMatcher(options, of_old))
     choose.among(masks)
 
     names = product_names([frame for frame in usable if frame.kind == "science"])
     science = [
-        Science(
+        ScienceFrame(
             f,
             names[f.name],
             choose("bias", f),
             choose("dark", f),
             choose("flat", f),
-            _mask(choose, f, given),
-            choose("noise", f),
+            _mask(choose, f, user_masks),
+            choose("gain", f),
         )
         for f in usable
         if f.kind == "science"
     ]
     refused = {s.frame.name: reason for s in science if (reason := _refusal(s.matches))}
     science = [s for s in science if s.frame.name not in refused]
-    masters = (*noise, *biases, *darks, *flats, *masks)
+    masters = (*gains, *biases, *darks, *flats, *masks)
     batches = make_batches(science, batch_size, previous)
     entries = _entries(frames, masters, batches, refused, unusable | dim, options)
     return Plan(entries, masters, tuple(science), batches)
@@ -238,14 +238,14 @@ def _with_nights(frames: Sequence[Frame]) -> list[Frame]:
     return [placed(frame) for frame in frames]
 
 
-def _noise_masters(frames: Sequence[Frame]) -> list[Master]:
+def _gain_measurements(frames: Sequence[Frame]) -> list[PlannedMaster]:
     """Measurements of gain and read noise for the setups and nights whose headers do not tell both."""
     groups: dict[tuple[str, Setup], list[Frame]] = defaultdict(list)
     for frame in frames:
         groups[frame.night, Setup.of(frame)].append(frame)
     return _uniquely_named(
         [
-            Master("noise", f"noise_{setup.name}", night, setup, _mean_time(pairs), frames=tuple(pairs))
+            PlannedMaster("gain", f"gain_{setup.name}", night, setup, _mean_time(pairs), frames=tuple(pairs))
             for (night, setup), members in groups.items()
             if any(frame.gain is None or frame.read_noise is None for frame in members)
             and sum(frame.kind == "bias" for frame in members) > 1
@@ -255,46 +255,48 @@ def _noise_masters(frames: Sequence[Frame]) -> list[Master]:
 
 
 def _bad_pixel_masks(
-    masters: Sequence[Master], frames: Sequence[Frame], given: Sequence[GivenMask], of_others: Chooser
-) -> list[Master]:
-    """One for each night and setup with masters; with a given mask, for those with science frames only, too.
+    masters: Sequence[PlannedMaster], frames: Sequence[Frame], user_masks: Sequence[UserMask], of_others: MasterMatcher
+) -> list[PlannedMaster]:
+    """One for each night and setup with masters; with a user mask, for those with science frames only, too.
 
     The latter begin with the closest mask of another night, which would have served them otherwise.
     """
-    groups: dict[tuple[str, Setup], list[Master]] = defaultdict(list)
+    groups: dict[tuple[str, Setup], list[PlannedMaster]] = defaultdict(list)
     for master in masters:
         groups[master.night, master.setup].append(master)
     alone: dict[tuple[str, Setup], list[Frame]] = defaultdict(list)
-    for frame in frames if given else ():
+    for frame in frames if user_masks else ():
         if frame.kind == "science" and (frame.night, Setup.of(frame)) not in groups:
             alone[frame.night, Setup.of(frame)].append(frame)
     masks = []
     for (night, setup), found in groups.items():
-        mjd, known = sum(m.mjd for m in found) / len(found), fitting(given, setup)
+        mjd, known = sum(m.mjd for m in found) / len(found), fitting(user_masks, setup)
         name, first = f"bpm_{setup.name}", found[0].frames[:1]
-        masks.append(Master("bpm", name, night, setup, mjd, frames=first, ingredients=tuple(found), given=known))
+        masks.append(
+            PlannedMaster("bpm", name, night, setup, mjd, frames=first, ingredients=tuple(found), user_masks=known)
+        )
     for (night, setup), members in alone.items():
-        if known := fitting(given, setup):
+        if known := fitting(user_masks, setup):
             mjd, name, first = _mean_time(members), f"bpm_{setup.name}", tuple(members[:1])
-            masks.append(Master("bpm", name, night, setup, mjd, frames=first, given=known))
+            masks.append(PlannedMaster("bpm", name, night, setup, mjd, frames=first, user_masks=known))
     masks = _uniquely_named(masks)
     of_others.among(mask for mask in masks if mask.ingredients)
     return [mask if mask.ingredients else replace(mask, ingredients=_found(of_others("bpm", mask))) for mask in masks]
 
 
-def _found(match: Match) -> tuple[Master, ...]:
+def _found(match: Match) -> tuple[PlannedMaster, ...]:
     return () if match.master is None else (match.master,)
 
 
-def _mask(choose: Chooser, frame: Frame, given: Sequence[GivenMask]) -> Match:
-    """Choose the bad pixel mask of a frame; warn if masks were given and none of them fits."""
-    match, missing = choose("bpm", frame), without(given, Setup.of(frame))
+def _mask(choose: MasterMatcher, frame: Frame, user_masks: Sequence[UserMask]) -> Match:
+    """Choose the bad pixel mask of a frame; warn if user masks were given and none of them fits."""
+    match, missing = choose("bpm", frame), without(user_masks, Setup.of(frame))
     return replace(match, warning=missing) if missing else match
 
 
-def _usable(masters: Sequence[Master]) -> tuple[list[Master], dict[str, Entry]]:
+def _usable(masters: Sequence[PlannedMaster]) -> tuple[list[PlannedMaster], dict[str, Entry]]:
     """Separate darks and flats that can be made from those that would mislead, with a row for each frame of these."""
-    made: list[Master] = []
+    made: list[PlannedMaster] = []
     rows: dict[str, Entry] = {}
     for master in masters:
         reason = _refusal(master.matches)
@@ -314,12 +316,12 @@ NO_PEDESTAL = {
 
 
 def _refusal(matches: Sequence[Match]) -> str:
-    return next((match.reason for match in matches if match.master is None and match.warning == REFUSED), "")
+    return next((match.reason for match in matches if match.master is None and match.warning == EMPTY), "")
 
 
 def _entries(
     frames: Sequence[Frame],
-    masters: Sequence[Master],
+    masters: Sequence[PlannedMaster],
     batches: Sequence[Batch],
     refused: Mapping[str, str],
     unused: Mapping[str, Entry],
@@ -368,7 +370,7 @@ def _row(entry: Entry) -> list[str]:
         frame.night,
         frame.camera,
         frame.kind,
-        f"{frame.exposure:g}" if frame.kind else "",
+        f"{frame.exposure_time:g}" if frame.kind else "",
         printable(frame.filter),
         f"{frame.mjd:.6f}" if frame.mjd is not None else "",
         entry.group,

@@ -58,20 +58,20 @@ def _name_of(setup: Setup) -> str:
 class Match:
     """The master chosen for a step, or none, and why."""
 
-    master: Master | None = None
+    master: PlannedMaster | None = None
     gap_hours: float | None = None
     reason: str = ""
     warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Master:
+class PlannedMaster:
     """One master that exists in the library or will be made.
 
     Attributes
     ----------
     kind : str
-        ``bias``, ``dark``, ``flat``, ``bpm`` (bad pixel mask) or ``noise`` (gain and read noise, measured).
+        ``bias``, ``dark``, ``flat``, ``bpm`` (bad pixel mask) or ``gain`` (gain and read noise, measured).
     name : str
         Stem of the file name, unique within its night.
     night : str
@@ -88,11 +88,11 @@ class Master:
         Shortest and longest of a dark or flat [s]; 0 where that is unknown.
     frames : tuple of Frame
         What is stacked, in time order.
-    ingredients : tuple of Master
+    ingredients : tuple of PlannedMaster
         Masters that a bad pixel mask is made from.
-    given : tuple of Path
+    user_masks : tuple of Path
         Masks of the observer that are added to it.
-    bias, dark, noise : Match
+    bias, dark, measured_gain : Match
         What calibrates the frames before they are stacked.
     path : Path or None
         Where a master of the library is; None for one of these nights.
@@ -104,19 +104,19 @@ class Master:
     setup: Setup
     mjd: float
     filter: str = ""
-    light: str = ""
+    flat_source: str = ""
     set_temperature: float | None = None
     temperature: float | None = None
     exposures: Span = (0.0, 0.0)
     frames: tuple[Frame, ...] = ()
-    ingredients: tuple[Master, ...] = ()
-    given: tuple[Path, ...] = ()
+    ingredients: tuple[PlannedMaster, ...] = ()
+    user_masks: tuple[Path, ...] = ()
     bias: Match = Match()
     dark: Match = Match()
-    noise: Match = Match()
+    measured_gain: Match = Match()
     path: Path | None = None
 
     @property
     def matches(self) -> tuple[Match, ...]:
         """What calibrates the frames, step by step."""
-        return self.bias, self.dark, self.noise
+        return self.bias, self.dark, self.measured_gain

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nightcal.planning.dark_scaling import Span
 from nightcal.planning.frames import Frame
-from nightcal.planning.records import Master, Setup
+from nightcal.planning.records import PlannedMaster, Setup
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -49,8 +49,8 @@ def describe_setup(header: fits.Header, frame: Frame) -> None:
     cards += [(f"NCAREA{n:02d}", piece, "and so on") for n, piece in enumerate(area[1:], start=2)]
     temperatures = ("SET-TEMP", frame.set_temperature, "[deg C]"), ("CCD-TEMP", frame.temperature, "[deg C] measured")
     cards += [card for card in temperatures if card[1] is not None]
-    if frame.light:
-        cards.append(("NCLIGHT", frame.light, "what lit the flat"))
+    if frame.flat_source:
+        cards.append(("FLATSRC", frame.flat_source, "what lit the flat"))
     set_cards(header, cards)
 
 
@@ -60,7 +60,7 @@ SETUP_CARDS = (
 """Cards of `describe_setup` that masters of one setup share, but for what goes on in ``NCAREA02`` and so on."""
 
 
-def _described(path: Path, header: fits.Header) -> Master:
+def _described(path: Path, header: fits.Header) -> PlannedMaster:
     setup = Setup(
         camera=header["NCCAMERA"],
         instrument=header["NCINSTR"],
@@ -71,14 +71,14 @@ def _described(path: Path, header: fits.Header) -> Master:
         area=_area(header),
         amplifiers=header.get("NCAMPS", 1),
     )
-    return Master(
+    return PlannedMaster(
         header["MASTER"],
         path.stem,
         header["NIGHT"],
         setup,
-        header["MJDMEAN"],
+        header["MJD-AVG"],
         filter=header.get("FILTER", ""),
-        light=header.get("NCLIGHT", ""),
+        flat_source=header.get("FLATSRC", ""),
         set_temperature=header.get("SET-TEMP") if header["MASTER"] == "dark" else None,
         temperature=header.get("CCD-TEMP") if header["MASTER"] == "dark" else None,
         exposures=_exposures(header) if header["MASTER"] == "dark" else (0.0, 0.0),

@@ -9,19 +9,19 @@ from functools import cache
 from pathlib import Path
 
 from nightcal.cameras.geometry import size_of
-from nightcal.errors import ConfigurationError, SetAside
+from nightcal.errors import ConfigurationError, FrameRejectedError
 from nightcal.planning.records import Setup
 
 
 @dataclass(frozen=True, slots=True)
-class GivenMask:
+class UserMask:
     """A mask: its file, its rows and columns."""
 
     path: Path
     shape: tuple[int, int]
 
 
-def read_given_masks(paths: Sequence[str], where: str) -> tuple[GivenMask, ...]:
+def read_user_masks(paths: Sequence[str], where: str) -> tuple[UserMask, ...]:
     """Read the size of each mask.
 
     Parameters
@@ -33,14 +33,14 @@ def read_given_masks(paths: Sequence[str], where: str) -> tuple[GivenMask, ...]:
 
     Returns
     -------
-    tuple of GivenMask
+    tuple of UserMask
 
     Raises
     ------
     ConfigurationError
         If a file cannot be read or holds no image, or its path cannot be told to Snakemake.
     """
-    return tuple(GivenMask(Path(path), _shape(path, where)) for path in paths)
+    return tuple(UserMask(Path(path), _shape(path, where)) for path in paths)
 
 
 def _shape(path: str, where: str) -> tuple[int, int]:
@@ -66,19 +66,19 @@ def light_sensitive(setup: Setup) -> tuple[int, int]:
     """Rows and columns of the light-sensitive pixels of a setup."""
     try:
         return size_of(setup.area, setup.binning) or setup.shape
-    except (ValueError, SetAside):  # of a library: nobody knows who wrote it
+    except (ValueError, FrameRejectedError):  # of a library: nobody knows who wrote it
         return setup.shape
 
 
-def fitting(given: Sequence[GivenMask], setup: Setup) -> tuple[Path, ...]:
+def fitting(user_masks: Sequence[UserMask], setup: Setup) -> tuple[Path, ...]:
     """Masks of the size of a setup's light-sensitive area."""
-    return tuple(mask.path for mask in given if mask.shape == light_sensitive(setup))
+    return tuple(mask.path for mask in user_masks if mask.shape == light_sensitive(setup))
 
 
-def without(given: Sequence[GivenMask], setup: Setup) -> str:
+def without(user_masks: Sequence[UserMask], setup: Setup) -> str:
     """Say that masks were given and none of them fits; empty if there is nothing to say."""
-    if not given or fitting(given, setup):
+    if not user_masks or fitting(user_masks, setup):
         return ""
     rows, columns = light_sensitive(setup)
-    sizes = ", ".join(f"{mask.path.name} has {mask.shape[1]} x {mask.shape[0]} pixels" for mask in given)
-    return f"no given bad pixel mask fits {columns} x {rows} pixels: {sizes}"
+    sizes = ", ".join(f"{mask.path.name} has {mask.shape[1]} x {mask.shape[0]} pixels" for mask in user_masks)
+    return f"no user bad pixel mask fits {columns} x {rows} pixels: {sizes}"

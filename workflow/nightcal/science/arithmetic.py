@@ -15,7 +15,7 @@ from nightcal.detector.readout import Readout
 from nightcal.flags import Flag
 from nightcal.numerics.kernels.arguments import not_below, whole_and_part
 from nightcal.numerics.shot_noise import expected_signal
-from nightcal.science.corrections import Correction, Corrections
+from nightcal.science.master_rows import MasterRows, MasterSet
 
 STRIP = 32
 """Rows that are calibrated at a time: few enough to stay in the cache."""
@@ -30,7 +30,7 @@ Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Calibrated:
+class CalibratedRows:
     """Some rows of a calibrated frame: image, one standard error, mask; shape (rows, nx)."""
 
     data: Image
@@ -46,7 +46,7 @@ class Chain:
     ----------
     readout : Readout or Mosaic
         Its overscan level is taken off; its read noise and the error of that level count.
-    corrections : Corrections
+    corrections : MasterSet
     exposure : float
         [s]
     scale : float
@@ -60,11 +60,11 @@ class Chain:
     """
 
     readout: Readout | Mosaic
-    corrections: Corrections
-    exposure: float
+    corrections: MasterSet
+    exposure_time: float
     scale: float = 1.0
 
-    def rows(self, loops: ModuleType | None = None) -> Iterator[tuple[int, Calibrated]]:
+    def rows(self, loops: ModuleType | None = None) -> Iterator[tuple[int, CalibratedRows]]:
         """Calibrate, a few rows at a time.
 
         Parameters
@@ -74,12 +74,12 @@ class Chain:
 
         Yields
         ------
-        (int, Calibrated)
+        (int, CalibratedRows)
             The first row, and the rows.
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If the pixels cannot be read.
         """
         ny = self.readout.shape[0]
@@ -97,7 +97,7 @@ class Chain:
                 np.bitwise_or(calibrated.mask, Flag.BLEED, out=calibrated.mask, where=bleed[start:stop])
             yield start, _without_weight(calibrated)
 
-    def _plain(self, first: int, last: int, inner: slice, correction: Correction) -> Calibrated:
+    def _plain(self, first: int, last: int, inner: slice, correction: MasterRows) -> CalibratedRows:
         signal, flags, noise = self.readout.measure(first, last)
         empty = flags & Flag.NO_DATA > 0 if flags.any() else NONE
         if correction.bias is not None and correction.bias_variance is not None:
@@ -108,9 +108,9 @@ class Chain:
         variance = expected_signal(signal, noise, valid=~empty)
         variance += noise
         if correction.dark is not None and correction.dark_variance is not None:
-            signal -= np.float32(self.exposure) * correction.dark
-            variance += np.float32(self.exposure**2) * correction.dark_variance
-            share = np.float32(self.corrections.shared_bias(self.exposure))
+            signal -= np.float32(self.exposure_time) * correction.dark
+            variance += np.float32(self.exposure_time**2) * correction.dark_variance
+            share = np.float32(self.corrections.shared_bias(self.exposure_time))
             if share > 0 and correction.bias_variance is not None:
                 variance -= np.where(correction.dark_variance > 0, share * correction.bias_variance, np.float32(0))
         if correction.sensitivity is not None and correction.relative_variance is not None:
@@ -124,18 +124,18 @@ class Chain:
         data = signal[inner]
         if self.scale != 1:
             data, uncertainty = data * np.float32(self.scale), uncertainty * np.float32(self.scale)
-        return Calibrated(data, uncertainty, flags[inner] | correction.mask[inner])
+        return CalibratedRows(data, uncertainty, flags[inner] | correction.mask[inner])
 
     def _compiled(
-        self, loops: ModuleType, readout: Readout, first: int, last: int, inner: slice, correction: Correction
-    ) -> Calibrated:
+        self, loops: ModuleType, readout: Readout, first: int, last: int, inner: slice, correction: MasterRows
+    ) -> CalibratedRows:
         area = readout.area
         shape = inner.stop - inner.start, readout.shape[1]
         data, uncertainty = np.empty(shape, np.float32), np.empty(shape, np.float32)
         mask = np.empty(shape, dtype=bool)
         steps = correction.bias, correction.dark, correction.sensitivity
-        share = self.corrections.shared_bias(self.exposure)
-        numbers = np.array([self.exposure, self.exposure**2, share, self.scale], np.float32)
+        share = self.corrections.shared_bias(self.exposure_time)
+        numbers = np.array([self.exposure_time, self.exposure_time**2, share, self.scale], np.float32)
         loops.calibrate(
             np.array(readout.image.words(area.ymin + first, area.ymin + last)),  # a type of its own if read-only
             area.xmin,
@@ -151,14 +151,14 @@ class Chain:
             uncertainty,
             mask,
         )
-        return Calibrated(data, uncertainty, mask * np.uint8(Flag.SATURATED) | correction.mask[inner])
+        return CalibratedRows(data, uncertainty, mask * np.uint8(Flag.SATURATED) | correction.mask[inner])
 
 
 def _image(image: Image | None) -> Image:
     return np.zeros((1, 1), np.float32) if image is None else image
 
 
-def _without_weight(rows: Calibrated) -> Calibrated:
+def _without_weight(rows: CalibratedRows) -> CalibratedRows:
     """Give pixels that hold no data, and so no error, an error that leaves them no weight."""
     empty: Any = rows.mask & Flag.NO_DATA
     if empty.any():

@@ -35,7 +35,7 @@ from nightcal.detector.readout import Electronics, UserMethod, as_area
 from nightcal.detector.saturation import NO_BLEED, Bleed
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.io.keywords import kept_header, set_cards
-from nightcal.io.master import Calibration, as_mask, in_electrons
+from nightcal.io.master import MasterFrame, as_mask, in_electrons
 from nightcal.io.product import Product
 from nightcal.io.provenance import provenance
 from nightcal.io.raw_header import RawHeader
@@ -43,12 +43,12 @@ from nightcal.io.raw_image import Buffer, RawImage
 from nightcal.io.sections import Area
 from nightcal.numerics.kernels import frame_kernels
 from nightcal.science.arithmetic import NO_DATA_SIGMA, Chain
-from nightcal.science.corrections import Corrections, KeptCorrections
 from nightcal.science.header import describe
-from nightcal.science.parameters import CHECKS
-from nightcal.science.reduction import Reduction
+from nightcal.science.master_rows import MasterCache, MasterSet
+from nightcal.science.parameter_checks import CHECKS
+from nightcal.science.prepared_frame import PreparedFrame
 
-MasterLike = Calibration | str | PathLike[str] | None
+MasterLike = MasterFrame | str | PathLike[str] | None
 AreaLike = Area | Mapping[str, int]
 BleedLike = Bleed | Mapping[str, Any] | None
 
@@ -70,7 +70,7 @@ class Calibrator:
     overscan_method : OverscanMethod or function
         One of `OverscanMethods`, or any function ``(image, overscans) -> corrected image of floats``, where
         ``overscans`` is a list of dictionaries as above.
-    master_bias, master_dark, master_flat, bad_pixels : path or Calibration, optional
+    master_bias, master_dark, master_flat, bad_pixels : path or MasterFrame, optional
         Masters of the shape of the image area; None is not applied. A master in ADU (``BUNIT``) is multiplied by the
         gain. A dark that is not per second is divided by its ``EXPTIME``. ``bad_pixels`` adds its mask.
     gain : float
@@ -124,12 +124,12 @@ class Calibrator:
     saturation: float | None = None
     linearity: float | None = None
     bleed: BleedLike = None
-    exposure: float | None = None
+    exposure_time: float | None = None
     unit: str = "electron"
     amplifiers: Sequence[Amplifier] | None = None
     binning: Sequence[int] = (1, 1)
     crosstalk: Sequence[Sequence[float]] = ()
-    _kept: KeptCorrections = field(default_factory=KeptCorrections, init=False, repr=False)
+    _kept: MasterCache = field(default_factory=MasterCache, init=False, repr=False)
     _buffer: Buffer = field(default_factory=Buffer, init=False, repr=False)
     _loops: ModuleType | None = field(default=None, init=False, repr=False)
 
@@ -153,7 +153,7 @@ class Calibrator:
 
         Parameters
         ----------
-        bias, dark, flat, bad_pixels : path, Calibration or None
+        bias, dark, flat, bad_pixels : path, MasterFrame or None
             As the parameters ``master_bias``, ``master_dark``, ``master_flat`` and ``bad_pixels``.
 
         Raises
@@ -186,7 +186,7 @@ class Calibrator:
         ------
         FileExistsError
             If ``calibrated`` exists and may not be replaced, or is the raw frame.
-        SetAside
+        FrameRejectedError
             If the raw frame cannot be used.
         ValueError, TypeError
             If a parameter is wrong or does not fit the frame.
@@ -206,7 +206,7 @@ class Calibrator:
         """Calibrate one frame in memory; parameters, results and errors as for a call."""
         return self.prepare(raw, **this_call).product()
 
-    def prepare(self, raw: str | PathLike[str], **this_call: Any) -> Reduction:
+    def prepare(self, raw: str | PathLike[str], **this_call: Any) -> PreparedFrame:
         """Get ready to calibrate one frame: its header is made, its pixels are not yet calibrated.
 
         Parameters
@@ -217,11 +217,11 @@ class Calibrator:
 
         Returns
         -------
-        Reduction
+        PreparedFrame
 
         Raises
         ------
-        SetAside, ValueError, TypeError
+        FrameRejectedError, ValueError, TypeError
             As for a call.
         """
         if this_call:
@@ -243,9 +243,9 @@ class Calibrator:
         describe(header, readout, exposure, masters, self.unit)
         set_cards(header, [("NMASKED", 0, "pixels with a flag")])
         given = self.master_bias, self.master_dark, self.master_flat, self.bad_pixels
-        corrections = self._kept.of((gain, *given), Corrections(readout.shape, masters))
+        corrections = self._kept.of((gain, *given), MasterSet(readout.shape, masters))
         chain = Chain(readout, corrections, exposure, 1.0 if self.unit == "electron" else 1.0 / gain)
-        return Reduction(chain, header, self.unit, self._loops)
+        return PreparedFrame(chain, header, self.unit, self._loops)
 
     def expect(self, frames: int, shape: tuple[int, int]) -> None:
         """Get ready for many frames: where that pays, the compiled loops are used, with the same results.
@@ -271,9 +271,9 @@ class Calibrator:
             bleed=self.bleed if isinstance(self.bleed, Bleed) else NO_BLEED,
         )
 
-    def _masters(self, shape: tuple[int, int], gain: float) -> dict[str, Calibration | None]:
+    def _masters(self, shape: tuple[int, int], gain: float) -> dict[str, MasterFrame | None]:
         """Masters in electrons; one that holds no data counts as none."""
-        found: dict[str, Calibration | None] = {}
+        found: dict[str, MasterFrame | None] = {}
         for step, name in (
             ("bias", "master_bias"),
             ("dark", "master_dark"),
@@ -296,8 +296,8 @@ class Calibrator:
         return found
 
     def _exposure(self, image: RawImage) -> float:
-        if self.exposure is not None:
-            return self.exposure
+        if self.exposure_time is not None:
+            return self.exposure_time
         values = [image.header.value(card) for card in EXPOSURE_CARDS]
         seconds = next((value for value in values if value is not None), None)
         if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds < 0:
@@ -308,7 +308,7 @@ class Calibrator:
         return float(seconds)
 
 
-def refused_product(path: Path, reason: str, unit: str = "electron", readout: RawHeader | None = None) -> Product:
+def empty_product(path: Path, reason: str, unit: str = "electron", readout: RawHeader | None = None) -> Product:
     """Stand in for a frame that could not be calibrated: no data, every pixel flagged, the reason in the header.
 
     Parameters
@@ -331,7 +331,7 @@ def refused_product(path: Path, reason: str, unit: str = "electron", readout: Ra
     provenance(header, {"unit": unit})
     cards = [
         ("RAWFILE", path.name, "raw frame"),
-        ("REFUSED", reason, "why there is no data"),
+        ("EMPTY", reason, "why there is no data"),
         ("SKIPPED", "bias,dark,flat", "steps that were not applied"),
     ]
     set_cards(header, cards)
@@ -339,4 +339,4 @@ def refused_product(path: Path, reason: str, unit: str = "electron", readout: Ra
     return Product(np.zeros(shape, np.float32), np.full(shape, NO_DATA_SIGMA, np.float32), mask, unit, header)
 
 
-__all__ = ["Calibrator", "OverscanMethods", "refused_product"]
+__all__ = ["Calibrator", "OverscanMethods", "empty_product"]

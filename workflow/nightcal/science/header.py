@@ -13,7 +13,7 @@ from astropy.io import fits
 from nightcal.detector.amplifiers import Mosaic
 from nightcal.detector.readout import Readout
 from nightcal.io.keywords import set_cards, warn
-from nightcal.io.master import Calibration
+from nightcal.io.master import MasterFrame
 from nightcal.io.provenance import provenance
 from nightcal.io.sections import Area
 from nightcal.masters.keywords import inherit_warnings, note_dark_scaling, note_skipped, used_cards
@@ -22,8 +22,8 @@ from nightcal.masters.keywords import inherit_warnings, note_dark_scaling, note_
 def describe(
     header: fits.Header,
     readout: Readout | Mosaic,
-    exposure: float,
-    masters: Mapping[str, Calibration | None],
+    exposure_time: float,
+    masters: Mapping[str, MasterFrame | None],
     unit: str,
 ) -> None:
     """Write what was done, with what, into the header of a product.
@@ -35,14 +35,14 @@ def describe(
     readout : Readout or Mosaic
     exposure : float
         [s], by which the dark is multiplied.
-    masters : mapping of str to Calibration or None
+    masters : mapping of str to MasterFrame or None
         ``bias``, ``dark``, ``flat`` and ``bpm``.
     unit : str
         Of the product.
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If the overscan holds nothing, or the pixels cannot be read.
     """
     electronics = readout.electronics
@@ -83,13 +83,13 @@ def describe(
     for step, master in masters.items():
         cards.append((f"{step.upper()}COR", master is not None, f"{step} applied"))
         cards += used_cards(step, master)
-        if master is not None and isinstance(master.header.get("MJDMEAN"), int | float):
-            cards.append((f"{step.upper()}MJD", master.header["MJDMEAN"], "its mean time"))
+        if master is not None and isinstance(master.header.get("MJD-AVG"), int | float):
+            cards.append((f"{step.upper()}MJD", master.header["MJD-AVG"], "its mean time"))
     inherit_warnings(header, *masters.values())
     if masters["dark"] is not None:
-        cards.append(("DARKMULT", exposure, "[s] by which the dark was multiplied"))
+        cards.append(("DARKMULT", exposure_time, "[s] by which the dark was multiplied"))
     set_cards(header, cards)
-    note_dark_scaling(header, masters["dark"], exposure)
+    note_dark_scaling(header, masters["dark"], exposure_time)
     note_skipped(header, {step: masters[step] for step in ("bias", "dark", "flat")}, "steps that were not applied")
 
 

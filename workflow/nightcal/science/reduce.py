@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nightcal.cameras.amplifiers import amplifiers_of, better_noise, mean_noise, noise_of
+from nightcal.cameras.amplifiers import amplifiers_of, average_gain, choose_gain, find_gain
 from nightcal.cameras.camera import Camera
-from nightcal.detector.photon_transfer import Noise
-from nightcal.errors import SetAside
+from nightcal.detector.photon_transfer import GainAndReadNoise
+from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import julian_year
-from nightcal.io.keywords import set_cards, warn, warnings_of
+from nightcal.io.keywords import mean_time_cards, set_cards, warn, warnings_of
 from nightcal.io.product import Product, write_product
 from nightcal.io.provenance import provenance
 from nightcal.io.raw_header import RawHeader, read_header
-from nightcal.masters.keywords import describe_noise
+from nightcal.masters.keywords import record_gain
 from nightcal.planning.frames import Frame, good_frame
-from nightcal.science.calibrator import Calibrator, refused_product
-from nightcal.science.reduction import Reduction
+from nightcal.science.calibrator import Calibrator, empty_product
+from nightcal.science.prepared_frame import PreparedFrame
 
 if TYPE_CHECKING:  # nights that are only calibrated do without
     from astropy.table import Table
 
-    from nightcal.measurement.measure import Circumstances, Steps
+    from nightcal.measurement.measure import FrameInfo, Steps
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def reduce_frames(
     paths: Sequence[Path],
     outs: Sequence[Path],
     camera: Camera,
-    measured: Noise | None,
+    measured: GainAndReadNoise | None,
     calibrator: Calibrator,
     warnings: Sequence[str] = (),
     steps: Steps | None = None,
@@ -61,7 +61,7 @@ def _first_shape(paths: Sequence[Path]) -> tuple[int, int]:
     for path in paths:
         try:
             return read_header(path).shape
-        except SetAside:
+        except FrameRejectedError:
             continue
     return 0, 0
 
@@ -70,7 +70,7 @@ def reduce_frame(
     path: Path,
     out: Path,
     camera: Camera,
-    measured: Noise | None,
+    measured: GainAndReadNoise | None,
     calibrator: Calibrator,
     warnings: Sequence[str] = (),
     steps: Steps | None = None,
@@ -83,8 +83,8 @@ def reduce_frame(
     path, out : Path
         The raw frame and its product, which is replaced if it exists.
     camera : Camera
-    measured : Noise or None
-        As for `nightcal.stacking.open_frames.open_exposures`.
+    measured : GainAndReadNoise or None
+        As for `nightcal.stacking.open_frames.open_frames`.
     calibrator : Calibrator
         With the masters of this frame.
     warnings : sequence of str
@@ -105,9 +105,9 @@ def reduce_frame(
             product = reduction.product()
         else:
             reduction.write(out)
-    except (SetAside, ValueError) as reason:
+    except (FrameRejectedError, ValueError) as reason:
         log.warning("%s: set aside: %s.", path.name, reason)
-        refused = refused_product(path, str(reason), calibrator.unit, raw)
+        refused = empty_product(path, str(reason), calibrator.unit, raw)
         for text in warnings:
             warn(refused.header, text)
         _write_empty(refused, out, steps, catalog)
@@ -137,7 +137,7 @@ def _write_table(catalog: Path, table: Table | None, product: Product) -> None:
         write_catalog(catalog, table, product.header)
 
 
-def _measure_and_write(product: Product, known: Circumstances, steps: Steps, out: Path, catalog: Path | None) -> None:
+def _measure_and_write(product: Product, known: FrameInfo, steps: Steps, out: Path, catalog: Path | None) -> None:
     from nightcal.measurement.measure import measure
 
     steps = steps.for_frame(known)
@@ -149,12 +149,12 @@ def _measure_and_write(product: Product, known: Circumstances, steps: Steps, out
         _write_table(catalog, table, product)
 
 
-def _circumstances(raw: RawHeader, frame: Frame, camera: Camera, reduction: Reduction) -> Circumstances:
+def _circumstances(raw: RawHeader, frame: Frame, camera: Camera, reduction: PreparedFrame) -> FrameInfo:
     from nightcal.measurement.astrometry.pointing import hint_of
-    from nightcal.measurement.measure import Circumstances
+    from nightcal.measurement.measure import FrameInfo
 
-    return Circumstances(
-        exposure=frame.exposure,
+    return FrameInfo(
+        exposure_time=frame.exposure_time,
         epoch=None if frame.mjd is None else julian_year(frame.mjd),
         filter=frame.filter,
         gain=reduction.header["GAINUSED"],
@@ -163,21 +163,21 @@ def _circumstances(raw: RawHeader, frame: Frame, camera: Camera, reduction: Redu
 
 
 def _reduction(
-    path: Path, raw: RawHeader, frame: Frame, camera: Camera, measured: Noise | None, calibrator: Calibrator
-) -> Reduction:
+    path: Path, raw: RawHeader, frame: Frame, camera: Camera, measured: GainAndReadNoise | None, calibrator: Calibrator
+) -> PreparedFrame:
     """Get a science frame ready, with everything that its header should tell."""
-    known = better_noise(measured, calibrator.master_bias)
-    noises = [noise_of(raw, camera, known, n) for n in range(len(camera.amplifiers))]
+    known = choose_gain(measured, calibrator.master_bias)
+    noises = [find_gain(raw, camera, known, n) for n in range(len(camera.amplifiers))]
     reduction = calibrator.prepare(
         path,
         amplifiers=amplifiers_of(raw, camera, noises),
         binning=camera.bins(raw),
         crosstalk=camera.crosstalk_of(raw),
-        exposure=frame.exposure,
+        exposure_time=frame.exposure_time,
     )
     header = reduction.header
-    describe_noise(header, mean_noise(noises))
-    cards: list[tuple[str, Any, str]] = [("MJD-MID", frame.mjd, "middle of the exposure, UTC")]
+    record_gain(header, average_gain(noises))
+    cards: list[tuple[str, Any, str]] = mean_time_cards(frame.mjd)
     for step in ("BIAS", "DARK", "FLAT", "BPM"):
         if f"{step}MJD" in header:
             cards.append((f"{step}AGE", frame.mjd - header[f"{step}MJD"], "[d] from master to frame"))

@@ -19,7 +19,7 @@ from nightcal.cameras.geometry import AmplifierRule, Sections
 from nightcal.detector.crosstalk import Order, read_together
 from nightcal.detector.linearity import linearise
 from nightcal.detector.mosaic import Place, extent, place
-from nightcal.errors import ConfigurationError, SetAside
+from nightcal.errors import ConfigurationError, FrameRejectedError
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.sections import Area, parse_section
 
@@ -174,7 +174,7 @@ class SimulatedCamera:
         )
         planes[self.camera.amplifiers[target].plane][inside.slices] += self.crosstalk[source, target] * ghost[cut]
 
-    def write(self, path: Path, raw: Raw, kind: str, exposure: float, start_utc: datetime, **said: Any) -> None:
+    def write(self, path: Path, raw: Raw, kind: str, exposure_time: float, start_utc: datetime, **said: Any) -> None:
         """Write a raw frame with the header words of the camera.
 
         Parameters
@@ -192,7 +192,7 @@ class SimulatedCamera:
         **said
             Values for other roles of the camera file, such as ``filter`` and ``object``.
         """
-        values = {"exposure": exposure, "start": start_utc.isoformat(timespec="milliseconds"), **said}
+        values = {"exposure": exposure_time, "start": start_utc.isoformat(timespec="milliseconds"), **said}
         cards = self.common | _roles(self.camera, values) | _kind(self.camera, kind)
         header = fits.Header(list(cards.items()))
         if len(self.own) == 1 or self.cube:
@@ -258,12 +258,12 @@ def simulate_camera(camera: Camera, size: int, binning: tuple[int, int] = (1, 1)
     header = _header(common, own, plane_shape, cube)
     try:
         sections, crosstalk = camera.sections(header), camera.crosstalk_of(header)
-        told = [camera.noise_cards(header, n) for n in range(count)]
+        told = [camera.read_gain_and_noise(header, n) for n in range(count)]
         limits = [camera.saturation_level(header, n) or STUCK_ADU for n in range(count)]
         alone = count == 1 and sections[0].detector is None
         detectors = [section.detector or section.image for section in sections]
         places = place([section.image for section in sections], detectors, (1, 1) if alone else binning)
-    except SetAside as reason:
+    except FrameRejectedError as reason:
         raise ConfigurationError(f"{camera.path}: no frame of it can be simulated: {reason}.") from reason
     table = np.array(crosstalk, float) if crosstalk else np.zeros((count, count))
     gains = tuple(gain or own_gain for (gain, _), own_gain in zip(told, gains, strict=True))

@@ -72,7 +72,7 @@ class Shot:
 
     stem: str
     kind: Kind
-    exposure: float
+    exposure_time: float
     filter_name: str | None = None
     rate: float = 0.0
     start: datetime = EVENING
@@ -143,7 +143,13 @@ def make_chip(
 
 
 def expose(
-    chip: Chip, rng: Rng, scene: Floats | float, exposure: float, filter_name: str | None, *, bias_drift: float = 0.0
+    chip: Chip,
+    rng: Rng,
+    scene: Floats | float,
+    exposure_time: float,
+    filter_name: str | None,
+    *,
+    bias_drift: float = 0.0,
 ) -> Raw:
     """Take one raw frame.
 
@@ -168,17 +174,17 @@ def expose(
     ny, nx = chip.shape
     analogue_noise = np.sqrt(chip.read_noise**2 - chip.gain**2 / 12)
     electrons = rng.normal(0, analogue_noise, (ny, nx + chip.overscan))
-    electrons[:, :nx] += _collected(chip, rng, scene, exposure, filter_name)
+    electrons[:, :nx] += _collected(chip, rng, scene, exposure_time, filter_name)
     adu = np.rint(electrons / chip.gain + chip.bias_level + bias_drift)
     raw = np.clip(adu, 0, chip.saturation).astype(np.uint16)
     raw[:, :nx][chip.stuck] = STUCK_ADU
     return raw
 
 
-def _collected(chip: Chip, rng: Rng, scene: Floats | float, exposure: float, filter_name: str | None) -> Floats:
+def _collected(chip: Chip, rng: Rng, scene: Floats | float, exposure_time: float, filter_name: str | None) -> Floats:
     """Electrons that pixels hold when they are read out, the structure of the bias with them."""
     response = 1.0 if filter_name is None else chip.response[filter_name]
-    return rng.poisson((scene * response + chip.dark_current) * exposure) + chip.bias_structure
+    return rng.poisson((scene * response + chip.dark_current) * exposure_time) + chip.bias_structure
 
 
 def add_cosmic_rays(raw: Raw, rng: Rng, n: int, chip: Chip) -> tuple[Raw, Mask]:
@@ -225,7 +231,7 @@ def write_raw(
     raw: Raw,
     chip: Chip,
     kind: Kind,
-    exposure: float,
+    exposure_time: float,
     filter_name: str | None,
     start_utc: datetime,
     object_name: str = "",
@@ -260,7 +266,7 @@ def write_raw(
         "TELESCOP": "Simulated 1 m",
         "IMAGETYP": kind,
         "OBJECT": object_name,
-        "EXPTIME": (exposure, "[s]"),
+        "EXPTIME": (exposure_time, "[s]"),
         "FILTER": filter_name,
         "DATE-OBS": (start_utc.isoformat(timespec="milliseconds"), "UTC, start of exposure"),
         "SET-TEMP": (-30.0, "[deg C]"),
@@ -371,24 +377,26 @@ def simulate_night(
         frames.append(Path(folder) / f"{shot.stem}.fits")
         name = "Field 1" if light else ""
         if camera is None:
-            raw = expose(chip, rng, scene, shot.exposure, shot.filter_name, bias_drift=drift)
+            raw = expose(chip, rng, scene, shot.exposure_time, shot.filter_name, bias_drift=drift)
             raw, hit = add_cosmic_rays(raw, rng, tracks, chip)
-            write_raw(frames[-1], raw, chip, shot.kind, shot.exposure, shot.filter_name, shot.start, name, believed)
+            write_raw(
+                frames[-1], raw, chip, shot.kind, shot.exposure_time, shot.filter_name, shot.start, name, believed
+            )
         else:
             charge = _tracks(shape, rng, tracks)
-            electrons = _collected(chip, rng, scene, shot.exposure, shot.filter_name) + charge * chip.gain
+            electrons = _collected(chip, rng, scene, shot.exposure_time, shot.filter_name) + charge * chip.gain
             planes, hit = camera.digitise(electrons, rng, drift, chip.stuck), charge > 0
             said: dict[str, Any] = {"filter": shot.filter_name} if shot.filter_name else {}
             said |= {"object": name} if name else {}
             if believed:
                 said |= {"ra": believed[0], "dec": believed[1], "pixel_scale": SCALE * SCALE_ERROR}
-            camera.write(frames[-1], planes, KINDS[shot.kind], shot.exposure, shot.start, **said)
+            camera.write(frames[-1], planes, KINDS[shot.kind], shot.exposure_time, shot.start, **said)
         if pointing:
             truths.append(Path(truth_folder) / f"{shot.stem}.fits")
             passband = PASSBANDS.get(shot.filter_name or "", WHITE)
-            known: dict[str, Any] = {"SKY": (shot.rate * shot.exposure, "[e-] of it from the sky")}
+            known: dict[str, Any] = {"SKY": (shot.rate * shot.exposure_time, "[e-] of it from the sky")}
             known |= {"ZP": (passband.zero_point, "[mag] of 1 e-/s, colour 0"), "ZPCOLOR": passband.colour_term}
-            _write_truth(truths[-1], scene * shot.exposure, hit, known, pointing)
+            _write_truth(truths[-1], scene * shot.exposure_time, hit, known, pointing)
     return SimulatedNight(chip, tuple(frames), tuple(truths))
 
 
@@ -399,7 +407,7 @@ def _in_time(blocks: Mapping[float, Sequence[Shot]]) -> Iterator[Shot]:
         clock = max(clock, EVENING + timedelta(hours=hour))
         for shot in shots:
             yield replace(shot, start=clock)
-            clock += timedelta(seconds=shot.exposure) + READOUT
+            clock += timedelta(seconds=shot.exposure_time) + READOUT
 
 
 def _towards(place: tuple[float, float], offset: Floats) -> tuple[float, float]:

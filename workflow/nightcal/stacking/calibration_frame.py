@@ -1,4 +1,4 @@
-"""Calibration frames on their way into a stack: opened, judged by their level, and made layers."""
+"""Calibration frames on their way into a stack: opened, judged by their level, and made inputs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from nightcal.detector.amplifiers import Mosaic, Share
 from nightcal.detector.readout import Readout
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
-from nightcal.io.master import Calibration
+from nightcal.io.master import MasterFrame
 from nightcal.io.raw_image import Buffer
 from nightcal.numerics.clipped_level import FrameLevel, level_of_histogram, level_of_values
-from nightcal.stacking.stack import Layer
+from nightcal.stacking.stack import StackInput
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ MOST_OPEN = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RejectedFrame:
     """A raw frame that could not be used: its file, why, and the middle of its exposure [MJD] where that is known."""
 
     path: Path
@@ -38,7 +38,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Exposure:
+class CalibrationFrame:
     """A calibration frame ready to be stacked: its readout, exposure time [s] and middle [MJD].
 
     ``keep_open`` tells whether its file stays open between two readings of rows; `light` and `pointing` [deg] of a flat
@@ -46,10 +46,10 @@ class Exposure:
     """
 
     readout: Readout | Mosaic | Share
-    exposure: float
+    exposure_time: float
     mjd: float
     keep_open: bool = True
-    light: str = ""
+    flat_source: str = ""
     pointing: tuple[float, float] | None = None
 
     @property
@@ -64,41 +64,43 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Accepted:
     """Exposures that can be stacked, their levels [e-], and those left out."""
 
-    exposures: list[Exposure]
+    exposures: list[CalibrationFrame]
     levels: list[float]
-    refused: list[Refusal]
+    refused: list[RejectedFrame]
 
 
-def in_order(exposures: Sequence[Exposure]) -> list[Exposure]:
+def in_order(exposures: Sequence[CalibrationFrame]) -> list[CalibrationFrame]:
     """Put exposures in the order of time, so that it does not matter in which order files were given."""
     return sorted(exposures, key=lambda exposure: (exposure.mjd, str(exposure.path)))
 
 
-def judge(exposures: Sequence[Exposure], refused: Sequence[Refusal], level: Callable[[Exposure], float]) -> Judged:
+def judge(
+    exposures: Sequence[CalibrationFrame], refused: Sequence[RejectedFrame], level: Callable[[CalibrationFrame], float]
+) -> Accepted:
     """Find the level of each frame, one in memory at a time; leave out what cannot be used.
 
     Parameters
     ----------
-    exposures : sequence of Exposure
+    exposures : sequence of CalibrationFrame
         As `in_order` puts them; the others must be like the first.
-    refused : sequence of Refusal
+    refused : sequence of RejectedFrame
         Frames that could not even be opened.
     level : function
-        Level [e-] of an exposure; raises `SetAside` if it is not fit for the stack.
+        Level [e-] of an exposure; raises `FrameRejectedError` if it is not fit for the stack.
 
     Returns
     -------
-    Judged
+    Accepted
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If none is left.
     """
-    judged = Judged([], [], list(refused))
+    judged = Accepted([], [], list(refused))
     buffer = Buffer()
     for opened in exposures:
         exposure = replace(opened, keep_open=len(exposures) <= MOST_OPEN)
@@ -108,57 +110,57 @@ def judge(exposures: Sequence[Exposure], refused: Sequence[Refusal], level: Call
                 found = level(exposure)
                 log.info("%s: level %.2f e-", exposure.path.name, found)
                 exposure.readout.image.digest  # noqa: B018 - hashed while it is in memory
-        except SetAside as reason:
+        except FrameRejectedError as reason:
             log.warning("%s: set aside: %s.", exposure.path.name, reason)
-            judged.refused.append(Refusal(exposure.path, str(reason), exposure.mjd))
+            judged.refused.append(RejectedFrame(exposure.path, str(reason), exposure.mjd))
             continue
         judged.exposures.append(exposure)
         judged.levels.append(found)
     if not judged.exposures:
         count, first = len(judged.refused), judged.refused[0].reason
         if count == 1:
-            raise SetAside(f"the only frame cannot be used: {first}")
-        raise SetAside(f"none of {count} frames can be used; the first: {first}")
+            raise FrameRejectedError(f"the only frame cannot be used: {first}")
+        raise FrameRejectedError(f"none of {count} frames can be used; the first: {first}")
     return judged
 
 
-def leave_out(judged: Judged, reasons: Mapping[int, str]) -> Judged:
+def leave_out(judged: Accepted, reasons: Mapping[int, str]) -> Accepted:
     """Leave frames out that turned out to be unfit once all were known.
 
     Parameters
     ----------
-    judged : Judged
+    judged : Accepted
     reasons : mapping of int to str
         For each of those frames, by its place.
 
     Returns
     -------
-    Judged
+    Accepted
     """
     refused = list(judged.refused)
     for place, reason in sorted(reasons.items()):
         exposure = judged.exposures[place]
         log.warning("%s: set aside: %s.", exposure.path.name, reason)
-        refused.append(Refusal(exposure.path, reason, exposure.mjd))
+        refused.append(RejectedFrame(exposure.path, reason, exposure.mjd))
     kept = [place for place in range(len(judged.exposures)) if place not in reasons]
-    return Judged([judged.exposures[n] for n in kept], [judged.levels[n] for n in kept], refused)
+    return Accepted([judged.exposures[n] for n in kept], [judged.levels[n] for n in kept], refused)
 
 
-def _check_like(exposure: Exposure, first: Exposure) -> None:
+def _check_like(exposure: CalibrationFrame, first: CalibrationFrame) -> None:
     for part, other in zip(exposure.readout.parts, first.readout.parts, strict=False):
         if abs(part.gain - other.gain) > SAME_GAIN * other.gain:
-            raise SetAside(f"its gain is {part.gain:g} e-/ADU, that of the first frame {other.gain:g}")
+            raise FrameRejectedError(f"its gain is {part.gain:g} e-/ADU, that of the first frame {other.gain:g}")
     area, first_area = exposure.readout.area, first.readout.area
     if (area.shape, area.xmin) != (first_area.shape, first_area.xmin):
-        raise SetAside(f"its light-sensitive area is {area}, that of the first frame {first_area}")
+        raise FrameRejectedError(f"its light-sensitive area is {area}, that of the first frame {first_area}")
 
 
-def whole_level(exposure: Exposure, k: float, loops: ModuleType) -> float:
+def whole_level(exposure: CalibrationFrame, k: float, loops: ModuleType) -> float:
     """Clipped mean of all pixels [e-]: the level of a bias.
 
     Parameters
     ----------
-    exposure : Exposure
+    exposure : CalibrationFrame
     k : float
         Half-width of what is kept, in rstd.
     loops : module
@@ -166,7 +168,7 @@ def whole_level(exposure: Exposure, k: float, loops: ModuleType) -> float:
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If fewer than half of the pixels hold a usable number.
     """
     readout = exposure.readout
@@ -185,14 +187,18 @@ def whole_level(exposure: Exposure, k: float, loops: ModuleType) -> float:
 
 
 def central_level(
-    exposure: Exposure, bias: Calibration | None, dark: Calibration | None, k: float, most_saturated: float = 1.0
+    exposure: CalibrationFrame,
+    bias: MasterFrame | None,
+    dark: MasterFrame | None,
+    k: float,
+    most_saturated: float = 1.0,
 ) -> float:
     """Clipped mean of the central quarter of the area [e-] after bias and dark; pixels that these flag are left out.
 
     Parameters
     ----------
-    exposure : Exposure
-    bias, dark : Calibration or None
+    exposure : CalibrationFrame
+    bias, dark : MasterFrame or None
         In electrons and electrons per second.
     k : float
         Half-width of what is kept, in rstd.
@@ -201,7 +207,7 @@ def central_level(
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If more are, or fewer than half of the pixels hold a usable number.
     """
     ny, nx = exposure.readout.shape
@@ -210,14 +216,16 @@ def central_level(
     flags = flags[flags & Flag.BAD == 0]
     known, saturated = flags.size, int(np.count_nonzero(flags & Flag.SATURATED))
     if saturated > most_saturated * known:
-        raise SetAside(f"saturated: {100 * saturated / known:.1f} percent of the pixels in the central quarter")
+        raise FrameRejectedError(
+            f"saturated: {100 * saturated / known:.1f} percent of the pixels in the central quarter"
+        )
     return _checked(level_of_values(signal, k, exposure.readout.electronics.read_variance**0.5), known)
 
 
 def signal_of(
-    exposure: Exposure,
-    bias: Calibration | None,
-    dark: Calibration | None,
+    exposure: CalibrationFrame,
+    bias: MasterFrame | None,
+    dark: MasterFrame | None,
     rows: slice,
     columns: slice = slice(None),
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -225,8 +233,8 @@ def signal_of(
 
     Parameters
     ----------
-    exposure : Exposure
-    bias, dark : Calibration or None
+    exposure : CalibrationFrame
+    bias, dark : MasterFrame or None
         In electrons and electrons per second.
     rows, columns : slice
         Of the light-sensitive area.
@@ -241,7 +249,7 @@ def signal_of(
     start, stop, _ = rows.indices(exposure.readout.shape[0])
     electrons, flags = exposure.readout.rows(start, stop)
     signal, flags = electrons[:, columns], flags[:, columns]
-    for master, factor in ((bias, 1.0), (dark, exposure.exposure)):
+    for master, factor in ((bias, 1.0), (dark, exposure.exposure_time)):
         if master is not None:
             signal -= np.float32(factor) * master.data[start:stop][:, columns]
             flags[master.mask[start:stop][:, columns] != 0] |= Flag.BAD
@@ -252,11 +260,11 @@ def signal_of(
 
 def _checked(level: FrameLevel, known: int) -> float:
     if level.values <= FEWEST_USABLE * known:
-        raise SetAside("fewer than half of its pixels hold a usable number")
+        raise FrameRejectedError("fewer than half of its pixels hold a usable number")
     return level.mean
 
 
-def _usable(exposure: Exposure, rows: slice = slice(None)) -> NDArray[np.float32]:
+def _usable(exposure: CalibrationFrame, rows: slice = slice(None)) -> NDArray[np.float32]:
     """Rows in electrons, NaN where saturated or missing."""
     start, stop, _ = rows.indices(exposure.readout.shape[0])
     electrons, flags = exposure.readout.rows(start, stop)
@@ -265,19 +273,19 @@ def _usable(exposure: Exposure, rows: slice = slice(None)) -> NDArray[np.float32
     return electrons
 
 
-def layer_of(
-    exposure: Exposure,
+def make_stack_input(
+    exposure: CalibrationFrame,
     scale: float = 1.0,
     shift: float = 0.0,
     factors: tuple[float, ...] = (),
     weight: float = 1.0,
     per_signal: float = 0.0,
-) -> Layer:
-    """Make a layer of an exposure: ``(electrons - shift) * scale - sum(factor * master)``.
+) -> StackInput:
+    """Make a stack_input of an exposure: ``(electrons - shift) * scale - sum(factor * master)``.
 
     Parameters
     ----------
-    exposure : Exposure
+    exposure : CalibrationFrame
         Judged already.
     scale : float
         From electrons to the units of the stack.
@@ -292,7 +300,7 @@ def layer_of(
 
     Returns
     -------
-    Layer
+    StackInput
     """
     readout = exposure.readout
     gain = readout.electronics.gain
@@ -300,7 +308,7 @@ def layer_of(
     words = isinstance(readout, Readout) and readout.in_words
     if isinstance(readout, Readout) and words:
         offset, limit, read = readout.offset, readout.limit, _words_of(exposure, readout)
-    return Layer(
+    return StackInput(
         read=read,
         words=words,
         columns=readout.columns,
@@ -314,7 +322,7 @@ def layer_of(
     )
 
 
-def _words_of(exposure: Exposure, readout: Readout) -> Callable[[int, int, NDArray[Any]], None]:
+def _words_of(exposure: CalibrationFrame, readout: Readout) -> Callable[[int, int, NDArray[Any]], None]:
     def read(start: int, stop: int, out: NDArray[np.uint16]) -> None:
         readout.image.words(readout.area.ymin + start, readout.area.ymin + stop, out)
         if not exposure.keep_open:
@@ -323,7 +331,7 @@ def _words_of(exposure: Exposure, readout: Readout) -> Callable[[int, int, NDArr
     return read
 
 
-def _numbers_of(exposure: Exposure) -> Callable[[int, int, NDArray[Any]], None]:
+def _numbers_of(exposure: CalibrationFrame) -> Callable[[int, int, NDArray[Any]], None]:
     readout = exposure.readout
     gain = np.float32(readout.electronics.gain)
 

@@ -9,7 +9,7 @@ from nightcal.numerics.kernels import plain
 from nightcal.numerics.robust import TRIALS, deviation_noise, pooled
 
 
-class ClippingResponse(NamedTuple):
+class ClippingBias(NamedTuple):
     """What clipping does to N Gaussian values of unit standard deviation.
 
     ``noise`` is the true standard error of the clipped mean in units of ``1 / sqrt(survivors)``, or of the sum of their
@@ -21,7 +21,7 @@ class ClippingResponse(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def clipping_response(n: int, k: float, floor: float, weights: tuple[float, ...] | None = None) -> ClippingResponse:
+def clipping_bias(n: int, k: float, floor: float, weights: tuple[float, ...] | None = None) -> ClippingBias:
     """Find by trying what clipping does to ``n`` Gaussian values.
 
     Parameters
@@ -35,7 +35,7 @@ def clipping_response(n: int, k: float, floor: float, weights: tuple[float, ...]
 
     Returns
     -------
-    ClippingResponse
+    ClippingBias
 
     Notes
     -----
@@ -44,7 +44,7 @@ def clipping_response(n: int, k: float, floor: float, weights: tuple[float, ...]
     1 / sqrt(5), of 64 by 3 percent.
     """
     if n < 2:
-        return ClippingResponse(1.0, 1.0)
+        return ClippingBias(1.0, 1.0)
     stacks = np.random.default_rng(n).standard_normal((n, TRIALS // n), dtype=np.float32)
     if weights is None:
         weight, (mean, scatter, _) = plain.clip_pixels(stacks, k, (floor**2, 0.0))
@@ -52,12 +52,12 @@ def clipping_response(n: int, k: float, floor: float, weights: tuple[float, ...]
         each = np.array(weights)
         stacks /= np.sqrt(each).astype(np.float32)[:, np.newaxis]
         weight, (mean, scatter, _) = plain.clip_weighted(stacks, each, deviation_noise(each), k, (floor**2, 0.0))
-    return ClippingResponse(float(np.sqrt(np.mean(mean**2 * weight))), pooled(scatter))
+    return ClippingBias(float(np.sqrt(np.mean(mean**2 * weight))), pooled(scatter))
 
 
 def noise_ratio(
     measured: float, n: int, k: float, floored: bool = True, weights: tuple[float, ...] | None = None
-) -> tuple[float, ClippingResponse]:
+) -> tuple[float, ClippingBias]:
     """Find the true noise of a frame in units of the model's, from the pooled scatter of clipped stacks.
 
     Parameters
@@ -71,13 +71,13 @@ def noise_ratio(
     floored : bool
         Whether the model noise was the floor of the clipping.
     weights : tuple of float, optional
-        As for `clipping_response`.
+        As for `clipping_bias`.
 
     Returns
     -------
     ratio : float
         True over model standard deviation; 1 for a single frame, whose scatter nobody knows.
-    response : ClippingResponse
+    response : ClippingBias
         At that ratio.
 
     Notes
@@ -86,9 +86,9 @@ def noise_ratio(
     over the ratio looked for: a fixed point that three rounds reach to better than the Monte Carlo.
     """
     if n < 2 or not np.isfinite(measured) or measured <= 0:
-        return 1.0, clipping_response(1, k, 0.0)
+        return 1.0, clipping_bias(1, k, 0.0)
     ratio = measured
     for _ in range(3):
-        response = clipping_response(n, k, float(f"{1 / ratio:.2g}") if floored else 0.0, weights)
+        response = clipping_bias(n, k, float(f"{1 / ratio:.2g}") if floored else 0.0, weights)
         ratio = measured / response.scatter
     return ratio, response

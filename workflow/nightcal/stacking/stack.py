@@ -15,7 +15,7 @@ from nightcal.numerics.kernels import kernels
 from nightcal.numerics.kernels.arguments import not_below, whole_and_part
 from nightcal.numerics.robust import deviation_noise, pooled
 from nightcal.numerics.shot_noise import expected_signal
-from nightcal.stacking.clipping_bias import ClippingResponse, noise_ratio
+from nightcal.stacking.clipping_bias import ClippingBias, noise_ratio
 
 BLOCK_BYTES = 2 * 2**20
 """Size of the raw rows of all frames that are stacked at a time: they stay in the cache."""
@@ -33,7 +33,7 @@ Rows = Callable[[int, int], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class StackInput:
     """One frame of a stack: how its raw rows become numbers in the stack's units, and how noisy these are.
 
     A pixel enters as ``(stored - offset) * scale - sum(factor * image)``.
@@ -82,7 +82,7 @@ class Stack:
     mean : ndarray of float32
         NaN where nothing survived.
     uncertainty : ndarray of float32
-        One standard error of the mean, from the noise model of the layers and ``ratio``.
+        One standard error of the mean, from the noise model of the inputs and ``ratio``.
     survivors : ndarray of int16
     noisy : ndarray of bool
         Pixels whose scatter no Gaussian of the frame's noise would show once in ten million.
@@ -114,7 +114,7 @@ class _Noise:
 
 
 def stack(
-    layers: Sequence[Layer],
+    inputs: Sequence[StackInput],
     shape: tuple[int, int],
     k: float = 3.0,
     floored: bool = True,
@@ -127,7 +127,7 @@ def stack(
 
     Parameters
     ----------
-    layers : sequence of Layer
+    inputs : sequence of StackInput
     shape : (int, int)
         Rows and columns of the result.
     k : float
@@ -136,7 +136,7 @@ def stack(
         Never reject what the noise model allows within ``k`` sigma. The rstd of a few values is often far too small:
         of five Gaussian frames a plain 3 rstd cut loses 12 percent in noise, with the floor 2.
     images : sequence of function
-        Rows of the masters that the layers' factors are for.
+        Rows of the masters that the inputs' factors are for.
     first_column : int
         The first column of the raw rows that is stacked.
     threads : int
@@ -146,7 +146,7 @@ def stack(
     Returns
     -------
     Stack
-        Independent of the order of the layers (weighted ones of equal weight aside, whose sums may differ in the last
+        Independent of the order of the inputs (weighted ones of equal weight aside, whose sums may differ in the last
         of 64 bits), of the number of threads and of how many rows are read at a time.
 
     Notes
@@ -156,24 +156,24 @@ def stack(
     measured to modelled scatter that is pooled over the image; `nightcal.stacking.clipping_bias` corrects what clipping
     does to both.
     """
-    layers = sorted(layers, key=lambda layer: (layer.weight, layer.variance))
-    n = len(layers)
-    mean_weight = fsum(layer.weight for layer in layers) / n
-    weights = np.array([layer.weight / mean_weight for layer in layers])
+    inputs = sorted(inputs, key=lambda stack_input: (stack_input.weight, stack_input.variance))
+    n = len(inputs)
+    mean_weight = fsum(stack_input.weight for stack_input in inputs) / n
+    weights = np.array([stack_input.weight / mean_weight for stack_input in inputs])
     noise = _Noise(
-        fsum(weights**2 * [layer.variance for layer in layers]) / n,
-        fsum(weights**2 * [layer.variance_per_signal for layer in layers]) / n,
+        fsum(weights**2 * [stack_input.variance for stack_input in inputs]) / n,
+        fsum(weights**2 * [stack_input.variance_per_signal for stack_input in inputs]) / n,
     )
     unequal = None if np.all(weights == weights[0]) else weights
     floor = (noise.constant, noise.slope) if floored else (0.0, 0.0)
-    mean, scatter, weight, survivors = _clip(layers, shape, k, floor, unequal, images, first_column, threads, work)
+    mean, scatter, weight, survivors = _clip(inputs, shape, k, floor, unequal, images, first_column, threads, work)
     ratio, response = _pooled_ratio(mean, scatter, noise, n, k, floored, unequal)
     noisy = _finish(mean, scatter, survivors if unequal is None else weight, noise, n, ratio, response)
     return Stack(mean, scatter, survivors, noisy, ratio)
 
 
 def _clip(
-    layers: Sequence[Layer],
+    inputs: Sequence[StackInput],
     shape: tuple[int, int],
     k: float,
     floor: tuple[float, float],
@@ -187,26 +187,26 @@ def _clip(
     mean, scatter = np.empty(shape, np.float32), np.empty(shape, np.float32)
     weight = np.empty(shape if weights is not None else (shape[0], 0), np.float32)
     survivors = np.empty(shape, np.int16)
-    words = all(layer.words for layer in layers)
-    layers = layers if words else [as_numbers(layer) for layer in layers]
-    chosen = kernels(size or len(layers) * shape[0] * shape[1])
-    factors = np.array([layer.factors for layer in layers], np.float32).reshape(len(layers), len(images))
-    scales = np.array([layer.scale for layer in layers], np.float32)
-    limits = np.array([not_below(layer.limit) for layer in layers], np.float32)
-    noises = np.ones(len(layers)) if weights is None else deviation_noise(weights)
-    offsets = np.stack([whole_and_part(np.broadcast_to(layer.offset, shape[0])) for layer in layers])
-    columns = layers[0].columns
-    row_bytes = len(layers) * columns * (2 if words else 4)
+    words = all(stack_input.words for stack_input in inputs)
+    inputs = inputs if words else [as_numbers(stack_input) for stack_input in inputs]
+    chosen = kernels(size or len(inputs) * shape[0] * shape[1])
+    factors = np.array([stack_input.factors for stack_input in inputs], np.float32).reshape(len(inputs), len(images))
+    scales = np.array([stack_input.scale for stack_input in inputs], np.float32)
+    limits = np.array([not_below(stack_input.limit) for stack_input in inputs], np.float32)
+    noises = np.ones(len(inputs)) if weights is None else deviation_noise(weights)
+    offsets = np.stack([whole_and_part(np.broadcast_to(stack_input.offset, shape[0])) for stack_input in inputs])
+    columns = inputs[0].columns
+    row_bytes = len(inputs) * columns * (2 if words else 4)
     height = min(shape[0], max(FEWEST_ROWS, BLOCK_BYTES // row_bytes))
     starts = range(0, shape[0], height)
 
     def work(worker: int) -> None:
-        cube = np.empty((len(layers), height, columns), np.uint16 if words else np.float32)
+        cube = np.empty((len(inputs), height, columns), np.uint16 if words else np.float32)
         for start in starts[worker::threads]:
             stop = min(start + height, shape[0])
             raw = cube[:, : stop - start] if stop - start == height else np.empty_like(cube[:, : stop - start])
-            for layer, out in zip(layers, raw, strict=True):
-                layer.read(start, stop, out)
+            for stack_input, out in zip(inputs, raw, strict=True):
+                stack_input.read(start, stop, out)
             masters = np.stack([rows(start, stop) for rows in images]) if images else _none(stop - start, shape[1])
             block = slice(start, stop)
             chosen.clip(
@@ -226,17 +226,17 @@ def _none(rows: int, columns: int) -> NDArray[np.float32]:
     return np.empty((0, rows, columns), np.float32)
 
 
-def as_numbers(layer: Layer) -> Layer:
-    """Take a layer of stored integers for one of numbers, to stack it with others that are."""
-    if not layer.words:
-        return layer
+def as_numbers(stack_input: StackInput) -> StackInput:
+    """Take a stack_input of stored integers for one of numbers, to stack it with others that are."""
+    if not stack_input.words:
+        return stack_input
 
     def read(start: int, stop: int, out: NDArray[np.float32]) -> None:
         words = np.empty(out.shape, np.uint16)
-        layer.read(start, stop, words)
+        stack_input.read(start, stop, words)
         out[:] = words.view(">i2")
 
-    return replace(layer, read=read, words=False)
+    return replace(stack_input, read=read, words=False)
 
 
 def _pooled_ratio(
@@ -247,7 +247,7 @@ def _pooled_ratio(
     k: float,
     floored: bool,
     weights: NDArray[np.float64] | None,
-) -> tuple[float, ClippingResponse]:
+) -> tuple[float, ClippingBias]:
     """Find true over modelled noise from strips of rows spread evenly over the image."""
     every = ceil(mean.size / POOLED_PIXELS)
     relative = [
@@ -265,7 +265,7 @@ def _finish(
     noise: _Noise,
     frames: int,
     ratio: float,
-    response: ClippingResponse,
+    response: ClippingBias,
 ) -> NDArray[np.bool_]:
     """Turn the scatter into one standard error, in place; return which pixels are noisy."""
     noisy = np.zeros(mean.shape, dtype=bool)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nightcal.cameras.camera import Camera
-from nightcal.errors import SetAside
+from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_header import RawHeader
 from nightcal.measurement.astrometry.header import UNPARSED, celestial_wcs
 
@@ -86,7 +86,7 @@ def _told_scale(header: RawHeader, camera: Camera) -> tuple[float | None, str]:
         return None, ""
     try:
         across, along = camera.bins(header)
-    except SetAside:
+    except FrameRejectedError:
         return None, ""
     return camera.pixel_scale * math.sqrt(across * along), "the camera file"
 
@@ -127,6 +127,6 @@ def _positive(header: RawHeader, camera: Camera, role: str) -> float | None:
     try:
         value = camera.value(header, role)
         number = math.nan if value is None or isinstance(value, bool) else float(value)
-    except (SetAside, ValueError):
+    except (FrameRejectedError, ValueError):
         return None
     return number if math.isfinite(number) and number > 0 else None

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.measurement.photometry.line_fit import fit_line
-from nightcal.measurement.photometry.stray_light import MOST_STARS, StrayLight, column, stray_light, unspoiled
+from nightcal.measurement.photometry.neighbours import MOST_STARS, NeighbourFlux, column, neighbour_flux, unspoiled
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -64,7 +64,7 @@ class ApertureCorrections:
 
 def measure_corrections(
     table: Table,
-    stray: StrayLight | None = None,
+    stray: NeighbourFlux | None = None,
     *,
     minimum_snr: float = 20.0,
     most_crowded: float = 0.05,
@@ -77,7 +77,7 @@ def measure_corrections(
     table : astropy.table.Table
         Sources, with XWIN_IMAGE, YWIN_IMAGE, FLUX_APER, FLUXERR_APER, FLUX_AUTO, FLUXERR_AUTO, FWHM_IMAGE and FLAGS;
         diameters of the apertures [pix] in ``meta["APERTURES"]``.
-    stray : StrayLight, optional
+    stray : NeighbourFlux, optional
         Light of neighbours, which is taken off; estimated from the table if not given.
     minimum_snr : float
         Signal-to-noise ratio in the largest aperture that a star must have.
@@ -98,7 +98,7 @@ def measure_corrections(
     at hand, the ratio is that for a star of any brightness, at 0 of a line over 1 / flux.
     """
     diameters = tuple(float(d) for d in table.meta["APERTURES"])
-    stray = stray or stray_light(table)
+    stray = stray or neighbour_flux(table)
     flux, error = column(table, "FLUX_APER") - stray.light[:, :-1], column(table, "FLUXERR_APER")
     kron, kron_error = column(table, "FLUX_AUTO") - stray.light[:, -1], column(table, "FLUXERR_AUTO")
     largest = int(np.argmax(diameters))
@@ -152,7 +152,7 @@ def least_crowded(candidates: NDArray[np.bool_], neighbours: Vector, limit: floa
     ----------
     candidates : ndarray of bool, shape (n,)
     neighbours : ndarray of float64, shape (n,)
-        As `StrayLight.crowding` gives it.
+        As `NeighbourFlux.crowding` gives it.
     limit : float
 
     Returns

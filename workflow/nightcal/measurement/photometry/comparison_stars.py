@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nightcal.errors import ConfigurationError
 from nightcal.measurement.photometry.aperture_corrections import MAGNITUDE, ApertureCorrections, least_crowded
 from nightcal.measurement.photometry.line_fit import fit_line
-from nightcal.measurement.photometry.stray_light import Matches, StrayLight, column, unspoiled
+from nightcal.measurement.photometry.neighbours import Matches, NeighbourFlux, column, unspoiled
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -142,10 +142,10 @@ def select_stars(
     table: Table,
     catalog: StarCatalog,
     matches: Matches,
-    exposure: float,
+    exposure_time: float,
     rule: FilterRule,
     corrections: ApertureCorrections,
-    stray: StrayLight,
+    stray: NeighbourFlux,
     options: PhotometryOptions,
 ) -> Sample:
     """Select stars and the aperture to compare.
@@ -160,7 +160,7 @@ def select_stars(
     rule : FilterRule
         Its band is one of the catalogue's.
     corrections : ApertureCorrections
-    stray : StrayLight
+    stray : NeighbourFlux
         Light of neighbours, which is taken off.
     options : PhotometryOptions
 
@@ -184,7 +184,7 @@ def select_stars(
         crowding = stray.crowding(n)[rows]
         usable = least_crowded(usable & np.isfinite(crowding), crowding, options.most_crowded)
         with np.errstate(divide="ignore", invalid="ignore"):
-            difference = magnitude + 2.5 * np.log10(flux / exposure) - correction
+            difference = magnitude + 2.5 * np.log10(flux / exposure_time) - correction
             expected += (MAGNITUDE * stray.error[rows, n] / flux) ** 2
         samples.append(Sample(difference, expected, errors, colour, n).of(usable))
     return min(samples, key=lambda sample: (_promise(sample, rule, corrections), -sample.aperture))

@@ -17,7 +17,7 @@ from nightcal.measurement.photometry.comparison_stars import (
     select_stars,
 )
 from nightcal.measurement.photometry.line_fit import LineFit, fit_line
-from nightcal.measurement.photometry.stray_light import Matches, column, stray_light, unspoiled, with_catalog
+from nightcal.measurement.photometry.neighbours import Matches, column, neighbour_flux, unspoiled, with_catalog
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -65,7 +65,7 @@ class ZeroPoint:
 
     status: str
     corrections: ApertureCorrections
-    exposure: float
+    exposure_time: float
     zero_point: float = math.nan
     error: float = math.nan
     band: str = ""
@@ -85,7 +85,7 @@ def calibrate(
     table: Table,
     catalog: StarCatalog | None,
     matches: Matches | None,
-    exposure: float,
+    exposure_time: float,
     rule: FilterRule | None,
     options: PhotometryOptions | None = None,
     *,
@@ -121,17 +121,17 @@ def calibrate(
     too small, and would pull.
     """
     options = options or PhotometryOptions()
-    why, stray = _missing(catalog, matches, exposure, rule, filter_name), stray_light(table)
+    why, stray = _missing(catalog, matches, exposure_time, rule, filter_name), neighbour_flux(table)
     if catalog is not None and matches is not None and rule is not None and not why:
         stray = with_catalog(stray, table, catalog, rule.band, matches)
     corrections = measure_corrections(
         table, stray, minimum_snr=options.minimum_snr, most_crowded=options.most_crowded, seed=options.seed
     )
-    nothing = ZeroPoint("", corrections, float(exposure))
+    nothing = ZeroPoint("", corrections, float(exposure_time))
     if catalog is None or matches is None or rule is None or why:
         return replace(nothing, status=f"no zero point: {why}")
     nothing = replace(nothing, band=rule.band, catalog=catalog.name)
-    sample = select_stars(table, catalog, matches, exposure, rule, corrections, stray, options)
+    sample = select_stars(table, catalog, matches, exposure_time, rule, corrections, stray, options)
     count = len(sample.difference)
     if count < FEWEST_STARS:
         return replace(
@@ -141,7 +141,11 @@ def calibrate(
 
 
 def _missing(
-    catalog: StarCatalog | None, matches: Matches | None, exposure: float, rule: FilterRule | None, filter_name: str
+    catalog: StarCatalog | None,
+    matches: Matches | None,
+    exposure_time: float,
+    rule: FilterRule | None,
+    filter_name: str,
 ) -> str:
     """Say what is missing before any star is looked at; empty if nothing is."""
     if rule is None:
@@ -154,8 +158,8 @@ def _missing(
         return f"{catalog.name} has no magnitudes"
     if rule.band not in catalog.magnitudes:
         return f"{catalog.name} has no band {rule.band!r}, but {', '.join(catalog.magnitudes)}"
-    if not (math.isfinite(exposure) and exposure > 0):
-        return f"the exposure time is {exposure} s"
+    if not (math.isfinite(exposure_time) and exposure_time > 0):
+        return f"the exposure time is {exposure_time} s"
     return ""
 
 
@@ -247,7 +251,7 @@ def _limit(table: Table, found: ZeroPoint) -> float:
         faint = known & (flux[:, n] <= np.median(flux[known, n]))
         sky = float(np.median(np.maximum(error[faint, n] ** 2 - np.maximum(flux[faint, n], 0), 0)))
         least = (LIMIT_SNR**2 + math.sqrt(LIMIT_SNR**4 + 4 * LIMIT_SNR**2 * sky)) / 2
-        limits.append(found.zero_point - 2.5 * math.log10(least / found.exposure) + correction)
+        limits.append(found.zero_point - 2.5 * math.log10(least / found.exposure_time) + correction)
     return max(limits, default=math.nan)
 
 
@@ -269,7 +273,7 @@ def with_magnitudes(table: Table, zero_point: ZeroPoint) -> Table:
     result = table.copy()
     corrections = zero_point.corrections
     known = math.isfinite(zero_point.zero_point)
-    level = zero_point.zero_point + 2.5 * math.log10(zero_point.exposure) if known else math.nan
+    level = zero_point.zero_point + 2.5 * math.log10(zero_point.exposure_time) if known else math.nan
     shifts = {"AUTO": np.array(corrections.kron), "APER": np.array(corrections.values)}
     for name, shift in shifts.items():
         flux, error = column(table, f"FLUX_{name}"), column(table, f"FLUXERR_{name}")

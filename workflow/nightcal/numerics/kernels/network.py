@@ -77,7 +77,7 @@ def _split_rows(low0: Tile, low8: Tile, high7: Tile, high15: Tile) -> None:
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _sort_block(tile: Tile, base: np.uint64) -> None:
-    """Sort 16 rows: 60 comparisons in 10 layers, the fewest known (Knuth, The Art of Computer Programming 3, 5.3.4)."""
+    """Sort 16 rows: 60 comparisons in 10 inputs, the fewest known (Knuth, The Art of Computer Programming 3, 5.3.4)."""
     for j in range(U(TILE)):
         p = base + U(j)
         x0 = tile[p]
@@ -176,7 +176,7 @@ def _sort_block(tile: Tile, base: np.uint64) -> None:
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _finish_block(tile: Tile, base: np.uint64) -> None:
-    """Sort 16 rows whose halves are bitonic and in order: the last three layers of Batcher's bitonic merge."""
+    """Sort 16 rows whose halves are bitonic and in order: the last three inputs of Batcher's bitonic merge."""
     for j in range(U(TILE)):
         p = base + U(j)
         x0 = tile[p]

@@ -42,7 +42,7 @@ Matches = tuple[Indices, Indices]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StrayLight:
+class NeighbourFlux:
     """Light of other stars in the apertures of n sources.
 
     Attributes
@@ -73,7 +73,7 @@ class StrayLight:
         return np.divide(self.light[:, aperture], own, out=np.full(len(own), np.inf), where=own > 0)
 
 
-def stray_light(table: Table) -> StrayLight:
+def neighbour_flux(table: Table) -> NeighbourFlux:
     """Estimate the light of each source in the apertures of the others.
 
     Parameters
@@ -84,7 +84,7 @@ def stray_light(table: Table) -> StrayLight:
 
     Returns
     -------
-    StrayLight
+    NeighbourFlux
 
     Notes
     -----
@@ -106,18 +106,20 @@ def stray_light(table: Table) -> StrayLight:
         shares = np.stack([curve.share(radius, distance) for radius in apertures], axis=1)
         own = _own_light(measured, one, two, shares[:, small], curve.within(radii[small]))
         light = np.stack([np.bincount(one, share * own[two], len(own)) for share in shares.T], axis=1)
-        found = StrayLight(curve, apertures, own, light)
+        found = NeighbourFlux(curve, apertures, own, light)
         loneliest = np.argsort(found.crowding(large)[bright], kind="stable")
         stars = bright[loneliest[: max(WANTED_STARS, len(bright) // LONELY)]]
     return found
 
 
-def with_catalog(found: StrayLight, table: Table, catalog: StarCatalog, band: str, matches: Matches) -> StrayLight:
+def with_catalog(
+    found: NeighbourFlux, table: Table, catalog: StarCatalog, band: str, matches: Matches
+) -> NeighbourFlux:
     """Count the stars of a catalogue where they tell of more light: it also knows what the frame does not resolve.
 
     Parameters
     ----------
-    found : StrayLight
+    found : NeighbourFlux
         Of the table.
     table : astropy.table.Table
     catalog : StarCatalog
@@ -128,7 +130,7 @@ def with_catalog(found: StrayLight, table: Table, catalog: StarCatalog, band: st
 
     Returns
     -------
-    StrayLight
+    NeighbourFlux
     """
     from scipy.spatial import cKDTree
 

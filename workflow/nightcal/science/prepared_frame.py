@@ -12,11 +12,11 @@ from astropy.io import fits
 
 from nightcal.flags import MASK_DTYPE
 from nightcal.io.product import Product, product_file
-from nightcal.science.arithmetic import Calibrated, Chain
+from nightcal.science.arithmetic import CalibratedRows, Chain
 
 
 @dataclass(frozen=True, slots=True)
-class Reduction:
+class PreparedFrame:
     """A raw frame that is ready to be calibrated.
 
     Attributes
@@ -41,7 +41,7 @@ class Reduction:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If its pixels cannot be read.
         """
         shape = self.chain.readout.shape
@@ -63,7 +63,7 @@ class Reduction:
 
         Raises
         ------
-        SetAside
+        FrameRejectedError
             If its pixels cannot be read.
         """
         masked = 0
@@ -73,6 +73,6 @@ class Reduction:
                 masked += int(np.count_nonzero(rows.mask))
             file.set("NMASKED", masked)
 
-    def _rows(self, loops: ModuleType | None) -> Iterator[tuple[int, Calibrated]]:
+    def _rows(self, loops: ModuleType | None) -> Iterator[tuple[int, CalibratedRows]]:
         with self.chain.readout.image:
             yield from self.chain.rows(loops)

@@ -1,10 +1,10 @@
-"""Tiles lie evenly over an amplifier, and the scatter in them is that of the noise."""
+"""Subimages lie evenly over an amplifier, and the scatter in them is that of the noise."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightcal.detector.tiles import Grid, tile_medians, tile_variances
+from nightcal.detector.subimages import Grid, subimage_medians, subimage_variances
 from nightcal.io.sections import Area
 
 SIDES = st.integers(1, 700)
@@ -36,7 +36,7 @@ def test_variance_of_tiles_with_slopes_outliers_and_missing_pixels():
     tiles += np.linspace(0, 60, 32, dtype=np.float32)  # a slope in x
     tiles[:, 3:6, 7] += 4000  # a cosmic ray
     tiles[:, 20:24] = np.nan
-    found = tile_variances(tiles, 0.5)
+    found = subimage_variances(tiles, 0.5)
     assert np.median(found.value) == pytest.approx(25, rel=0.01)
     assert found.value.std() == pytest.approx(np.median(found.error), rel=0.15)
 
@@ -44,9 +44,9 @@ def test_variance_of_tiles_with_slopes_outliers_and_missing_pixels():
 def test_a_tile_half_of_whose_pixels_are_missing_tells_nothing():
     tiles = np.random.default_rng(4).normal(0, 1, (2, 32, 32)).astype(np.float32)
     tiles[1, :17] = np.nan
-    assert np.isfinite(tile_variances(tiles, 0.1).value).tolist() == [True, False]
+    assert np.isfinite(subimage_variances(tiles, 0.1).value).tolist() == [True, False]
 
 
 def test_medians_leave_missing_pixels_out():
     tiles = np.array([[[1, 2], [3, 10]], [[np.nan, 2], [3, 10]], [[np.nan] * 2] * 2], np.float32)
-    assert tile_medians(tiles) == pytest.approx([2.5, 3, np.nan], nan_ok=True)
+    assert subimage_medians(tiles) == pytest.approx([2.5, 3, np.nan], nan_ok=True)

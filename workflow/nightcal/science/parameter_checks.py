@@ -13,7 +13,7 @@ import numpy as np
 from nightcal.detector.amplifiers import Amplifier
 from nightcal.detector.readout import as_area
 from nightcal.detector.saturation import DIRECTIONS, Bleed
-from nightcal.io.master import Calibration, load_master
+from nightcal.io.master import MasterFrame, load_master
 from nightcal.io.sections import Area
 
 UNITS = ("electron", "adu")
@@ -85,8 +85,8 @@ def _check_method(name: str, value: Any) -> Any:
     return value
 
 
-def _check_master(name: str, value: Any) -> Calibration:
-    if isinstance(value, Calibration):
+def _check_master(name: str, value: Any) -> MasterFrame:
+    if isinstance(value, MasterFrame):
         return value
     if not isinstance(value, str | PathLike):
         raise TypeError(f"{name} is {value!r}; expected a file name, a loaded master, or None")
@@ -137,7 +137,7 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "saturation": _or_none(_positive("ADU above 0")),
     "linearity": _or_none(_positive("ADU above 0")),
     "bleed": _or_none(_check_bleed),
-    "exposure": _or_none(_not_negative("seconds of 0 or more")),
+    "exposure_time": _or_none(_not_negative("seconds of 0 or more")),
     "unit": _check_unit,
     "amplifiers": _check_amplifiers,
     "binning": _check_binning,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.io.master import Calibration
+from nightcal.io.master import MasterFrame
 
 STRIP = 32
 
@@ -18,7 +18,7 @@ Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
+class MasterRows:
     """What the masters do to some rows of a frame; arrays of shape (rows, nx).
 
     Attributes
@@ -54,19 +54,19 @@ class Correction:
             self.relative_variance,
         )
 
-    def fill(self, other: Correction) -> None:
+    def fill(self, other: MasterRows) -> None:
         """Take over the numbers of another, of equal shape."""
-        for name in Correction.__slots__:
+        for name in MasterRows.__slots__:
             if getattr(self, name) is not None:
                 getattr(self, name)[:] = getattr(other, name)
 
-    def rows(self, start: int, stop: int) -> Correction:
+    def rows(self, start: int, stop: int) -> MasterRows:
         """Cut some of the rows out."""
 
         def cut(image: Image | None) -> Image | None:
             return None if image is None else image[start:stop]
 
-        return Correction(
+        return MasterRows(
             cut(self.bias),
             cut(self.dark),
             cut(self.bias_variance),
@@ -78,22 +78,22 @@ class Correction:
 
 
 @dataclass(slots=True)
-class Corrections:
+class MasterSet:
     """The corrections of frames by the same masters.
 
     Parameters
     ----------
     shape : (int, int)
         Rows and columns.
-    masters : mapping of str to Calibration or None
+    masters : mapping of str to MasterFrame or None
         ``bias``, ``dark``, ``flat`` and ``bpm``, in electrons, electrons per second, and ratios; None is skipped.
     """
 
     shape: tuple[int, int]
-    masters: Mapping[str, Calibration | None]
-    _kept: Correction | None = field(default=None, init=False)
+    masters: Mapping[str, MasterFrame | None]
+    _kept: MasterRows | None = field(default=None, init=False)
 
-    def shared_bias(self, exposure: float) -> float:
+    def shared_bias(self, exposure_time: float) -> float:
         """How much of the variance of the bias is counted twice, where the dark was made with that very bias.
 
         Then ``S - B - t (X - B) / t_d`` holds the bias with a weight of ``1 - t / t_d`` only: for an exposure as long
@@ -112,7 +112,7 @@ class Corrections:
         bias, dark = self.masters["bias"], self.masters["dark"]
         if bias is None or dark is None or dark.header.get("BIASSHA") != bias.digest:
             return 0.0
-        return 2 * exposure / float(dark.header["DARKTEFF"])
+        return 2 * exposure_time / float(dark.header["DARKTEFF"])
 
     def keep(self) -> None:
         """Read the masters into memory, for the frames that follow."""
@@ -125,11 +125,11 @@ class Corrections:
             kept.rows(start, stop).fill(self._correction(start, stop))
         self._kept = kept
 
-    def rows(self, start: int, stop: int) -> Correction:
+    def rows(self, start: int, stop: int) -> MasterRows:
         """Correction of some rows."""
         return self._correction(start, stop) if self._kept is None else self._kept.rows(start, stop)
 
-    def _correction(self, start: int, stop: int) -> Correction:
+    def _correction(self, start: int, stop: int) -> MasterRows:
         rows = slice(start, stop)
         bias, dark, flat = (self.masters[step] for step in ("bias", "dark", "flat"))
         mask = np.zeros((stop - start, self.shape[1]), MASK_DTYPE)
@@ -147,36 +147,36 @@ class Corrections:
             mask[dead] |= Flag.LOW_FLAT
             sensitivity = np.reciprocal(np.where(dead, np.float32(1), response))
             relative_variance = flat.variance[rows] * sensitivity**2
-        return Correction(pedestal, current, bias_variance, dark_variance, sensitivity, relative_variance, mask)
+        return MasterRows(pedestal, current, bias_variance, dark_variance, sensitivity, relative_variance, mask)
 
 
-def _empty_like(correction: Correction, shape: tuple[int, int]) -> Correction:
+def _empty_like(correction: MasterRows, shape: tuple[int, int]) -> MasterRows:
     def empty(image: Any) -> Any:
         return None if image is None else np.empty(shape, image.dtype)
 
-    return Correction(*(empty(getattr(correction, name)) for name in Correction.__slots__))
+    return MasterRows(*(empty(getattr(correction, name)) for name in MasterRows.__slots__))
 
 
-class KeptCorrections:
+class MasterCache:
     """The corrections of the last frame, read into memory once a second frame needs the same."""
 
     def __init__(self) -> None:
         self._made_of: tuple[object, ...] = ()
-        self._corrections: Corrections | None = None
+        self._corrections: MasterSet | None = None
 
-    def of(self, made_of: tuple[object, ...], fresh: Corrections) -> Corrections:
+    def of(self, made_of: tuple[object, ...], fresh: MasterSet) -> MasterSet:
         """Corrections for a frame.
 
         Parameters
         ----------
         made_of : tuple
             Objects by which they are recognised: equal numbers, identical masters.
-        fresh : Corrections
+        fresh : MasterSet
             Taken if those of the last frame do not serve.
 
         Returns
         -------
-        Corrections
+        MasterSet
         """
         kept = self._corrections
         same = len(made_of) == len(self._made_of) and all(

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.detector.parts import Part
-from nightcal.io.master import Calibration
+from nightcal.detector.amplifier_area import Part
+from nightcal.io.master import MasterFrame
 from nightcal.io.sections import Area
 from nightcal.numerics.robust import RSTD
 
 TILE = 32
 MOST_ROWS = 16
-MOST_TILES = 256
-"""Tiles of an area, in up to 16 rows of tiles where that suffices."""
+MOST_SUBIMAGES = 256
+"""Subimages of an area, in up to 16 rows of tiles where that suffices."""
 
 REJECT = 4.0
 KEPT_VARIANCE = 1 - 2 * REJECT * np.exp(-(REJECT**2) / 2) / np.sqrt(2 * np.pi)
@@ -26,7 +26,7 @@ KEPT_VARIANCE = 1 - 2 * REJECT * np.exp(-(REJECT**2) / 2) / np.sqrt(2 * np.pi)
 PLANE = 3
 """Free parameters of a plane."""
 
-Tiles = NDArray[np.float32]
+Subimages = NDArray[np.float32]
 """Squares of pixels, shape (tiles, ny, nx), NaN where a pixel is saturated or missing."""
 
 Values = NDArray[np.float64]
@@ -34,7 +34,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Tiles spread evenly over an area.
+    """Subimages spread evenly over an area.
 
     Attributes
     ----------
@@ -62,11 +62,11 @@ class Grid:
         """
         ny, nx = (min(TILE, length) for length in area.shape)
         down, across = area.shape[0] // ny, area.shape[1] // nx
-        columns = min(across, MOST_TILES // min(down, MOST_ROWS))
-        rows = min(down, MOST_TILES // columns)
+        columns = min(across, MOST_SUBIMAGES // min(down, MOST_ROWS))
+        rows = min(down, MOST_SUBIMAGES // columns)
         return cls(_spread(area.ymin, ny, down, rows), _spread(area.xmin, nx, across, columns), (ny, nx))
 
-    def cut_row(self, rows: NDArray[Any]) -> Tiles:
+    def cut_row(self, rows: NDArray[Any]) -> Subimages:
         """Cut one row of tiles out of the rows of an image that it covers."""
         return np.stack([rows[:, column : column + self.shape[1]] for column in self.columns]).astype(np.float32)
 
@@ -76,7 +76,7 @@ def _spread(start: int, size: int, possible: int, chosen: int) -> tuple[int, ...
     return tuple(start + size * ((2 * i + 1) * possible // (2 * chosen)) for i in range(chosen))
 
 
-class ReadInParts(Protocol):
+class AmplifierReadout(Protocol):
     """What is asked of a frame: `nightcal.detector.readout.Readout` has it."""
 
     @property
@@ -95,7 +95,9 @@ class ReadInParts(Protocol):
         """Electrons and flags of some rows."""
 
 
-def read_tiles(readout: ReadInParts, grids: Sequence[Grid], bias: Calibration | None = None) -> list[Tiles]:
+def read_subimages(
+    readout: AmplifierReadout, grids: Sequence[Grid], bias: MasterFrame | None = None
+) -> list[Subimages]:
     """Read the tiles of each amplifier.
 
     Parameters
@@ -103,7 +105,7 @@ def read_tiles(readout: ReadInParts, grids: Sequence[Grid], bias: Calibration | 
     readout : Readout
     grids : sequence of Grid
         Over each of ``readout.parts``.
-    bias : Calibration, optional
+    bias : MasterFrame, optional
         A master bias in electrons, subtracted.
 
     Returns
@@ -113,10 +115,10 @@ def read_tiles(readout: ReadInParts, grids: Sequence[Grid], bias: Calibration | 
 
     Raises
     ------
-    SetAside
+    FrameRejectedError
         If the pixels cannot be read.
     """
-    tiles: list[list[Tiles]] = [[] for _ in grids]
+    tiles: list[list[Subimages]] = [[] for _ in grids]
     for start, stop in sorted({(row, row + grid.shape[0]) for grid in grids for row in grid.rows}):
         electrons, flags = readout.rows(start, stop)
         electrons[flags > 0] = np.nan
@@ -128,19 +130,19 @@ def read_tiles(readout: ReadInParts, grids: Sequence[Grid], bias: Calibration | 
     return [np.concatenate(found) for found in tiles]
 
 
-def grids_of(readout: ReadInParts) -> list[Grid]:
-    """Tiles to be read of each amplifier."""
+def grids_of(readout: AmplifierReadout) -> list[Grid]:
+    """Subimages to be read of each amplifier."""
     return [Grid.over(part.area) for part in readout.parts]
 
 
-class TileValues(NamedTuple):
+class SubimageValues(NamedTuple):
     """A number for each tile, and the standard error that the number of its pixels leaves; shape (tiles,)."""
 
     value: Values
     error: Values
 
 
-def tile_variances(tiles: Tiles, floor: float) -> TileValues:
+def subimage_variances(tiles: Subimages, floor: float) -> SubimageValues:
     """Variance of the pixels of each tile about a plane, so that slopes do not count.
 
     Parameters
@@ -151,7 +153,7 @@ def tile_variances(tiles: Tiles, floor: float) -> TileValues:
 
     Returns
     -------
-    TileValues
+    SubimageValues
         Such that their median is not biased; NaN for a tile half of whose pixels are missing.
 
     Notes
@@ -159,9 +161,9 @@ def tile_variances(tiles: Tiles, floor: float) -> TileValues:
     Clipped at 4 rstd, whose loss for Gaussian noise is put back. The median of chi^2 of k degrees of freedom is
     ``k (1 - 2 / (9 k))^3`` (Wilson and Hilferty 1931). No matrix product: its last bits depend on the machine.
     """
-    residual = tiles - _across(tile_medians(tiles))
+    residual = tiles - _across(subimage_medians(tiles))
     residual -= _planes(residual, _inside(residual, floor))
-    residual -= _across(tile_medians(residual))
+    residual -= _across(subimage_medians(residual))
     inside = _inside(residual, floor)
     kept = np.where(inside, residual, np.float32(0)).reshape(len(tiles), -1)
     count = np.count_nonzero(inside, axis=(1, 2))
@@ -169,10 +171,10 @@ def tile_variances(tiles: Tiles, floor: float) -> TileValues:
     sums, squares = np.sum(kept, axis=1, dtype=np.float64), np.sum(kept**2, axis=1, dtype=np.float64)
     variance = (squares - sums**2 / np.maximum(count, 1)) / freedom / KEPT_VARIANCE
     variance /= (1 - 2 / (9 * freedom)) ** 3
-    return TileValues(variance, variance * np.sqrt(2 / freedom))
+    return SubimageValues(variance, variance * np.sqrt(2 / freedom))
 
 
-def tile_medians(tiles: Tiles) -> Values:
+def subimage_medians(tiles: Subimages) -> Values:
     """Median of each tile, missing pixels left out; NaN of none."""
     ordered = np.sort(tiles.reshape(len(tiles), -1), axis=1)  # what is missing comes last
     count = np.count_nonzero(np.isfinite(ordered), axis=1)[:, None]
@@ -181,15 +183,15 @@ def tile_medians(tiles: Tiles) -> Values:
     return np.where(count[:, 0] > 0, 0.5 * (low.astype(np.float64) + high), np.nan)
 
 
-def _inside(residual: Tiles, floor: float) -> NDArray[np.bool_]:
+def _inside(residual: Subimages, floor: float) -> NDArray[np.bool_]:
     """Pixels within 4 rstd of 0; missing ones are not."""
     deviation = np.abs(residual)
-    spread = np.maximum(RSTD * tile_medians(deviation), floor)
+    spread = np.maximum(RSTD * subimage_medians(deviation), floor)
     with np.errstate(invalid="ignore"):
         return np.asarray(deviation <= _across(REJECT * spread))
 
 
-def _planes(residual: Tiles, inside: NDArray[np.bool_]) -> Tiles:
+def _planes(residual: Subimages, inside: NDArray[np.bool_]) -> Subimages:
     """Slopes of each tile in x and y, by least squares over the pixels inside."""
     kept = np.where(inside, residual, np.float32(0))
     planes = np.zeros_like(residual)
