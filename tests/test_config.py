@@ -328,7 +328,7 @@ def test_given_masks_reach_the_planner_with_their_size(raw, tmp_path):
         assert not any(science.bpm.warning for science in plan.science)
     plan = read_run_config(config(raw, bad_pixels=str(tmp_path / "binned.fits.fz")), HOME).plan
     assert {science.bpm.warning for science in plan.science} == {
-        "no given bad pixel mask fits 9 x 8 pixels: binned.fits.fz has 5 x 4 pixels"
+        "no bad pixel mask of yours fits 9 x 8 pixels: binned.fits.fz has 5 x 4 pixels"
     }
 
 

@@ -504,7 +504,7 @@ def test_a_mask_that_fits_no_frame_is_told_and_the_night_goes_on(night, tmp_path
     raw = copy_frames(night, tmp_path / "raw", "bias_00[123].fits", "field_V_001.fits")
     fits.PrimaryHDU(np.ones((48, 64), np.uint8)).writeto(tmp_path / "binned.fits")
     results = snakemake.reduced(raw, tmp_path / "results", bad_pixels=tmp_path / "binned.fits")
-    told = "no given bad pixel mask fits 128 x 96 pixels: binned.fits has 64 x 48 pixels"
+    told = "no bad pixel mask of yours fits 128 x 96 pixels: binned.fits has 64 x 48 pixels"
     assert told in rows(results)["field_V_001.fits"]["reason"]
     assert told in fits.getheader(results / NIGHT / "science" / "field_V_001.fits").values()
     assert told in (results / NIGHT / "report.html").read_text()

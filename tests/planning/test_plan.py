@@ -534,12 +534,12 @@ def test_a_dark_one_frame_of_which_has_no_overscan_is_not_scaled_either():
 def test_gain_and_noise_are_measured_where_no_header_tells_them():
     unknown = {"gain": None, "read_noise": None}
     plan = make_plan([*frames("bias", 3, **unknown), *frames("flat", 4, 1, **unknown), frame("s.fits", **unknown)])
-    (noise,) = [m for m in plan.masters if m.kind == "noise"]
-    assert {one.kind for one in noise.frames} == {"bias", "flat"}
-    assert len(noise.frames) == 7
-    assert science_of(plan, "s.fits").noise.master is noise
+    (measured,) = [m for m in plan.masters if m.kind == "gain"]
+    assert {one.kind for one in measured.frames} == {"bias", "flat"}
+    assert len(measured.frames) == 7
+    assert science_of(plan, "s.fits").measured_gain.master is measured
     known = make_plan([*frames("bias", 3), *frames("flat", 4, 1), frame("s.fits")])
-    assert not [m for m in known.masters if m.kind == "noise"]
+    assert not [m for m in known.masters if m.kind == "gain"]
 
 
 def test_a_stack_too_small_to_reject_outliers_is_told():
@@ -1108,7 +1108,7 @@ def test_a_closer_mask_of_the_library_does_not_displace_the_one_with_the_given_p
 def test_where_no_given_mask_fits_the_night_goes_on_and_says_so():
     plan = make_plan([*frames("bias", 3, -3), frame("s.fits")], user_masks=[BINNED])
     match = science_of(plan, "s.fits").bpm
-    told = "no given bad pixel mask fits 12 x 10 pixels: binned.fits has 6 x 5 pixels"
+    told = "no bad pixel mask of yours fits 12 x 10 pixels: binned.fits has 6 x 5 pixels"
     assert match.warning == told
     assert match.master.user_masks == ()
     assert entry_of(plan, "s.fits").role == "reduced"
@@ -1121,8 +1121,8 @@ def test_where_no_given_mask_fits_the_night_goes_on_and_says_so():
 def test_given_masks_change_no_other_choice_and_serve_each_frame_they_fit(found, masks):
     plain, plan = make_plan(found), make_plan(found, user_masks=masks)
     for one, other in zip(plain.science, plan.science, strict=True):
-        assert (one.frame, one.bias, one.dark, one.flat, one.noise) == (
-            other.frame, other.bias, other.dark, other.flat, other.noise
+        assert (one.frame, one.bias, one.dark, one.flat, one.measured_gain) == (
+            other.frame, other.bias, other.dark, other.flat, other.measured_gain
         )  # fmt: skip
         assert (MINE in masks) == (other.bpm.master is not None and other.bpm.master.user_masks == (MINE.path,))
         assert bool(other.bpm.warning) == (masks == [BINNED])

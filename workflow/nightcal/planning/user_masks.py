@@ -81,4 +81,4 @@ def without(user_masks: Sequence[UserMask], setup: Setup) -> str:
         return ""
     rows, columns = light_sensitive(setup)
     sizes = ", ".join(f"{mask.path.name} has {mask.shape[1]} x {mask.shape[0]} pixels" for mask in user_masks)
-    return f"no user bad pixel mask fits {columns} x {rows} pixels: {sizes}"
+    return f"no bad pixel mask of yours fits {columns} x {rows} pixels: {sizes}"

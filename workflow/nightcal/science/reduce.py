@@ -177,7 +177,7 @@ def _reduction(
     )
     header = reduction.header
     record_gain(header, average_gain(noises))
-    cards: list[tuple[str, Any, str]] = mean_time_cards(frame.mjd)
+    cards: list[tuple[str, Any, str]] = [] if frame.mjd is None else mean_time_cards(frame.mjd)
     for step in ("BIAS", "DARK", "FLAT", "BPM"):
         if f"{step}MJD" in header:
             cards.append((f"{step}AGE", frame.mjd - header[f"{step}MJD"], "[d] from master to frame"))
