@@ -20,11 +20,11 @@ import yaml
 from nightcal.cameras.camera_file import load_camera
 from nightcal.config import STARS, measurements_of
 from nightcal.io import source_catalog as catalogs
+from nightcal.io.master import load_master
 from nightcal.measurement import astrometry, photometry, sources
 from nightcal.measurement import measure as measurement
 from nightcal.measurement.measure import steps_of
 from nightcal.science import reduce as science
-from nightcal.science.calibrator import Calibrator
 from nightcal.science.prepared_frame import PreparedFrame
 
 HOME = Path(__file__).parents[1]
@@ -65,9 +65,6 @@ def main() -> None:
     (masters,) = args.results.glob("*/masters")
     frames = sorted(args.raw.glob("field_*.fits"))
     made = {kind: next(masters.glob(f"{kind}_*.fits")) for kind in ("bias", "dark", "flat", "bpm")}
-    calibrator = Calibrator(
-        master_bias=made["bias"], master_dark=made["dark"], master_flat=made["flat"], bad_pixels=made["bpm"]
-    )
     camera = load_camera(HOME / "config" / "cameras" / "generic.yaml")
     config = yaml.safe_load((HOME / "config" / "config.yaml").read_text())
     stars = [args.raw / name for name in STARS if (args.raw / name).is_file()]
@@ -76,7 +73,9 @@ def main() -> None:
     for step, functions in STEPS.items():
         for owner, name in functions:
             setattr(owner, name, timed(getattr(owner, name), spent[step]))
-    calibrator.expect(50, (2048, 2048))
+    batch = science.ScienceBatch(
+        camera=camera, masters={kind: load_master(path) for kind, path in made.items()}, steps=steps
+    )
     whole = []
     with tempfile.TemporaryDirectory() as scratch:
         for n, frame in enumerate(frames):
@@ -84,7 +83,7 @@ def main() -> None:
                 spent_warm = {step: len(times) for step, times in spent.items()}
             start = time.process_time()
             out, catalog = Path(scratch) / "out.fits", Path(scratch) / "catalog.fits"
-            science.reduce_frame(frame, out, camera, None, calibrator, steps=steps, catalog=catalog)
+            science.reduce_frame(frame, out, batch, catalog, frames=50)
             whole.append(time.process_time() - start)
     count = len(frames) - WARM
     print(f"CPU seconds a frame, mean of {count} frames\n\n| step | CPU [s] |\n|---|---|")

@@ -8,11 +8,10 @@ python scripts/reduce_science.py night/m13_V*.fits --camera config/cameras/gener
 from pathlib import Path
 
 from nightcal.cameras.camera_file import load_camera
-from nightcal.cli import json_of, parser, run
+from nightcal.cli import json_of, optional_master, parser, run
 from nightcal.detector.photon_transfer import read_gain
 from nightcal.errors import ConfigurationError
-from nightcal.science.calibrator import Calibrator
-from nightcal.science.reduce import reduce_frames
+from nightcal.science.reduce import ScienceBatch, reduce_frames
 
 
 def main() -> None:
@@ -31,21 +30,25 @@ def main() -> None:
     for option, names in (("out", args.out), ("catalogs", args.catalogs or args.out)):
         if len(names) != len(args.frames):
             raise ConfigurationError(f"--{option} has {len(names)} names; expected {len(args.frames)}, one a frame.")
-    camera = load_camera(args.camera)
-    measured = read_gain(args.measured_gain) if args.measured_gain else None
-    calibrator = Calibrator(
-        master_bias=args.bias,
-        master_dark=args.dark,
-        master_flat=args.flat,
-        bad_pixels=args.bad_pixels,
-        unit=args.unit,
-    )
     steps = None
     if args.measure:
         from nightcal.measurement.measure import steps_of
 
         steps = steps_of(args.measure, args.stars, args.columns, args.fields)
-    reduce_frames(args.frames, args.out, camera, measured, calibrator, args.warn, steps, args.catalogs)
+    batch = ScienceBatch(
+        camera=load_camera(args.camera),
+        masters={
+            "bias": optional_master(args.bias),
+            "dark": optional_master(args.dark),
+            "flat": optional_master(args.flat),
+            "bpm": optional_master(args.bad_pixels),
+        },
+        measured=read_gain(args.measured_gain) if args.measured_gain else None,
+        unit=args.unit,
+        warnings=args.warn,
+        steps=steps,
+    )
+    reduce_frames(args.frames, args.out, batch, args.catalogs)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Fixtures of all tests, and their order."""
 
 import pytest
-from helpers import Runner
+from helpers import LOOPS, Runner, use_loops
 
 
 def pytest_collection_modifyitems(items):
@@ -15,3 +15,10 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def snakemake():
     return Runner()
+
+
+@pytest.fixture(params=LOOPS)
+def loops(request, monkeypatch):
+    """Each version of the hot loops."""
+    use_loops(request.param, monkeypatch)
+    return request.param

@@ -1,6 +1,7 @@
 """What several test files share: running Snakemake as an observer does, and comparing what comes out."""
 
 import hashlib
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from nightcal.masters.dark import make_master_dark
 from nightcal.masters.finish import finish_master
 from nightcal.masters.flat import make_master_flat
 from nightcal.measurement.star_catalog import StarCatalog
+from nightcal.numerics import kernels
 from nightcal.stacking.open_frames import open_frames
 
 REPOSITORY = Path(__file__).parents[1]
@@ -33,6 +35,16 @@ class Runner:
         done = self("--cores", "2", *arguments, raw=raw, results=results, **config)
         assert done.returncode == 0, "\n".join((done.stdout + done.stderr).splitlines()[-40:])
         return Path(results)
+
+
+LOOPS = ("numpy", "compiled") if importlib.util.find_spec("numba") else ("numpy",)
+
+
+def use_loops(which, monkeypatch):
+    """Let stacks and frames run in numpy or in compiled loops, whatever pays."""
+    if which == "compiled":
+        kernels.load_compiled()
+    monkeypatch.setattr(kernels, "are_loaded", lambda: which == "compiled")
 
 
 def digests(folder):

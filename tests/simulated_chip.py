@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from astropy.io import fits
-from nightcal.detector.readout import Electronics, Readout
+from nightcal.detector.amplifier import Amplifier
+from nightcal.detector.amplifier_readout import AmplifierReadout
 from nightcal.io.master import load_master
 from nightcal.io.product import write_product
 from nightcal.io.raw_image import RawImage
@@ -40,14 +41,14 @@ class Camera:
     def open(self, path, exposure, read_noise=None, overscan=True):
         ny, nx = self.chip.shape
         beside = (Area(nx, nx + self.chip.overscan, 0, ny),) if self.chip.overscan and overscan else ()
-        electronics = Electronics(
+        amplifier = Amplifier(
             overscans=beside,
             image_area=Area(0, nx, 0, ny),
             gain=self.chip.gain,
             read_noise=self.chip.read_noise if read_noise is None else read_noise,
             saturation=self.chip.saturation,
         )
-        return CalibrationFrame(Readout(RawImage(path), electronics), exposure, 60370.0 + self.taken / 1000)
+        return CalibrationFrame(AmplifierReadout(RawImage(path), amplifier), exposure, 60370.0 + self.taken / 1000)
 
     def biases(self, n, **how):
         return [self.take(**how) for _ in range(n)]

@@ -1,9 +1,6 @@
 """A small science frame and its masters, with known numbers in every pixel."""
 
-import importlib.util
-
 import numpy as np
-import pytest
 from astropy.io import fits
 from nightcal import Calibrator, OverscanMethods
 from nightcal.flags import Flag
@@ -15,20 +12,6 @@ AREA = {"xmin": 0, "xmax": NX, "ymin": 3, "ymax": 3 + NY}
 OVERSCAN = {"xmin": NX, "xmax": NX + BESIDE, "ymin": 0, "ymax": NY + 5}
 GAIN, READ_NOISE, EXPOSURE, SATURATION = 1.7, 6.0, 40.0, 50000.0
 MASTERS = ("master_bias", "master_dark", "master_flat")
-
-
-def frame_loops():
-    """None for numpy, and the compiled loops where there are any."""
-    if importlib.util.find_spec("numba") is None:
-        return [None]
-    from nightcal.numerics.kernels import frame, load_compiled
-
-    load_compiled()
-    return [None, frame]
-
-
-LOOPS = frame_loops()
-any_loops = pytest.mark.parametrize("loops", LOOPS, ids=lambda loops: "compiled" if loops else "numpy")
 
 
 def by_columns(image, overscans):
@@ -83,8 +66,8 @@ def write_masters(folder, rng):
     return paths
 
 
-def calibrator(loops=None, method="row_mean", **more):
-    calibrate = Calibrator(
+def calibrator(method="row_mean", **more):
+    return Calibrator(
         overscans=[] if method == "none" else [OVERSCAN],
         overscan_method=METHODS[method] or OverscanMethods.median,
         gain=GAIN,
@@ -93,8 +76,6 @@ def calibrator(loops=None, method="row_mean", **more):
         saturation=SATURATION,
         **more,
     )
-    calibrate._loops = loops  # as `expect` sets it for frames that are worth it
-    return calibrate
 
 
 def bytes_of(reduction, path):

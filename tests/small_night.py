@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from astropy.io import fits
+from nightcal.detector.amplifier import Amplifier
+from nightcal.detector.amplifier_readout import AmplifierReadout
 from nightcal.detector.overscan import OverscanMethods
-from nightcal.detector.readout import Electronics, Readout
 from nightcal.io.master import load_master
 from nightcal.io.product import write_product
 from nightcal.io.raw_image import RawImage
@@ -39,7 +40,7 @@ class Night:
         else:
             fits.PrimaryHDU(raw.astype(dtype)).writeto(path)
         ny, nx = SHAPE
-        electronics = Electronics(
+        amplifier = Amplifier(
             overscans=(Area(nx, nx + self.chip.overscan, 0, ny),),
             overscan_method=self.method,
             image_area=Area(0, nx, 0, ny),
@@ -47,7 +48,7 @@ class Night:
             read_noise=self.chip.read_noise,
             saturation=self.chip.saturation,
         )
-        return CalibrationFrame(Readout(RawImage(path), electronics), exposure_time, 60370.0 + self.taken / 1000)
+        return CalibrationFrame(AmplifierReadout(RawImage(path), amplifier), exposure_time, 60370.0 + self.taken / 1000)
 
     def frames(self, kind, dtypes=(None,) * 5):
         if kind == "bias":

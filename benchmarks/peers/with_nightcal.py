@@ -67,11 +67,9 @@ def flat(job: Job) -> object:
 
 def science(job: Job) -> object:
     """Give what calibrates one raw frame, as one of a batch: the masters of a process are read once."""
-    from nightcal.cameras.camera_file import load_camera
     from nightcal.science.reduce import reduce_frame
 
-    calibrator = _calibrator(tuple(job.masters.items()))
-    return partial(reduce_frame, Path(job.frames[0]), camera=load_camera(CAMERA), measured=None, calibrator=calibrator)
+    return partial(reduce_frame, Path(job.frames[0]), batch=_batch(tuple(job.masters.items())), frames=50)
 
 
 def cosmic_rays(job: Job) -> np.ndarray:
@@ -110,12 +108,11 @@ def write(result: object, path: Path) -> None:
 
 
 @cache
-def _calibrator(masters: tuple[tuple[str, str], ...]) -> object:
-    from nightcal.science.calibrator import Calibrator
+def _batch(masters: tuple[tuple[str, str], ...]) -> object:
+    from nightcal.cameras.camera_file import load_camera
+    from nightcal.science.reduce import ScienceBatch
 
-    calibrator = Calibrator(**{f"master_{kind}": _master(path) for kind, path in masters})
-    calibrator.expect(50, np.asarray(calibrator.master_bias.mask).shape)
-    return calibrator
+    return ScienceBatch(camera=load_camera(CAMERA), masters={kind: _master(path) for kind, path in masters})
 
 
 def reference_command(job: Job, result: Path) -> list[str]:

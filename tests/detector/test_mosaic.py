@@ -10,10 +10,10 @@ from helpers import REPOSITORY, masters_of
 from hypothesis import given
 from hypothesis import strategies as st
 from nightcal.cameras.camera_file import load_camera
-from nightcal.detector.amplifiers import Mosaic
 from nightcal.detector.crosstalk import Order, read_together
 from nightcal.detector.linearity import linearise
 from nightcal.detector.mosaic import extent, place
+from nightcal.detector.mosaic_readout import Mosaic
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
 from nightcal.io.sections import Area, parse_section
@@ -22,7 +22,7 @@ from nightcal.masters.dark import make_master_dark
 from nightcal.masters.finish import finish_master
 from nightcal.planning.frames import read_frame
 from nightcal.science.calibrator import Calibrator
-from nightcal.science.reduce import reduce_frame
+from nightcal.science.reduce import ScienceBatch, reduce_frame
 from nightcal.simulation.camera import GHOST, simulate_camera
 from nightcal.simulation.night import simulate_night
 from nightcal.simulation.truth import compare_with_truth
@@ -170,10 +170,10 @@ def test_a_night_of_a_bent_response_comes_out_straight(tmp_path):
 def reduced(folder, camera):
     """Reduce a night in one folder; return the folder of its science frames."""
     made = masters_of(folder, camera)
-    calibrator = Calibrator(**{f"master_{kind}": master for kind, master in made.items()})
+    batch = ScienceBatch(camera=camera, masters=made)
     science = folder.parent / "science"
     for path in sorted(folder.glob("field_*.fits")):
-        reduce_frame(path, science / path.name, camera, None, calibrator)
+        reduce_frame(path, science / path.name, batch)
     return science
 
 
@@ -244,7 +244,7 @@ def test_extensions_cube_and_one_plane_give_the_same_pixels(tmp_path):
     fits.PrimaryHDU(shifted, cards).writeto(tmp_path / "cube" / path.name)
 
     def calibrated(raw, camera, out):
-        reduce_frame(raw, out, camera, None, Calibrator())
+        reduce_frame(raw, out, ScienceBatch(camera=camera))
         return fits.getdata(out), fits.getdata(out, "UNCERT"), fits.getdata(out, "MASK")
 
     extensions = calibrated(path, camera, tmp_path / "extensions.fits")
@@ -343,7 +343,7 @@ def test_a_descending_image_section_turns_the_image(tmp_path, section):
     raw = rng.integers(1000, 2000, (64, 64)).astype(np.uint16)
     fits.PrimaryHDU(raw, fits.Header({"TRIMSEC": section, **SINGLE})).writeto(tmp_path / "a.fits")
     camera = load_camera(CAMERAS / "generic.yaml")
-    reduce_frame(tmp_path / "a.fits", tmp_path / "out.fits", camera, None, Calibrator())
+    reduce_frame(tmp_path / "a.fits", tmp_path / "out.fits", ScienceBatch(camera=camera))
     step_x, step_y = -1 if section.startswith("[64") else 1, -1 if section.endswith("64:1]") else 1
     np.testing.assert_array_equal(fits.getdata(tmp_path / "out.fits"), raw[::step_y, ::step_x].astype(np.float32))
 

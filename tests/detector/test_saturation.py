@@ -1,19 +1,21 @@
 """What is saturated is flagged, and so is what its charge leaks into: by hand, and in whole frames."""
 
-import nightcal.detector.readout
+import nightcal.detector.amplifier_readout
 import nightcal.science.arithmetic
 import numpy as np
 import pytest
 from astropy.io import fits
+from helpers import LOOPS, use_loops
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from nightcal import Calibrator
-from nightcal.detector.readout import Electronics, Readout
+from nightcal.detector.amplifier import Amplifier
+from nightcal.detector.amplifier_readout import AmplifierReadout
 from nightcal.detector.saturation import DIRECTIONS, Bleed, flag_bleed
 from nightcal.flags import Flag
 from nightcal.io.raw_image import RawImage
-from small_frames import LOOPS, any_loops, reduced
+from small_frames import reduced
 
 MANY = settings(deadline=None, derandomize=True, database=None, max_examples=200)
 NY, NX = 75, 90
@@ -69,20 +71,17 @@ def write_raw(path, dtype="u2"):
     return path
 
 
-def calibrator(loops=None, **more):
-    calibrate = Calibrator(**{"image_area": AREA, "saturation": 50000, **more})
-    calibrate._loops = loops
-    return calibrate
+def calibrator(**more):
+    return Calibrator(**{"image_area": AREA, "saturation": 50000, **more})
 
 
 TRAIL = {"directions": ["up", "down"], "pixels": 40}
 
 
 @pytest.mark.parametrize("dtype", ["u2", "i4", "f4"])
-@any_loops
 def test_a_trail_is_flagged_across_all_strips_of_rows(loops, dtype, tmp_path):
     raw = write_raw(tmp_path / "raw.fits", dtype)
-    mask = calibrator(loops, bleed=TRAIL).calibrate(raw).mask
+    mask = calibrator(bleed=TRAIL).calibrate(raw).mask
     assert (mask[30:33, 40] == Flag.SATURATED).all()
     assert (mask[33:73, 40] == Flag.BLEED).all()
     assert (mask[:30, 40] == Flag.BLEED).all()
@@ -95,16 +94,17 @@ def test_trails_are_the_same_bytes_by_any_loops_and_any_number_of_rows(dtype, tm
     first = reduced(calibrator(bleed=TRAIL), raw, tmp_path / "out.fits")
     for rows in (1, 7, 1000):
         monkeypatch.setattr(nightcal.science.arithmetic, "STRIP", rows)
-        monkeypatch.setattr(nightcal.detector.readout, "STRIP", rows)
-        for loops in LOOPS:
-            assert reduced(calibrator(loops, bleed=TRAIL), raw, tmp_path / "out.fits") == first
+        monkeypatch.setattr(nightcal.detector.amplifier_readout, "STRIP", rows)
+        for which in LOOPS:
+            use_loops(which, monkeypatch)
+            assert reduced(calibrator(bleed=TRAIL), raw, tmp_path / "out.fits") == first
 
 
 def test_a_frame_without_saturation_has_no_trails(tmp_path):
     fits.PrimaryHDU(np.full((20, 20), 1000, np.uint16)).writeto(tmp_path / "raw.fits")
     image = RawImage(tmp_path / "raw.fits")
-    assert Readout(image, Electronics(bleed=Bleed(("up",), 5))).bleed() is None
-    assert Readout(RawImage(write_raw(tmp_path / "star.fits")), Electronics(saturation=50000)).bleed() is None
+    assert AmplifierReadout(image, Amplifier(bleed=Bleed(("up",), 5))).bleed() is None
+    assert AmplifierReadout(RawImage(write_raw(tmp_path / "star.fits")), Amplifier(saturation=50000)).bleed() is None
 
 
 def test_the_header_tells_where_charge_leaks_to(tmp_path):
@@ -124,10 +124,9 @@ def test_the_header_tells_where_charge_leaks_to(tmp_path):
         ({"saturation": None, "linearity": 42000.0}, 42000, "linearity"),
     ],
 )
-@any_loops
 def test_the_lower_of_saturation_and_linearity_is_the_limit(loops, given, limit, source, tmp_path):
     raw = write_raw(tmp_path / "raw.fits")
-    product = calibrator(loops, **given).calibrate(raw)
+    product = calibrator(**given).calibrate(raw)
     assert (product.header["SATUSED"], product.header["SATSRC"]) == (limit, source)
     flagged = fits.getdata(raw)[3 : 3 + NY, 5 : 5 + NX] >= limit
     np.testing.assert_array_equal(product.mask & Flag.SATURATED > 0, flagged)

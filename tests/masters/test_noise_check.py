@@ -9,8 +9,9 @@ from astropy.io import fits
 from helpers import REPOSITORY
 from nightcal.cameras.amplifiers import choose_gain
 from nightcal.cameras.camera_file import load_camera
+from nightcal.detector.amplifier import Amplifier
 from nightcal.detector.amplifier_area import Part
-from nightcal.detector.readout import Electronics, Readout
+from nightcal.detector.amplifier_readout import AmplifierReadout
 from nightcal.flags import Flag
 from nightcal.io.keywords import warnings_of
 from nightcal.io.master import load_master
@@ -173,14 +174,14 @@ def exposures(chip, tmp_path):
             seconds, filter_name = (5.0, "V") if adu else (0.0, None)
             raw = expose(chip, rng, adu * chip.gain / 5, seconds, filter_name)
             write_raw(path, raw, chip, "Bias Frame", seconds, filter_name, START)
-            electronics = Electronics(
+            amplifier = Amplifier(
                 overscans=(Area(SIDE, SIDE + chip.overscan, 0, SIDE),),
                 image_area=Area(0, SIDE, 0, SIDE),
                 gain=gain,
                 read_noise=read_noise,
                 saturation=chip.saturation,
             )
-            taken.append(CalibrationFrame(Readout(RawImage(path), electronics), seconds, 60370.0 + i / 1000))
+            taken.append(CalibrationFrame(AmplifierReadout(RawImage(path), amplifier), seconds, 60370.0 + i / 1000))
         return taken
 
     return take

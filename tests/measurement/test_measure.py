@@ -17,7 +17,7 @@ from nightcal.io.product import Product
 from nightcal.measurement.astrometry.pointing import Hint
 from nightcal.measurement.measure import STEPS, FrameInfo, measure, nothing_measured, steps_of
 from nightcal.measurement.star_catalog.cone import cone_of
-from nightcal.science.calibrator import empty_product
+from nightcal.science.empty_product import empty_product
 from nightcal.simulation.sky import CENTRE, PASSBANDS, SCALE, camera_wcs, make_sky
 
 SHAPE = (380, 500)

@@ -9,8 +9,7 @@ from helpers import REPOSITORY, masters_of
 from nightcal.cameras.camera_file import load_camera
 from nightcal.io.source_catalog import read_catalog
 from nightcal.measurement.measure import steps_of
-from nightcal.science.calibrator import Calibrator
-from nightcal.science.reduce import reduce_frame
+from nightcal.science.reduce import ScienceBatch, reduce_frame
 from nightcal.simulation.night import add_cosmic_rays, expose, simulate_night, write_raw
 from nightcal.simulation.sky import CENTRE, PASSBANDS, make_sky
 
@@ -32,7 +31,6 @@ def measured(tmp_path_factory):
     camera = load_camera(REPOSITORY / "config" / "cameras" / "generic.yaml")
     chip = simulate_night(folder / "raw", folder / "truth", filters=("R",), n_science=0).chip
     masters = masters_of(folder / "raw", camera)
-    calibrator = Calibrator(**{f"master_{kind}": master for kind, master in masters.items()})
     found = []
     for seed in range(SEEDS):
         rng = np.random.default_rng(seed)
@@ -44,7 +42,8 @@ def measured(tmp_path_factory):
         believed = CENTRE[0] + 0.02, CENTRE[1] - 0.01
         write_raw(paths[0], raw, chip, "Light Frame", EXPOSURE, "R", datetime(2024, 3, 2, 1), "Field", believed)
         steps = steps_of(STEPS, [folder / "stars.csv"])
-        reduce_frame(*paths[:2], camera, None, calibrator, steps=steps, catalog=paths[2])
+        batch = ScienceBatch(camera=camera, masters=masters, steps=steps)
+        reduce_frame(*paths[:2], batch, paths[2])
         found.append((fits.getheader(paths[1]), read_catalog(paths[2]), sky))
     return found
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from nightcal.numerics.kernels import WORTHWHILE, frame_kernels, kernels, load_compiled, plain, warm
+from nightcal.numerics.kernels import WORTHWHILE, are_loaded, load_compiled, plain, prepare, warm
 from nightcal.numerics.kernels.arguments import not_below, whole_and_part
 from nightcal.numerics.kernels.order import merge_order
 from nightcal.numerics.robust import clipped_mean, deviation_noise
@@ -395,31 +395,28 @@ def without_numba(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "numba" else find_spec(name))
 
 
-def test_small_work_is_done_by_numpy():
-    assert kernels(WORTHWHILE - 1) is plain
-    assert frame_kernels(WORTHWHILE // 4 - 1) is None
+LOADED = """
+import sys
+from nightcal.numerics import kernels
+import nightcal.stacking.stack, nightcal.masters.common, nightcal.science.calibrator
+kernels.prepare({work})
+sys.exit(2 * kernels.are_loaded() + ("numba" in sys.modules))
+"""
 
 
-@needs_numba
-def test_large_work_is_done_by_the_compiled_loops():
-    assert kernels(WORTHWHILE).__name__ == "nightcal.numerics.kernels.compiled"
-    assert frame_kernels(WORTHWHILE).__name__ == "nightcal.numerics.kernels.frame"
+@pytest.mark.parametrize(
+    ("work", "expected"), [(WORTHWHILE - 1, 0), pytest.param(WORTHWHILE, 3, marks=needs_numba)], ids=["small", "large"]
+)
+def test_compiled_loops_are_loaded_where_work_is_large_enough(work, expected):
+    done = subprocess.run([sys.executable, "-c", LOADED.format(work=work)], timeout=120)
+    assert done.returncode == expected
 
 
-def test_all_work_is_done_by_numpy_where_numba_is_absent(without_numba):
-    assert kernels(100 * WORTHWHILE) is plain
-    assert frame_kernels(100 * WORTHWHILE) is None
+def test_all_work_is_done_by_numpy_where_numba_is_absent(without_numba, monkeypatch):
+    monkeypatch.delitem(sys.modules, "nightcal.numerics.kernels.compiled", raising=False)
+    prepare(100 * WORTHWHILE)
+    assert not are_loaded()
     assert "numba is not installed" in warm()
-
-
-def test_numba_is_not_imported_for_small_work():
-    code = (
-        "import sys; from nightcal.numerics.kernels import kernels, frame_kernels, WORTHWHILE;"
-        "kernels(1); frame_kernels(1);"
-        "import nightcal.stacking.stack, nightcal.masters.common, nightcal.science.calibrator;"
-        "sys.exit('numba' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
 
 
 @needs_numba
@@ -444,8 +441,6 @@ print(warm())
 every = [f for module in (compiled, frame) for f in vars(module).values() if hasattr(f, "signatures")]
 before = [len(f.signatures) for f in every]
 assert sum(before) > 5
-from nightcal.numerics import kernels
-kernels.WORTHWHILE = 0
 import small_frames, small_night
 with tempfile.TemporaryDirectory() as folder:
     folder, rng = pathlib.Path(folder), np.random.default_rng(1)
@@ -454,7 +449,6 @@ with tempfile.TemporaryDirectory() as folder:
     raw = small_frames.write_raw(folder / "raw.fits", rng)
     for given in ({}, masters):
         calibrate = small_frames.calibrator(**given)
-        calibrate.expect(1, (1000, 1000))
         for _ in range(3):
             calibrate(raw, folder / "out.fits", overwrite=True)
 assert [len(f.signatures) for f in every] == before, "something had to be compiled"
@@ -472,13 +466,12 @@ def test_after_warming_nothing_has_to_be_compiled():
 UNCACHED = """
 import numpy as np
 import nightcal
-from nightcal.numerics.kernels import WORTHWHILE, frame_kernels, kernels, plain
+from nightcal.numerics.kernels import WORTHWHILE, are_loaded, histogram, plain, prepare
 print(nightcal.__file__)
-loops = kernels(WORTHWHILE)
-assert loops is not plain
-assert frame_kernels(WORTHWHILE)
+prepare(WORTHWHILE)
+assert are_loaded()
 words = np.arange(1001, dtype=">i2").view(np.uint16)
-assert (loops.histogram(words) == plain.histogram(words)).all()
+assert (histogram(words) == plain.histogram(words)).all()
 """
 
 

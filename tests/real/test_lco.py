@@ -7,8 +7,7 @@ from helpers import REPOSITORY
 from nightcal.cameras.camera_file import load_cameras
 from nightcal.flags import Flag
 from nightcal.planning.frames import scan
-from nightcal.science.calibrator import Calibrator
-from nightcal.science.reduce import reduce_frame
+from nightcal.science.reduce import ScienceBatch, reduce_frame
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +20,7 @@ def sinistro(data, cameras, tmp_path_factory):
     """The raw frame of four amplifiers, with overscan, crosstalk, gain and mosaic done."""
     out = tmp_path_factory.mktemp("sinistro") / "out.fits"
     raw = data / "frames/lco/mef_raw_test_frame.fits"
-    reduce_frame(raw, out, cameras["lco-sinistro"], None, Calibrator())
+    reduce_frame(raw, out, ScienceBatch(camera=cameras["lco-sinistro"]))
     with fits.open(out) as hdus, fits.open(raw) as planes:
         yield [hdu.copy() for hdu in hdus], [plane.copy() for plane in planes]
 

@@ -11,8 +11,8 @@ from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS
 from nightcal import Calibrator, OverscanMethods
-from nightcal.detector.amplifiers import Amplifier
-from nightcal.detector.readout import Electronics, Readout
+from nightcal.detector.amplifier import Amplifier
+from nightcal.detector.amplifier_readout import AmplifierReadout
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
 from nightcal.io.keywords import warnings_of
@@ -24,7 +24,7 @@ from nightcal.masters.bias import make_master_bias
 from nightcal.masters.dark import make_master_dark
 from nightcal.numerics.shot_noise import expected_signal
 from nightcal.science.arithmetic import NO_DATA_SIGMA
-from nightcal.science.calibrator import empty_product
+from nightcal.science.empty_product import empty_product
 from nightcal.simulation.night import expose, make_chip
 from nightcal.stacking.calibration_frame import CalibrationFrame
 
@@ -504,7 +504,7 @@ def test_the_exposure_may_be_given_and_must_be_known_for_a_dark(tmp_path, master
     path = tmp_path / "raw.fits"
     fits.PrimaryHDU(values).writeto(path)
     calibrate = example(master_dark=masters["dark"])
-    with pytest.raises(ValueError, match=r"exposure is None .*EXPTIME or EXPOSURE is None; expected seconds"):
+    with pytest.raises(ValueError, match=r"exposure_time is None .*EXPTIME or EXPOSURE is None; expected seconds"):
         calibrate.calibrate(path)
     dark = image_of(masters["dark"])
     given = calibrate.calibrate(path, exposure_time=12)
@@ -694,7 +694,7 @@ def test_the_sky_turns_with_the_image(section, matrix, tmp_path, rng):
     values = rng.integers(900, 1100, (NY, NX), dtype=np.uint16)
     path = write_frame(tmp_path / "raw.fits", values, **cards, **MATRICES[matrix])
     area = parse_section(section)
-    product = Calibrator(amplifiers=[Amplifier(Electronics(image_area=area))]).calibrate(path)
+    product = Calibrator(amplifiers=[Amplifier(image_area=area)]).calibrate(path)
     before, after = WCS(fits.getheader(path)), WCS(product.header)
     assert product.header["TRIMMED"] == section
     for x, y in [(area.xmin, area.ymin), (30, 50), (area.xmax - 1, area.ymax - 1)]:
@@ -807,12 +807,12 @@ def exposures_of(chip, rng, folder, exposure, n, name):
     """Frames of a shuttered chip, ready to be stacked."""
     ny, nx = chip.shape
     beside = (Area(nx, nx + chip.overscan, 0, ny),)
-    electronics = Electronics(beside, OverscanMethods.clipped_mean, Area(0, nx, 0, ny), chip.gain, chip.read_noise)
+    amplifier = Amplifier(beside, OverscanMethods.clipped_mean, Area(0, nx, 0, ny), chip.gain, chip.read_noise)
     made = []
     for number in range(n):
         path = folder / f"{name}{number}.fits"
         fits.PrimaryHDU(expose(chip, rng, 0.0, exposure, None)).writeto(path)
-        made.append(CalibrationFrame(Readout(RawImage(path), electronics), exposure, 60000.0))
+        made.append(CalibrationFrame(AmplifierReadout(RawImage(path), amplifier), exposure, 60000.0))
     return made
 
 
@@ -974,6 +974,6 @@ def test_a_refused_frame_is_flagged_everywhere_and_says_why(tmp_path):
 
 def test_a_refused_frame_keeps_what_could_be_read(raw):
     with RawImage(Path(raw)) as image:
-        product = empty_product(Path(raw), "no reason", readout=image.header)
+        product = empty_product(Path(raw), "no reason", raw=image.header)
     assert product.data.shape == image.shape
     assert product.header["EXPTIME"] == 30.0

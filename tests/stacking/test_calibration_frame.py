@@ -4,11 +4,11 @@ import gc
 import os
 from dataclasses import replace
 
-import nightcal.numerics.kernels
 import nightcal.stacking.calibration_frame
 import nightcal.stacking.stack
 import numpy as np
 import pytest
+from helpers import LOOPS, use_loops
 from nightcal.detector.overscan import OverscanMethods
 from nightcal.errors import FrameRejectedError
 from nightcal.io.master import load_master
@@ -18,19 +18,11 @@ from nightcal.stacking.stack import StackInput, as_numbers, stack
 from small_night import SHAPE, Night, make_all
 
 RESULTS = ("mean", "uncertainty", "survivors", "noisy")
-COMPILED, PLAIN = 0, 10**18
-"""What makes compiled loops worthwhile always, and never."""
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(45)
-
-
-@pytest.fixture(params=[COMPILED, PLAIN], ids=["compiled", "plain"])
-def worthwhile(request, monkeypatch):
-    monkeypatch.setattr(nightcal.numerics.kernels, "WORTHWHILE", request.param)
-    return request.param
 
 
 # --- stacks ----------------------------------------------------------------------------------------------------------
@@ -89,7 +81,7 @@ def frames(rng, monkeypatch):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_stack_of_words_is_the_clipped_mean(frames, weighted, worthwhile):
+def test_a_stack_of_words_is_the_clipped_mean(frames, weighted, loops):
     stacked = frames.stack(frames.inputs(weighted=weighted), floored=False)
     stored = frames.raw[:, :, FIRST:-FIRST].astype(float)
     stored[stored >= 20000] = np.nan
@@ -102,7 +94,7 @@ def test_a_stack_of_words_is_the_clipped_mean(frames, weighted, worthwhile):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_number_of_threads_changes_no_bit(frames, weighted, worthwhile):
+def test_the_number_of_threads_changes_no_bit(frames, weighted, loops):
     inputs = frames.inputs(weighted=weighted)
     alone = frames.stack(inputs)
     for threads in (2, 3, 16):
@@ -114,14 +106,14 @@ def test_the_number_of_threads_changes_no_bit(frames, weighted, worthwhile):
 def test_compiled_and_plain_loops_stack_the_same_bits(frames, weighted, floored, monkeypatch):
     pytest.importorskip("numba")
     stacked = []
-    for worthwhile in (COMPILED, PLAIN):
-        monkeypatch.setattr(nightcal.numerics.kernels, "WORTHWHILE", worthwhile)
+    for which in LOOPS:
+        use_loops(which, monkeypatch)
         stacked.append(frames.stack(frames.inputs(weighted=weighted), 2, floored))
     assert_same_bits(*stacked)
 
 
 @pytest.mark.parametrize("numbers", [(0,), (3, 5), range(7)], ids=len)
-def test_frames_of_words_and_of_numbers_stack_together(frames, numbers, worthwhile):
+def test_frames_of_words_and_of_numbers_stack_together(frames, numbers, loops):
     assert_same_bits(frames.stack(frames.inputs(numbers)), frames.stack(frames.inputs()))
 
 
@@ -134,14 +126,14 @@ def test_words_taken_for_numbers_are_the_same_numbers(frames):
     assert as_numbers(numbers) is numbers
 
 
-def test_the_order_of_frames_changes_no_bit(frames, rng, worthwhile):
+def test_the_order_of_frames_changes_no_bit(frames, rng, loops):
     inputs = frames.inputs(numbers=[2])
     first = frames.stack(inputs)
     for _ in range(3):
         assert_same_bits(frames.stack([inputs[i] for i in rng.permutation(len(inputs))]), first)
 
 
-def test_rows_are_read_once_each_and_in_blocks(frames, worthwhile):
+def test_rows_are_read_once_each_and_in_blocks(frames, loops):
     seen = []
     stack_input = frames.inputs()[0]
 
@@ -182,13 +174,13 @@ def test_compiled_and_plain_loops_make_the_same_masters(method, dtypes, tmp_path
     pytest.importorskip("numba")
     frames = taken_again(tmp_path, method, dtypes)
     made = []
-    for worthwhile in (COMPILED, PLAIN):
-        monkeypatch.setattr(nightcal.numerics.kernels, "WORTHWHILE", worthwhile)
+    for which in LOOPS:
+        use_loops(which, monkeypatch)
         made.append(make_all(tmp_path, frames=frames))
     assert made[0] == made[1]
 
 
-def test_the_number_of_threads_changes_no_byte_of_a_master(tmp_path, monkeypatch, worthwhile):
+def test_the_number_of_threads_changes_no_byte_of_a_master(tmp_path, monkeypatch, loops):
     monkeypatch.setattr(nightcal.stacking.stack, "BLOCK_BYTES", 1)
     frames = taken_again(tmp_path)
     alone = make_all(tmp_path, frames=frames)
@@ -196,7 +188,7 @@ def test_the_number_of_threads_changes_no_byte_of_a_master(tmp_path, monkeypatch
         assert make_all(tmp_path, threads, frames=frames) == alone
 
 
-def test_the_order_of_frames_changes_no_byte_of_a_master(tmp_path, rng, worthwhile):
+def test_the_order_of_frames_changes_no_byte_of_a_master(tmp_path, rng, loops):
     frames = taken_again(tmp_path, dtypes=(None, None, "f4", None, None))
     first = make_all(tmp_path, frames=frames)
     for _ in range(2):
@@ -235,14 +227,14 @@ def test_integers_of_any_kind_make_the_same_masters(dtype, tmp_path):
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize("dtype", [None, "f4"])
-def test_the_level_of_a_bias_is_the_clipped_mean_of_its_pixels(dtype, method, tmp_path, worthwhile):
+def test_the_level_of_a_bias_is_the_clipped_mean_of_its_pixels(dtype, method, tmp_path, loops):
     night = Night(tmp_path, method)
     exposure = night.take("Bias Frame", dtype=dtype)
     electrons, flags = exposure.readout.read()
     good = electrons[flags == 0].astype(float)
     assert (flags > 0).any()
     expected = clipped_mean(good, 3.5, 6.0)
-    found = whole_level(exposure, 3.5, nightcal.numerics.kernels.kernels(electrons.size))
+    found = whole_level(exposure, 3.5)
     assert found == pytest.approx(float(expected.mean), abs=1e-6 * night.chip.gain * night.chip.bias_level)
 
 

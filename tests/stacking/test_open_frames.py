@@ -4,13 +4,14 @@ import errno
 import os
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
 from helpers import REPOSITORY
-from nightcal.cameras.amplifiers import amplifiers_of, choose_gain, find_gain, gain_of_master
+from nightcal.cameras.amplifiers import choose_gain, find_gain, gain_of_master, open_raw
 from nightcal.cameras.camera_file import load_camera
 from nightcal.detector.photon_transfer import ASSUMED, GainAndReadNoise
 from nightcal.flags import Flag
@@ -28,8 +29,7 @@ from nightcal.planning.frames import read_frame
 from nightcal.planning.master_library import read_library
 from nightcal.planning.records import Setup
 from nightcal.planning.setup_keywords import describe_setup
-from nightcal.science.calibrator import Calibrator
-from nightcal.science.reduce import reduce_frame
+from nightcal.science.reduce import ScienceBatch, reduce_frame
 from nightcal.simulation.night import expose, make_chip, write_raw
 from nightcal.stacking import calibration_frame as inputs
 from nightcal.stacking import stack
@@ -131,13 +131,11 @@ def test_a_warning_stays_when_only_the_read_noise_is_known(take, camera):
 
 
 def test_a_readout_is_what_header_and_camera_file_say(take, camera, chip):
-    header = read_header(take("a"))
-    (amplifier,) = amplifiers_of(header, camera, [find_gain(header, camera, None)])
-    electronics = amplifier.electronics
-    assert electronics.overscans == (Area(128, 160, 0, 128),)
-    assert electronics.image_area == Area(0, 128, 0, 128)
-    assert (electronics.gain, electronics.read_noise, electronics.saturation) == (1.5, 6.0, chip.saturation)
-    assert str(electronics.overscan_method) == "clipped_mean"
+    readout, gain = open_raw(RawImage(take("a")), camera)
+    assert (readout.area, readout.has_overscan) == (Area(0, 128, 0, 128), True)
+    assert (readout.gain, readout.read_noise, readout.saturation) == (1.5, 6.0, chip.saturation)
+    assert dict(card[:2] for card in readout.keywords()) == {"OVSCMETH": "clipped_mean", "OVSC0001": "[129:160,1:128]"}
+    assert gain.source == "header or camera file"
 
 
 def test_frames_that_cannot_be_opened_are_named_and_the_others_serve(take, camera, tmp_path):
@@ -182,6 +180,12 @@ def test_rows_of_a_readout_are_electrons_above_the_overscan(take, camera, chip):
 
 
 # --- masters ---------------------------------------------------------------------------------------------------------
+
+
+def batch(camera, bias=None):
+    """Science frames of a camera, with a master bias or without."""
+    bias = load_master(bias) if isinstance(bias, Path) else bias
+    return ScienceBatch(camera=camera, masters={"bias": bias})
 
 
 def reduced(path, *args):
@@ -264,7 +268,7 @@ def sky_frame(take, name="sky", **cards):
 
 
 def test_a_science_frame_is_reduced_with_what_its_header_says(take, camera, chip):
-    product = reduced(sky_frame(take), camera, None, Calibrator())
+    product = reduced(sky_frame(take), batch(camera))
     good = product.mask == 0
     expected = 8.0 * 60 * chip.response["V"] + chip.dark_current * 60 + chip.bias_structure
     pull = (product.data - expected)[good & ~chip.hot] / product.uncertainty[good & ~chip.hot]
@@ -278,7 +282,7 @@ def test_a_science_frame_is_reduced_with_what_its_header_says(take, camera, chip
 
 def test_age_of_a_master_is_counted_from_the_middle_of_the_frame(take, camera, tmp_path):
     write_product(tmp_path / "bias.fits", finished([take(f"b{n}", minutes=n) for n in (0, 1, 2)], camera))
-    product = reduced(sky_frame(take, minutes=121), camera, None, Calibrator(master_bias=tmp_path / "bias.fits"))
+    product = reduced(sky_frame(take, minutes=121), batch(camera, tmp_path / "bias.fits"))
     # The biases' middle is one minute after 22 h, the frame's half a minute after 24 h and one minute.
     assert product.header["BIASAGE"] == pytest.approx((120 + 0.5) / 1440, abs=1e-6)
 
@@ -292,8 +296,8 @@ def is_refused(product, word):
 
 def test_truncated_frame_is_set_aside_and_its_neighbours_are_reduced(take, camera):
     paths = [sky_frame(take, "a"), truncate(sky_frame(take, "torn")), sky_frame(take, "b")]
-    calibrator = Calibrator()
-    products = [reduced(path, camera, None, calibrator) for path in paths]
+    shared = batch(camera)
+    products = [reduced(path, shared) for path in paths]
     is_refused(products[1], "truncated")
     for product in (products[0], products[2]):
         assert "EMPTY" not in product.header
@@ -312,7 +316,7 @@ def test_truncated_frame_is_set_aside_and_its_neighbours_are_reduced(take, camer
     ],
 )
 def test_a_frame_whose_header_makes_no_sense_is_set_aside(cards, word, take, camera):
-    product = reduced(sky_frame(take, **cards), camera, None, Calibrator())
+    product = reduced(sky_frame(take, **cards), batch(camera))
     is_refused(product, word)
     assert product.header["OBJECT"] == ""
     assert product.data.shape == (128, 160)
@@ -320,7 +324,7 @@ def test_a_frame_whose_header_makes_no_sense_is_set_aside(cards, word, take, cam
 
 def test_a_frame_of_another_shape_than_its_master_is_set_aside(take, camera, tmp_path):
     fits.PrimaryHDU(np.zeros((64, 64), np.float32)).writeto(tmp_path / "bias.fits")
-    product = reduced(sky_frame(take), camera, None, Calibrator(master_bias=tmp_path / "bias.fits"))
+    product = reduced(sky_frame(take), batch(camera, tmp_path / "bias.fits"))
     is_refused(product, "64 x 64")
 
 
@@ -339,7 +343,7 @@ def test_no_card_of_a_header_stops_a_batch(what, take, camera, tmp_path):
     content = path.read_bytes()
     place = content.index(b"OBSERVER=")
     path.write_bytes(content[:place] + HOSTILE[what].ljust(80) + content[place + 80 :])
-    product = reduced(path, camera, None, Calibrator())
+    product = reduced(path, batch(camera))
     write_product(tmp_path / "out.fits", product)
     assert np.isfinite(fits.getdata(tmp_path / "out.fits")).all()
 
@@ -427,19 +431,19 @@ def light_of(product, chip):
 
 
 def test_a_science_frame_without_a_gain_is_in_electrons_of_its_bias(take, camera, chip, bias_with):
-    product = reduced(sky_frame(take, **UNKNOWN), camera, None, Calibrator(master_bias=bias_with()))
+    product = reduced(sky_frame(take, **UNKNOWN), batch(camera, bias_with()))
     assert light_of(product, chip) == pytest.approx(480, rel=0.02)  # 320 ADU at 1.5 e-/ADU
     assert not warnings_of(product.header)
 
 
 def test_a_science_frame_without_any_gain_is_warned_about(take, camera, chip, bias_with):
-    product = reduced(sky_frame(take, **UNKNOWN), camera, None, Calibrator(master_bias=bias_with(**UNKNOWN)))
+    product = reduced(sky_frame(take, **UNKNOWN), batch(camera, bias_with(**UNKNOWN)))
     assert light_of(product, chip) == pytest.approx(320, rel=0.02)
     assert any("gain unknown" in text for text in warnings_of(product.header))
 
 
 def test_an_unknown_read_noise_of_the_bias_stays_warned_about(take, camera, bias_with):
-    product = reduced(sky_frame(take, **UNKNOWN), camera, None, Calibrator(master_bias=bias_with(RDNOISE=None)))
+    product = reduced(sky_frame(take, **UNKNOWN), batch(camera, bias_with(RDNOISE=None)))
     assert any("read noise unknown" in text for text in warnings_of(product.header))
 
 
@@ -465,7 +469,7 @@ def test_rows_outside_the_image_area_need_no_overscan(method, take, camera):
 
 @pytest.mark.parametrize(
     "reading",
-    [lambda p, c: open_frames([p], c), lambda p, c: reduce_frame(p, p.with_suffix(".out"), c, None, Calibrator())],
+    [lambda p, c: open_frames([p], c), lambda p, c: reduce_frame(p, p.with_suffix(".out"), batch(c))],
 )
 def test_no_frame_is_refused_because_the_machine_has_no_file_left_to_open(reading, take, camera, monkeypatch):
     path = take("a")

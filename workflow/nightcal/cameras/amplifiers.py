@@ -1,4 +1,4 @@
-"""Amplifiers."""
+"""A raw frame opened as its camera file says: gain, read noise and geometry of each amplifier."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nightcal.cameras.camera import Camera
-from nightcal.detector.amplifiers import Amplifier
+from nightcal.detector.amplifier import Amplifier
+from nightcal.detector.mosaic_readout import open_readout
 from nightcal.detector.overscan import OverscanMethods
 from nightcal.detector.photon_transfer import ASSUMED, GainAndReadNoise
-from nightcal.detector.readout import Electronics
+from nightcal.detector.readout import Readout
 from nightcal.detector.saturation import Bleed
 from nightcal.io.keywords import warnings_of
 from nightcal.io.master import MasterFrame
 from nightcal.io.raw_header import RawHeader
+from nightcal.io.raw_image import RawImage
 
 UNKNOWN_READ_NOISE = "read noise unknown, 0 e- assumed: uncertainties are too small"
 
@@ -92,45 +94,50 @@ def choose_gain(measured: GainAndReadNoise | None, bias: object) -> GainAndReadN
     return gain_of_master(bias) or measured
 
 
-def amplifiers_of(header: RawHeader, camera: Camera, noises: Sequence[GainAndReadNoise]) -> list[Amplifier]:
-    """Geometry and numbers of a frame's amplifiers.
+def open_raw(
+    image: RawImage, camera: Camera, measured: GainAndReadNoise | None = None
+) -> tuple[Readout, GainAndReadNoise]:
+    """Open a raw frame as its camera file and header say.
 
     Parameters
     ----------
-    header : RawHeader
+    image : RawImage
     camera : Camera
-    noises : sequence of GainAndReadNoise
-        Gain [e-/ADU] and read noise [e-] of each, as `find_gain` finds them.
+    measured : GainAndReadNoise, optional
+        For frames whose headers lack gain or read noise.
 
     Returns
     -------
-    list of Amplifier
+    readout : Readout
+    gain : GainAndReadNoise
+        What is used, averaged over the amplifiers, and where it comes from.
 
     Raises
     ------
     FrameRejectedError
-        If a section cannot be read or does not fit the image, or the level of saturation or the end of linearity is no
-        number.
+        If a section cannot be read or does not fit the image, or a gain, saturation or linearity limit is not a number
+        that can be right.
     """
+    header = image.header
+    gains = [find_gain(header, camera, measured, n) for n in range(len(camera.amplifiers))]
     method = OverscanMethods.named(camera.overscan_method)
-    parts = zip(camera.amplifiers, camera.sections(header), noises, strict=True)
-    return [
+    rules = zip(camera.amplifiers, camera.sections(header), gains, strict=True)
+    amplifiers = [
         Amplifier(
-            Electronics(
-                overscans=sections.overscans,
-                overscan_method=method,
-                image_area=sections.image,
-                gain=noise.gain,
-                read_noise=noise.read_noise,
-                saturation=camera.saturation_level(header, n),
-                polynomial=rule.polynomial,
-                linearity=camera.linearity_limit(header, n),
-                bleed=Bleed(camera.bleed_directions, camera.bleed_pixels),
-            ),
-            sections.detector,
-            rule.plane,
-            rule.from_right,
-            rule.from_top,
+            overscans=sections.overscans,
+            overscan_method=method,
+            image_area=sections.image,
+            gain=gain.gain,
+            read_noise=gain.read_noise,
+            saturation=camera.saturation_level(header, n),
+            polynomial=rule.polynomial,
+            linearity=camera.linearity_limit(header, n),
+            bleed=Bleed(camera.bleed_directions, camera.bleed_pixels),
+            detector=sections.detector,
+            plane=rule.plane,
+            from_right=rule.from_right,
+            from_top=rule.from_top,
         )
-        for n, (rule, sections, noise) in enumerate(parts)
+        for n, (rule, sections, gain) in enumerate(rules)
     ]
+    return open_readout(image, amplifiers, camera.bins(header), camera.crosstalk_of(header)), average_gain(gains)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.detector.amplifier_area import Part
+from nightcal.detector.readout import Readout
 from nightcal.io.master import MasterFrame
 from nightcal.io.sections import Area
 from nightcal.numerics.robust import RSTD
@@ -76,28 +76,7 @@ def _spread(start: int, size: int, possible: int, chosen: int) -> tuple[int, ...
     return tuple(start + size * ((2 * i + 1) * possible // (2 * chosen)) for i in range(chosen))
 
 
-class AmplifierReadout(Protocol):
-    """What is asked of a frame: `nightcal.detector.readout.Readout` has it."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """Parts of the amplifiers."""
-
-    @property
-    def level_variance(self) -> NDArray[Any]:
-        """Variance of the overscan level [e-^2], broadcastable to the shape."""
-
-    def rows(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Electrons and flags of some rows."""
-
-
-def read_subimages(
-    readout: AmplifierReadout, grids: Sequence[Grid], bias: MasterFrame | None = None
-) -> list[Subimages]:
+def read_subimages(readout: Readout, grids: Sequence[Grid], bias: MasterFrame | None = None) -> list[Subimages]:
     """Read the tiles of each amplifier.
 
     Parameters
@@ -130,7 +109,7 @@ def read_subimages(
     return [np.concatenate(found) for found in tiles]
 
 
-def grids_of(readout: AmplifierReadout) -> list[Grid]:
+def grids_of(readout: Readout) -> list[Grid]:
     """Subimages to be read of each amplifier."""
     return [Grid.over(part.area) for part in readout.parts]
 

@@ -2,13 +2,13 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nightcal.numerics.kernels.plain import LARGEST_WORD, sum_of_words
+
 WORD = 4
-LARGEST = 0xFFFFFFFF
 PUNCTUATION = {*range(0x3A, 0x41), *range(0x5B, 0x61)}
 
 
@@ -34,24 +34,10 @@ def sum_of_bytes(content: NDArray[np.uint8], position: int = 0) -> int:
     return sum_of_words(content.view(np.uint32).byteswap())
 
 
-def sum_of_words(words: NDArray[Any]) -> int:
-    """Sum of 32-bit words in the byte order of the machine, as those of an image before it is written are.
-
-    Parameters
-    ----------
-    words : ndarray of 4-byte items, C-contiguous
-    """
-    flat = words.reshape(-1).view(np.uint32)
-    odd = int(flat[-1]) if flat.size % 2 else 0
-    pairs = flat[: flat.size - flat.size % 2].view(np.uint64)
-    low, high = np.bitwise_and(pairs, np.uint64(LARGEST)).sum(), np.right_shift(pairs, np.uint64(32)).sum()
-    return odd + int(low) + int(high)
-
-
 def folded(total: int) -> int:
     """Add the carries of a sum at its low end, until it fits 32 bits."""
-    while total > LARGEST:
-        total = (total & LARGEST) + (total >> 32)
+    while total > LARGEST_WORD:
+        total = (total & LARGEST_WORD) + (total >> 32)
     return total
 
 
@@ -68,7 +54,7 @@ def encoded(total: int) -> str:
     str
         Letters and digits that bring the sum to 0.
     """
-    complement = ~folded(total) & LARGEST
+    complement = ~folded(total) & LARGEST_WORD
     characters = [0] * 16
     for i in range(WORD):
         byte = complement >> (24 - 8 * i) & 0xFF

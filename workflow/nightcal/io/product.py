@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 
 from nightcal.flags import MEANINGS, Flag
 from nightcal.io.atomic import whole
-from nightcal.io.checksum import encoded, folded, sum_of_bytes, sum_of_words
+from nightcal.io.checksum import encoded, folded, sum_of_bytes
+from nightcal.numerics.kernels import swap_and_sum
 
 BLOCK = 2880
 """Bytes of a FITS block."""
@@ -74,8 +74,6 @@ class ProductFile:
         Of the image.
     survivors : bool
         Whether there will be numbers of survivors.
-    loops : module, optional
-        `nightcal.numerics.kernels.frame`, where it is at hand; None for numpy.
     """
 
     def __init__(
@@ -86,10 +84,8 @@ class ProductFile:
         header: fits.Header,
         dtype: Any = np.float32,
         survivors: bool = False,
-        loops: ModuleType | None = None,
     ) -> None:
         self.file = file
-        self._loops = loops
         skipped = header.get("SKIPPED", "")
         texts = [_image_text(header, unit, np.dtype(dtype), shape)]
         texts += [_extension_text(name, unit, skipped, shape) for name in ("UNCERT", "MASK")]
@@ -115,7 +111,7 @@ class ProductFile:
             Image, uncertainty, mask and, where promised, survivors, in the data types promised.
         """
         for part, image in zip(self._parts, images, strict=True):
-            part.write(self.file, start, image, self._loops)
+            part.write(self.file, start, image)
 
     def finish(self) -> None:
         """Write headers, with checksums, and padding."""
@@ -133,13 +129,13 @@ class _Part:
         self.stop = self.data - (-self.size // BLOCK) * BLOCK
         self.sum = 0
 
-    def write(self, file: int, start: int, rows: NDArray[Any], loops: ModuleType | None) -> None:
+    def write(self, file: int, start: int, rows: NDArray[Any]) -> None:
         place = start * self.columns * self.dtype.itemsize
-        if loops is not None and self.dtype.itemsize == 4:
-            stored, total = loops.stored(rows)
+        if self.dtype.itemsize == 4:
+            stored, total = swap_and_sum(rows)
         else:
             stored = rows.astype(self.dtype.newbyteorder(">"), copy=False).reshape(-1)
-            total = sum_of_words(rows) if self.dtype.itemsize == 4 else sum_of_bytes(stored.view(np.uint8), place)
+            total = sum_of_bytes(stored.view(np.uint8), place)
         self.sum += total
         _write_all(file, stored.view(np.uint8), self.data + place)
 
@@ -238,7 +234,6 @@ def product_file(
     header: fits.Header,
     dtype: Any = np.float32,
     survivors: bool = False,
-    loops: ModuleType | None = None,
 ) -> Iterator[ProductFile]:
     """Write a product by rows, under a temporary name that becomes its own when the block ends well.
 
@@ -246,13 +241,13 @@ def product_file(
     ----------
     path : Path
         Replaced if it exists; its folder is made.
-    shape, unit, header, dtype, survivors, loops
+    shape, unit, header, dtype, survivors
         As for `ProductFile`.
     """
     with whole(path) as name:
         descriptor = os.open(name, os.O_RDWR)
         try:
-            file = ProductFile(descriptor, (shape[0], shape[1]), unit, header, dtype, survivors, loops)
+            file = ProductFile(descriptor, (shape[0], shape[1]), unit, header, dtype, survivors)
             yield file
             file.finish()
         finally:

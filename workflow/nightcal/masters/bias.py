@@ -11,7 +11,6 @@ from nightcal.io.keywords import set_cards
 from nightcal.io.product import Product
 from nightcal.masters.common import USUAL_REJECTION, Rejection, _header, _mask, _product, _stacked
 from nightcal.masters.noise_check import note_read_noise
-from nightcal.numerics.kernels import kernels
 from nightcal.stacking.calibration_frame import (
     CalibrationFrame,
     RejectedFrame,
@@ -51,8 +50,7 @@ def make_master_bias(
         If no frame could be read; one that cannot is left out and named in the header.
     """
     exposures = in_order(exposures)
-    work = len(exposures) * int(np.prod(exposures[0].readout.shape)) if exposures else 0
-    judged = judge(exposures, refused, lambda exposure: whole_level(exposure, rejection.frame_sigma, kernels(work)))
+    judged = judge(exposures, refused, lambda exposure: whole_level(exposure, rejection.frame_sigma))
     mean_level = float(np.mean(judged.levels))
 
     def inputs(exposures: Sequence[CalibrationFrame]) -> list[StackInput]:

@@ -94,13 +94,12 @@ def _stacked(
 ) -> Stack:
     """Stack what each amplifier read by itself, since each has its own noise."""
     shape = exposures[0].readout.shape
-    work = len(exposures) * shape[0] * shape[1]
     stacks = []
     for n, (area, share) in enumerate(exposures[0].readout.shares):
         alone = [replace(exposure, readout=exposure.readout.shares[n][1]) for exposure in exposures]
         images = [_rows_of(master, area) for master in masters if master is not None]
         first = share.area.xmin
-        stacked = stack(inputs(alone), area.shape, rejection.stack_sigma, rejection.floor, images, first, threads, work)
+        stacked = stack(inputs(alone), area.shape, rejection.stack_sigma, rejection.floor, images, first, threads)
         stacks.append((area, stacked))
     return stacks[0][1] if stacks[0][0].shape == shape else joined(stacks, shape)
 

@@ -19,7 +19,8 @@ from nightcal.detector.photon_transfer import (
     noise_per_signal,
     read_noise_from,
 )
-from nightcal.detector.subimages import AmplifierReadout, grids_of, read_subimages
+from nightcal.detector.readout import Readout
+from nightcal.detector.subimages import grids_of, read_subimages
 from nightcal.io.keywords import set_cards, warn
 from nightcal.io.master import MasterFrame
 from nightcal.numerics.robust import QUANTISATION
@@ -131,7 +132,7 @@ def _used_noise(part: Part) -> float:
     return max(part.read_noise, QUANTISATION * part.gain)
 
 
-def _level_variance(readout: AmplifierReadout, part: Part) -> float:
+def _level_variance(readout: Readout, part: Part) -> float:
     """Mean variance [e-^2] that the overscan level adds to the pixels of a part."""
     variance = np.broadcast_to(readout.level_variance, readout.shape)
     return float(np.mean(variance[part.area.slices]))

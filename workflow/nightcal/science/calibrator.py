@@ -23,30 +23,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
-from astropy.io import fits
-
-from nightcal.detector.amplifiers import Amplifier, readout_of
+from nightcal.detector.amplifier import Amplifier, UserMethod, as_area
+from nightcal.detector.mosaic_readout import open_readout
 from nightcal.detector.overscan import OverscanMethod, OverscanMethods
-from nightcal.detector.readout import Electronics, UserMethod, as_area
 from nightcal.detector.saturation import NO_BLEED, Bleed
-from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.io.keywords import kept_header, set_cards
-from nightcal.io.master import MasterFrame, as_mask, in_electrons
+from nightcal.io.master import MasterFrame
 from nightcal.io.product import Product
-from nightcal.io.provenance import provenance
-from nightcal.io.raw_header import RawHeader
 from nightcal.io.raw_image import Buffer, RawImage
 from nightcal.io.sections import Area
-from nightcal.numerics.kernels import frame_kernels
-from nightcal.science.arithmetic import NO_DATA_SIGMA, Chain
-from nightcal.science.header import describe
-from nightcal.science.master_rows import MasterCache, MasterSet
+from nightcal.science.master_rows import PARAMETERS, MasterCache
 from nightcal.science.parameter_checks import CHECKS
-from nightcal.science.prepared_frame import PreparedFrame
+from nightcal.science.prepared_frame import PreparedFrame, prepare_frame
 
 MasterLike = MasterFrame | str | PathLike[str] | None
 AreaLike = Area | Mapping[str, int]
@@ -129,12 +118,11 @@ class Calibrator:
     amplifiers: Sequence[Amplifier] | None = None
     binning: Sequence[int] = (1, 1)
     crosstalk: Sequence[Sequence[float]] = ()
-    _kept: MasterCache = field(default_factory=MasterCache, init=False, repr=False)
+    _cache: MasterCache = field(default_factory=MasterCache, init=False, repr=False)
     _buffer: Buffer = field(default_factory=Buffer, init=False, repr=False)
-    _loops: ModuleType | None = field(default=None, init=False, repr=False)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in ("_kept", "_buffer", "_loops"):
+        if name in ("_cache", "_buffer"):
             object.__setattr__(self, name, value)
             return
         if name not in CHECKS:
@@ -229,39 +217,21 @@ class Calibrator:
             if unknown:
                 raise TypeError(f"{unknown[0]} is not a parameter of Calibrator; expected one of {', '.join(CHECKS)}")
             other = replace(self, **this_call)
-            other._kept, other._buffer, other._loops = self._kept, self._buffer, self._loops
+            other._cache, other._buffer = self._cache, self._buffer
             return other.prepare(raw)
         image = RawImage(Path(raw))
-        amplifiers = self.amplifiers or [Amplifier(self._electronics())]
-        readout = readout_of(image, amplifiers, (self.binning[0], self.binning[1]), self.crosstalk)
-        gain = readout.electronics.gain
-        masters = self._masters(readout.shape, gain)
-        exposure = self._exposure(image) if masters["dark"] is not None else 0.0
-        image.hold(self._buffer)
-        header = kept_header(image.header)
-        set_cards(header, [("RAWFILE", image.path.name, "raw frame"), ("RAWSHA", image.digest, "its SHA-256 begins")])
-        describe(header, readout, exposure, masters, self.unit)
-        set_cards(header, [("NMASKED", 0, "pixels with a flag")])
-        given = self.master_bias, self.master_dark, self.master_flat, self.bad_pixels
-        corrections = self._kept.of((gain, *given), MasterSet(readout.shape, masters))
-        chain = Chain(readout, corrections, exposure, 1.0 if self.unit == "electron" else 1.0 / gain)
-        return PreparedFrame(chain, header, self.unit, self._loops)
+        readout = open_readout(image, self.amplifiers or [self._amplifier()], self._binning(), self.crosstalk)
+        given = {step: getattr(self, name) for step, name in PARAMETERS.items()}
+        masters = self._cache.fit(given, readout.shape, readout.gain)
+        exposure_time = self._exposure_time(image) if masters.masters["dark"] is not None else 0.0
+        return prepare_frame(readout, masters, exposure_time, self.unit, self._buffer)
 
-    def expect(self, frames: int, shape: tuple[int, int]) -> None:
-        """Get ready for many frames: where that pays, the compiled loops are used, with the same results.
+    def _binning(self) -> tuple[int, int]:
+        return self.binning[0], self.binning[1]
 
-        Parameters
-        ----------
-        frames : int
-        shape : (int, int)
-            Rows and columns of each.
-        """
-        self._loops = frame_kernels(frames * shape[0] * shape[1])
-
-    def _electronics(self) -> Electronics:
-        areas = self.overscans or ()
-        return Electronics(
-            overscans=tuple(as_area(area) for area in areas),
+    def _amplifier(self) -> Amplifier:
+        return Amplifier(
+            overscans=tuple(as_area(area) for area in self.overscans or ()),
             overscan_method=self.overscan_method,
             image_area=None if self.image_area is None else as_area(self.image_area),
             gain=self.gain,
@@ -271,72 +241,17 @@ class Calibrator:
             bleed=self.bleed if isinstance(self.bleed, Bleed) else NO_BLEED,
         )
 
-    def _masters(self, shape: tuple[int, int], gain: float) -> dict[str, MasterFrame | None]:
-        """Masters in electrons; one that holds no data counts as none."""
-        found: dict[str, MasterFrame | None] = {}
-        for step, name in (
-            ("bias", "master_bias"),
-            ("dark", "master_dark"),
-            ("flat", "master_flat"),
-            ("bpm", "bad_pixels"),
-        ):
-            master = getattr(self, name)
-            if master is not None and master.refused:
-                master = None
-            if master is not None and master.data.shape != shape:
-                raise ValueError(
-                    f"{name} is {master.name} of {master.data.shape[1]} x {master.data.shape[0]} pixels; "
-                    f"expected {shape[1]} x {shape[0]}, the image area of the frame"
-                )
-            if master is not None and step == "bpm":
-                master = as_mask(master)
-            if master is not None and step in ("bias", "dark"):
-                master = in_electrons(name, master, gain, per_second=step == "dark")
-            found[step] = master
-        return found
-
-    def _exposure(self, image: RawImage) -> float:
+    def _exposure_time(self, image: RawImage) -> float:
         if self.exposure_time is not None:
             return self.exposure_time
         values = [image.header.value(card) for card in EXPOSURE_CARDS]
         seconds = next((value for value in values if value is not None), None)
         if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds < 0:
             raise ValueError(
-                f"exposure is None and the header's {' or '.join(EXPOSURE_CARDS)} is {seconds!r}; expected seconds, "
-                "which a dark needs"
+                f"exposure_time is None and the header's {' or '.join(EXPOSURE_CARDS)} is {seconds!r}; expected "
+                "seconds, which a dark needs"
             )
         return float(seconds)
 
 
-def empty_product(path: Path, reason: str, unit: str = "electron", readout: RawHeader | None = None) -> Product:
-    """Stand in for a frame that could not be calibrated: no data, every pixel flagged, the reason in the header.
-
-    Parameters
-    ----------
-    path : Path
-        The raw frame.
-    reason : str
-        In one plain sentence.
-    unit : str
-    readout : RawHeader, optional
-        Header of the raw frame, if it could be read.
-
-    Returns
-    -------
-    Product
-        Of the shape of the raw frame, 1 x 1 if nobody knows.
-    """
-    header = fits.Header() if readout is None else kept_header(readout)
-    shape = (1, 1) if readout is None else readout.shape
-    provenance(header, {"unit": unit})
-    cards = [
-        ("RAWFILE", path.name, "raw frame"),
-        ("EMPTY", reason, "why there is no data"),
-        ("SKIPPED", "bias,dark,flat", "steps that were not applied"),
-    ]
-    set_cards(header, cards)
-    mask = np.full(shape, Flag.NO_DATA, dtype=MASK_DTYPE)
-    return Product(np.zeros(shape, np.float32), np.full(shape, NO_DATA_SIGMA, np.float32), mask, unit, header)
-
-
-__all__ = ["Calibrator", "OverscanMethods", "empty_product"]
+__all__ = ["Calibrator", "OverscanMethods"]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from typing import Any
 
 from astropy.io import fits
 
-from nightcal.detector.amplifiers import Mosaic
 from nightcal.detector.readout import Readout
 from nightcal.io.keywords import set_cards, warn
 from nightcal.io.master import MasterFrame
@@ -21,19 +19,19 @@ from nightcal.masters.keywords import inherit_warnings, note_dark_scaling, note_
 
 def describe(
     header: fits.Header,
-    readout: Readout | Mosaic,
+    readout: Readout,
     exposure_time: float,
     masters: Mapping[str, MasterFrame | None],
     unit: str,
 ) -> None:
-    """Write what was done, with what, into the header of a product.
+    """Record in the header of a product what was done, and with what.
 
     Parameters
     ----------
     header : astropy.io.fits.Header
-        Of the product, with the cards that it keeps of the raw frame; changed in place.
-    readout : Readout or Mosaic
-    exposure : float
+        Of the product, with the keywords that it keeps of the raw frame; changed in place.
+    readout : Readout
+    exposure_time : float
         [s], by which the dark is multiplied.
     masters : mapping of str to MasterFrame or None
         ``bias``, ``dark``, ``flat`` and ``bpm``.
@@ -45,41 +43,13 @@ def describe(
     FrameRejectedError
         If the overscan holds nothing, or the pixels cannot be read.
     """
-    electronics = readout.electronics
-    level = readout.mean_level
-    cards: list[tuple[str, Any, str]] = [
-        ("GAINUSED", electronics.gain, "[electron/adu]"),
-        ("RNUSED", electronics.read_noise, "[electron]"),
-        ("OVSCCOR", readout.has_overscan, "overscan level subtracted"),
-    ]
-    if math.isfinite(readout.saturation):
-        cards += [
-            ("SATUSED", readout.saturation, "[adu] raw values from here on are flagged"),
-            ("SATSRC", readout.limit_source, "what that limit is"),
-        ]
-    if electronics.bleed.directions:
-        cards += [
-            ("BLEEDDIR", ",".join(electronics.bleed.directions), "where saturated pixels leak to"),
-            ("BLEEDPIX", electronics.bleed.pixels, "[pix] how far"),
-        ]
-    if level is not None:
-        cards.append(("OVSCLEV", level, "[adu] mean overscan level"))
-    if isinstance(readout, Mosaic):
-        provenance(header, _settings_of(readout) | {"unit": unit})
-        for n, where in enumerate(readout.places, start=1):
-            if where.off_grid:
-                warn(
-                    header,
-                    f"amplifier {n}: its binned pixels lie between those of the others, moved by up to half a pixel",
-                )
-        cards += _cards_of_amplifiers(readout)
-    else:
-        provenance(header, _settled(readout) | {"unit": unit})
-        cards += _cards_of_overscan(readout)
-    kept = _kept_area(readout)
-    if kept is not None:
-        cards.append(("TRIMMED", str(kept), "area of the raw image that is kept"))
-        _shift_wcs(header, kept)
+    cards = _describe_readout(readout)
+    provenance(header, readout.settings() | {"unit": unit})
+    for text in readout.warnings:
+        warn(header, text)
+    if readout.kept_area is not None:
+        cards.append(("TRIMMED", str(readout.kept_area), "area of the raw image that is kept"))
+        _shift_wcs(header, readout.kept_area)
     for step, master in masters.items():
         cards.append((f"{step.upper()}COR", master is not None, f"{step} applied"))
         cards += used_cards(step, master)
@@ -93,69 +63,27 @@ def describe(
     note_skipped(header, {step: masters[step] for step in ("bias", "dark", "flat")}, "steps that were not applied")
 
 
-def _settled(readout: Readout) -> dict[str, Any]:
-    """List what is to be known of an amplifier to repeat a calibration."""
-    settled = {"overscan_method": _method_of(readout), "saturation": readout.saturation}
-    return asdict(readout.electronics) | settled
-
-
-def _settings_of(mosaic: Mosaic) -> dict[str, Any]:
-    places = [asdict(where) for where in mosaic.places]
-    return {
-        "amplifiers": [_settled(readout) for readout in mosaic.readouts],
-        "places": places,
-        "crosstalk": mosaic.crosstalk.tolist(),
-    }
-
-
-def _method_of(readout: Readout) -> str:
-    method = readout.electronics.overscan_method
-    return str(getattr(method, "name", None) or getattr(method, "__name__", "function"))
-
-
-def _cards_of_overscan(readout: Readout) -> list[tuple[str, Any, str]]:
-    if not readout.has_overscan:
-        return []
-    areas = enumerate(readout.electronics.overscans, start=1)
-    return [
-        ("OVSCMETH", _method_of(readout), "overscan method"),
-        *((f"OVSC{n:04d}", str(overscan), "overscan area") for n, overscan in areas),
-    ]
-
-
-def _cards_of_amplifiers(mosaic: Mosaic) -> list[tuple[str, Any, str]]:
-    """Say what each amplifier was calibrated with, and where it lies in the product."""
+def _describe_readout(readout: Readout) -> list[tuple[str, Any, str]]:
+    """Gain, read noise, limits and overscan as product keywords."""
+    level, bleeding = readout.mean_level, readout.bleeding
     cards: list[tuple[str, Any, str]] = [
-        ("NAMPS", len(mosaic.readouts), "amplifiers put together"),
-        ("XTALKCOR", bool(mosaic.crosstalk.any()), "crosstalk between amplifiers removed"),
+        ("GAINUSED", readout.gain, "[electron/adu]"),
+        ("RNUSED", readout.read_noise, "[electron]"),
+        ("OVSCCOR", readout.has_overscan, "overscan level subtracted"),
     ]
-    if any(readout.has_overscan for readout in mosaic.readouts):
-        cards.append(("OVSCMETH", _method_of(mosaic.readouts[0]), "overscan method"))
-    for n, (readout, where) in enumerate(zip(mosaic.readouts, mosaic.places, strict=True), start=1):
+    if math.isfinite(readout.saturation):
         cards += [
-            (f"AMPSEC{n:02d}", str(where.area), f"pixels of amplifier {n}"),
-            (f"GAINUS{n:02d}", readout.electronics.gain, "[electron/adu]"),
-            (f"RNUSED{n:02d}", readout.electronics.read_noise, "[electron]"),
+            ("SATUSED", readout.saturation, "[adu] raw values from here on are flagged"),
+            ("SATSRC", readout.limit_source, "what that limit is"),
         ]
-        if math.isfinite(readout.saturation):
-            cards.append((f"SATUSE{n:02d}", readout.saturation, "[adu]"))
-        if readout.mean_level is not None:
-            cards.append((f"OVSCLV{n:02d}", readout.mean_level, "[adu] mean overscan level"))
-            sections = " ".join(map(str, readout.electronics.overscans))
-            cards.append((f"OVSCSE{n:02d}", sections, "overscan areas"))
-    return cards
-
-
-def _kept_area(readout: Readout | Mosaic) -> Area | None:
-    """Area of the raw image that is kept, with its flips; None if it is all of it, or there are several amplifiers."""
-    if isinstance(readout, Readout):
-        area, shape = readout.area, readout.image.shape
-    elif len(readout.readouts) == 1:
-        (where,), (alone,) = readout.places, readout.readouts
-        area, shape = replace(alone.area, flip_x=where.flip_x, flip_y=where.flip_y), alone.image.shape
-    else:
-        return None
-    return area if area.shape != shape or area.flip_x or area.flip_y else None
+    if bleeding.directions:
+        cards += [
+            ("BLEEDDIR", ",".join(bleeding.directions), "where saturated pixels leak to"),
+            ("BLEEDPIX", bleeding.pixels, "[pix] how far"),
+        ]
+    if level is not None:
+        cards.append(("OVSCLEV", level, "[adu] mean overscan level"))
+    return cards + readout.keywords()
 
 
 def _shift_wcs(header: fits.Header, area: Area) -> None:

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.io.master import MasterFrame
+from nightcal.io.master import MasterFrame, as_mask, in_electrons
 
 STRIP = 32
+
+PARAMETERS = {"bias": "master_bias", "dark": "master_dark", "flat": "master_flat", "bpm": "bad_pixels"}
+"""Steps that need a master, and what it is called in messages."""
 
 Image = NDArray[np.float32]
 
@@ -158,33 +161,59 @@ def _empty_like(correction: MasterRows, shape: tuple[int, int]) -> MasterRows:
 
 
 class MasterCache:
-    """The corrections of the last frame, read into memory once a second frame needs the same."""
+    """The masters of the last frame, read into memory once a second frame needs the same."""
 
     def __init__(self) -> None:
-        self._made_of: tuple[object, ...] = ()
-        self._corrections: MasterSet | None = None
+        self._key: tuple[object, ...] = ()
+        self._masters: MasterSet | None = None
 
-    def of(self, made_of: tuple[object, ...], fresh: MasterSet) -> MasterSet:
-        """Corrections for a frame.
+    def fit(self, masters: Mapping[str, MasterFrame | None], shape: tuple[int, int], gain: float) -> MasterSet:
+        """Fit masters to a frame, or take those of the last frame if they are the same.
 
         Parameters
         ----------
-        made_of : tuple
-            Objects by which they are recognised: equal numbers, identical masters.
-        fresh : MasterSet
-            Taken if those of the last frame do not serve.
+        masters : mapping of str to MasterFrame or None
+            ``bias``, ``dark``, ``flat`` and ``bpm``.
+        shape : (int, int)
+            Rows and columns of the frame.
+        gain : float
+            Of the frame [e-/ADU].
 
         Returns
         -------
         MasterSet
+
+        Raises
+        ------
+        ValueError
+            If a master does not fit.
         """
-        kept = self._corrections
-        same = len(made_of) == len(self._made_of) and all(
-            one is other or (isinstance(one, float) and one == other)
-            for one, other in zip(made_of, self._made_of, strict=True)
-        )
-        if kept is not None and same and kept.shape == fresh.shape:
-            kept.keep()
-            return kept
-        self._made_of, self._corrections = made_of, fresh
-        return fresh
+        key = (gain, shape, *(id(masters.get(step)) for step in PARAMETERS))
+        if self._masters is None or key != self._key:
+            self._key, self._masters = key, fit_masters(masters, shape, gain)
+        else:
+            self._masters.keep()
+        return self._masters
+
+
+def fit_masters(masters: Mapping[str, MasterFrame | None], shape: tuple[int, int], gain: float) -> MasterSet:
+    """Bring masters to the electrons of a frame; a master without data counts as none.
+
+    Parameters and errors are those of `MasterCache.fit`.
+    """
+    fitted: dict[str, MasterFrame | None] = {}
+    for step, name in PARAMETERS.items():
+        master = masters.get(step)
+        if master is not None and master.refused:
+            master = None
+        if master is not None and master.data.shape != shape:
+            raise ValueError(
+                f"{name} is {master.name} of {master.data.shape[1]} x {master.data.shape[0]} pixels; "
+                f"expected {shape[1]} x {shape[0]}, the image area of the frame"
+            )
+        if master is not None and step == "bpm":
+            master = as_mask(master)
+        if master is not None and step in ("bias", "dark"):
+            master = in_electrons(name, master, gain, per_second=step == "dark")
+        fitted[step] = master
+    return MasterSet(shape, fitted)

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nightcal.detector.amplifiers import Amplifier
-from nightcal.detector.readout import as_area
+from nightcal.detector.amplifier import Amplifier, as_area
 from nightcal.detector.saturation import DIRECTIONS, Bleed
 from nightcal.io.master import MasterFrame, load_master
 from nightcal.io.sections import Area

@@ -1,40 +1,46 @@
-"""A science frame on its way from raw to product, a few rows at a time: read once, written once."""
+"""A raw science frame ready to be calibrated: read once, a few rows at a time, and written once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 from astropy.io import fits
 
+from nightcal.detector.readout import Readout
 from nightcal.flags import MASK_DTYPE
+from nightcal.io.keywords import kept_header, set_cards
 from nightcal.io.product import Product, product_file
-from nightcal.science.arithmetic import CalibratedRows, Chain
+from nightcal.io.raw_image import Buffer
+from nightcal.science.arithmetic import CalibratedRows, calibrate_rows
+from nightcal.science.header import describe
+from nightcal.science.master_rows import MasterSet
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedFrame:
-    """A raw frame that is ready to be calibrated.
+    """A raw frame with its masters and the header of its product, ready to be calibrated.
 
     Attributes
     ----------
-    chain : Chain
-        The file of its readout is held in memory until the frame is done.
-    header : astropy.io.fits.Header
-        Of the product; cards may be added until it is made.
+    readout : Readout
+        Its file is held in memory until the frame is done.
+    masters : MasterSet
+    exposure_time : float
+        [s]
     unit : str
         ``electron`` or ``adu``.
-    loops : module or None
-        `nightcal.numerics.kernels.frame`, or None for numpy.
+    header : astropy.io.fits.Header
+        Of the product; keywords may be added until it is made.
     """
 
-    chain: Chain
-    header: fits.Header
+    readout: Readout
+    masters: MasterSet
+    exposure_time: float
     unit: str
-    loops: ModuleType | None = None
+    header: fits.Header
 
     def product(self) -> Product:
         """Calibrate the frame in memory.
@@ -44,10 +50,10 @@ class PreparedFrame:
         FrameRejectedError
             If its pixels cannot be read.
         """
-        shape = self.chain.readout.shape
+        shape = self.readout.shape
         data, uncertainty = np.empty(shape, np.float32), np.empty(shape, np.float32)
         mask = np.empty(shape, MASK_DTYPE)
-        for start, rows in self._rows(self.loops):
+        for start, rows in self._rows():
             stop = start + len(rows.mask)
             data[start:stop], uncertainty[start:stop], mask[start:stop] = rows.data, rows.uncertainty, rows.mask
         self.header["NMASKED"] = int(np.count_nonzero(mask))
@@ -67,12 +73,47 @@ class PreparedFrame:
             If its pixels cannot be read.
         """
         masked = 0
-        with product_file(path, self.chain.readout.shape, self.unit, self.header, loops=self.loops) as file:
-            for start, rows in self._rows(self.loops):
+        with product_file(path, self.readout.shape, self.unit, self.header) as file:
+            for start, rows in self._rows():
                 file.write(start, rows.data, rows.uncertainty, rows.mask)
                 masked += int(np.count_nonzero(rows.mask))
             file.set("NMASKED", masked)
 
-    def _rows(self, loops: ModuleType | None) -> Iterator[tuple[int, CalibratedRows]]:
-        with self.chain.readout.image:
-            yield from self.chain.rows(loops)
+    def _rows(self) -> Iterator[tuple[int, CalibratedRows]]:
+        scale = 1.0 if self.unit == "electron" else 1.0 / self.readout.gain
+        with self.readout.image:
+            yield from calibrate_rows(self.readout, self.masters, self.exposure_time, scale)
+
+
+def prepare_frame(
+    readout: Readout, masters: MasterSet, exposure_time: float, unit: str, buffer: Buffer | None = None
+) -> PreparedFrame:
+    """Read a raw frame into memory and write the header of its product.
+
+    Parameters
+    ----------
+    readout : Readout
+    masters : MasterSet
+    exposure_time : float
+        [s], for the dark.
+    unit : str
+        ``electron`` or ``adu``, of the product.
+    buffer : Buffer, optional
+        Memory to be used again, for frames that are prepared one after the other.
+
+    Returns
+    -------
+    PreparedFrame
+
+    Raises
+    ------
+    FrameRejectedError
+        If the frame cannot be used.
+    """
+    image = readout.image
+    image.hold(buffer)
+    header = kept_header(image.header)
+    set_cards(header, [("RAWFILE", image.path.name, "raw frame"), ("RAWSHA", image.digest, "its SHA-256 begins")])
+    describe(header, readout, exposure_time, masters.masters, unit)
+    set_cards(header, [("NMASKED", 0, "pixels with a flag")])
+    return PreparedFrame(readout, masters, exposure_time, unit, header)

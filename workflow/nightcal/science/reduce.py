@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy.io import fits
 
-from nightcal.cameras.amplifiers import amplifiers_of, average_gain, choose_gain, find_gain
+from nightcal.cameras.amplifiers import choose_gain, open_raw
 from nightcal.cameras.camera import Camera
 from nightcal.detector.photon_transfer import GainAndReadNoise
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import julian_year
 from nightcal.io.keywords import mean_time_cards, set_cards, warn, warnings_of
+from nightcal.io.master import MasterFrame
 from nightcal.io.product import Product, write_product
 from nightcal.io.provenance import provenance
-from nightcal.io.raw_header import RawHeader, read_header
+from nightcal.io.raw_header import RawHeader
+from nightcal.io.raw_image import Buffer, RawImage
 from nightcal.masters.keywords import record_gain
+from nightcal.numerics import kernels
 from nightcal.planning.frames import Frame, good_frame
-from nightcal.science.calibrator import Calibrator, empty_product
-from nightcal.science.prepared_frame import PreparedFrame
+from nightcal.science.empty_product import empty_product
+from nightcal.science.master_rows import MasterCache
+from nightcal.science.prepared_frame import PreparedFrame, prepare_frame
 
 if TYPE_CHECKING:  # nights that are only calibrated do without
     from astropy.table import Table
@@ -31,90 +37,101 @@ if TYPE_CHECKING:  # nights that are only calibrated do without
 log = logging.getLogger(__name__)
 
 
+@dataclass(kw_only=True)
+class ScienceBatch:
+    """What the science frames of a batch share, and the memory they use one after the other.
+
+    Attributes
+    ----------
+    camera : Camera
+    masters : mapping of str to MasterFrame or None
+        ``bias``, ``dark``, ``flat`` and ``bpm``; one that is missing is not applied.
+    measured : GainAndReadNoise or None
+        Measured gain and read noise, for frames whose headers lack them.
+    unit : str
+        ``electron`` or ``adu``, of the products.
+    warnings : sequence of str
+        For the headers.
+    steps : Steps or None
+        What is measured in the calibrated frames; None for nothing.
+    """
+
+    camera: Camera
+    masters: Mapping[str, MasterFrame | None] = field(default_factory=dict)
+    measured: GainAndReadNoise | None = None
+    unit: str = "electron"
+    warnings: Sequence[str] = ()
+    steps: Steps | None = None
+    _cache: MasterCache = field(default_factory=MasterCache, init=False, repr=False)
+    _buffer: Buffer = field(default_factory=Buffer, init=False, repr=False)
+
+    def prepare(self, image: RawImage, frame: Frame) -> PreparedFrame:
+        """Prepare a frame for calibration, with everything that the header of its product should say."""
+        readout, gain = open_raw(image, self.camera, choose_gain(self.measured, self.masters.get("bias")))
+        masters = self._cache.fit(self.masters, readout.shape, readout.gain)
+        prepared = prepare_frame(readout, masters, frame.exposure_time, self.unit, self._buffer)
+        header = prepared.header
+        record_gain(header, gain)
+        cards: list[tuple[str, Any, str]] = [] if frame.mjd is None else mean_time_cards(frame.mjd)
+        for step in ("BIAS", "DARK", "FLAT", "BPM"):
+            if f"{step}MJD" in header and frame.mjd is not None:
+                cards.append((f"{step}AGE", frame.mjd - header[f"{step}MJD"], "[d] from master to frame"))
+        set_cards(header, [("NIGHT", frame.night, "date of the evening"), *cards])
+        for text in self.warnings:
+            warn(header, text)
+        return prepared
+
+
 def reduce_frames(
-    paths: Sequence[Path],
-    outs: Sequence[Path],
-    camera: Camera,
-    measured: GainAndReadNoise | None,
-    calibrator: Calibrator,
-    warnings: Sequence[str] = (),
-    steps: Steps | None = None,
-    catalogs: Sequence[Path] = (),
+    paths: Sequence[Path], outs: Sequence[Path], batch: ScienceBatch, catalogs: Sequence[Path] = ()
 ) -> None:
-    """Calibrate and measure science frames that have the same masters, and write them.
+    """Calibrate and measure the science frames of a batch, and write them.
 
     Parameters
     ----------
     paths, outs, catalogs : sequence of Path
-        As ``path``, ``out`` and ``catalog`` of `reduce_frame`, one of each a frame; ``catalogs`` may be empty.
-    camera, measured, calibrator, warnings, steps
-        As for `reduce_frame`.
+        A raw frame, its product and its source catalogue each; ``catalogs`` may be empty.
+    batch : ScienceBatch
     """
-    calibrator.expect(len(paths), _first_shape(paths))
-    for n, (path, out) in enumerate(zip(paths, outs, strict=True)):
-        catalog = catalogs[n] if catalogs else None
-        reduce_frame(path, out, camera, measured, calibrator, warnings, steps, catalog)
+    tables: Sequence[Path | None] = catalogs or [None] * len(paths)
+    for path, out, catalog in zip(paths, outs, tables, strict=True):
+        reduce_frame(path, out, batch, catalog, len(paths))
 
 
-def _first_shape(paths: Sequence[Path]) -> tuple[int, int]:
-    """Rows and columns of the first frame that can be read."""
-    for path in paths:
-        try:
-            return read_header(path).shape
-        except FrameRejectedError:
-            continue
-    return 0, 0
-
-
-def reduce_frame(
-    path: Path,
-    out: Path,
-    camera: Camera,
-    measured: GainAndReadNoise | None,
-    calibrator: Calibrator,
-    warnings: Sequence[str] = (),
-    steps: Steps | None = None,
-    catalog: Path | None = None,
-) -> None:
-    """Calibrate and measure one science frame, and write it; of a frame that cannot be used, an empty, flagged product.
+def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | None = None, frames: int = 1) -> None:
+    """Calibrate and measure one science frame, and write it; an empty product if the frame cannot be used.
 
     Parameters
     ----------
     path, out : Path
         The raw frame and its product, which is replaced if it exists.
-    camera : Camera
-    measured : GainAndReadNoise or None
-        As for `nightcal.stacking.open_frames.open_frames`.
-    calibrator : Calibrator
-        With the masters of this frame.
-    warnings : sequence of str
-        For the header.
-    steps : Steps, optional
-        What is measured in the calibrated frame; None for nothing.
+    batch : ScienceBatch
     catalog : Path, optional
         Where the table of sources goes, which is replaced if it exists.
+    frames : int
+        Frames of this kind: from some number on, compiled loops pay.
     """
-    raw: RawHeader | None = None
+    raw, steps = None, batch.steps
     try:
-        raw = read_header(path)
-        frame = good_frame(path, raw, camera)
-        reduction = _reduction(path, raw, frame, camera, measured, calibrator)
-        for text in warnings:
-            warn(reduction.header, text)
+        image = RawImage(path)
+        raw = image.header
+        kernels.prepare(kernels.SCIENCE_STEPS * frames * raw.shape[0] * raw.shape[1])
+        frame = good_frame(path, raw, batch.camera)
+        prepared = batch.prepare(image, frame)
         if steps:
-            product = reduction.product()
+            product = prepared.product()
         else:
-            reduction.write(out)
+            prepared.write(out)
     except (FrameRejectedError, ValueError) as reason:
-        log.warning("%s: set aside: %s.", path.name, reason)
-        refused = empty_product(path, str(reason), calibrator.unit, raw)
-        for text in warnings:
-            warn(refused.header, text)
-        _write_empty(refused, out, steps, catalog)
+        log.warning("%s: rejected: %s.", path.name, reason)
+        empty = empty_product(path, str(reason), batch.unit, raw)
+        for text in batch.warnings:
+            warn(empty.header, text)
+        _write_empty(empty, out, steps, catalog)
         return
+    header = prepared.header
     if steps:
-        _measure_and_write(product, _circumstances(raw, frame, camera, reduction), steps, out, catalog)
-    header = reduction.header
+        _measure_and_write(product, _frame_info(raw, frame, batch.camera, header), steps, out, catalog)
     skipped = header.get("SKIPPED", "")
     remarks = [f"skipped: {skipped}"] * bool(skipped) + warnings_of(header)
     remarks += [str(header[card]) for card in ("WCSSTAT", "ZPSTAT") if steps and card in header]
@@ -149,7 +166,7 @@ def _measure_and_write(product: Product, known: FrameInfo, steps: Steps, out: Pa
         _write_table(catalog, table, product)
 
 
-def _circumstances(raw: RawHeader, frame: Frame, camera: Camera, reduction: PreparedFrame) -> FrameInfo:
+def _frame_info(raw: RawHeader, frame: Frame, camera: Camera, header: fits.Header) -> FrameInfo:
     from nightcal.measurement.astrometry.pointing import hint_of
     from nightcal.measurement.measure import FrameInfo
 
@@ -157,29 +174,6 @@ def _circumstances(raw: RawHeader, frame: Frame, camera: Camera, reduction: Prep
         exposure_time=frame.exposure_time,
         epoch=None if frame.mjd is None else julian_year(frame.mjd),
         filter=frame.filter,
-        gain=reduction.header["GAINUSED"],
+        gain=header["GAINUSED"],
         hint=hint_of(raw, camera),
     )
-
-
-def _reduction(
-    path: Path, raw: RawHeader, frame: Frame, camera: Camera, measured: GainAndReadNoise | None, calibrator: Calibrator
-) -> PreparedFrame:
-    """Get a science frame ready, with everything that its header should tell."""
-    known = choose_gain(measured, calibrator.master_bias)
-    noises = [find_gain(raw, camera, known, n) for n in range(len(camera.amplifiers))]
-    reduction = calibrator.prepare(
-        path,
-        amplifiers=amplifiers_of(raw, camera, noises),
-        binning=camera.bins(raw),
-        crosstalk=camera.crosstalk_of(raw),
-        exposure_time=frame.exposure_time,
-    )
-    header = reduction.header
-    record_gain(header, average_gain(noises))
-    cards: list[tuple[str, Any, str]] = [] if frame.mjd is None else mean_time_cards(frame.mjd)
-    for step in ("BIAS", "DARK", "FLAT", "BPM"):
-        if f"{step}MJD" in header:
-            cards.append((f"{step}AGE", frame.mjd - header[f"{step}MJD"], "[d] from master to frame"))
-    set_cards(header, [("NIGHT", frame.night, "date of the evening"), *cards])
-    return reduction

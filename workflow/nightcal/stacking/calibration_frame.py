@@ -6,18 +6,17 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.detector.amplifiers import Mosaic, Share
 from nightcal.detector.readout import Readout
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
 from nightcal.io.master import MasterFrame
 from nightcal.io.raw_image import Buffer
+from nightcal.numerics import kernels
 from nightcal.numerics.clipped_level import FrameLevel, level_of_histogram, level_of_values
 from nightcal.stacking.stack import StackInput
 
@@ -45,7 +44,7 @@ class CalibrationFrame:
     are as in `nightcal.planning.frames.Frame`.
     """
 
-    readout: Readout | Mosaic | Share
+    readout: Readout
     exposure_time: float
     mjd: float
     keep_open: bool = True
@@ -100,6 +99,8 @@ def judge(
     FrameRejectedError
         If none is left.
     """
+    if exposures:
+        kernels.prepare(len(exposures) * int(np.prod(exposures[0].readout.shape)))
     judged = Accepted([], [], list(refused))
     buffer = Buffer()
     for opened in exposures:
@@ -155,7 +156,7 @@ def _check_like(exposure: CalibrationFrame, first: CalibrationFrame) -> None:
         raise FrameRejectedError(f"its light-sensitive area is {area}, that of the first frame {first_area}")
 
 
-def whole_level(exposure: CalibrationFrame, k: float, loops: ModuleType) -> float:
+def whole_level(exposure: CalibrationFrame, k: float) -> float:
     """Clipped mean of all pixels [e-]: the level of a bias.
 
     Parameters
@@ -163,8 +164,6 @@ def whole_level(exposure: CalibrationFrame, k: float, loops: ModuleType) -> floa
     exposure : CalibrationFrame
     k : float
         Half-width of what is kept, in rstd.
-    loops : module
-        As `nightcal.numerics.kernels.kernels` chose it.
 
     Raises
     ------
@@ -174,11 +173,12 @@ def whole_level(exposure: CalibrationFrame, k: float, loops: ModuleType) -> floa
     readout = exposure.readout
     electronics, zero = readout.electronics, readout.image.zero
     floor = electronics.read_variance**0.5
-    level = readout.whole_level if isinstance(readout, Readout) else None
-    if not readout.in_words or zero is None or (level is not None and level.value.ndim):
+    stored = readout.stored
+    level = None if stored is None else stored.whole_level
+    if stored is None or zero is None or (level is not None and level.value.ndim):
         return _checked(level_of_values(_usable(exposure), k, floor), readout.shape[0] * readout.shape[1])
     words = readout.image.words(readout.area.ymin, readout.area.ymax)[:, readout.area.slices[1]]
-    counts = loops.histogram(words.ravel())
+    counts = kernels.histogram(words.ravel())
     below = readout.saturation - zero + 0x8000  # what is saturated does not count
     counts[max(0, int(np.ceil(min(below, len(counts))))) :] = 0
     found = level_of_histogram(counts, zero - 0x8000, k, floor / electronics.gain)
@@ -305,12 +305,12 @@ def make_stack_input(
     readout = exposure.readout
     gain = readout.electronics.gain
     offset, limit, read = np.zeros(()), np.inf, _numbers_of(exposure)
-    words = isinstance(readout, Readout) and readout.in_words
-    if isinstance(readout, Readout) and words:
-        offset, limit, read = readout.offset, readout.limit, _words_of(exposure, readout)
+    stored = readout.stored
+    if stored is not None:
+        offset, limit, read = stored.offset, stored.limit, _words_of(exposure)
     return StackInput(
         read=read,
-        words=words,
+        words=stored is not None,
         columns=readout.columns,
         offset=offset + shift / gain,
         scale=gain * scale,
@@ -322,7 +322,9 @@ def make_stack_input(
     )
 
 
-def _words_of(exposure: CalibrationFrame, readout: Readout) -> Callable[[int, int, NDArray[Any]], None]:
+def _words_of(exposure: CalibrationFrame) -> Callable[[int, int, NDArray[Any]], None]:
+    readout = exposure.readout
+
     def read(start: int, stop: int, out: NDArray[np.uint16]) -> None:
         readout.image.words(readout.area.ymin + start, readout.area.ymin + stop, out)
         if not exposure.keep_open:

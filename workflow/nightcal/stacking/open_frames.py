@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nightcal.cameras.amplifiers import amplifiers_of, average_gain, find_gain
+from nightcal.cameras.amplifiers import open_raw
 from nightcal.cameras.camera import Camera
-from nightcal.detector.amplifiers import readout_of
 from nightcal.detector.photon_transfer import ASSUMED, GainAndReadNoise
 from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_image import RawImage
@@ -62,9 +61,7 @@ def open_frames(paths: Sequence[Path], camera: Camera, measured: GainAndReadNois
         try:
             image = RawImage(path)
             frame = good_frame(path, image.header, camera)
-            noises = [find_gain(image.header, camera, measured, n) for n in range(len(camera.amplifiers))]
-            amplifiers = amplifiers_of(image.header, camera, noises)
-            readout = readout_of(image, amplifiers, camera.bins(image.header), camera.crosstalk_of(image.header))
+            readout, gain = open_raw(image, camera, measured)
         except FrameRejectedError as reason:
             log.warning("%s: set aside: %s.", path.name, reason)
             opened.refused.append(RejectedFrame(path, str(reason), frame.mjd if frame else None))
@@ -75,5 +72,5 @@ def open_frames(paths: Sequence[Path], camera: Camera, measured: GainAndReadNois
         )
         opened.exposures.append(exposure)
         opened.frames.append(frame)
-        opened = replace(opened, noise=average_gain(noises) if len(opened.frames) == 1 else opened.noise)
+        opened = replace(opened, noise=gain if len(opened.frames) == 1 else opened.noise)
     return opened

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.numerics.kernels import kernels
+from nightcal.numerics.kernels import clip
 from nightcal.numerics.kernels.arguments import not_below, whole_and_part
 from nightcal.numerics.robust import deviation_noise, pooled
 from nightcal.numerics.shot_noise import expected_signal
@@ -121,7 +121,6 @@ def stack(
     images: Sequence[Rows] = (),
     first_column: int = 0,
     threads: int = 1,
-    work: int = 0,
 ) -> Stack:
     """Average frames pixel by pixel, leaving out what lies more than ``k`` rstd from the median.
 
@@ -140,8 +139,6 @@ def stack(
     first_column : int
         The first column of the raw rows that is stacked.
     threads : int
-    work : int
-        Pixels times frames of this stack and of others that are made with it; 0 for this one alone.
 
     Returns
     -------
@@ -166,7 +163,7 @@ def stack(
     )
     unequal = None if np.all(weights == weights[0]) else weights
     floor = (noise.constant, noise.slope) if floored else (0.0, 0.0)
-    mean, scatter, weight, survivors = _clip(inputs, shape, k, floor, unequal, images, first_column, threads, work)
+    mean, scatter, weight, survivors = _clip(inputs, shape, k, floor, unequal, images, first_column, threads)
     ratio, response = _pooled_ratio(mean, scatter, noise, n, k, floored, unequal)
     noisy = _finish(mean, scatter, survivors if unequal is None else weight, noise, n, ratio, response)
     return Stack(mean, scatter, survivors, noisy, ratio)
@@ -181,7 +178,6 @@ def _clip(
     images: Sequence[Rows],
     first_column: int,
     threads: int,
-    size: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int16]]:
     """Clipped mean, variance of the survivors, sum of their weights, and their number."""
     mean, scatter = np.empty(shape, np.float32), np.empty(shape, np.float32)
@@ -189,7 +185,6 @@ def _clip(
     survivors = np.empty(shape, np.int16)
     words = all(stack_input.words for stack_input in inputs)
     inputs = inputs if words else [as_numbers(stack_input) for stack_input in inputs]
-    chosen = kernels(size or len(inputs) * shape[0] * shape[1])
     factors = np.array([stack_input.factors for stack_input in inputs], np.float32).reshape(len(inputs), len(images))
     scales = np.array([stack_input.scale for stack_input in inputs], np.float32)
     limits = np.array([not_below(stack_input.limit) for stack_input in inputs], np.float32)
@@ -209,7 +204,7 @@ def _clip(
                 stack_input.read(start, stop, out)
             masters = np.stack([rows(start, stop) for rows in images]) if images else _none(stop - start, shape[1])
             block = slice(start, stop)
-            chosen.clip(
+            clip(
                 raw, first_column, np.ascontiguousarray(offsets[:, block]), scales, limits, masters, factors,
                 weights, noises, k, floor, mean[block], scatter[block], survivors[block], weight[block],
             )  # fmt: skip

@@ -1,4 +1,7 @@
-"""The hot loops of a stack, in two versions of the same results."""
+"""The hot loops of stacks, frames and cosmic rays: compiled where that pays, else in numpy, with the same results.
+
+Callers call functions; which version runs is decided here.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,22 @@ import importlib.util
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
 WORTHWHILE = 50_000_000
 """Pixels times frames from which on the compiled loops make up for the second that they take to start."""
-
 
 SCIENCE_STEPS = 4
 """Work on a pixel of a science frame, in units of that on a pixel of a stack."""
@@ -27,43 +35,63 @@ LAPLACIAN_WORTHWHILE = 200_000
 """Pixels of a frame from which on its cosmic rays are looked for by compiled loops."""
 
 
-def kernels(work: int) -> ModuleType:
-    """Choose the loops for a stack.
+def prepare(work: int) -> None:
+    """Load the compiled loops if there is enough work ahead to make up for their start.
 
     Parameters
     ----------
     work : int
-        Pixels times frames.
-
-    Returns
-    -------
-    module
-        `nightcal.numerics.kernels.compiled` or `nightcal.numerics.kernels.plain`.
+        Pixels times frames of a stack; `SCIENCE_STEPS` times as much for science frames.
     """
-    from nightcal.numerics.kernels import plain
+    if work >= WORTHWHILE and importlib.util.find_spec("numba"):
+        load_compiled()
 
-    return load_compiled() if work >= WORTHWHILE and importlib.util.find_spec("numba") else plain
+
+def are_loaded() -> bool:
+    """Whether the compiled loops are at hand: if so they run, else numpy, with the same results to the last bit."""
+    return f"{__name__}.compiled" in sys.modules
 
 
-def frame_kernels(work: int) -> ModuleType | None:
-    """Choose the loops for science frames.
+def clip(*arguments: Any) -> None:
+    """Stack some rows of all frames, with the parameters of `nightcal.numerics.kernels.plain.clip`."""
+    _stack_loops().clip(*arguments)
+
+
+def histogram(words: NDArray[np.uint16]) -> NDArray[np.int64]:
+    """Count stored 16-bit integers, as `nightcal.numerics.kernels.plain.histogram` does."""
+    counts: NDArray[np.int64] = _stack_loops().histogram(words)
+    return counts
+
+
+def calibrate(*arguments: Any) -> None:
+    """Calibrate some rows of stored integers, with the parameters of `nightcal.numerics.kernels.frame.calibrate`.
+
+    Only where `are_loaded`: `nightcal.science.arithmetic` has the same steps in numpy.
+    """
+    import_module(f"{__name__}.frame").calibrate(*arguments)
+
+
+def swap_and_sum(image: NDArray[np.float32]) -> tuple[NDArray[Any], int]:
+    """Turn 4-byte numbers into those of a FITS file, and sum them as 32-bit words for a checksum.
 
     Parameters
     ----------
-    work : int
-        Pixels times frames.
+    image : ndarray of float32, C-contiguous
 
     Returns
     -------
-    module or None
-        `nightcal.numerics.kernels.frame`, or None for numpy.
+    ndarray
+        Big-endian, flat.
+    int
+        As `nightcal.numerics.kernels.plain.sum_of_words`.
     """
-    if SCIENCE_STEPS * work < WORTHWHILE or not importlib.util.find_spec("numba"):
-        return None
-    load_compiled()
-    from nightcal.numerics.kernels import frame
+    module = import_module(f"{__name__}.{'frame' if are_loaded() else 'plain'}")
+    swapped: tuple[NDArray[Any], int] = module.swap_and_sum(image)
+    return swapped
 
-    return frame
+
+def _stack_loops() -> ModuleType:
+    return import_module(f"{__name__}.{'compiled' if are_loaded() else 'plain'}")
 
 
 def cosmic_ray_kernels(pixels: int) -> ModuleType | None:
@@ -177,14 +205,12 @@ def warm() -> str:
             )  # fmt: skip
     loops.histogram(np.zeros(8, np.uint16))
     loops.histogram(np.frombuffer(bytes(16), np.uint16))  # what is held of a file is read-only
-    frame = frame_kernels(WORTHWHILE)
-    if frame is not None:
-        number, images = np.float32(1), (image,) * 6
-        frame.calibrate(
-            np.zeros((1, 4), np.uint16), 0, 0, np.zeros((1, 2), np.float32), number, number, np.ones(1, np.float32),
-            (True, True, True), images, (number,) * 4, image.copy(), image.copy(), np.zeros(image.shape, bool),
-        )  # fmt: skip
-        frame.stored(image)
+    number, images = np.float32(1), (image,) * 6
+    calibrate(
+        np.zeros((1, 4), np.uint16), 0, 0, np.zeros((1, 2), np.float32), number, number, np.ones(1, np.float32),
+        (True, True, True), images, (number,) * 4, image.copy(), image.copy(), np.zeros(image.shape, bool),
+    )  # fmt: skip
+    swap_and_sum(image)
     _warm_laplacian()
     return f"compiled by numba {numba.__version__}\n"
 

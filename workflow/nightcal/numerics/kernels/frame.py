@@ -167,7 +167,7 @@ def _store(work, scale, data, uncertainty):  # type: ignore[no-untyped-def]
         uncertainty[U(k)] = np.sqrt(work[VARIANCE + U(k)]) * scale
 
 
-def stored(image: NDArray[Any]) -> tuple[NDArray[np.uint32], int]:
+def swap_and_sum(image: NDArray[Any]) -> tuple[NDArray[np.uint32], int]:
     """Swap the bytes of 4-byte numbers and sum them as 32-bit words, in one go.
 
     Parameters
@@ -179,7 +179,7 @@ def stored(image: NDArray[Any]) -> tuple[NDArray[np.uint32], int]:
     ndarray of uint32
         Big-endian, flat.
     int
-        As `nightcal.io.checksum.sum_of_words`.
+        As `nightcal.numerics.kernels.plain.sum_of_words`.
     """
     words = image.reshape(-1).view(np.uint32)
     out = np.empty_like(words)

@@ -16,6 +16,8 @@ PIXELS = 8192
 WORDS = 65536
 """Integers that are counted at a time."""
 
+LARGEST_WORD = 0xFFFFFFFF
+
 Values = NDArray[np.float32]
 
 
@@ -237,3 +239,34 @@ def _median(ordered: NDArray[Any]) -> NDArray[np.float64]:
     low = np.take_along_axis(ordered, np.maximum(seen - 1, 0)[np.newaxis] // 2, axis=0)[0].astype(np.float64)
     high = np.take_along_axis(ordered, np.minimum(seen // 2, len(ordered) - 1)[np.newaxis], axis=0)[0]
     return np.where(seen > 0, 0.5 * (low + high), np.nan)
+
+
+def swap_and_sum(image: NDArray[np.float32]) -> tuple[NDArray[Any], int]:
+    """Turn 4-byte numbers into those of a FITS file, and sum them as 32-bit words for a checksum.
+
+    Parameters
+    ----------
+    image : ndarray of float32, C-contiguous
+
+    Returns
+    -------
+    ndarray
+        Big-endian, flat.
+    int
+        As `sum_of_words`.
+    """
+    return image.astype(image.dtype.newbyteorder(">")).reshape(-1), sum_of_words(image)
+
+
+def sum_of_words(words: NDArray[Any]) -> int:
+    """Sum of 32-bit words in the byte order of the machine, as those of an image before it is written are.
+
+    Parameters
+    ----------
+    words : ndarray of 4-byte items, C-contiguous
+    """
+    flat = words.reshape(-1).view(np.uint32)
+    odd = int(flat[-1]) if flat.size % 2 else 0
+    pairs = flat[: flat.size - flat.size % 2].view(np.uint64)
+    low, high = np.bitwise_and(pairs, np.uint64(LARGEST_WORD)).sum(), np.right_shift(pairs, np.uint64(32)).sum()
+    return odd + int(low) + int(high)

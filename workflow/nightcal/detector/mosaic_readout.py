@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.detector.amplifier_area import Part
+from nightcal.detector.amplifier import Amplifier
+from nightcal.detector.amplifier_readout import AmplifierReadout
 from nightcal.detector.crosstalk import Order, read_together
 from nightcal.detector.linearity import linearise
 from nightcal.detector.mosaic import extent, place
-from nightcal.detector.readout import Electronics, Readout
+from nightcal.detector.readout import Readout
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.io.raw_image import RawImage
@@ -27,59 +28,31 @@ Image = NDArray[np.float32]
 Measured = tuple[Image, NDArray[np.uint8], Image]
 
 
-@dataclass(frozen=True, slots=True)
-class Amplifier:
-    """One amplifier of a frame.
-
-    Attributes
-    ----------
-    electronics : Electronics
-        Its sections are those of its own image plane; a flip of the image area turns the pixels round.
-    detector : Area or None
-        What it saw, in unbinned pixels of the detector; a flip tells that it reads backwards. None for an amplifier
-        that is alone: its image area is the image.
-    plane : int
-        Which image plane of the file holds it, from 0.
-    from_right, from_top : bool
-        Whether its plane is stored with the column or row that is read first at the right or at the top.
-    """
-
-    electronics: Electronics
-    detector: Area | None = None
-    plane: int = 0
-    from_right: bool = False
-    from_top: bool = False
-
-
-def readout_of(
+def open_readout(
     image: RawImage,
     amplifiers: Sequence[Amplifier],
     binning: tuple[int, int] = (1, 1),
     crosstalk: Sequence[Sequence[float]] = (),
-) -> Readout | Mosaic:
+) -> Readout:
     """Open a frame of one amplifier or of several; parameters and errors as for `Mosaic`.
 
     Returns
     -------
-    Readout or Mosaic
+    Readout
         A frame of one amplifier that reads forwards needs no mosaic.
     """
     first = amplifiers[0]
-    areas = first.electronics.image_area, first.detector
     if len(amplifiers) == 1 and len(image.planes) > 1:
         raise FrameRejectedError(
             f"the file holds {len(image.planes)} image planes; expected one, or an amplifier for each"
         )
-    forwards = not any(area is not None and (area.flip_x or area.flip_y) for area in areas)
-    if len(amplifiers) == 1 and forwards:
-        return Readout(image, first.electronics)
+    if len(amplifiers) == 1 and first.reads_forwards:
+        return AmplifierReadout(image, first)
     return Mosaic(image, amplifiers, binning, crosstalk)
 
 
-class Mosaic:
+class Mosaic(Readout):
     """Electrons of the light-sensitive pixels of a frame with several amplifiers.
-
-    It serves wherever a `Readout` does.
 
     Parameters
     ----------
@@ -116,35 +89,22 @@ class Mosaic:
             raise FrameRejectedError(
                 f"the file holds {len(image.planes)} image planes; its camera file tells of {needed}"
             )
-        self.readouts = tuple(Readout(image.planes[a.plane], a.electronics) for a in amplifiers)
+        self.readouts = tuple(AmplifierReadout(image.planes[a.plane], a) for a in amplifiers)
         areas = [readout.area for readout in self.readouts]
         self.places = place(areas, [amplifier.detector for amplifier in amplifiers], binning)
         self.crosstalk = np.zeros((len(amplifiers),) * 2) if len(crosstalk) == 0 else np.array(crosstalk, float)
         if self.crosstalk.shape != (len(amplifiers),) * 2:
             raise FrameRejectedError(f"crosstalk is told for {len(crosstalk)} amplifiers; expected {len(amplifiers)}")
-        gains = [readout.electronics.gain for readout in self.readouts]
-        noises = [readout.electronics.read_noise for readout in self.readouts]
-        bleed = self.readouts[0].electronics.bleed
-        self.electronics = Electronics(
-            bleed=bleed, gain=float(np.mean(gains)), read_noise=float(np.sqrt(np.mean(np.square(noises))))
-        )
+        self.gain = float(np.mean([amplifier.gain for amplifier in amplifiers]))
+        self.read_noise = float(np.sqrt(np.mean(np.square([amplifier.read_noise for amplifier in amplifiers]))))
+        self.read_variance = Amplifier(gain=self.gain, read_noise=self.read_noise).read_variance
         self.saturation = min(readout.saturation for readout in self.readouts)
+        self.bleeding = amplifiers[0].bleed
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the mosaic."""
         return extent(self.places)
-
-    @property
-    def area(self) -> Area:
-        """All of the mosaic."""
-        ny, nx = self.shape
-        return Area(0, nx, 0, ny)
-
-    @property
-    def columns(self) -> int:
-        """Columns that its rows have."""
-        return self.shape[1]
 
     @property
     def has_overscan(self) -> bool:
@@ -165,52 +125,36 @@ class Mosaic:
 
     @property
     def limit_source(self) -> str:
-        """What sets the smallest limit, as `Readout.limit_source` says it."""
+        """What sets the smallest limit, as `AmplifierReadout.limit_source` says it."""
         return min(self.readouts, key=lambda readout: readout.saturation).limit_source
 
     def bleed(self) -> NDArray[np.bool_] | None:
-        """Find the pixels of the mosaic that charge may have leaked into, as `Readout.bleed` does."""
-        found = [readout.bleed() for readout in self.readouts]
-        if all(one is None for one in found):
-            return None
+        """Find the pixels of the mosaic that charge may have leaked into, as `AmplifierReadout.bleed` does."""
+        found = [(area, part) for area, share in self.shares if (part := share.bleed()) is not None]
         reached = np.zeros(self.shape, dtype=bool)
-        for where, one in zip(self.places, found, strict=True):
-            if one is not None:
-                reached[where.area.slices] = one[_turned(where.flip_y, where.flip_x)]
-        return reached
-
-    @property
-    def in_words(self) -> bool:
-        """Never: rows are put together from those of several amplifiers."""
-        return False
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """What each amplifier read."""
-        return tuple(
-            Part(str(n), where.area, readout.electronics.gain, readout.electronics.read_noise)
-            for n, (where, readout) in enumerate(zip(self.places, self.readouts, strict=True), start=1)
-        )
+        for area, part in found:
+            reached[area.slices] = part
+        return reached if found else None
 
     @cached_property
-    def shares(self) -> tuple[tuple[Area, Any], ...]:
+    def shares(self) -> tuple[tuple[Area, Readout], ...]:
         """What each amplifier read: its pixels in the mosaic, and a readout of them alone."""
         return tuple((where.area, Share(self, n)) for n, where in enumerate(self.places))
 
     def rows(self, start: int, stop: int) -> tuple[Image, NDArray[np.uint8]]:
-        """Rows of the mosaic; parameters, results and errors as for `Readout.rows`."""
+        """Rows of the mosaic; parameters, results and errors as for `AmplifierReadout.rows`."""
         electrons, flags = self._empty(start, stop)
         for where, share, first, last in self._cuts(start, stop):
             electrons[where], flags[where] = share.rows(first, last)
         return electrons, flags
 
     def measure(self, start: int, stop: int) -> Measured:
-        """Rows of the mosaic with their noise; parameters, results and errors as for `Readout.measure`.
+        """Rows of the mosaic with their noise; parameters, results and errors as for `AmplifierReadout.measure`.
 
         Pixels that no amplifier saw are 0 and flagged ``NO_DATA``.
         """
         electrons, flags = self._empty(start, stop)
-        variance = np.full(electrons.shape, self.electronics.read_variance, np.float32)
+        variance = np.full(electrons.shape, self.read_variance, np.float32)
         for where, share, first, last in self._cuts(start, stop):
             electrons[where], flags[where], variance[where] = share.measure(first, last)
         return electrons, flags, variance
@@ -219,7 +163,7 @@ class Mosaic:
         shape = stop - start, self.shape[1]
         return np.zeros(shape, np.float32), np.full(shape, Flag.NO_DATA, MASK_DTYPE)
 
-    def _cuts(self, start: int, stop: int) -> Iterator[tuple[tuple[slice, slice], Share, int, int]]:
+    def _cuts(self, start: int, stop: int) -> Iterator[tuple[tuple[slice, slice], Readout, int, int]]:
         """Cut rows into pieces of one amplifier and few rows: where they go, and which rows of which share they are."""
         for area, share in self.shares:
             for first in range(max(start, area.ymin), min(stop, area.ymax), STRIP):
@@ -227,9 +171,53 @@ class Mosaic:
                 where = slice(first - start, last - start), slice(area.xmin, area.xmax)
                 yield where, share, first - area.ymin, last - area.ymin
 
-    def read(self) -> tuple[Image, NDArray[np.uint8]]:
-        """Read the whole mosaic, as `rows` does."""
-        return self.rows(0, self.shape[0])
+    def settings(self) -> dict[str, Any]:
+        """List what must be known to repeat the calibration."""
+        return {
+            "amplifiers": [readout.settings() for readout in self.readouts],
+            "places": [asdict(where) for where in self.places],
+            "crosstalk": self.crosstalk.tolist(),
+        }
+
+    def keywords(self) -> list[tuple[str, Any, str]]:
+        """Describe each amplifier as product keywords: its place in the product, gain, read noise and overscan."""
+        cards: list[tuple[str, Any, str]] = [
+            ("NAMPS", len(self.readouts), "amplifiers put together"),
+            ("XTALKCOR", bool(self.crosstalk.any()), "crosstalk between amplifiers removed"),
+        ]
+        if any(readout.has_overscan for readout in self.readouts):
+            cards.append(("OVSCMETH", self.amplifiers[0].method_name, "overscan method"))
+        for n, (readout, where) in enumerate(zip(self.readouts, self.places, strict=True), start=1):
+            cards += [
+                (f"AMPSEC{n:02d}", str(where.area), f"pixels of amplifier {n}"),
+                (f"GAINUS{n:02d}", readout.gain, "[electron/adu]"),
+                (f"RNUSED{n:02d}", readout.read_noise, "[electron]"),
+            ]
+            if np.isfinite(readout.saturation):
+                cards.append((f"SATUSE{n:02d}", readout.saturation, "[adu]"))
+            if readout.mean_level is not None:
+                sections = " ".join(map(str, readout.amplifier.overscans))
+                cards.append((f"OVSCLV{n:02d}", readout.mean_level, "[adu] mean overscan level"))
+                cards.append((f"OVSCSE{n:02d}", sections, "overscan areas"))
+        return cards
+
+    @property
+    def kept_area(self) -> Area | None:
+        """Area of the raw image that is kept, with its flips, of an amplifier that is alone."""
+        if len(self.readouts) > 1:
+            return None
+        (where,), (alone,) = self.places, self.readouts
+        area = replace(alone.area, flip_x=where.flip_x, flip_y=where.flip_y)
+        return area if area.shape != alone.image.shape or area.flip_x or area.flip_y else None
+
+    @property
+    def warnings(self) -> list[str]:
+        """Amplifiers whose binned pixels do not line up with those of the others."""
+        return [
+            f"amplifier {n}: its binned pixels lie between those of the others, moved by up to half a pixel"
+            for n, where in enumerate(self.places, start=1)
+            if where.off_grid
+        ]
 
     def order(self, number: int) -> Order:
         """In which order an amplifier reads the pixels of its plane, or of its own area where it shares the plane."""
@@ -240,8 +228,8 @@ class Mosaic:
         return Order(region, amplifier.from_right, amplifier.from_top)
 
 
-class Share:
-    """The pixels of one amplifier, in the orientation of the mosaic; it serves wherever a `Readout` does."""
+class Share(Readout):
+    """The pixels of one amplifier, in the orientation of the mosaic."""
 
     def __init__(self, mosaic: Mosaic, number: int) -> None:
         self._mosaic = mosaic
@@ -249,19 +237,19 @@ class Share:
         self._place = mosaic.places[number]
         self._readout = mosaic.readouts[number]
         self.image = mosaic.image
-        self.electronics = self._readout.electronics
+        self.gain, self.read_noise = self._readout.gain, self._readout.read_noise
+        self.read_variance, self.bleeding = self._readout.read_variance, self._readout.bleeding
         self.saturation = self._readout.saturation
-        self.in_words = False
+
+    @property
+    def limit_source(self) -> str:
+        """What sets the limit of saturation."""
+        return self._readout.limit_source
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of its part of the mosaic."""
         return self._place.area.shape
-
-    @property
-    def columns(self) -> int:
-        """Columns that its rows have."""
-        return self.shape[1]
 
     @property
     def has_overscan(self) -> bool:
@@ -278,41 +266,21 @@ class Share:
         """Mean variance [e-^2] of the overscan level."""
         return np.asarray(np.mean(self._readout.level_variance))
 
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The one amplifier's part: all of it."""
-        return (replace(self._mosaic.parts[self._number], area=self.area),)
-
-    @property
-    def shares(self) -> tuple[tuple[Area, Any], ...]:
-        """Itself, all of it."""
-        return ((self.area, self),)
-
-    @property
-    def area(self) -> Area:
-        """All of it."""
-        ny, nx = self.shape
-        return Area(0, nx, 0, ny)
-
     def rows(self, start: int, stop: int) -> tuple[Image, NDArray[np.uint8]]:
-        """Rows of its part; parameters, results and errors as for `Readout.rows`."""
+        """Rows of its part; parameters, results and errors as for `AmplifierReadout.rows`."""
         adu, flags, _, _ = self._signal(start, stop)
-        adu *= np.float32(self.electronics.gain)
+        adu *= np.float32(self.gain)
         index = _turned(self._place.flip_y, self._place.flip_x)
         return adu[index], flags[index]
 
-    def read(self) -> tuple[Image, NDArray[np.uint8]]:
-        """Read all of it, as `rows` does."""
-        return self.rows(0, self.shape[0])
-
     def measure(self, start: int, stop: int) -> Measured:
-        """Rows of its part with their noise; parameters, results and errors as for `Readout.measure`."""
-        gain = np.float32(self.electronics.gain)
-        first, last = self._stored(start, stop)
+        """Rows of its part with their noise; parameters, results and errors as for `AmplifierReadout.measure`."""
+        gain = np.float32(self.gain)
+        first, last = self._stored_rows(start, stop)
         adu, flags, ghosts, slope = self._signal(start, stop)
         variance = np.broadcast_to(self._readout.noise(first, last), adu.shape)
         for number, ghost in ghosts.items():
-            source, share = self._mosaic.readouts[number].electronics, self._mosaic.crosstalk[number, self._number]
+            source, share = self._mosaic.readouts[number], self._mosaic.crosstalk[number, self._number]
             noise = source.read_variance / source.gain**2 + np.maximum(ghost, 0) / np.float32(source.gain)
             variance = variance + np.float32(share**2) * gain**2 * noise.astype(np.float32)
         if slope is not None:
@@ -320,7 +288,24 @@ class Share:
         index = _turned(self._place.flip_y, self._place.flip_x)
         return (adu * gain)[index], flags[index], variance[index]
 
-    def _stored(self, start: int, stop: int) -> tuple[int, int]:
+    def bleed(self) -> NDArray[np.bool_] | None:
+        """Find the pixels of its part that charge may have leaked into, as `AmplifierReadout.bleed` does."""
+        found = self._readout.bleed()
+        return None if found is None else found[_turned(self._place.flip_y, self._place.flip_x)]
+
+    def settings(self) -> dict[str, Any]:
+        """List what must be known to repeat the calibration."""
+        return self._readout.settings()
+
+    def keywords(self) -> list[tuple[str, Any, str]]:
+        """Describe the overscan as product keywords."""
+        return self._readout.keywords()
+
+    @property
+    def kept_area(self) -> None:
+        """None: it is a part of a mosaic."""
+
+    def _stored_rows(self, start: int, stop: int) -> tuple[int, int]:
         """Rows of its image area, as stored, that some rows of its part are."""
         ny = self.shape[0]
         return (ny - stop, ny - start) if self._place.flip_y else (start, stop)
@@ -328,16 +313,16 @@ class Share:
     def _signal(self, start: int, stop: int) -> tuple[Image, NDArray[np.uint8], dict[int, Image], Image | None]:
         """Signal [ADU] of some rows, as stored, without that of others; its flags, that of others, and the slope."""
         readout = self._readout
-        first, last = self._stored(start, stop)
+        first, last = self._stored_rows(start, stop)
         pixels = Area(readout.area.xmin, readout.area.xmax, readout.area.ymin + first, readout.area.ymin + last)
         adu, flags = readout.above_bias(pixels)
         shares = self._mosaic.crosstalk[:, self._number]
         ghosts = {int(n): self._ghost(int(n), pixels) for n in np.flatnonzero(shares) if n != self._number}
         for number, ghost in ghosts.items():
             adu -= np.float32(shares[number]) * ghost
-        if not self.electronics.polynomial:
+        if not self._readout.amplifier.polynomial:
             return adu, flags, ghosts, None
-        adu, slope = linearise(adu, self.electronics.polynomial)
+        adu, slope = linearise(adu, self._readout.amplifier.polynomial)
         return adu, flags, ghosts, slope
 
     def _ghost(self, number: int, pixels: Area) -> Image:

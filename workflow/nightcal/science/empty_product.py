@@ -1,0 +1,46 @@
+"""The product of a science frame that could not be calibrated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from nightcal.flags import MASK_DTYPE, Flag
+from nightcal.io.keywords import kept_header, set_cards
+from nightcal.io.product import Product
+from nightcal.io.provenance import provenance
+from nightcal.io.raw_header import RawHeader
+from nightcal.science.arithmetic import NO_DATA_SIGMA
+
+
+def empty_product(path: Path, reason: str, unit: str = "electron", raw: RawHeader | None = None) -> Product:
+    """Stand in for a frame that could not be calibrated: no data, every pixel flagged, the reason in the header.
+
+    Parameters
+    ----------
+    path : Path
+        The raw frame.
+    reason : str
+        In one plain sentence.
+    unit : str
+    raw : RawHeader, optional
+        Header of the raw frame, if it could be read.
+
+    Returns
+    -------
+    Product
+        Of the shape of the raw frame, 1 x 1 if nobody knows.
+    """
+    header = fits.Header() if raw is None else kept_header(raw)
+    shape = (1, 1) if raw is None else raw.shape
+    provenance(header, {"unit": unit})
+    cards = [
+        ("RAWFILE", path.name, "raw frame"),
+        ("EMPTY", reason, "why there is no data"),
+        ("SKIPPED", "bias,dark,flat", "steps that were not applied"),
+    ]
+    set_cards(header, cards)
+    mask = np.full(shape, Flag.NO_DATA, dtype=MASK_DTYPE)
+    return Product(np.zeros(shape, np.float32), np.full(shape, NO_DATA_SIGMA, np.float32), mask, unit, header)
