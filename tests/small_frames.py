@@ -16,7 +16,7 @@ MASTERS = ("master_bias", "master_dark", "master_flat")
 
 def by_columns(image, overscans):
     """A user's own correction, another for each column."""
-    area = overscans[0]
+    area = overscans
     level = image[area["ymin"] : area["ymax"], area["xmin"] : area["xmax"]].mean()
     return image.astype(float) - level - 0.01 * np.arange(image.shape[1])
 

@@ -257,7 +257,7 @@ def test_extensions_cube_and_one_plane_give_the_same_pixels(tmp_path):
     np.testing.assert_array_equal(flags, extensions[2])
     cards["GAIN"] = 1.0
     fits.PrimaryHDU(electrons, cards).writeto(tmp_path / "plane.fits")
-    one = Calibrator(gain=1.0, read_noise=6.0).calibrate(tmp_path / "plane.fits")
+    one = Calibrator(gain=1.0, read_noise=6.0).prepare(tmp_path / "plane.fits").product()
     np.testing.assert_allclose(one.data, extensions[0], rtol=1e-6, atol=1e-3)
 
 

@@ -28,13 +28,13 @@ def readout(rng, level, sigma=4.0, signal=20000.0, whole=True):
 
 
 def subtract(name, image, areas):
-    return OverscanMethods.named(name)(image, areas)
+    return OverscanMethods[name](image, areas)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_constant_level_is_found_and_subtracted(name, rng):
     image = readout(rng, 1000.0)
-    level = OverscanMethods.named(name).level(image, BESIDE)
+    level = OverscanMethods[name].level(image, BESIDE)
     assert np.mean(level.value) == pytest.approx(1000, abs=0.6 if "median" in name else 0.4)
     corrected = subtract(name, image, BESIDE)
     assert corrected.shape == image.shape
@@ -69,7 +69,7 @@ def test_the_image_itself_is_left_alone(name, rng):
 @pytest.mark.parametrize("name", BY_ROW)
 def test_a_drift_along_the_rows_is_followed(name, rng):
     drift = 1000 + 30 * np.linspace(-1, 1, NY) + 10 * np.linspace(-1, 1, NY) ** 3
-    level = OverscanMethods.named(name).level(readout(rng, drift, whole=False), BESIDE)
+    level = OverscanMethods[name].level(readout(rng, drift, whole=False), BESIDE)
     assert level.value.shape == (NY, 1)
     # Five standard errors of the mean of 32 pixels of 4 ADU, and what a median adds.
     assert np.abs(level.value[:, 0] - drift).max() < 5 * 4 / np.sqrt(WIDE) * np.sqrt(np.pi / 2)
@@ -79,7 +79,7 @@ def test_a_drift_along_the_rows_is_followed(name, rng):
 def test_a_row_that_jumps_is_followed_by_row_methods(name, rng):
     jump = np.full(NY, 1000.0)
     jump[17] = 1100
-    level = OverscanMethods.named(name).level(readout(rng, jump), BESIDE)
+    level = OverscanMethods[name].level(readout(rng, jump), BESIDE)
     assert level.value[17, 0] == pytest.approx(1100, abs=4)
     assert level.value[18, 0] == pytest.approx(1000, abs=4)
 
@@ -94,7 +94,7 @@ def test_a_row_that_jumps_does_not_bend_the_smooth_level(rng):
 def test_smooth_is_quieter_than_row_by_row(rng):
     drift = 1000 + 20 * np.linspace(-1, 1, NY)
     image = readout(rng, drift, whole=False)
-    errors = {name: np.std(OverscanMethods.named(name).level(image, BESIDE).value[:, 0] - drift) for name in BY_ROW}
+    errors = {name: np.std(OverscanMethods[name].level(image, BESIDE).value[:, 0] - drift) for name in BY_ROW}
     assert errors["smooth"] < 0.5 * errors["row_mean"]
 
 
@@ -103,7 +103,7 @@ def test_a_cosmic_ray_in_the_overscan_does_not_move_the_level(name, rng):
     image = readout(rng, 1000.0)
     hit = image.copy()
     hit[20:23, NX + 5] = 30000
-    before, after = (OverscanMethods.named(name).level(frame, BESIDE).value for frame in (image, hit))
+    before, after = (OverscanMethods[name].level(frame, BESIDE).value for frame in (image, hit))
     assert np.abs(after - before).max() < 1.1  # a median of whole ADU moves by one at most
 
 
@@ -111,7 +111,7 @@ def test_several_areas_count_as_one_for_a_single_level(rng):
     image = readout(rng, 1000.0)
     halves = [Area(NX, NX + 20, 0, NY), Area(NX + 20, NX + WIDE, 0, NY)]
     for name in ONE_LEVEL:
-        method = OverscanMethods.named(name)
+        method = OverscanMethods[name]
         assert method.level(image, halves).value == pytest.approx(method.level(image, BESIDE).value, abs=1e-9)
 
 
@@ -128,7 +128,7 @@ def test_areas_of_different_size_count_by_their_pixels():
 def test_areas_at_both_sides_are_averaged_row_by_row(name):
     image = np.zeros((6, 10))
     image[:, :2], image[:, 8:] = 10.0, 20.0
-    level = OverscanMethods.named(name).level(image, [Area(0, 2, 0, 6), Area(8, 10, 0, 6)])
+    level = OverscanMethods[name].level(image, [Area(0, 2, 0, 6), Area(8, 10, 0, 6)])
     np.testing.assert_allclose(level.value, 15)
 
 
@@ -137,8 +137,8 @@ def test_areas_that_together_lie_beside_every_row_suffice(name, rng):
     image = readout(rng, 1000.0)
     areas = [Area(NX, NX + WIDE, 0, 30), Area(NX, NX + WIDE, 30, NY)]
     np.testing.assert_allclose(
-        OverscanMethods.named(name).level(image, areas).value,
-        OverscanMethods.named(name).level(image, BESIDE).value,
+        OverscanMethods[name].level(image, areas).value,
+        OverscanMethods[name].level(image, BESIDE).value,
         rtol=1e-12,
     )
 
@@ -146,13 +146,13 @@ def test_areas_that_together_lie_beside_every_row_suffice(name, rng):
 @pytest.mark.parametrize("name", BY_ROW)
 def test_methods_by_rows_refuse_a_row_without_overscan(name, rng):
     with pytest.raises(ValueError, match="row 50 has no overscan pixel"):
-        OverscanMethods.named(name).level(readout(rng, 1000.0), [Area(NX, NX + WIDE, 0, 50)])
+        OverscanMethods[name].level(readout(rng, 1000.0), [Area(NX, NX + WIDE, 0, 50)])
 
 
 @pytest.mark.parametrize("name", BY_ROW)
 def test_methods_by_rows_refuse_overscan_rows_alone(name, rng):
     with pytest.raises(ValueError, match="has no overscan pixel"):
-        OverscanMethods.named(name).level(readout(rng, 1000.0), [Area(0, NX, 0, 20)])
+        OverscanMethods[name].level(readout(rng, 1000.0), [Area(0, NX, 0, 20)])
 
 
 @pytest.mark.parametrize("name", ONE_LEVEL)
@@ -171,7 +171,7 @@ def test_pixels_without_a_number_are_left_out(name, rng):
     image[5, NX + 7] = np.inf
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        level = OverscanMethods.named(name).level(image, BESIDE)
+        level = OverscanMethods[name].level(image, BESIDE)
     assert np.abs(level.value - 1000).max() < 5
     assert np.isfinite(level.variance).all()
 
@@ -180,12 +180,12 @@ def test_pixels_without_a_number_are_left_out(name, rng):
 def test_overscan_without_any_number_is_refused(name):
     image = np.full((10, 20), np.nan)
     with pytest.raises(ValueError, match="overscan"):
-        OverscanMethods.named(name).level(image, [Area(12, 20, 0, 10)])
+        OverscanMethods[name].level(image, [Area(12, 20, 0, 10)])
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_is_known_by_its_name(name):
-    method = OverscanMethods.named(name)
+    method = OverscanMethods[name]
     assert method is getattr(OverscanMethods, name)
     assert str(method) == name
 
@@ -193,12 +193,12 @@ def test_a_method_is_known_by_its_name(name):
 @pytest.mark.parametrize("name", ["savgol", "named", "__doc__"])
 def test_an_unknown_method_is_refused(name):
     with pytest.raises(KeyError):
-        OverscanMethods.named(name)
+        OverscanMethods[name]
 
 
 def trials(name, rng, sigma, whole, n):
     """Errors of the level and their stated variance over many frames, true levels not whole ADU."""
-    method = OverscanMethods.named(name)
+    method = OverscanMethods[name]
     errors, variances = [], []
     for true in rng.uniform(999.5, 1000.5, n):
         level = method.level(readout(rng, true, sigma, 0.0, whole), BESIDE)
@@ -286,7 +286,7 @@ def test_overscan_beside_the_rows_of_the_image_area_suffices(name, rng):
     drift = 1000 + 30 * np.linspace(-1, 1, NY)[:40]
     image = readout(rng, np.append(drift, np.zeros(NY - 40)), whole=False)[:40]
     image[32:] = 50000.0
-    method = OverscanMethods.named(name)
+    method = OverscanMethods[name]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         level = method.level(image, PART, IMAGE_ROWS)
@@ -303,4 +303,4 @@ def test_overscan_beside_the_rows_of_the_image_area_suffices(name, rng):
 def test_a_row_of_the_image_area_without_overscan_is_refused(name, area, row, rng):
     image = readout(rng, 1000.0)[:40]
     with pytest.raises(ValueError, match=f"row {row} has no overscan pixel"):
-        OverscanMethods.named(name).level(image, [Area(NX, NX + WIDE, *area)], IMAGE_ROWS)
+        OverscanMethods[name].level(image, [Area(NX, NX + WIDE, *area)], IMAGE_ROWS)

@@ -81,7 +81,7 @@ TRAIL = {"directions": ["up", "down"], "pixels": 40}
 @pytest.mark.parametrize("dtype", ["u2", "i4", "f4"])
 def test_a_trail_is_flagged_across_all_strips_of_rows(loops, dtype, tmp_path):
     raw = write_raw(tmp_path / "raw.fits", dtype)
-    mask = calibrator(bleed=TRAIL).calibrate(raw).mask
+    mask = calibrator(bleed=TRAIL).prepare(raw).product().mask
     assert (mask[30:33, 40] == Flag.SATURATED).all()
     assert (mask[33:73, 40] == Flag.BLEED).all()
     assert (mask[:30, 40] == Flag.BLEED).all()
@@ -109,9 +109,9 @@ def test_a_frame_without_saturation_has_no_trails(tmp_path):
 
 def test_the_header_tells_where_charge_leaks_to(tmp_path):
     raw = write_raw(tmp_path / "raw.fits")
-    header = calibrator(bleed=TRAIL).calibrate(raw).header
+    header = calibrator(bleed=TRAIL).prepare(raw).product().header
     assert (header["BLEEDDIR"], header["BLEEDPIX"]) == ("up,down", 40)
-    assert "BLEEDDIR" not in calibrator().calibrate(raw).header
+    assert "BLEEDDIR" not in calibrator().prepare(raw).product().header
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_the_header_tells_where_charge_leaks_to(tmp_path):
 )
 def test_the_lower_of_saturation_and_linearity_is_the_limit(loops, given, limit, source, tmp_path):
     raw = write_raw(tmp_path / "raw.fits")
-    product = calibrator(**given).calibrate(raw)
+    product = calibrator(**given).prepare(raw).product()
     assert (product.header["SATUSED"], product.header["SATSRC"]) == (limit, source)
     flagged = fits.getdata(raw)[3 : 3 + NY, 5 : 5 + NX] >= limit
     np.testing.assert_array_equal(product.mask & Flag.SATURATED > 0, flagged)
@@ -135,7 +135,7 @@ def test_the_lower_of_saturation_and_linearity_is_the_limit(loops, given, limit,
 
 def test_charge_leaks_from_saturated_pixels_not_from_those_beyond_linearity(tmp_path):
     raw = write_raw(tmp_path / "raw.fits")
-    mask = calibrator(linearity=42000, bleed={"directions": ["right"], "pixels": 2}).calibrate(raw).mask
+    mask = calibrator(linearity=42000, bleed={"directions": ["right"], "pixels": 2}).prepare(raw).product().mask
     assert mask[60, 10] == Flag.SATURATED
     assert not mask[60, 11:].any()
     assert (mask[30:33, 41:43] == Flag.BLEED).all()

@@ -289,7 +289,7 @@ def test_each_bit_of_each_master_arrives_in_the_science_frame(tmp_path):
     raw = np.full(shape, 1000, np.uint16)
     raw[1, 2] = 65535  # HOT in the dark or not, a saturated pixel has its own bit as well
     fits.PrimaryHDU(raw, fits.Header({"EXPTIME": 10.0})).writeto(tmp_path / "raw.fits")
-    product = Calibrator(**masters, bleed={"directions": ["up"], "pixels": 1}).calibrate(tmp_path / "raw.fits")
+    product = Calibrator(**masters, bleed={"directions": ["up"], "pixels": 1}).prepare(tmp_path / "raw.fits").product()
     expected = np.tile(np.array(BITS), (4, 1))
     expected[1, 2] |= Flag.SATURATED
     expected[2, 2] |= Flag.BLEED

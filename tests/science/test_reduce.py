@@ -112,7 +112,7 @@ def planes(path):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_frame_is_what_the_formula_says(loops, dtype, method, masters, tmp_path, rng):
     raw = write_raw(tmp_path / "raw.fits", rng, dtype)
-    product = calibrator(method, **masters).calibrate(raw)
+    product = calibrator(method, **masters).prepare(raw).product()
     data, variance, saturated, empty, dead = by_hand(raw, masters, method, share=0.0)
     level = 1000 * GAIN if method == "none" else 0
     np.testing.assert_allclose(product.data, data, rtol=1e-6, atol=1e-4 + 1e-6 * level)
@@ -131,7 +131,7 @@ def test_a_frame_is_what_the_formula_says(loops, dtype, method, masters, tmp_pat
 def test_masters_that_are_absent_count_as_nothing(loops, dtype, names, masters, tmp_path, rng):
     raw = write_raw(tmp_path / "raw.fits", rng, dtype)
     given = {name: masters[name] for name in names}
-    product = calibrator(**given).calibrate(raw)
+    product = calibrator(**given).prepare(raw).product()
     data, variance, _, empty, _ = by_hand(raw, given, "row_mean", share=0.0)
     np.testing.assert_allclose(product.data, data, rtol=1e-6, atol=1e-4)
     np.testing.assert_allclose(product.uncertainty[~empty], np.sqrt(variance[~empty]), rtol=1e-5)
@@ -139,7 +139,7 @@ def test_masters_that_are_absent_count_as_nothing(loops, dtype, names, masters, 
 
 def test_a_bias_that_the_dark_shares_is_counted_once(loops, masters, raw):
     share_the_bias(masters)
-    product = calibrator(**masters).calibrate(raw)
+    product = calibrator(**masters).prepare(raw).product()
     # S - B - t (X - B) / t_d holds the bias with 1 - t / t_d: of 1 + (t / t_d)^2 of its variance, 2 t / t_d goes.
     data, variance, *_ = by_hand(raw, masters, "row_mean", share=2 * EXPOSURE / 100)
     np.testing.assert_allclose(product.data, data, rtol=1e-6, atol=1e-4)
@@ -147,7 +147,7 @@ def test_a_bias_that_the_dark_shares_is_counted_once(loops, masters, raw):
 
 
 def test_in_adu_all_is_divided_by_the_gain(loops, masters, raw):
-    electrons, adu = (calibrator(unit=unit, **masters).calibrate(raw) for unit in ("electron", "adu"))
+    electrons, adu = (calibrator(unit=unit, **masters).prepare(raw).product() for unit in ("electron", "adu"))
     np.testing.assert_allclose(adu.data * GAIN, electrons.data, rtol=2e-7)
     np.testing.assert_allclose(adu.uncertainty * GAIN, electrons.uncertainty, rtol=2e-7)
 
@@ -195,7 +195,7 @@ def test_a_frame_written_by_rows_is_the_product_in_memory(loops, method, dtype, 
     raw = write_raw(tmp_path / "raw.fits", rng, dtype)
     calibrate = calibrator(method, **masters)
     by_rows = reduced(calibrate, raw, tmp_path / "rows.fits")
-    write_product(tmp_path / "whole.fits", calibrate.calibrate(raw))
+    write_product(tmp_path / "whole.fits", calibrate.prepare(raw).product())
     assert by_rows == (tmp_path / "whole.fits").read_bytes()
 
 

@@ -118,9 +118,16 @@ def open_raw(
         If a section cannot be read or does not fit the image, or a gain, saturation or linearity limit is not a number
         that can be right.
     """
-    header = image.header
+    amplifiers, gain = read_amplifiers(image.header, camera, measured)
+    return open_readout(image, amplifiers, camera.bins(image.header), camera.crosstalk_of(image.header)), gain
+
+
+def read_amplifiers(
+    header: RawHeader, camera: Camera, measured: GainAndReadNoise | None = None
+) -> tuple[list[Amplifier], GainAndReadNoise]:
+    """Read the amplifiers of a frame from its header and camera file; parameters and errors as for `open_raw`."""
     gains = [find_gain(header, camera, measured, n) for n in range(len(camera.amplifiers))]
-    method = OverscanMethods.named(camera.overscan_method)
+    method = OverscanMethods[camera.overscan_method]
     rules = zip(camera.amplifiers, camera.sections(header), gains, strict=True)
     amplifiers = [
         Amplifier(
@@ -140,4 +147,4 @@ def open_raw(
         )
         for n, (rule, sections, gain) in enumerate(rules)
     ]
-    return open_readout(image, amplifiers, camera.bins(header), camera.crosstalk_of(header)), average_gain(gains)
+    return amplifiers, average_gain(gains)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.detector.overscan import OverscanMethod, OverscanMethods
+from nightcal.detector.overscan import OverscanMethods
 from nightcal.detector.saturation import NO_BLEED, Bleed
 from nightcal.io.sections import Area
 from nightcal.numerics.robust import QUANTISATION
 
-UserMethod = Callable[[NDArray[Any], list[dict[str, int]]], NDArray[Any]]
-"""A user's overscan correction: image and overscan areas in, corrected image of floats out."""
+UserMethod = Callable[[NDArray[Any], Any], NDArray[Any]]
+"""A user's overscan correction: image and overscan area in, corrected image of floats out.
+
+The area is a dictionary with ``xmin``, ``xmax``, ``ymin`` and ``ymax``; of several areas, a list of them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Amplifier:
     ----------
     overscans : tuple of Area
         None: no overscan correction.
-    overscan_method : OverscanMethod or function
+    overscan_method : OverscanMethods or function
     image_area : Area or None
         Light-sensitive pixels of its image plane; None for the whole plane. A flip turns the pixels round.
     gain : float
@@ -51,7 +53,7 @@ class Amplifier:
     """
 
     overscans: tuple[Area, ...] = ()
-    overscan_method: OverscanMethod | UserMethod = OverscanMethods.clipped_mean
+    overscan_method: OverscanMethods | UserMethod = OverscanMethods.clipped_mean
     image_area: Area | None = None
     gain: float = 1.0
     read_noise: float = 0.0
@@ -73,37 +75,9 @@ class Amplifier:
     def method_name(self) -> str:
         """Name of the overscan method."""
         method = self.overscan_method
-        return str(getattr(method, "name", None) or getattr(method, "__name__", "function"))
+        return method.name if isinstance(method, OverscanMethods) else getattr(method, "__name__", "function")
 
     @property
     def reads_forwards(self) -> bool:
         """Whether the pixels lie in the image as they do in the file."""
         return not any(area is not None and (area.flip_x or area.flip_y) for area in (self.image_area, self.detector))
-
-
-def as_dictionaries(areas: Sequence[Area]) -> list[dict[str, int]]:
-    """Areas as the dictionaries that users write: ``xmin``, ``xmax``, ``ymin``, ``ymax``."""
-    return [{"xmin": a.xmin, "xmax": a.xmax, "ymin": a.ymin, "ymax": a.ymax} for a in areas]
-
-
-def as_area(entry: Area | Mapping[str, int]) -> Area:
-    """Turn a dictionary with ``xmin``, ``xmax``, ``ymin``, ``ymax`` into an area.
-
-    Raises
-    ------
-    ValueError
-        If a key is missing or unknown, a value is no whole number, or the area is empty, inverted or negative.
-    """
-    if isinstance(entry, Area):
-        area = entry
-    else:
-        names = ("xmin", "xmax", "ymin", "ymax")
-        if not isinstance(entry, Mapping) or set(entry) != set(names):
-            raise ValueError("expected xmin, xmax, ymin and ymax")
-        if not all(isinstance(entry[n], int | np.integer) and not isinstance(entry[n], bool) for n in names):
-            raise ValueError("expected whole numbers of pixels")
-        xmin, xmax, ymin, ymax = (int(entry[n]) for n in names)
-        area = Area(xmin, xmax, ymin, ymax)
-    if not (0 <= area.xmin < area.xmax and 0 <= area.ymin < area.ymax):
-        raise ValueError("expected 0 <= xmin < xmax and 0 <= ymin < ymax")
-    return area

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.detector.amplifier import Amplifier, as_dictionaries
+from nightcal.detector.amplifier import Amplifier
 from nightcal.detector.linearity import linearise
-from nightcal.detector.overscan import OverscanLevel, OverscanMethod
+from nightcal.detector.overscan import OverscanLevel, OverscanMethods
 from nightcal.detector.readout import Readout
 from nightcal.detector.saturation import flag_bleed, flag_raw
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
 from nightcal.io.raw_image import RawImage
-from nightcal.io.sections import Area
+from nightcal.io.sections import Area, as_dictionaries
 
 SMALL = 2
 """Bytes of integers that 32-bit numbers hold exactly."""
@@ -238,10 +238,11 @@ class AmplifierReadout(Readout):
 
     def _find_level(self) -> OverscanLevel:
         method = self.amplifier.overscan_method
-        if isinstance(method, OverscanMethod):
+        if isinstance(method, OverscanMethods):
             return self._level_by(method)
         raw = self.image.read()
-        corrected = np.asarray(method(raw.copy(), as_dictionaries(self.amplifier.overscans)))
+        areas = as_dictionaries(self.amplifier.overscans)
+        corrected = np.asarray(method(raw.copy(), areas[0] if len(areas) == 1 else areas))
         if corrected.shape != raw.shape or corrected.dtype.kind != "f":
             raise TypeError(
                 f"overscan_method returned {corrected.dtype} of shape {corrected.shape}; "
@@ -250,7 +251,7 @@ class AmplifierReadout(Readout):
         with np.errstate(invalid="ignore"):  # infinity less infinity
             return OverscanLevel(raw.astype(np.float64) - corrected, np.zeros(()))
 
-    def _level_by(self, method: OverscanMethod) -> OverscanLevel:
+    def _level_by(self, method: OverscanMethods) -> OverscanLevel:
         """Find the level in what is stored, which spares the decoding of all pixels for that of a few columns."""
         zero = self.image.zero
         stored = self.image.read() if zero is None else self.image.words(0, self.image.shape[0]).view(">i2")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, member
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.io.sections import Area
+from nightcal.io.sections import Area, as_area
 from nightcal.numerics.robust import QUANTISATION, RSTD, clipped_mean, median
 
 Image = NDArray[np.generic]
@@ -18,6 +19,8 @@ MEDIAN_VARIANCE = np.pi / 2
 
 SMOOTH_ORDER = 3
 RUNNING_ROWS = 33
+OverscanAreas = Area | Mapping[str, int] | Sequence[Area | Mapping[str, int]]
+
 ALL_ROWS = slice(None)
 
 
@@ -60,54 +63,6 @@ class OverscanLevel:
             return values[:, columns] if values.ndim == 2 and values.shape[1] > 1 else values
 
         return OverscanLevel(cut(self.value), cut(self.variance))
-
-
-@dataclass(frozen=True, slots=True)
-class OverscanMethod:
-    """One way to find the level; call it as any user's function is called, or ask for the `level` with its error."""
-
-    name: str
-    find: Callable[[Image, Sequence[Area]], OverscanLevel] = field(repr=False)
-
-    def level(self, image: Image, overscans: Sequence[Area], rows: slice = ALL_ROWS) -> OverscanLevel:
-        """Find the bias level of an image.
-
-        Parameters
-        ----------
-        image : ndarray, shape (ny, nx)
-            Raw image [ADU].
-        overscans : sequence of Area
-            One or more areas of overscan pixels, inside the image.
-        rows : slice
-            Rows that must have a level: those of the light-sensitive pixels.
-
-        Returns
-        -------
-        OverscanLevel
-
-        Raises
-        ------
-        ValueError
-            If a method by rows meets a row without overscan pixels.
-        """
-        level = self.find(image, overscans)
-        if level.value.ndim == 2 and not np.isfinite(level.value[rows]).all():
-            missing = range(*rows.indices(len(level.value)))[int(np.argmin(np.isfinite(level.value[rows]).all(axis=1)))]
-            raise ValueError(f"row {missing} has no overscan pixel; a method by rows needs areas beside every row")
-        return level
-
-    def __call__(self, image: Image, overscans: Sequence[Area]) -> NDArray[np.float64]:
-        """Subtract the level.
-
-        Returns
-        -------
-        ndarray of float64, shape (ny, nx)
-            [ADU]
-        """
-        return np.asarray(image, dtype=np.float64) - self.level(image, overscans).value
-
-    def __str__(self) -> str:
-        return self.name
 
 
 def _pixels(image: Image, overscans: Sequence[Area]) -> NDArray[np.float64]:
@@ -230,10 +185,11 @@ def _window_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return sums[np.minimum(place + half + 1, len(values))] - sums[np.maximum(place - half, 0)]
 
 
-class OverscanMethods:
-    """Ways to take the bias level off a readout.
+class OverscanMethods(Enum):
+    """Ways to find the bias level in the overscan and subtract it.
 
-    Each is a callable ``(image, overscans) -> corrected image``, as a user's own function would be.
+    Each is a callable ``(image, overscans) -> corrected image``, as a user's own function is; `level` gives the level
+    with its error.
 
     * ``median``, ``mean``: one level from all overscan pixels.
     * ``clipped_mean``: the mean within 3.5 rstd of the median; the pipeline's choice, since the median of whole ADU can
@@ -243,24 +199,87 @@ class OverscanMethods:
     * ``smooth``: a cubic (Chebyshev) through the means of the rows, outlying rows rejected.
     """
 
-    median = OverscanMethod("median", _median)
-    mean = OverscanMethod("mean", _mean)
-    clipped_mean = OverscanMethod("clipped_mean", _clipped_mean)
-    row_median = OverscanMethod("row_median", _row_median)
-    row_mean = OverscanMethod("row_mean", _row_mean)
-    row_running = OverscanMethod("row_running", _row_running)
-    smooth = OverscanMethod("smooth", _smooth)
+    median = member(_median)
+    mean = member(_mean)
+    clipped_mean = member(_clipped_mean)
+    row_median = member(_row_median)
+    row_mean = member(_row_mean)
+    row_running = member(_row_running)
+    smooth = member(_smooth)
 
-    @classmethod
-    def named(cls, name: str) -> OverscanMethod:
-        """Look a method up by name.
+    def level(self, image: Image, overscans: Sequence[Area], rows: slice = ALL_ROWS) -> OverscanLevel:
+        """Find the bias level of an image.
+
+        Parameters
+        ----------
+        image : ndarray, shape (ny, nx)
+            Raw image [ADU].
+        overscans : sequence of Area
+            One or more areas of overscan pixels, inside the image.
+        rows : slice
+            Rows that must have a level: those of the light-sensitive pixels.
+
+        Returns
+        -------
+        OverscanLevel
 
         Raises
         ------
-        KeyError
-            If there is none of that name.
+        ValueError
+            If a method by rows meets a row without overscan pixels.
         """
-        method = vars(cls).get(name)
-        if not isinstance(method, OverscanMethod):
-            raise KeyError(name)
-        return method
+        level: OverscanLevel = self.value(image, overscans)
+        if level.value.ndim == 2 and not np.isfinite(level.value[rows]).all():
+            missing = range(*rows.indices(len(level.value)))[int(np.argmin(np.isfinite(level.value[rows]).all(axis=1)))]
+            raise ValueError(f"row {missing} has no overscan pixel; a method by rows needs areas beside every row")
+        return level
+
+    def __call__(self, image: Image, overscans: OverscanAreas) -> NDArray[np.float64]:
+        """Subtract the level.
+
+        Parameters
+        ----------
+        image : ndarray, shape (ny, nx)
+            Raw image [ADU].
+        overscans : dict, Area, or sequence of them
+            Overscan areas; dictionaries have ``xmin``, ``xmax``, ``ymin`` and ``ymax``, 0-based and half-open.
+
+        Returns
+        -------
+        ndarray of float64, shape (ny, nx)
+            [ADU]
+        """
+        listed = [overscans] if isinstance(overscans, Area | Mapping) else overscans
+        return np.asarray(image, dtype=np.float64) - self.level(image, [as_area(area) for area in listed]).value
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def measure_read_noise(image: Image, overscans: Sequence[Area]) -> float:
+    """Measure the read noise of a single frame by the scatter of its overscan.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ny, nx)
+        Raw image [ADU].
+    overscans : sequence of Area
+        Inside the image.
+
+    Returns
+    -------
+    float
+        [ADU], with the noise of digitisation in it.
+
+    Notes
+    -----
+    From the differences of neighbouring pixels, in which neither a drift of the level nor a slope counts; those beyond
+    5 rstd are left out, or 3 ADU where read noise is less than the step of digitisation.
+    """
+    differences = []
+    for area in overscans:
+        pixels = np.asarray(image[area.slices], dtype=np.float64)
+        differences.append(np.diff(pixels, axis=1 if pixels.shape[1] > 1 else 0).ravel())
+    found = np.concatenate(differences)
+    found = found[np.isfinite(found)] / np.sqrt(2)
+    return max(float(clipped_mean(found, 5.0, 2 * QUANTISATION).scatter), QUANTISATION) if found.size > 1 else 0.0

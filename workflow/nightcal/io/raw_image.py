@@ -180,6 +180,8 @@ class RawImage:
         FrameRejectedError, OSError
             As for `rows`.
         """
+        if self._file.held is not None:
+            return
         try:
             self._file.hold(buffer)
             for plane in self.planes:

@@ -1,9 +1,10 @@
 """Sections of an image: ``[x1:x2,y1:y2]`` in headers and camera files, half-open areas in Python."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Integral
 from typing import Any
 
 NOTHING = {"", "UNKNOWN", "N/A", "NONE"}
@@ -106,3 +107,31 @@ def _term(text: str, value: Callable[[str], Any]) -> int:
     if isinstance(found, bool) or not isinstance(found, int):
         raise ValueError(f"{text} is {found!r}; expected a card with a whole number")
     return found
+
+
+def as_dictionaries(areas: Sequence[Area]) -> list[dict[str, int]]:
+    """Areas as the dictionaries that users write: ``xmin``, ``xmax``, ``ymin``, ``ymax``."""
+    return [{"xmin": a.xmin, "xmax": a.xmax, "ymin": a.ymin, "ymax": a.ymax} for a in areas]
+
+
+def as_area(entry: Area | Mapping[str, int]) -> Area:
+    """Turn a dictionary with ``xmin``, ``xmax``, ``ymin``, ``ymax`` into an area.
+
+    Raises
+    ------
+    ValueError
+        If a key is missing or unknown, a value is no whole number, or the area is empty, inverted or negative.
+    """
+    if isinstance(entry, Area):
+        area = entry
+    else:
+        names = ("xmin", "xmax", "ymin", "ymax")
+        if not isinstance(entry, Mapping) or set(entry) != set(names):
+            raise ValueError("expected xmin, xmax, ymin and ymax")
+        if not all(isinstance(entry[n], Integral) and not isinstance(entry[n], bool) for n in names):
+            raise ValueError("expected whole numbers of pixels")
+        xmin, xmax, ymin, ymax = (int(entry[n]) for n in names)
+        area = Area(xmin, xmax, ymin, ymax)
+    if not (0 <= area.xmin < area.xmax and 0 <= area.ymin < area.ymax):
+        raise ValueError("expected 0 <= xmin < xmax and 0 <= ymin < ymax")
+    return area

@@ -23,25 +23,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nightcal.detector.amplifier import Amplifier, UserMethod, as_area
+from nightcal.cameras.amplifiers import UNKNOWN_READ_NOISE
+from nightcal.cameras.camera import Camera
+from nightcal.detector.amplifier import Amplifier, UserMethod
 from nightcal.detector.mosaic_readout import open_readout
-from nightcal.detector.overscan import OverscanMethod, OverscanMethods
+from nightcal.detector.overscan import OverscanMethods, measure_read_noise
+from nightcal.detector.readout import Readout
 from nightcal.detector.saturation import NO_BLEED, Bleed
+from nightcal.io.keywords import set_cards, warn
 from nightcal.io.master import MasterFrame
-from nightcal.io.product import Product
 from nightcal.io.raw_image import Buffer, RawImage
-from nightcal.io.sections import Area
+from nightcal.io.sections import Area, as_area
+from nightcal.science.camera_parameters import read_parameters
+from nightcal.science.ccd_data import RawLike, as_file, make_ccd_data
 from nightcal.science.master_rows import PARAMETERS, MasterCache
 from nightcal.science.parameter_checks import CHECKS
 from nightcal.science.prepared_frame import PreparedFrame, prepare_frame
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+    from astropy.nddata import CCDData
 
 MasterLike = MasterFrame | str | PathLike[str] | None
 AreaLike = Area | Mapping[str, int]
 BleedLike = Bleed | Mapping[str, Any] | None
 
 EXPOSURE_CARDS = ("EXPTIME", "EXPOSURE")
+UNKNOWN = "unknown"
 UNSET: Any = object()
 
 
@@ -56,16 +66,19 @@ class Calibrator:
     overscans : sequence of dict or Area
         Overscan areas in the raw image: ``xmin``, ``xmax``, ``ymin``, ``ymax``, 0-based and half-open. None or empty:
         no overscan correction.
-    overscan_method : OverscanMethod or function
-        One of `OverscanMethods`, or any function ``(image, overscans) -> corrected image of floats``, where
-        ``overscans`` is a list of dictionaries as above.
+    overscan_method : OverscanMethods, function or astropy model
+        One of `OverscanMethods`; or any function ``(image, overscans) -> corrected image of floats``, where
+        ``overscans`` is the dictionary of the overscan area, or a list of dictionaries if there are several; or a model
+        of `astropy.modeling` of one input, fitted by ``ccdproc.subtract_overscan``.
     master_bias, master_dark, master_flat, bad_pixels : path or MasterFrame, optional
-        Masters of the shape of the image area; None is not applied. A master in ADU (``BUNIT``) is multiplied by the
+        Masters of the shape of the image area; None is not applied. One whose header says that it is something else is
+        refused. A master in ADU (``BUNIT``) is multiplied by the
         gain. A dark that is not per second is divided by its ``EXPTIME``. ``bad_pixels`` adds its mask.
     gain : float
         [e-/ADU]
-    read_noise : float
-        [e-], with the noise of digitisation in it.
+    read_noise : float, optional
+        [e-], with the noise of digitisation in it. None: measured in the overscan of each frame; without overscan it
+        is taken to be 0, and a warning in the header says so.
     image_area : dict or Area, optional
         The light-sensitive pixels; None for the whole image.
     saturation : float, optional
@@ -102,13 +115,13 @@ class Calibrator:
     """
 
     overscans: Sequence[AreaLike] | None = ()
-    overscan_method: OverscanMethod | UserMethod = OverscanMethods.median
+    overscan_method: OverscanMethods | UserMethod = OverscanMethods.median
     master_bias: MasterLike = None
     master_dark: MasterLike = None
     master_flat: MasterLike = None
     bad_pixels: MasterLike = None
     gain: float = 1.0
-    read_noise: float = 0.0
+    read_noise: float | None = None
     image_area: AreaLike | None = None
     saturation: float | None = None
     linearity: float | None = None
@@ -128,6 +141,38 @@ class Calibrator:
         if name not in CHECKS:
             raise AttributeError(f"{name} is not a parameter of Calibrator; expected one of {', '.join(CHECKS)}")
         object.__setattr__(self, name, CHECKS[name](name, value))
+
+    @classmethod
+    def from_camera(
+        cls, camera: Camera | str | PathLike[str], header: fits.Header | str | PathLike[str], **parameters: Any
+    ) -> Calibrator:
+        """Take the parameters from a camera file and the header of a frame.
+
+        Parameters
+        ----------
+        camera : Camera or path
+            A camera file, as in ``config/cameras``.
+        header : astropy.io.fits.Header or path
+            Of a raw frame, or the frame itself.
+        **parameters
+            Those that are given count before the others.
+
+        Returns
+        -------
+        Calibrator
+            With overscan areas and method, image area, gain, read noise, saturation, linearity and bleeding of that
+            frame; of several amplifiers, with ``amplifiers``, ``binning`` and ``crosstalk``.
+
+        Raises
+        ------
+        FrameRejectedError
+            If the header cannot be understood.
+        ValueError
+            If neither header nor camera file gives the gain, and ``gain`` is not given.
+        ConfigurationError
+            If the camera file is wrong.
+        """
+        return cls(**read_parameters(camera, header, parameters) | parameters)
 
     def set_masters(
         self,
@@ -155,16 +200,24 @@ class Calibrator:
                 setattr(self, name, master)
 
     def __call__(
-        self, raw: str | PathLike[str], calibrated: str | PathLike[str], *, overwrite: bool = False, **this_call: Any
+        self,
+        raw: RawLike,
+        calibrated: str | PathLike[str],
+        *,
+        header: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+        **this_call: Any,
     ) -> None:
         """Calibrate one frame and write it.
 
         Parameters
         ----------
-        raw : path
-            Read, never written.
+        raw : path, CCDData or ndarray
+            A file is read, never written. A `CCDData` is in ADU.
         calibrated : path
             The image becomes the primary HDU, its error and its mask the next two.
+        header : mapping, optional
+            Of an array.
         overwrite : bool
             Whether an existing file may be replaced.
         **this_call
@@ -174,13 +227,15 @@ class Calibrator:
         ------
         FileExistsError
             If ``calibrated`` exists and may not be replaced, or is the raw frame.
+        FileNotFoundError
+            If there is no such raw frame.
         FrameRejectedError
             If the raw frame cannot be used.
         ValueError, TypeError
             If a parameter is wrong or does not fit the frame.
         """
         target = Path(calibrated)
-        if target.exists() and target.samefile(raw):
+        if target.exists() and isinstance(raw, str | PathLike) and Path(raw).exists() and target.samefile(raw):
             raise FileExistsError(f"calibrated is {target}, the raw frame itself; raw frames are never written")
         if target.name.lower().endswith((".gz", ".fz")):
             raise ValueError(
@@ -188,14 +243,22 @@ class Calibrator:
             )
         if target.exists() and not overwrite:
             raise FileExistsError(f"calibrated: {target} exists; pass overwrite=True to replace it")
-        self.prepare(raw, **this_call).write(target)
+        with as_file(raw, header) as path:
+            self.prepare(path, **this_call).write(target)
 
-    def calibrate(self, raw: str | PathLike[str], **this_call: Any) -> Product:
-        """Calibrate one frame in memory; parameters, results and errors as for a call."""
-        return self.prepare(raw, **this_call).product()
+    def calibrate(self, raw: RawLike, *, header: Mapping[str, Any] | None = None, **this_call: Any) -> CCDData:
+        """Calibrate one frame in memory; parameters and errors as for a call.
+
+        Returns
+        -------
+        CCDData
+            Data, `StdDevUncertainty`, mask, unit, WCS and header; the bits of the mask are its ``flags``.
+        """
+        with as_file(raw, header) as path:
+            return make_ccd_data(self.prepare(path, **this_call).product())
 
     def prepare(self, raw: str | PathLike[str], **this_call: Any) -> PreparedFrame:
-        """Get ready to calibrate one frame: its header is made, its pixels are not yet calibrated.
+        """Prepare one frame: the header of its product is made, its pixels are not yet calibrated.
 
         Parameters
         ----------
@@ -220,14 +283,31 @@ class Calibrator:
             other._cache, other._buffer = self._cache, self._buffer
             return other.prepare(raw)
         image = RawImage(Path(raw))
-        readout = open_readout(image, self.amplifiers or [self._amplifier()], self._binning(), self.crosstalk)
+        readout, read_noise_source = self._open(image)
         given = {step: getattr(self, name) for step, name in PARAMETERS.items()}
         masters = self._cache.fit(given, readout.shape, readout.gain)
         exposure_time = self._exposure_time(image) if masters.masters["dark"] is not None else 0.0
-        return prepare_frame(readout, masters, exposure_time, self.unit, self._buffer)
+        prepared = prepare_frame(readout, masters, exposure_time, self.unit, self._buffer)
+        if read_noise_source:
+            set_cards(prepared.header, [("RNSRC", read_noise_source, "source of the read noise")])
+            if read_noise_source == UNKNOWN:
+                warn(prepared.header, UNKNOWN_READ_NOISE)
+        return prepared
 
-    def _binning(self) -> tuple[int, int]:
-        return self.binning[0], self.binning[1]
+    def _open(self, image: RawImage) -> tuple[Readout, str]:
+        """Open a frame; say where its read noise comes from if that was not given."""
+        binning = self.binning[0], self.binning[1]
+        if self.amplifiers:
+            return open_readout(image, self.amplifiers, binning, self.crosstalk), ""
+        alone = self._amplifier()
+        readout = open_readout(image, [alone], binning, self.crosstalk)
+        if self.read_noise is not None:
+            return readout, ""
+        if not alone.overscans:
+            return readout, UNKNOWN
+        image.hold(self._buffer)
+        noise = self.gain * measure_read_noise(image.read(), alone.overscans)
+        return open_readout(image, [replace(alone, read_noise=noise)], binning, self.crosstalk), "overscan"
 
     def _amplifier(self) -> Amplifier:
         return Amplifier(
@@ -235,7 +315,7 @@ class Calibrator:
             overscan_method=self.overscan_method,
             image_area=None if self.image_area is None else as_area(self.image_area),
             gain=self.gain,
-            read_noise=self.read_noise,
+            read_noise=self.read_noise or 0.0,
             saturation=self.saturation,
             linearity=self.linearity,
             bleed=self.bleed if isinstance(self.bleed, Bleed) else NO_BLEED,

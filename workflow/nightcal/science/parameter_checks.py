@@ -10,12 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from nightcal.detector.amplifier import Amplifier, as_area
+from nightcal.detector.amplifier import Amplifier
 from nightcal.detector.saturation import DIRECTIONS, Bleed
-from nightcal.io.master import MasterFrame, load_master
-from nightcal.io.sections import Area
+from nightcal.io.master import MasterFrame, as_mask, load_master
+from nightcal.io.sections import Area, as_area
 
 UNITS = ("electron", "adu")
+KINDS = {"master_bias": "bias", "master_dark": "dark", "master_flat": "flat", "bad_pixels": "bpm"}
+NAMES = {"bias": "a master bias", "dark": "a master dark", "flat": "a master flat", "bpm": "a bad pixel mask"}
+TYPE_KEYWORDS = ("IMAGETYP", "OBSTYPE", "FRAME")
+TYPE_WORDS = {"bias": ("bias", "zero"), "dark": ("dark",), "flat": ("flat",), "science": ("light", "object", "science")}
+"""Words in the frame's type that leave no doubt."""
 
 
 def _positive(expected: str) -> Callable[[str, Any], float]:
@@ -77,22 +82,57 @@ def _check_bleed(name: str, value: Any) -> Bleed:
 
 
 def _check_method(name: str, value: Any) -> Any:
+    if hasattr(value, "param_names") and getattr(value, "n_inputs", 0) == 1:  # a model of astropy
+        from nightcal.detector.overscan_model import fit_overscan
+
+        return fit_overscan(value)
     if not callable(value):
         raise TypeError(
-            f"{name} is {value!r}; expected a method of OverscanMethods or a function of image and overscans"
+            f"{name} is {value!r}; expected one of OverscanMethods, a function of image and overscans, or an astropy "
+            "model of one input"
         )
     return value
 
 
 def _check_master(name: str, value: Any) -> MasterFrame:
-    if isinstance(value, MasterFrame):
-        return value
+    master = value if isinstance(value, MasterFrame) else _load_master(name, value)
+    expected = KINDS[name]
+    kind = find_kind(master.header)
+    if kind and kind != expected:
+        raise ValueError(f"{name} is {master.name}, whose header says {kind}; expected {NAMES[expected]}")
+    if name == "bad_pixels" and 2 * np.count_nonzero(as_mask(master).mask) > np.size(master.mask):
+        raise ValueError(f"{name} is {master.name}, which flags more than half of its pixels; expected a mask")
+    return master
+
+
+def _load_master(name: str, value: Any) -> MasterFrame:
     if not isinstance(value, str | PathLike):
         raise TypeError(f"{name} is {value!r}; expected a file name, a loaded master, or None")
+    if not Path(value).is_file():
+        raise FileNotFoundError(f"{name} is {str(value)!r}; there is no such file")
     try:
         return load_master(Path(value))
     except ValueError as error:
         raise ValueError(f"{name} is {str(value)!r}; expected a FITS image: {error}") from error
+
+
+def find_kind(header: Mapping[str, Any]) -> str:
+    """Find out what a master, or a frame, is by its header.
+
+    Parameters
+    ----------
+    header : mapping
+
+    Returns
+    -------
+    str
+        ``bias``, ``dark``, ``flat``, ``bpm`` or ``science``; empty if the header does not say, as foreign masters do.
+    """
+    if header.get("MASTER") in NAMES:
+        return str(header["MASTER"])
+    said = " ".join(str(header.get(keyword, "")) for keyword in TYPE_KEYWORDS).lower()
+    found = {kind for kind, words in TYPE_WORDS.items() if any(word in said for word in words)}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _check_amplifiers(name: str, value: Any) -> tuple[Amplifier, ...] | None:
@@ -131,7 +171,7 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "master_flat": _or_none(_check_master),
     "bad_pixels": _or_none(_check_master),
     "gain": _positive("a positive number of e-/ADU"),
-    "read_noise": _not_negative("e- of 0 or more"),
+    "read_noise": _or_none(_not_negative("e- of 0 or more")),
     "image_area": _or_none(_check_area),
     "saturation": _or_none(_positive("ADU above 0")),
     "linearity": _or_none(_positive("ADU above 0")),
