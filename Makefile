@@ -4,7 +4,7 @@ BIN := .venv/bin
 .PHONY: demo test lint bench clean
 
 demo: .venv/demo demo/raw   ## simulate a night, reduce it, compare with the truth
-	$(BIN)/snakemake --cores 2
+	$(BIN)/snakemake --cores 2 --config crosscheck=true
 	@echo "Products are in results/20240301, the report in results/20240301/report.html. Compared with the truth:"
 	@$(BIN)/python -m nightcal.simulation.truth results/20240301/science demo/truth
 

@@ -12,6 +12,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/masters.smk"
 include: "workflow/rules/science.smk"
 include: "workflow/rules/stars.smk"
+include: "workflow/rules/crosscheck.smk"
 include: "workflow/rules/report.smk"
 
 

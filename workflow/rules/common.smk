@@ -192,7 +192,13 @@ def lost_of(night):
 def products_of(night):
     """What a night ends in, which asks for everything before it."""
     strict = [f"{RESULTS}/{night}/strict.ok"] if config["strict"] else []
-    return [f"{RESULTS}/{night}/plan.csv", f"{RESULTS}/{night}/report.html", *lost_of(night), *strict]
+    return [
+        f"{RESULTS}/{night}/plan.csv",
+        f"{RESULTS}/{night}/report.html",
+        *lost_of(night),
+        *crosscheck_paths(night),
+        *strict,
+    ]
 
 
 def summary():

@@ -1,0 +1,31 @@
+"""Calibrate one science frame with ccdproc's functions too, and write how far the product differs.
+
+python scripts/crosscheck.py night/m13_V1.fits --product results/20240301/science/m13_V1.fits \
+    --camera config/cameras/generic.yaml --bias bias.fits --dark dark.fits --flat flat_V.fits --out crosscheck.json
+"""
+
+import logging
+from pathlib import Path
+
+from nightcal.cameras.camera_file import load_camera
+from nightcal.cli import parser, run
+from nightcal.science.crosscheck import STEPS, crosscheck, write_crosscheck
+
+
+def main() -> None:
+    arguments = parser(__doc__, frames=None)
+    arguments.add_argument("frame", type=Path, help="the raw science frame")
+    arguments.add_argument("--product", type=Path, required=True, help="the calibrated frame to compare with")
+    arguments.add_argument("--camera", type=Path, required=True, help="camera file, as in config/cameras")
+    for step in STEPS:
+        arguments.add_argument(f"--{step}", type=Path, help=f"master {step}, if there is one")
+    arguments.add_argument("--out", type=Path, required=True, help="the comparison (JSON)")
+    args = arguments.parse_args()
+    masters = {step: path for step in STEPS if (path := getattr(args, step)) is not None}
+    result = crosscheck(args.frame, args.product, load_camera(args.camera), masters)
+    logging.getLogger(__name__).info("%s.", result)
+    write_crosscheck(args.out, result)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,173 @@
+"""The cross-check with ccdproc: it agrees where nightcal is right, and says where a product is wrong."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from astropy.io import fits
+from helpers import REPOSITORY, masters_of
+from nightcal.cameras.camera_file import load_camera
+from nightcal.detector.overscan import OverscanMethod, OverscanMethods
+from nightcal.flags import Flag
+from nightcal.io.product import write_product
+from nightcal.science.calibrator import Calibrator, empty_product
+from nightcal.science.crosscheck import crosscheck
+from nightcal.science.reduce import reduce_frame
+from nightcal.simulation.camera import simulate_camera
+from nightcal.simulation.night import simulate_night
+
+CAMERAS = REPOSITORY / "config/cameras"
+FEW = {"n_bias": 5, "n_dark": 3, "n_flat": 3, "n_science": 1, "filters": ("V",), "sky": (8.0,), "n_stars": 10}
+METHODS = [name for name, method in vars(OverscanMethods).items() if isinstance(method, OverscanMethod)]
+ROUNDING = 1e-3  # sigma: 32-bit numbers hold 65535 ADU to 0.004 ADU, and the read noise is 4 ADU
+RAW = "field_V_001.fits"
+
+
+class Checked:
+    """A night in a folder, calibrated with its masters and compared with ccdproc."""
+
+    def __init__(self, folder, camera):
+        self.folder, self.camera = folder, camera
+        self.masters = masters_of(folder / "raw", camera)
+        self.paths = {kind: folder / f"master_{kind}.fits" for kind in self.masters}
+
+    def reduce(self, out, camera=None, **options):
+        calibrate = Calibrator(**{f"master_{kind}": master for kind, master in self.masters.items()}, **options)
+        reduce_frame(self.folder / "raw" / RAW, out, camera or self.camera, None, calibrate)
+        return out
+
+    def compare(self, product, camera=None):
+        return crosscheck(self.folder / "raw" / RAW, product, camera or self.camera, self.paths)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("night")
+    simulate_night(folder / "raw", folder / "truth", shape=(96, 128), **FEW)
+    return Checked(folder, load_camera(CAMERAS / "generic.yaml"))
+
+
+@pytest.fixture(scope="module")
+def product(night):
+    return night.reduce(night.folder / "product.fits")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_ccdproc_agrees_for_every_overscan_method(night, tmp_path, method):
+    camera = replace(night.camera, overscan_method=method)
+    found = night.compare(night.reduce(tmp_path / RAW, camera), camera)
+    assert not found.reason
+    assert found.pixels + found.masked == 96 * 128
+    assert found.pixels > 0.9 * 96 * 128
+    # a cubic through 96 rows is known to 4 / sqrt(96) of the error of a row at its ends, and that of 32 columns is 0.18
+    # of the read noise; which rows are outliers matters by less
+    assert found.largest < (0.07 if method == "smooth" else ROUNDING)
+    assert found.median <= found.largest
+
+
+def test_uncertainties_agree_where_noise_is_counted_alike(night, product):
+    low, median, high = night.compare(product).uncertainty_ratio
+    assert median == pytest.approx(1, abs=0.02)
+    assert 0.9 < low < median < high < 1.1
+
+
+def test_a_product_in_adu_is_compared_in_adu(night, tmp_path):
+    assert night.compare(night.reduce(tmp_path / RAW, unit="adu")).largest < ROUNDING
+
+
+def test_a_wrong_pixel_is_found_unless_it_is_flagged(night, product, tmp_path):
+    for flag in (0, Flag.HOT):
+        shutil.copy(product, tmp_path / RAW)
+        with fits.open(tmp_path / RAW, mode="update") as hdus:
+            hdus[0].data[40, 70] += 0.5 * hdus["UNCERT"].data[40, 70]
+            hdus["MASK"].data[40, 70] = flag
+        found = night.compare(tmp_path / RAW)
+        if flag:
+            assert (found.above_limit, found.masked) == (0, night.compare(product).masked + 1)
+        else:
+            assert found.largest == pytest.approx(0.5, abs=ROUNDING)
+            assert (found.largest_at, found.above_limit) == ((71, 41), 1)
+
+
+def test_masters_that_the_product_did_not_use_are_not_used(night, tmp_path):
+    calibrate = Calibrator(master_bias=night.masters["bias"])
+    reduce_frame(night.folder / "raw" / RAW, tmp_path / RAW, night.camera, None, calibrate)
+    found = night.compare(tmp_path / RAW)
+    assert found.largest < ROUNDING
+    assert found.masters == {"bias": "master_bias.fits"}
+
+
+def test_an_empty_product_is_not_compared(night, tmp_path):
+    write_product(tmp_path / RAW, empty_product(night.folder / "raw" / RAW, "the shutter was closed"))
+    found = night.compare(tmp_path / RAW)
+    assert found.pixels == 0
+    assert "the shutter was closed" in str(found)
+
+
+def bent(text):
+    return text.replace("DETSEC}", "DETSEC, linearity_polynomial: [4.0e-6, 1.0e-11]}")
+
+
+def mirrored(text):
+    """Two amplifiers on one image that read away from each other."""
+    common = text[: text.index("# Each extension")].replace("planes: 4", "planes: 1")
+    return f"""{common}
+amplifiers:
+  - {{plane: 1, image: "[1:64,1:96]", overscan: ["[65:80,1:96]"], detector: "[1:64,1:96]", gain: 1.5}}
+  - plane: 1
+    image: "[97:160,1:96]"
+    overscan: ["[81:96,1:96]"]
+    detector: "[65:128,1:96]"
+    corner: lower right
+crosstalk: {{coefficients: [[0, 0.01], [0.02, 0]]}}
+"""
+
+
+@pytest.mark.parametrize("change", [str, bent, mirrored])
+def test_several_amplifiers_are_put_together_without_their_crosstalk(tmp_path, change):
+    path = tmp_path / "several.yaml"
+    path.write_text(change((CAMERAS / "lco-sinistro.yaml").read_text()))
+    camera = load_camera(path)
+    simulate_night(tmp_path / "raw", tmp_path / "truth", camera=simulate_camera(camera, 96), **FEW)
+    several = Checked(tmp_path, camera)
+    found = several.compare(several.reduce(tmp_path / RAW))
+    assert found.amplifiers == (2 if change is mirrored else 4)
+    assert found.crosstalk
+    assert found.pixels > 10000
+    assert found.largest < ROUNDING
+
+
+def test_crosstalk_between_shifted_amplifiers_is_left_alone(tmp_path):
+    path = tmp_path / "shifted.yaml"
+    text = mirrored((CAMERAS / "lco-sinistro.yaml").read_text())
+    text = text.replace("planes: 1", "planes: 2").replace("- plane: 1", "- plane: 2").replace("[97:160", "[98:161")
+    path.write_text(text.replace("corner: lower right", ""))
+    camera = load_camera(path)
+    simulate_night(tmp_path / "raw", tmp_path / "truth", camera=simulate_camera(camera, 96), **FEW)
+    shifted = Checked(tmp_path, camera)
+    found = shifted.compare(shifted.reduce(tmp_path / RAW))
+    assert found.pixels == 0
+    assert "crosstalk" in found.reason
+
+
+@pytest.mark.parametrize("section", ["[64:1,1:48]", "[64:1,48:1]"])
+def test_an_image_that_is_stored_backwards_is_turned(night, tmp_path, section):
+    raw = tmp_path / RAW
+    with fits.open(night.folder / "raw" / RAW) as hdus:
+        hdus[0].header["TRIMSEC"] = section
+        hdus.writeto(raw)
+    reduce_frame(raw, tmp_path / "product.fits", night.camera, None, Calibrator())
+    found = crosscheck(raw, tmp_path / "product.fits", night.camera, {})
+    assert found.pixels > 3000
+    assert found.largest < ROUNDING
+
+
+@pytest.mark.slow
+def test_a_night_is_checked_once_for_each_setup_if_asked(night, tmp_path, snakemake):
+    results = snakemake.reduced(night.folder / "raw", tmp_path / "results", crosscheck="true")
+    (path,) = results.glob("*/crosscheck_*.json")
+    found = json.loads(path.read_text())
+    assert found["frame"] == RAW
+    assert set(found["masters"]) == {"bias", "dark", "flat"}
+    assert 0 < found["median"] <= found["largest"] < ROUNDING

@@ -1,0 +1,306 @@
+"""A second opinion: calibrate a raw frame with ccdproc's functions and the same masters, and compare with the product.
+
+What nightcal only tells through its product is taken from there: gain, read noise, masters, exposure time. Pixels,
+overscan and arithmetic are ccdproc's and astropy's, in double precision.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from nightcal.cameras.camera import Camera
+from nightcal.detector.overscan import SMOOTH_ORDER, OverscanMethods
+from nightcal.io.atomic import write_text
+from nightcal.io.raw_header import RawHeader, read_header
+from nightcal.io.sections import Area, parse_section
+from nightcal.numerics.robust import QUANTISATION
+
+if TYPE_CHECKING:
+    from astropy.nddata import CCDData
+
+STEPS = ("bias", "dark", "flat")
+NOTICEABLE = 0.01
+"""Differences above this part of the uncertainty are counted."""
+
+OVERSCAN = {
+    "mean": "ccdproc",
+    "median": "ccdproc",
+    "row_mean": "ccdproc",
+    "row_median": "ccdproc",
+    "smooth": "ccdproc, which rejects no outlying rows",
+    "clipped_mean": "ccdproc, after clipping by astropy.stats",
+    "row_running": "nightcal, ccdproc has no such method",
+}
+"""Who finds the overscan level, by the name of the method."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossCheck:
+    """How far a product lies from what ccdproc makes of the same raw frame and masters.
+
+    Attributes
+    ----------
+    frame : str
+        The raw frame.
+    masters : mapping of str to str
+        File names of the masters applied, by step.
+    reason : str
+        Why nothing was compared; empty if it was.
+    overscan : str
+        Who found the overscan level; ``none`` without overscan.
+    amplifiers : int
+    crosstalk : bool
+        Whether crosstalk was removed.
+    pixels, masked : int
+        Pixels compared, and those left out because the product flags them.
+    median, largest : float
+        Of the absolute differences, in units of the product's uncertainty.
+    largest_at : tuple of int
+        Column and row of the largest difference, counted from 1.
+    above_limit : int
+        Pixels that differ by more than `NOTICEABLE`.
+    uncertainty_ratio : tuple of float
+        ccdproc's uncertainty over the product's: 16th percentile, median, 84th percentile.
+    versions : mapping of str to str
+    """
+
+    frame: str
+    masters: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    overscan: str = "none"
+    amplifiers: int = 1
+    crosstalk: bool = False
+    pixels: int = 0
+    masked: int = 0
+    median: float | None = None
+    largest: float | None = None
+    largest_at: tuple[int, ...] = ()
+    above_limit: int = 0
+    uncertainty_ratio: tuple[float, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        if self.reason:
+            return f"{self.frame}: not compared with ccdproc: {self.reason}"
+        return (
+            f"{self.frame}: {self.pixels} pixels compared with ccdproc: median difference {self.median:.2g} sigma, "
+            f"largest {self.largest:.2g} sigma at {list(self.largest_at)}; {self.above_limit} above {NOTICEABLE} sigma"
+        )
+
+
+def crosscheck(raw: Path, product: Path, camera: Camera, masters: Mapping[str, Path]) -> CrossCheck:
+    """Calibrate a raw frame with ccdproc and compare the result with its product.
+
+    Parameters
+    ----------
+    raw, product : Path
+        The raw frame, and what nightcal made of it.
+    camera : Camera
+    masters : mapping of str to Path
+        ``bias``, ``dark`` and ``flat``, as far as there are any; those that the product did not use are not used here.
+
+    Returns
+    -------
+    CrossCheck
+    """
+    import ccdproc
+    from astropy import units as u
+    from astropy.nddata import StdDevUncertainty
+
+    with fits.open(product, memmap=False) as hdus:
+        header, image, mask = hdus[0].header, hdus[0].data.astype(np.float64), hdus["MASK"].data
+        sigma = hdus["UNCERT"].data.astype(np.float64)
+    used = {step: path for step, path in masters.items() if header.get(f"{step.upper()}COR")}
+    names = {step: path.name for step, path in used.items()}
+    versions = {"nightcal": str(header.get("NIGHTCAL", "")), "ccdproc": str(ccdproc.__version__)}
+    result = CrossCheck(header["RAWFILE"], names, versions=versions)
+    if "EMPTY" in header:
+        return replace(result, reason=f"the product is empty: {header['EMPTY']}")
+    amplifiers = _Amplifiers(read_header(raw), camera, header)
+    if amplifiers.crosstalk.any() and not amplifiers.read_together():
+        return replace(result, reason="crosstalk between amplifiers that do not start at the same corner pixel")
+
+    ccd = amplifiers.electrons(raw, image.shape)
+    applied = {step: _read_master(path, step, header["GAINUSED"]) for step, path in used.items()}
+    above_bias = ccdproc.subtract_bias(ccd, applied["bias"]) if "bias" in applied else ccd
+    ccd.uncertainty = StdDevUncertainty(amplifiers.deviation(above_bias))
+    if "bias" in applied:
+        ccd = ccdproc.subtract_bias(ccd, applied["bias"])
+    if "dark" in applied:  # per second: of an exposure of 1 s
+        times = {"dark_exposure": 1 * u.s, "data_exposure": header["DARKMULT"] * u.s}
+        ccd = ccdproc.subtract_dark(ccd, applied["dark"], scale=True, **times)
+    if "flat" in applied:
+        ccd = ccdproc.flat_correct(ccd, applied["flat"], norm_value=1)
+    if header["BUNIT"] == "adu":
+        ccd = ccd.divide(header["GAINUSED"] * u.electron / u.adu)
+    result = replace(
+        result,
+        overscan=OVERSCAN[camera.overscan_method] if header["OVSCCOR"] else "none",
+        amplifiers=len(amplifiers.areas),
+        crosstalk=bool(amplifiers.crosstalk.any()),
+    )
+    return _compare(result, image, sigma, mask, ccd)
+
+
+def write_crosscheck(path: Path, result: CrossCheck) -> None:
+    """Write a cross-check as JSON."""
+    write_text(path, json.dumps(asdict(result), indent=1) + "\n")
+
+
+def _compare(
+    result: CrossCheck, image: NDArray[Any], sigma: NDArray[Any], mask: NDArray[Any], ccd: CCDData
+) -> CrossCheck:
+    good = mask == 0
+    if not good.any():
+        return replace(result, reason="every pixel of the product is flagged", masked=int(mask.size))
+    difference = np.where(good, np.abs(ccd.data - image) / np.where(good, sigma, 1.0), 0.0)
+    y, x = np.unravel_index(np.argmax(difference), difference.shape)
+    ratio = np.percentile(ccd.uncertainty.array[good] / sigma[good], [16, 50, 84])
+    return replace(
+        result,
+        pixels=int(np.count_nonzero(good)),
+        masked=int(np.count_nonzero(mask)),
+        median=_rounded(np.median(difference[good])),
+        largest=_rounded(difference[y, x]),
+        largest_at=(int(x) + 1, int(y) + 1),
+        above_limit=int(np.count_nonzero(difference > NOTICEABLE)),
+        uncertainty_ratio=tuple(map(_rounded, ratio)),
+    )
+
+
+def _rounded(value: Any) -> float:
+    return float(f"{value:.4g}")
+
+
+def _read_master(path: Path, step: str, gain: float) -> CCDData:
+    """Read a master in electrons of the frame's gain (a dark: of 1 s), or as a ratio."""
+    from astropy.nddata import CCDData, StdDevUncertainty
+
+    with fits.open(path, memmap=False) as hdus:
+        scale = 1.0 if step == "flat" else gain / hdus[0].header.get("GAINUSED", gain)
+        data, error = (hdus[name].data.astype(np.float64) * scale for name in (0, "UNCERT"))
+    return CCDData(data, uncertainty=StdDevUncertainty(error), unit="" if step == "flat" else "electron")
+
+
+class _Amplifiers:
+    """The amplifiers of one frame: their sections as the camera file reads them, and the numbers in the product."""
+
+    def __init__(self, raw: RawHeader, camera: Camera, header: fits.Header) -> None:
+        self.camera, self.planes = camera, raw.planes
+        self.sections = camera.sections(raw)
+        numbers = range(1, len(self.sections) + 1)
+        alone = "NAMPS" not in header
+        self.gains = [header["GAINUSED"]] if alone else [header[f"GAINUS{n:02d}"] for n in numbers]
+        self.noises = [header["RNUSED"]] if alone else [header[f"RNUSED{n:02d}"] for n in numbers]
+        shape = self.sections[0].image.shape
+        places = [] if alone else [parse_section(header[f"AMPSEC{n:02d}"]) for n in numbers]
+        self.areas = [place for place in places if place] or [Area(0, shape[1], 0, shape[0])]
+        self.crosstalk = np.zeros((len(numbers),) * 2)
+        if header.get("XTALKCOR"):
+            self.crosstalk[:] = camera.crosstalk_of(raw)
+
+    def read_together(self) -> bool:
+        """Whether the first pixels of all image areas are read at the same time."""
+        starts = set()
+        for rule, sections in zip(self.camera.amplifiers, self.sections, strict=True):
+            area, (ny, nx) = sections.image, self.planes[rule.plane].shape
+            x = nx - area.xmax if rule.from_right else area.xmin
+            y = ny - area.ymax if rule.from_top else area.ymin
+            alone = sum(other.plane == rule.plane for other in self.camera.amplifiers) == 1
+            starts.add((area.shape, x if alone else 0, y if alone else 0))
+        return len(starts) == 1
+
+    def electrons(self, raw: Path, shape: tuple[int, int]) -> CCDData:
+        """Subtract overscan and crosstalk, trim, correct for the gain, and put the amplifiers together."""
+        import ccdproc
+        from astropy import units as u
+        from astropy.nddata import CCDData
+
+        rules = self.camera.amplifiers
+        with fits.open(raw, memmap=False) as hdus:
+            planes = [np.array(_plane(hdus[plane.hdu].data, plane), np.float64) for plane in self.planes]
+        above = [
+            _subtract_overscan(CCDData(planes[rule.plane], unit="adu"), section.image, section.overscans, self.camera)
+            for rule, section in zip(rules, self.sections, strict=True)
+        ]
+        whole = CCDData(np.zeros(shape), unit="electron")
+        for n, (rule, sections) in enumerate(zip(rules, self.sections, strict=True)):
+            ccd = above[n]
+            for i in np.flatnonzero(self.crosstalk[:, n]):
+                other = rules[i]
+                ghost = _turn(above[i].data, other.from_right != rule.from_right, other.from_top != rule.from_top)
+                ccd = ccd.subtract(CCDData(self.crosstalk[i, n] * ghost, unit="adu"))
+            if rule.polynomial:
+                ccd = ccd.multiply(np.polynomial.polynomial.polyval(np.maximum(ccd.data, 0), (1, *rule.polynomial)))
+            ccd = ccdproc.gain_correct(ccd, self.gains[n] * u.electron / u.adu)
+            seen = sections.detector or Area(0, 0, 0, 0)
+            flips = sections.image.flip_x != seen.flip_x, sections.image.flip_y != seen.flip_y
+            whole.data[self.areas[n].slices] = _turn(ccd.data, *flips)
+        return whole
+
+    def deviation(self, ccd: CCDData) -> NDArray[np.float64]:
+        """Shot noise and read noise [e-] of each pixel, from its own value."""
+        import ccdproc
+        from astropy import units as u
+
+        sigma = np.zeros(ccd.shape)
+        for area, gain, noise in zip(self.areas, self.gains, self.noises, strict=True):
+            floor = max(noise, QUANTISATION * gain) * u.electron
+            part = ccdproc.create_deviation(ccd[area.slices], readnoise=floor, disregard_nan=True)
+            sigma[area.slices] = part.uncertainty.array
+        return sigma
+
+
+def _plane(image: NDArray[Any], header: RawHeader) -> NDArray[Any]:
+    return image[header.plane] if image.ndim == 3 else image
+
+
+def _turn(image: NDArray[Any], flip_x: bool, flip_y: bool) -> NDArray[Any]:
+    return image[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+
+
+def _subtract_overscan(ccd: CCDData, image: Area, overscans: Sequence[Area], camera: Camera) -> CCDData:
+    """Subtract the overscan level of one amplifier and trim it to its image area."""
+    import ccdproc
+    from astropy.modeling.models import Chebyshev1D
+    from astropy.nddata import CCDData
+
+    if not overscans:
+        return ccdproc.trim_image(ccd, str(replace(image, flip_x=False, flip_y=False)))
+    method = camera.overscan_method
+    bottom, top = 0, ccd.shape[0]
+    if method == "row_running":
+        level = OverscanMethods.named(method).level(ccd.data, overscans)
+        ccd = ccd.subtract(CCDData(np.broadcast_to(level.value, ccd.shape), unit="adu"))
+    elif method in ("row_mean", "row_median", "smooth"):
+        bottom, top = max(area.ymin for area in overscans), min(area.ymax for area in overscans)
+        beside = np.hstack([ccd.data[bottom:top, area.xmin : area.xmax] for area in overscans])
+        ccd = ccdproc.subtract_overscan(
+            ccd[bottom:top],
+            CCDData(beside, unit="adu"),
+            median=method == "row_median",
+            model=Chebyshev1D(SMOOTH_ORDER) if method == "smooth" else None,
+        )
+    else:
+        values = np.concatenate([ccd.data[area.slices].ravel() for area in overscans])
+        values = _clip(values) if method == "clipped_mean" else values
+        ccd = ccdproc.subtract_overscan(ccd, CCDData(values[np.newaxis], unit="adu"), median=method == "median")
+    kept = Area(image.xmin, image.xmax, image.ymin - bottom, image.ymax - bottom)
+    return ccdproc.trim_image(ccd, str(kept))
+
+
+def _clip(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keep the values within 3.5 standard deviations from the MAD, once, as `clipped_mean` of nightcal promises."""
+    from astropy.stats import mad_std, sigma_clip
+
+    spread = max(float(mad_std(values)), QUANTISATION)
+    kept = sigma_clip(values, sigma=3.5, maxiters=1, cenfunc="median", stdfunc=lambda _, axis=None: spread)
+    return np.asarray(kept.compressed())
