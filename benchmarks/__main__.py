@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.cases import CASES, Workplace, check_names
 from benchmarks.contest import as_record, hold
+from benchmarks.peers import another_nightcal
 from benchmarks.surroundings import describe
 from benchmarks.table import as_markdown
 
@@ -23,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeat", type=int, default=3, help="rounds (%(default)s)")
     parser.add_argument("--small", action="store_true", help="a quick try on small frames, whose times mean nothing")
     parser.add_argument("--peers", nargs="+", default=[], help="with_ccdproc, with_banzai ...; nightcal always runs")
+    parser.add_argument("--beside", type=Path, help="another checkout of nightcal, to run in turn with this one")
     parser.add_argument("--work", type=Path, default=Path("bench"), help="folder for frames and results (%(default)s)")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table of what was run before")
     return parser
@@ -32,6 +34,8 @@ def main() -> int:
     """Run the cases; 1 if a result does not agree or a program failed."""
     args = _parser().parse_args()
     names = check_names(args.cases)
+    if args.beside:
+        os.environ[another_nightcal.VARIABLE] = str(args.beside)
     place = Workplace((args.work / "small" if args.small else args.work).resolve(), args.small)
     records = place.work / "records"
     records.mkdir(parents=True, exist_ok=True)

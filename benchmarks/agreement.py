@@ -92,7 +92,7 @@ def _pairs(task: str, peer: str, result: Path, reference: Path) -> Iterator[tupl
         return
     products = sorted(reference.glob("*/science/*.fits"))
     for product in products[:: max(1, len(products) // 6)]:
-        if peer == "with_nightcal":
+        if peer in ("with_nightcal", "another_nightcal"):
             yield with_nightcal.read(result / product.relative_to(reference)), product
         else:
             yield with_ccdproc.read(result / product.name), product

@@ -22,6 +22,10 @@ INGREDIENTS = {
 }
 
 
+MEASUREMENTS = ("cosmic_rays", "sources", "astrometry", "photometry")
+CALIBRATION_ONLY = tuple(f"{step}={{enabled: false}}" for step in MEASUREMENTS)
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A comparison.
@@ -40,6 +44,8 @@ class Case:
         Modules of `benchmarks.peers`.
     cores : tuple of int
         Numbers of cores that nightcal is run with.
+    settings : tuple of str
+        Of a night, as typed after ``snakemake --config``.
     """
 
     what: str
@@ -48,6 +54,7 @@ class Case:
     count: int = 0
     peers: tuple[str, ...] = STACKERS
     cores: tuple[int, ...] = (1,)
+    settings: tuple[str, ...] = ()
 
 
 CASES = {
@@ -76,6 +83,13 @@ CASES = {
         peers=("with_nightcal", "night_with_ccdproc"),
         cores=(2, 1),
     ),
+    "night_small": Case(
+        "20 bias, 10 dark, 3 x 10 flats and 40 science frames of 2048 x 2080, calibration only",
+        "night_small",
+        "night",
+        peers=("with_nightcal", "night_with_ccdproc"),
+        settings=CALIBRATION_ONLY,
+    ),
     "night_2048": Case(
         "a typical night of 2048 x 2080: 60 bias, 20 dark, 3 x 15 flats, 150 science frames",
         "night_2048",
@@ -97,7 +111,7 @@ class Workplace:
         """Simulate what is missing, and give the job of a case with the one that warms a process up for it."""
         raw = self._simulated(case.inputs)
         if case.task == "night":
-            job = Job("night", [str(raw)])
+            job = Job("night", [str(raw)], settings=list(case.settings))
             return job, job
         frames = self._frames(raw, case.task, case.count)
         job = Job(case.task, frames, self._masters(raw, INGREDIENTS[case.task]))

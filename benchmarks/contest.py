@@ -15,9 +15,10 @@ from benchmarks.cases import Case, Workplace
 from benchmarks.jobs import Job
 from benchmarks.limits import limit_of
 from benchmarks.measure import ONE_THREAD, ChildFailedError, Sample, run, warm_page_cache
-from benchmarks.peers import with_nightcal
+from benchmarks.peers import another_nightcal, with_nightcal
 
 REPOSITORY = with_nightcal.REPOSITORY
+NIGHTCAL = ("with_nightcal", "another_nightcal")
 SURROUNDINGS = {**ONE_THREAD, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
@@ -81,12 +82,13 @@ def hold(name: str, case: Case, place: Workplace, repeat: int, peers: list[str])
 
 def _contenders(case: Case, job: Job, peers: list[str]) -> list[Contender]:
     found = []
-    for peer in case.peers:
+    own, *others = case.peers
+    for peer in (own, *["another_nightcal"] * another_nightcal.wanted(), *others):
         module = import_module(f"benchmarks.peers.{peer}")
         reason = module.LACKS.get(case.task, "") or module.missing()
-        if peers and peer not in peers and peer != "with_nightcal":
+        if peers and peer not in (*peers, *NIGHTCAL):
             reason = "not asked for"
-        for cores in case.cores if peer == "with_nightcal" else (1,):
+        for cores in case.cores if peer in NIGHTCAL else (1,):
             label = module.NAME + (f", {cores} core{'s' * (cores > 1)}" if case.task == "night" else "")
             found.append(Contender(label, peer, replace(job, cores=cores), reason))
     return found
@@ -102,7 +104,8 @@ def _run_once(contender: Contender, stem: Path, warm_up: Path) -> None:
         command = [sys.executable, "-m", "benchmarks.child", contender.peer, str(saved), str(result)]
     if result.is_dir():
         shutil.rmtree(result)
-    contender.whole.append(run(command, log, REPOSITORY, SURROUNDINGS))
+    folder = another_nightcal.repository() if module is another_nightcal else REPOSITORY
+    contender.whole.append(run(command, log, folder, SURROUNDINGS))
     if hasattr(module, "inside"):
         contender.inside.append(Sample(module.inside(log), float("nan")))
     elif hasattr(module, contender.job.task):

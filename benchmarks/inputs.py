@@ -60,6 +60,7 @@ SETS = {
     "science_4096": FrameSet(4096, overscan=64, bias=5, dark=3, flat=3, science=1),
     "cosmic_rays_4096": FrameSet(4096, cosmic_rays=1),
     "night_256": FrameSet(256, overscan=32, bias=16, dark=9, flat=9, science=2000, exposure_time=5.0),
+    "night_small": FrameSet(2048, overscan=32, bias=20, dark=10, flat=10, science=40, filters=("B", "V", "R")),
     "night_2048": FrameSet(2048, overscan=32, bias=60, dark=20, flat=15, science=150, filters=("B", "V", "R")),
 }
 

@@ -21,12 +21,15 @@ class Job:
         File names of the ``bias``, ``dark`` and ``flat`` to apply.
     cores : int
         That a night may use.
+    settings : list of str
+        Of a night, as typed after ``snakemake --config``.
     """
 
     task: str
     frames: list[str]
     masters: dict[str, str] = field(default_factory=dict)
     cores: int = 1
+    settings: list[str] = field(default_factory=list)
 
     def save(self, path: Path) -> Path:
         """Write as JSON."""

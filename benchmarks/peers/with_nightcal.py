@@ -20,6 +20,7 @@ WARM_UPS = 2
 """Turns on the very frames before one is timed: compiled loops are loaded then, and masters are in memory."""
 
 REPOSITORY = Path(__file__).parents[2]
+PYTHON = Path(sys.executable)
 CAMERA = REPOSITORY / "config/cameras/generic.yaml"
 SCRIPTS = {
     "bias": "make_master_bias",
@@ -34,14 +35,14 @@ def missing() -> str:
     return ""
 
 
-def command(job: Job, result: Path) -> list[str]:
+def command(job: Job, result: Path, repository: Path = REPOSITORY, python: Path = PYTHON) -> list[str]:
     """Give the command line that an observer would type."""
     if job.task == "night":
-        config = [f"raw={job.frames[0]}", f"results={result}"]
-        return [str(Path(sys.executable).parent / "snakemake"), "--cores", str(job.cores), "--config", *config]
+        config = [f"raw={job.frames[0]}", f"results={result}", *job.settings]
+        return [str(python.with_name("snakemake")), "--cores", str(job.cores), "--config", *config]
     masters = [word for kind, path in job.masters.items() for word in (f"--{kind}", path)]
-    script = REPOSITORY / f"scripts/{SCRIPTS[job.task]}.py"
-    return [sys.executable, str(script), *job.frames, "--camera", str(CAMERA), *masters, "--out", str(result)]
+    script, camera = repository / f"scripts/{SCRIPTS[job.task]}.py", repository / "config/cameras/generic.yaml"
+    return [str(python), str(script), *job.frames, "--camera", str(camera), *masters, "--out", str(result)]
 
 
 def bias(job: Job) -> object:
