@@ -105,7 +105,8 @@ def _run_once(contender: Contender, stem: Path, warm_up: Path) -> None:
     if result.is_dir():
         shutil.rmtree(result)
     folder = another_nightcal.repository() if module is another_nightcal else REPOSITORY
-    contender.whole.append(run(command, log, folder, SURROUNDINGS))
+    surroundings = {**SURROUNDINGS, "PYTHONPATH": str(folder / "workflow")}
+    contender.whole.append(run(command, log, folder, surroundings))
     if hasattr(module, "inside"):
         contender.inside.append(Sample(module.inside(log), float("nan")))
     elif hasattr(module, contender.job.task):

@@ -38,3 +38,6 @@ def command(job: Job, result: Path) -> list[str]:
     """Give the command line of the other checkout."""
     own = repository() / ".venv/bin/python"
     return with_nightcal.command(job, result, repository(), own if own.exists() else Path(sys.executable))
+
+
+read = with_nightcal.read
