@@ -11,9 +11,9 @@ from nightcal.cameras.camera_file import load_camera
 from nightcal.detector.overscan import OverscanMethod, OverscanMethods
 from nightcal.flags import Flag
 from nightcal.io.product import write_product
-from nightcal.science.calibrator import Calibrator, empty_product
 from nightcal.science.crosscheck import crosscheck
-from nightcal.science.reduce import reduce_frame
+from nightcal.science.empty_product import empty_product
+from nightcal.science.reduce import ScienceBatch, reduce_frame
 from nightcal.simulation.camera import simulate_camera
 from nightcal.simulation.night import simulate_night
 
@@ -33,8 +33,8 @@ class Checked:
         self.paths = {kind: folder / f"master_{kind}.fits" for kind in self.masters}
 
     def reduce(self, out, camera=None, **options):
-        calibrate = Calibrator(**{f"master_{kind}": master for kind, master in self.masters.items()}, **options)
-        reduce_frame(self.folder / "raw" / RAW, out, camera or self.camera, None, calibrate)
+        batch = ScienceBatch(camera=camera or self.camera, **{"masters": self.masters} | options)
+        reduce_frame(self.folder / "raw" / RAW, out, batch)
         return out
 
     def compare(self, product, camera=None):
@@ -91,9 +91,7 @@ def test_a_wrong_pixel_is_found_unless_it_is_flagged(night, product, tmp_path):
 
 
 def test_masters_that_the_product_did_not_use_are_not_used(night, tmp_path):
-    calibrate = Calibrator(master_bias=night.masters["bias"])
-    reduce_frame(night.folder / "raw" / RAW, tmp_path / RAW, night.camera, None, calibrate)
-    found = night.compare(tmp_path / RAW)
+    found = night.compare(night.reduce(tmp_path / RAW, masters={"bias": night.masters["bias"]}))
     assert found.largest < ROUNDING
     assert found.masters == {"bias": "master_bias.fits"}
 
@@ -157,7 +155,7 @@ def test_an_image_that_is_stored_backwards_is_turned(night, tmp_path, section):
     with fits.open(night.folder / "raw" / RAW) as hdus:
         hdus[0].header["TRIMSEC"] = section
         hdus.writeto(raw)
-    reduce_frame(raw, tmp_path / "product.fits", night.camera, None, Calibrator())
+    reduce_frame(raw, tmp_path / "product.fits", ScienceBatch(camera=night.camera))
     found = crosscheck(raw, tmp_path / "product.fits", night.camera, {})
     assert found.pixels > 3000
     assert found.largest < ROUNDING
