@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 from helpers import REPOSITORY, masters_of
 from nightcal.cameras.camera_file import load_camera
-from nightcal.detector.overscan import OverscanMethod, OverscanMethods
+from nightcal.detector.overscan import OverscanMethods
 from nightcal.flags import Flag
 from nightcal.io.product import write_product
 from nightcal.science.crosscheck import crosscheck
@@ -19,7 +19,7 @@ from nightcal.simulation.night import simulate_night
 
 CAMERAS = REPOSITORY / "config/cameras"
 FEW = {"n_bias": 5, "n_dark": 3, "n_flat": 3, "n_science": 1, "filters": ("V",), "sky": (8.0,), "n_stars": 10}
-METHODS = [name for name, method in vars(OverscanMethods).items() if isinstance(method, OverscanMethod)]
+METHODS = [method.name for method in OverscanMethods]
 ROUNDING = 1e-3  # sigma: 32-bit numbers hold 65535 ADU to 0.004 ADU, and the read noise is 4 ADU
 RAW = "field_V_001.fits"
 

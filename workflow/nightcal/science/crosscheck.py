@@ -278,7 +278,7 @@ def _subtract_overscan(ccd: CCDData, image: Area, overscans: Sequence[Area], cam
     method = camera.overscan_method
     bottom, top = 0, ccd.shape[0]
     if method == "row_running":
-        level = OverscanMethods.named(method).level(ccd.data, overscans)
+        level = OverscanMethods[method].level(ccd.data, overscans)
         ccd = ccd.subtract(CCDData(np.broadcast_to(level.value, ccd.shape), unit="adu"))
     elif method in ("row_mean", "row_median", "smooth"):
         bottom, top = max(area.ymin for area in overscans), min(area.ymax for area in overscans)
