@@ -404,6 +404,6 @@ def test_what_would_stop_a_measurement_is_told_before_the_first_job(raw, tmp_pat
     stars.write_text("alpha,delta\n10.5,-3.5\n")
     wrong = config(raw)
     wrong["catalog"]["file"] = str(stars)
-    assert f"{stars}: no column is named as ra usually is; expected catalog.columns.ra to name one of" in mistake(wrong)
+    assert f"{stars}: no column has a usual name of ra; set catalog.columns.ra to one of" in mistake(wrong)
     wrong["catalog"]["columns"] = {"ra": "alpha", "dec": "delta"}
     assert read_run_config(wrong, HOME).stars == stars

@@ -22,7 +22,7 @@ from nightcal.cli import run
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import MJD_ZERO
 from nightcal.io.raw_header import RawHeader, read_header
-from nightcal.measurement.astrometry.pointing import hint_of
+from nightcal.measurement.astrometry.pointing import find_hint
 from nightcal.planning.frames import night_of, understand
 from nightcal.planning.naming import printable
 from nightcal.stacking.calibration_frame import CalibrationFrame
@@ -213,7 +213,7 @@ def _pointing(camera: Camera, header: RawHeader) -> str:
 
 
 def _scale(camera: Camera, header: RawHeader) -> str:
-    hint = hint_of(header, camera)
+    hint = find_hint(header, camera)
     where = hint.source.partition(", scale ")[2]
     without = "none: give pixel_scale, or no frame can be placed on the sky"
     return without if hint.scale is None else f"{hint.scale:.4g} arcsec a pixel as read out ({where})"

@@ -10,7 +10,7 @@ from nightcal.errors import ConfigurationError
 from nightcal.numerics.kernels import LAPLACIAN_WORTHWHILE, SCIENCE_STEPS, WORTHWHILE, fingerprint
 from nightcal.planning.naming import printable
 from nightcal.config import from_command_line, measurements_of, read_run_config, planned_path
-from nightcal.measurement.star_catalog.cone import cone_of
+from nightcal.measurement.star_catalog.cone import round_cone
 from nightcal.version import __version__
 
 HOME = Path(workflow.basedir)
@@ -160,15 +160,15 @@ def field_files(batch):
     wanted, folder = config["catalog"]["download"], Path(config["catalog"]["folder"])
     if not wanted or "astrometry" not in MEASUREMENTS:
         return []
-    cones = {cone_of(*field) for field in fields_of(batch.members)}
-    downloaded = sorted(folder / cone.name(wanted, config["catalog"]["faintest"]) for cone in cones)
+    cones = {round_cone(*field) for field in fields_of(batch.members)}
+    downloaded = sorted(folder / cone.name_file(wanted, config["catalog"]["faintest"]) for cone in cones)
     return [str(path) for path in downloaded if path.exists()]
 
 
 def fields_of(science):
     """Where the telescope pointed, and the radius of a field [deg]: one of the fields that share their stars."""
     fields = sorted({(*one.frame.pointing, config["catalog"]["radius"]) for one in science if one.frame.pointing})
-    return sorted({cone_of(*field): field for field in fields}.values())
+    return sorted({round_cone(*field): field for field in fields}.values())
 
 
 def reduced_of(night):
