@@ -59,6 +59,29 @@ def test_the_reference_pixel_is_the_centre_of_the_frame():
     np.testing.assert_allclose(wcs.wcs.crpix, 1024.5, atol=2e-6)
 
 
+@pytest.mark.parametrize(("stars", "highest"), [(45, 2), (24, 1)])
+def test_order_3_needs_50_matches_and_order_2_needs_30(stars, highest):
+    solution = solved(simulate(120, 30, stars=stars, bend=0.002, missing=0, spurious=0))
+    assert solution.solved, solution.status
+    assert len(solution.matches[0]) < {2: 50, 1: 30}[highest]
+    assert solution.sip_order <= highest
+
+
+def test_with_fewer_than_12_stars_the_scale_is_the_same_in_all_directions():
+    solution = solved(simulate(3, 20, stars=8, missing=0, spurious=0))
+    assert 6 <= solution.number < 12
+    (a, b), (c, d) = solution.wcs.wcs.cd
+    assert np.hypot(a, c) == pytest.approx(np.hypot(b, d), rel=1e-9)
+    assert a * b + c * d == pytest.approx(0, abs=1e-9 * abs(a * d - b * c))
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"), [({"largest_rms": 0.01}, "scatter by 0.0"), ({"largest_chance": 0.0}, "may be a coincidence")]
+)
+def test_a_match_beyond_the_limits_is_rejected(option, reason):
+    assert reason in solved(simulate(3, 20, stars=100), **option).status
+
+
 def test_no_distortion_is_fitted_to_an_undistorted_field():
     assert all(solved(simulate(seed, 20, stars=300)).sip_order == 1 for seed in (50, 51, 52))
 

@@ -40,7 +40,7 @@ def field():
 
 
 def answer(wcs, folder):
-    """Write what solve-field would, and tell how the stand-in hands it out."""
+    """Write a WCS as solve-field does; return the code by which the stand-in delivers it."""
     fits.PrimaryHDU(header=wcs.to_header()).writeto(folder / "answer.fits")
     return f"Path(sys.argv[-1]).with_suffix('.wcs').write_bytes(Path('{folder}/answer.fits').read_bytes())"
 
@@ -55,6 +55,7 @@ def test_the_result_of_solve_field_is_refined(tmp_path, program, field):
     arguments = (tmp_path / "arguments").read_text()
     assert f"--scale-low {0.9 * field.scale:.6g}" in arguments
     assert "--width 2048 --height 2048" in arguments
+    assert "--cpulimit 60" in arguments
     given = Table.read(tmp_path / "sources.fits")
     assert given.colnames == ["X", "Y", "FLUX"]
     assert len(given) == 200

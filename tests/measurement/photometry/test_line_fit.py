@@ -10,7 +10,7 @@ SEEDS = 150
 
 
 def points(rng, n, scatter=0.02, slope=0.08, wrong=0.0, one_sided=False):
-    """Points about y = 20 + slope (x - 0.6), some of them wrong by 0.3 to 2."""
+    """Simulate points about y = 20 + slope (x - 0.6), some of them outliers by 0.3 to 2."""
     x, variance = rng.normal(0.6, 0.3, n), rng.uniform(0.003, 0.03, n) ** 2
     y = 20 + slope * (x - 0.6) + rng.normal(0, np.sqrt(variance + scatter**2))
     outlier = rng.random(n) < wrong

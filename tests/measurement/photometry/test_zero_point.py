@@ -20,7 +20,7 @@ COLOURED = FilterRule("r", ("g", "r"))
 
 
 def field_of_stars(seed, n=60, scatter=0.02, wrong=0.0, error=0.01, faintest=17.0, term=COLOUR_TERM, width=0.3):
-    """Sources, the catalogue, and their matches; each of the catalogue's errors is in its magnitudes."""
+    """Simulate sources, a catalogue with errors, and their matches."""
     rng = np.random.default_rng(seed)
     r, colour = rng.uniform(12.5, faintest, n), rng.normal(0.6, width, n)
     total = EXPOSURE * 10 ** (0.4 * (ZERO_POINT + term * colour - r + rng.normal(0, scatter, n)))
@@ -28,7 +28,7 @@ def field_of_stars(seed, n=60, scatter=0.02, wrong=0.0, error=0.01, faintest=17.
     table = Table(meta={"APERTURES": DIAMETERS})
     table["XWIN_IMAGE"], table["YWIN_IMAGE"] = rng.uniform(0, 4000, (2, n))
     noise = np.sqrt(total[:, None] * PARTS + SKY**2)
-    # what is in the smaller aperture is in the larger one, too
+    # the larger aperture contains the smaller one
     ring = rng.normal(0, np.sqrt(np.diff(noise**2, axis=1, prepend=0)))
     table["FLUX_APER"], table["FLUXERR_APER"] = total[:, None] * PARTS + ring.cumsum(axis=1), noise
     table["FLUX_AUTO"], table["FLUXERR_AUTO"] = 0.97 * table["FLUX_APER"][:, 2], noise[:, 2]
@@ -49,7 +49,7 @@ def on_the_sky(table):
 
 
 def off(found, term=COLOUR_TERM):
-    """Departure of a zero point from the truth at its colour."""
+    """Error of a zero point at its mean colour."""
     colour = found.mean_colour if np.isfinite(found.mean_colour) else 0.6
     return found.zero_point - (ZERO_POINT + term * colour)
 
@@ -93,7 +93,7 @@ def test_faint_stars_do_not_bias_the_zero_point():
 
 
 def faint_field(rng, table, catalog, brightest):
-    """The same, all about as bright and without colour term, but for a few that tell the aperture corrections."""
+    """Make all stars equally faint, without a colour term, except a few for the aperture corrections."""
     n = len(table)
     r = np.where(np.arange(n) < 12, 14.0, rng.uniform(brightest, brightest + 0.3, n))
     total = EXPOSURE * 10 ** (0.4 * (ZERO_POINT + COLOUR_TERM * 0.6 - r))
@@ -108,7 +108,7 @@ def test_faint_stars_are_compared_in_a_small_aperture_and_bright_ones_in_a_large
     table, catalog, _ = field_of_stars(0, n=300, scatter=0, error=0.003)
     faint = fit_zero_point(*faint_field(np.random.default_rng(0), table, catalog, 19.0), EXPOSURE, FilterRule("r"))
     assert faint.aperture in (4.0, 8.0)
-    # where the sky is no concern, nothing is better than to need no correction
+    # if the sky does not matter, the best aperture is the one without a correction
     bright = field_of_stars(0, n=60, scatter=0, error=0.003, faintest=13.0)
     assert fit_zero_point(*bright, EXPOSURE, COLOURED).aperture == 18.0
 
@@ -193,7 +193,7 @@ def test_stars_without_a_catalogue_error_have_little_weight():
     catalog.magnitudes["r"][:20] -= 0.05
     none = fit_zero_point(table, catalog_of("c", *on_the_sky(table), catalog.magnitudes), matches, EXPOSURE, COLOURED)
     assert abs(off(none)) < 0.015
-    # what the catalogue does not tell is found as scatter
+    # errors that the catalogue does not give appear as scatter
     assert none.intrinsic_scatter > one.intrinsic_scatter
 
 

@@ -9,7 +9,7 @@ from nightcal.flags import Flag
 from nightcal.measurement.sources import detection
 from nightcal.measurement.sources.background import estimate_background, refine_background
 from nightcal.measurement.sources.filling import fill_hidden_pixels
-from nightcal.measurement.sources.measure import measure_fluxes
+from nightcal.measurement.sources.measure import choose_windows, measure_fluxes
 from nightcal.measurement.sources.moments import FWHM, measure_moments
 from nightcal.measurement.sources.profile import measure_profile_fwhm
 from nightcal.measurement.sources.seeing import estimate_seeing, find_half_sample_mode
@@ -131,15 +131,15 @@ def test_a_hidden_core_is_filled_with_the_profile_of_the_star():
 
 
 def test_the_error_of_a_sum_over_a_filled_pixel_is_honest():
-    rng, sums, told = np.random.default_rng(6), [], 0.0
+    rng, sums, quoted = np.random.default_rng(6), [], 0.0
     hidden = np.zeros((21, 21), bool)
     hidden[10, 10] = True
     for _ in range(800):
         noise, errors = rng.normal(0, 1, hidden.shape).astype(np.float32), np.ones(hidden.shape, np.float32)
         fill_hidden_pixels(noise, errors, hidden, np.array([10.0]), np.array([10.0]), 1.3, 5.0, 0.0)
         sums.append(noise[8:13, 8:13].sum(dtype=np.float64))
-        told = np.sqrt((errors[8:13, 8:13] ** 2.0).sum())
-    assert np.std(sums) == pytest.approx(told, rel=0.08)
+        quoted = np.sqrt((errors[8:13, 8:13] ** 2.0).sum())
+    assert np.std(sums) == pytest.approx(quoted, rel=0.08)
 
 
 def test_the_sky_is_unbiased_and_its_error_honest():
@@ -188,6 +188,13 @@ def test_the_mode_is_that_of_the_similar_values():
     rng = np.random.default_rng(0)
     values = np.concatenate([rng.normal(5, 0.05, 60), rng.uniform(0, 10, 80)])
     assert find_half_sample_mode(values) == pytest.approx(5, abs=0.1)
+
+
+def test_isolated_large_sources_have_windows_of_their_own_size_up_to_three_stars():
+    star, sizes, flags = 2.0, np.array([1.4, 1.6, 2.5, 5.0, 2.5]), [0, 0, 0, 0, 1]
+    detected = np.hypot(sizes, 1) * star  # broadened by the filter
+    objects = np.rec.fromarrays([detected, detected, flags], names="a,b,flag")
+    np.testing.assert_allclose(choose_windows(objects, star) / star, [1, 1.6, 2.5, 3, 1])
 
 
 def test_the_error_of_the_sky_level_scales_with_the_area_of_an_aperture():

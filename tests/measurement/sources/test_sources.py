@@ -99,21 +99,29 @@ def test_a_large_field_is_complete_pure_and_unbiased(profile, fwhm):
 @pytest.mark.parametrize(("profile", "fwhm"), [(gaussian, 5.0), (moffat, 3.0)])
 def test_statistics_give_sky_noise_and_fwhm(profile, fwhm):
     stars = grid_field(512, 48, (5000, 1e5), fwhm, profile)
-    told = find_sources(*stars.arrays).statistics
-    assert told.sky == pytest.approx(SKY, abs=0.1)
-    assert told.noise == pytest.approx(np.sqrt(SKY + 25), rel=0.01)
+    result = find_sources(*stars.arrays).statistics
+    assert result.sky == pytest.approx(SKY, abs=0.1)
+    assert result.noise == pytest.approx(np.sqrt(SKY + 25), rel=0.01)
     pixel = np.sqrt(fwhm**2 + 2.3548**2 / 12)  # a star as the pixels see it
-    assert told.fwhm == pytest.approx(pixel, rel=0.025)
-    assert told.ellipticity < 0.03
-    assert told.number == pytest.approx(len(stars.x), abs=2)
+    assert result.fwhm == pytest.approx(pixel, rel=0.025)
+    assert result.ellipticity < 0.03
+    assert result.number == pytest.approx(len(stars.x), abs=2)
 
 
 def test_the_sky_is_not_biased_by_poisson_noise():
     sky = np.full((640, 640), 40.0)
     data, uncertainty = observed(sky, np.random.default_rng(3), 3.0)
     star = field((640, 640), [300.0], [200.0], [5e4], background=0.0)
-    told = find_sources(data + star.truth.astype(np.float32), uncertainty, star.mask)
-    assert told.statistics.sky == pytest.approx(40, abs=0.05)
+    result = find_sources(data + star.truth.astype(np.float32), uncertainty, star.mask)
+    assert result.statistics.sky == pytest.approx(40, abs=0.05)
+
+
+def test_the_sky_is_measured_beyond_3_fwhm_of_sources():
+    across = np.arange(384) % 24 - 12
+    halos = 10.0 * (np.hypot(across[:, None], across) < 8)
+    x, y = (place.ravel() for place in np.meshgrid(*2 * [np.arange(12.0, 384, 24)]))
+    stars = field((384, 384), x, y, np.full(x.size, 2500.0), background=SKY + halos)
+    assert find_sources(*stars.arrays).statistics.sky == pytest.approx(SKY, abs=0.4)
 
 
 def test_stars_on_a_steep_nebula_keep_their_flux():
@@ -263,11 +271,11 @@ def odd_frames():
 def test_a_frame_without_sources_gives_the_reason(frame):
     _, data, sigma, bits, words = frame
     data = data.astype(np.float32)
-    told = find_sources(data, np.full_like(data, sigma), np.full(data.shape, bits, np.uint8))
-    assert len(told.table) == 0
-    assert words in told.status
-    assert told.table["FLUX_APER"].shape == (0, 4)
-    assert all(np.isfinite(value) for _, value, _ in make_keywords(told.statistics) if not isinstance(value, str))
+    result = find_sources(data, np.full_like(data, sigma), np.full(data.shape, bits, np.uint8))
+    assert len(result.table) == 0
+    assert words in result.status
+    assert result.table["FLUX_APER"].shape == (0, 4)
+    assert all(np.isfinite(value) for _, value, _ in make_keywords(result.statistics) if not isinstance(value, str))
 
 
 def test_pixels_that_are_not_finite_are_ignored():
@@ -280,16 +288,16 @@ def test_pixels_that_are_not_finite_are_ignored():
 def test_a_frame_masked_except_for_a_strip_still_has_a_sky():
     stars = field((320, 320), [313.0], [150.0], [2e4])
     stars.mask[:, :305] = Flag.NO_DATA
-    told = find_sources(*stars.arrays)
-    assert told.statistics.sky == pytest.approx(SKY, abs=1)
-    assert len(told.table) == 1
+    result = find_sources(*stars.arrays)
+    assert result.statistics.sky == pytest.approx(SKY, abs=1)
+    assert len(result.table) == 1
 
 
 def test_a_frame_of_cosmic_rays_only_is_measured():
     data, uncertainty = observed(np.full((256, 256), SKY), np.random.default_rng(1))
     struck = with_cosmic_rays(data, 200)
-    told = find_sources(struck, uncertainty, np.zeros(data.shape, np.uint8))
-    assert len(told.table) > 50
+    result = find_sources(struck, uncertainty, np.zeros(data.shape, np.uint8))
+    assert len(result.table) > 50
 
 
 def test_apertures_can_be_given_in_pixels():
@@ -314,7 +322,7 @@ def test_a_wrong_option_is_named(key, value):
 
 def test_keywords_contain_the_seeing_if_the_scale_is_known():
     statistics = find_sources(*grid_field(256, 32, (2000, 1e5)).arrays).statistics
-    told = {keyword: value for keyword, value, _ in make_keywords(statistics, 0.5)}
-    assert told["SEEING"] == pytest.approx(0.5 * told["FWHM"], abs=0.001)
+    result = {keyword: value for keyword, value, _ in make_keywords(statistics, 0.5)}
+    assert result["SEEING"] == pytest.approx(0.5 * result["FWHM"], abs=0.001)
     assert "SEEING" not in {keyword for keyword, _, _ in make_keywords(statistics)}
-    assert all(len(keyword) <= 8 for keyword in told)
+    assert all(len(keyword) <= 8 for keyword in result)
