@@ -151,6 +151,13 @@ def test_flagged_sources_are_matched_but_not_fitted():
     assert len(solution.matches[0]) > solution.number
 
 
+def test_a_source_farther_than_4_sigma_from_its_star_is_matched_but_not_fitted():
+    field = simulate(12, 20, stars=200, missing=0, spurious=0)
+    field.table["XWIN_IMAGE"][np.argmax(field.table["FLUX_AUTO"])] += 0.8
+    solution = solved(field)
+    assert solution.number == len(solution.matches[0]) - 1
+
+
 def test_the_solution_does_not_depend_on_the_order_of_sources():
     field = simulate(13, 20, stars=200, bend=0.002)
     one = solved(field)

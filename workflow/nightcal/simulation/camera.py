@@ -260,7 +260,7 @@ def simulate_camera(camera: Camera, size: int, binning: tuple[int, int] = (1, 1)
     header = _make_header(common, own, plane_shape, cube)
     try:
         sections, crosstalk = camera.sections(header), camera.crosstalk_of(header)
-        told = [camera.read_gain_and_noise(header, n) for n in range(count)]
+        known = [camera.read_gain_and_noise(header, n) for n in range(count)]
         limits = [camera.saturation_level(header, n) or STUCK_ADU for n in range(count)]
         alone = count == 1 and sections[0].detector is None
         detectors = [section.detector or section.image for section in sections]
@@ -268,8 +268,8 @@ def simulate_camera(camera: Camera, size: int, binning: tuple[int, int] = (1, 1)
     except FrameRejectedError as reason:
         raise ConfigurationError(f"{camera.path}: cannot simulate a frame: {reason}.") from reason
     table = np.array(crosstalk, float) if crosstalk else np.zeros((count, count))
-    gains = tuple(gain or own_gain for (gain, _), own_gain in zip(told, gains, strict=True))
-    read_noises = tuple(noise or own_noise for (_, noise), own_noise in zip(told, read_noises, strict=True))
+    gains = tuple(gain or own_gain for (gain, _), own_gain in zip(known, gains, strict=True))
+    read_noises = tuple(noise or own_noise for (_, noise), own_noise in zip(known, read_noises, strict=True))
     levels = tuple(1000.0 + 20 * n for n in range(count))
     limit = float(min(STUCK_ADU, *limits))
     made = SimulatedCamera(
