@@ -9,12 +9,12 @@ import yaml
 from astropy.io import fits
 from nightcal.config import (
     choose_cameras,
-    from_command_line,
+    find_stars_file,
+    make_options,
     measurements_of,
-    options_of,
+    parse_command_line,
     read_run_config,
     rule_of,
-    stars_file,
 )
 from nightcal.errors import ConfigurationError
 from nightcal.planning.dark_scaling import DarkPolicy
@@ -76,7 +76,7 @@ def mistake(document):
 def test_words_of_the_command_line_are_read_however_deep_they_stand():
     words = {"strict": "true", "sources": {"apertures": ["1.5", "2"], "threshold": "5e0", "enabled": "no"}}
     deep = {"photometry": {"filters": {"V": {"colour": "null", "colour_term": "-.05", "names": ["Off", "V'"]}}}}
-    assert from_command_line(words | deep) == {
+    assert parse_command_line(words | deep) == {
         "strict": True,
         "sources": {"apertures": [1.5, 2], "threshold": 5.0, "enabled": False},
         "photometry": {"filters": {"V": {"colour": None, "colour_term": -0.05, "names": ["Off", "V'"]}}},
@@ -85,7 +85,7 @@ def test_words_of_the_command_line_are_read_however_deep_they_stand():
 
 @pytest.mark.parametrize("name", ["@stars.csv", "[x.csv", "stars: mine.csv", "2024-03-01", "*.csv"])
 def test_a_name_that_looks_like_yaml_stays_what_it_is(name):
-    assert from_command_line({"catalog": {"file": name}}) == {"catalog": {"file": name}}
+    assert parse_command_line({"catalog": {"file": name}}) == {"catalog": {"file": name}}
 
 
 def test_a_folder_of_frames_becomes_the_plan_of_its_nights(raw):
@@ -99,7 +99,7 @@ def test_a_folder_of_frames_becomes_the_plan_of_its_nights(raw):
         "next/m44.fits",
     ]
     assert [m.kind for m in night.plan.masters] == ["bias", "flat", "bpm"]
-    assert [entry.reason for entry in night.plan.set_aside("20240301")] == ["the file is empty"]
+    assert [entry.reason for entry in night.plan.find_rejected("20240301")] == ["the file is empty"]
     assert set(night.cameras) == {path.stem for path in (HOME / "config/cameras").glob("*.yaml")}
 
 
@@ -107,7 +107,7 @@ def test_a_folder_of_frames_becomes_the_plan_of_its_nights(raw):
 def test_one_night_is_chosen_and_the_others_still_lend_their_masters(raw, wanted):
     night = read_run_config(config(raw, night=wanted), HOME)
     assert tuple(night.nights) == ("20240302",)
-    (science,) = night.plan.science_of("20240302")
+    (science,) = night.plan.find_science("20240302")
     assert science.bias.master.night == "20240301"
 
 
@@ -124,14 +124,17 @@ def test_one_night_is_chosen_and_the_others_still_lend_their_masters(raw, wanted
         ({"rejection__stack_sigma": -3}, "configuration: rejection.stack_sigma is -3; expected a number above 0."),
         ({"sources__apertures": [3, 2]}, "configuration: sources.apertures is [3, 2]; expected ascending diameters."),
         ({"batch_size": "many"}, "configuration: batch_size is 'many'; expected a whole number above 0."),
-        ({"bias__too_old": "ignore"}, "configuration: bias.too_old is 'ignore'; expected use, skip or refuse."),
+        ({"bias__too_old": "ignore"}, "configuration: bias.too_old is 'ignore'; expected use, skip or reject."),
         ({"dark__scaling": "none"}, "configuration: dark.scaling is 'none'; expected bias_only, exact, down or up."),
         ({"dark__largest_factor": 0.5}, "configuration: dark.largest_factor is 0.5; expected a number of 1 or more"),
-        ({"dark__otherwise": "use"}, "configuration: dark.otherwise is 'use'; expected skip or refuse."),
+        ({"dark__otherwise": "use"}, "configuration: dark.otherwise is 'use'; expected skip or reject."),
         ({"flat__prefer": "sky"}, "configuration: flat.prefer is 'sky'; expected twilight, dome or nearest."),
         ({"flat__dither": -1}, "configuration: flat.dither is -1; expected arcseconds of 0 or more."),
         ({"flat__departure": 0}, "configuration: flat.departure is 0; expected percent above 0."),
-        ({"raw": "/no/such/folder"}, "configuration: raw is '/no/such/folder', which is no folder"),
+        (
+            {"raw": "/no/such/folder"},
+            "configuration: raw is '/no/such/folder', which is not a folder",
+        ),
         (
             {"camera": "nikon"},
             "configuration: camera is 'nikon'; expected auto, one of afosc, arcsat, lco-sbig, lco-sinistro-cube, "
@@ -168,7 +171,7 @@ def test_a_file_is_no_folder_of_raw_frames(raw):
 
 def test_an_empty_folder_is_told_with_the_names_expected(tmp_path):
     (tmp_path / "notes.txt").write_text("clouds")
-    assert "holds no FITS file; expected names that end in .fits, .fit or .fts" in mistake(config(tmp_path))
+    assert "contains no FITS file; expected names ending in .fits, .fit or .fts" in mistake(config(tmp_path))
 
 
 @pytest.mark.parametrize("key", ["library", "night", "unit", "batch_size", "strict", "bad_pixels"])
@@ -200,24 +203,24 @@ def test_what_the_observer_chose_reaches_the_planner():
         flat__prefer="dome",
         bias__split_hours=3,
         dark__max_age_days=7.5,
-        flat__too_old="refuse",
+        flat__too_old="reject",
         dark__temperature_tolerance=0.0,
         dark__scaling="down",
         dark__largest_factor=None,
-        dark__otherwise="refuse",
+        dark__otherwise="reject",
     )
-    options = options_of(document)
+    options = make_options(document)
     assert options.split_hours == {"bias": 3, "dark": None, "flat": None}
     assert options.max_age_days == {"bias": None, "dark": 7.5, "flat": None}
-    assert options.too_old == {"bias": "use", "dark": "use", "flat": "refuse"}
+    assert options.too_old == {"bias": "use", "dark": "use", "flat": "reject"}
     assert options.temperature_tolerance == 0
     assert options.prefer_source == "dome"
-    assert options_of(config(Path("raw"))).prefer_source == "twilight"
-    assert options.darks == DarkPolicy("down", None, "refuse")
+    assert make_options(config(Path("raw"))).prefer_source == "twilight"
+    assert options.darks == DarkPolicy("down", None, "reject")
 
 
 def test_the_shipped_configuration_is_what_the_planner_does_by_itself():
-    assert options_of(SHIPPED) == Options(
+    assert make_options(SHIPPED) == Options(
         split_hours=dict.fromkeys(STEPS), max_age_days=dict.fromkeys(STEPS), too_old=dict.fromkeys(STEPS, "use")
     )
 
@@ -226,9 +229,9 @@ def test_darks_of_a_camera_that_glows_are_not_scaled_unless_the_observer_says_so
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\ntitle: x\ntypes: [{science: {type: '*'}}]\namplifier_glow: true\n")
     cameras = choose_cameras(str(path), HOME / "config/cameras")
-    assert options_of(SHIPPED, cameras).darks.unscalable == {"mine"}
-    assert options_of(config(Path("raw"), dark__scale_glow=True), cameras).darks.unscalable == set()
-    assert options_of(SHIPPED, choose_cameras("auto", HOME / "config/cameras")).darks.unscalable == set()
+    assert make_options(SHIPPED, cameras).darks.unscalable == {"mine"}
+    assert make_options(config(Path("raw"), dark__scale_glow=True), cameras).darks.unscalable == set()
+    assert make_options(SHIPPED, choose_cameras("auto", HOME / "config/cameras")).darks.unscalable == set()
 
 
 @pytest.mark.parametrize(("seconds", "served"), [({}, True), ({"EXPMAX": 8.0}, False), ({"EXPMAX": "long"}, False)])
@@ -328,7 +331,7 @@ def test_given_masks_reach_the_planner_with_their_size(raw, tmp_path):
         assert not any(science.bpm.warning for science in plan.science)
     plan = read_run_config(config(raw, bad_pixels=str(tmp_path / "binned.fits.fz")), HOME).plan
     assert {science.bpm.warning for science in plan.science} == {
-        "no bad pixel mask of yours fits 9 x 8 pixels: binned.fits.fz has 5 x 4 pixels"
+        "no bad_pixels mask has 9 x 8 pixels (binned.fits.fz has 5 x 4)"
     }
 
 
@@ -380,12 +383,12 @@ def test_a_section_that_is_switched_off_is_not_measured():
 
 
 def test_reference_stars_are_found_among_the_raw_frames(tmp_path):
-    assert stars_file("auto", tmp_path) is None
+    assert find_stars_file("auto", tmp_path) is None
     (tmp_path / "stars.csv").write_text("ra,dec\n")
-    assert stars_file("auto", tmp_path) == tmp_path / "stars.csv"
-    assert stars_file(None, tmp_path) is None
+    assert find_stars_file("auto", tmp_path) == tmp_path / "stars.csv"
+    assert find_stars_file(None, tmp_path) is None
     with pytest.raises(ConfigurationError, match=r"catalog.file is '/nowhere/stars.fits'; expected auto, null, or"):
-        stars_file("/nowhere/stars.fits", tmp_path)
+        find_stars_file("/nowhere/stars.fits", tmp_path)
 
 
 def test_what_stands_within_a_group_on_the_command_line_is_read_to_any_depth():
@@ -393,7 +396,7 @@ def test_what_stands_within_a_group_on_the_command_line_is_read_to_any_depth():
         "sources": {"apertures": ["2", "3.5"]},
         "photometry": {"filters": {"V": {"band": "V", "colour_term": "0.1"}}},
     }
-    assert from_command_line(said) == {
+    assert parse_command_line(said) == {
         "sources": {"apertures": [2, 3.5]},
         "photometry": {"filters": {"V": {"band": "V", "colour_term": 0.1}}},
     }

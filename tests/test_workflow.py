@@ -109,7 +109,7 @@ def test_a_dry_run_shows_the_whole_night_before_anything_has_run(night, tmp_path
         assert rule in told
     assert "field_V_001.fits" in told
     written = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
-    assert written == [tmp_path / "results" / "logs" / "frames.manifest"]
+    assert written == [tmp_path / "results" / "logs" / "header_cache"]
 
 
 def test_the_plan_alone_is_written_and_printed(night, tmp_path, snakemake):
@@ -297,9 +297,9 @@ def bad_frames(night, folder):
         "no_end.fits": "END",
         "comma.fits": "60,0",
         "gain0.fits": "GAIN is 0",
-        "undated.fits": "time of the exposure is missing",
+        "undated.fits": "start time is missing",
         "negative.fits": "EXPTIME is -5",
-        "typeless.fits": "no card tells the type",
+        "typeless.fits": "the frame type is missing",
         "overscan.fits": "outside the image",
         "{frame}.fits": "rename it",
         "nan.fits": "",
@@ -322,7 +322,7 @@ def test_bad_frames_are_set_aside_with_a_reason(night_with_bad_frames):
     page = (folder / "results" / NIGHT / "report.html").read_text()
     for name, reason in reasons.items():
         row = table[f"bad/{name}"]
-        assert row["role"] == "set aside", row
+        assert row["role"] == "rejected", row
         assert reason in row["reason"]
         assert f"bad/{name}" in page
     assert "bad/torn.fits.fz" in table
@@ -357,7 +357,7 @@ def test_a_strict_night_fails_after_everything_else_is_done(night_with_bad_frame
     before = digests(folder / "results")
     done = snakemake("--cores", "2", raw=folder / "raw", results=folder / "results", strict="true", measured=True)
     assert done.returncode != 0
-    assert "bad/gain0.fits: set aside: GAIN is 0" in done.stdout + done.stderr
+    assert "bad/gain0.fits rejected: GAIN is 0" in done.stdout + done.stderr
     assert digests(folder / "results") == before
 
 
@@ -420,7 +420,7 @@ def test_a_library_that_holds_this_very_night_changes_nothing(night, reduced, sn
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        ({"raw": "/nowhere"}, "raw is '/nowhere', which is no folder"),
+        ({"raw": "/nowhere"}, "raw is '/nowhere', which is not a folder or cannot be read"),
         ({"unit": "photons"}, "unit is 'photons'; expected electron or adu"),
         ({"rejection": "{stack_sigma: -3}"}, "rejection.stack_sigma is -3; expected a number above 0"),
         ({"stricct": "true"}, "stricct is not a known key; did you mean strict?"),
@@ -504,7 +504,7 @@ def test_a_mask_that_fits_no_frame_is_told_and_the_night_goes_on(night, tmp_path
     raw = copy_frames(night, tmp_path / "raw", "bias_00[123].fits", "field_V_001.fits")
     fits.PrimaryHDU(np.ones((48, 64), np.uint8)).writeto(tmp_path / "binned.fits")
     results = snakemake.reduced(raw, tmp_path / "results", bad_pixels=tmp_path / "binned.fits")
-    told = "no bad pixel mask of yours fits 128 x 96 pixels: binned.fits has 64 x 48 pixels"
+    told = "no bad_pixels mask has 128 x 96 pixels (binned.fits has 64 x 48)"
     assert told in rows(results)["field_V_001.fits"]["reason"]
     assert told in fits.getheader(results / NIGHT / "science" / "field_V_001.fits").values()
     assert told in (results / NIGHT / "report.html").read_text()

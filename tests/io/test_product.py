@@ -17,10 +17,10 @@ from nightcal.errors import FrameRejectedError, blame_machine
 from nightcal.flags import MEANINGS, Flag
 from nightcal.io import product as fitsio
 from nightcal.io.atomic import write_text
-from nightcal.io.checksum import file_hash
+from nightcal.io.checksum import hash_file
 from nightcal.io.keywords import ascii_text, product_header, set_cards, warn, warnings_of
 from nightcal.io.product import Product, write_product
-from nightcal.io.provenance import provenance
+from nightcal.io.provenance import record_provenance
 from nightcal.io.raw_image import RawImage
 
 SHAPE = (21, 34)
@@ -217,7 +217,7 @@ def test_text_is_not_fits(tmp_path):
 
 
 def test_a_product_is_no_raw_frame(product, tmp_path):
-    provenance(product.header, {})
+    record_provenance(product.header, {})
     write_product(tmp_path / "a.fits", Product(product.data, product.uncertainty, product.mask, "adu", product.header))
     with pytest.raises(FrameRejectedError):
         RawImage(tmp_path / "a.fits")
@@ -555,9 +555,9 @@ def test_each_warning_is_told_once():
 
 def test_provenance_depends_on_the_options_and_not_on_their_order():
     one, same, other = fits.Header(), fits.Header(), fits.Header()
-    provenance(one, {"k": 3, "gain": 1.5})
-    provenance(same, {"gain": 1.5, "k": 3})
-    provenance(other, {"gain": 1.5, "k": 4})
+    record_provenance(one, {"k": 3, "gain": 1.5})
+    record_provenance(same, {"gain": 1.5, "k": 3})
+    record_provenance(other, {"gain": 1.5, "k": 4})
     assert one["CONFHASH"] == same["CONFHASH"] != other["CONFHASH"]
     assert one["NIGHTCAL"]
 
@@ -565,7 +565,7 @@ def test_provenance_depends_on_the_options_and_not_on_their_order():
 def test_file_hash_begins_the_sha256_of_the_file(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     # SHA-256 of "abc": FIPS 180-4.
-    assert file_hash(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"[:16]
+    assert hash_file(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"[:16]
 
 
 def test_gzip_of_any_program_is_read(rng, tmp_path):

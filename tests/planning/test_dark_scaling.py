@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from nightcal.planning.dark_scaling import DarkPolicy, amplification, in_words, same_exposure, use_in_words
+from nightcal.planning.dark_scaling import DarkPolicy, amplification, describe_span, describe_use, same_exposure
 
 MANY = settings(deadline=None, derandomize=True, database=None)
 EXPOSURE = st.floats(0.01, 3600)
@@ -91,17 +91,17 @@ def test_mixed_darks_are_exact_for_nothing():
 
 def test_a_refusal_tells_what_there_is_and_what_would_do():
     def told(scaling, *darks, **more):
-        return DarkPolicy(scaling, **more).refusal("mine", [of(t) for t in darks], of(120.0))
+        return DarkPolicy(scaling, **more).explain_rejection("mine", [of(t) for t in darks], of(120.0))
 
-    assert told("exact", 30, 60, 60) == "no dark of 120 s (there are those of 30 s, 60 s)"
-    assert told("down", 30, 60) == "no dark of 120 s or longer (the longest has 60 s)"
-    assert told("up", 10, 30) == ("no dark for 120 s: the longest of 30 s would be scaled up 4 times, the limit is 2")
+    assert told("exact", 30, 60, 60) == "no dark of 120 s (available: 30 s, 60 s)"
+    assert told("down", 30, 60) == "no dark of 120 s or longer (longest: 60 s)"
+    assert told("up", 10, 30) == ("no dark for 120 s: the longest (30 s) would be scaled up 4 times (limit 2)")
     assert "glow does not scale" in told("up", 30, unscalable=frozenset({"mine"}))
 
 
-def test_exposures_in_words():
-    assert in_words((10, 30)) == "10 to 30 s"
-    assert in_words((80.0, 80.4)) == "80 s"
-    assert use_in_words(of(80), of(160)) == "80 s scaled up 2 times"
-    assert use_in_words((10, 30), of(10)) == "10 to 30 s scaled down"
-    assert use_in_words(of(80), of(80)) == "of the same exposure"
+def test_exposures_describe_span():
+    assert describe_span((10, 30)) == "10 to 30 s"
+    assert describe_span((80.0, 80.4)) == "80 s"
+    assert describe_use(of(80), of(160)) == "80 s scaled up 2 times"
+    assert describe_use((10, 30), of(10)) == "10 to 30 s scaled down"
+    assert describe_use(of(80), of(80)) == "same exposure time"

@@ -13,7 +13,7 @@ from helpers import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightcal.cameras.camera_file import load_cameras
-from nightcal.planning.frames import find, night_of, read_frame, scan
+from nightcal.planning.frames import find_files, find_night, read_frame, scan
 
 CAMERAS = load_cameras(REPOSITORY / "config/cameras")
 CARDS = {
@@ -66,7 +66,7 @@ def overwrite_card(path, card, text):
 
 
 @pytest.fixture(scope="module")
-def good_frame(tmp_path_factory):
+def make_frame(tmp_path_factory):
     return write(tmp_path_factory.mktemp("damage") / "good.fits")
 
 
@@ -172,7 +172,7 @@ def test_a_truncated_frame_is_set_aside(tmp_path, name, kept):
 def test_a_truncated_frame_tells_both_lengths(tmp_path):
     path = write(tmp_path / "a.fits")
     path.write_bytes(path.read_bytes()[:4000])
-    assert read(path).problem == "the file is truncated: 4000 bytes, its header promises 5280"
+    assert read(path).problem == "the file is truncated: 4000 bytes; its header requires 5280"
 
 
 @pytest.mark.parametrize("lost", [1, 100])
@@ -256,8 +256,8 @@ def test_files_without_exactly_one_image_are_set_aside(tmp_path):
     write(tmp_path / "cube.fits", np.zeros((3, 30, 40), np.uint16))
     write(tmp_path / "line.fits", np.zeros(40, np.uint16))
     assert read(tmp_path / "none.fits").problem == "the file holds no image"
-    assert read(tmp_path / "four.fits").problem == "the file holds 4 image planes; generic.yaml tells of 1"
-    assert read(tmp_path / "cube.fits").problem == "the file holds 3 image planes; generic.yaml tells of 1"
+    assert read(tmp_path / "four.fits").problem == "the file holds 4 image planes; generic.yaml expects 1"
+    assert read(tmp_path / "cube.fits").problem == "the file holds 3 image planes; generic.yaml expects 1"
     assert read(tmp_path / "line.fits").problem == "the file holds no image"
 
 
@@ -267,19 +267,19 @@ def test_our_own_products_are_not_raw_frames(tmp_path):
 
 def test_a_comma_in_a_number_is_told_as_it_was_written(tmp_path):
     path = overwrite_card(write(tmp_path / "a.fits"), "EXPTIME", b"              3,2E-05 / Exposure time")
-    assert read(path).problem == "EXPTIME is '3,2E-05', not a value of FITS"
+    assert read(path).problem == "EXPTIME is '3,2E-05', not a FITS value"
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"DATE_OBS": None}, "the time of the exposure is missing"),
+        ({"DATE_OBS": None}, "the start time is missing"),
         ({"EXPTIME": None}, "the exposure time is missing"),
         ({"EXPTIME": -5.0}, "EXPTIME is -5.0; expected seconds between 0 and 86400"),
         ({"EXPTIME": "long"}, "EXPTIME is 'long'; expected seconds"),
-        ({"IMAGETYP": None}, "no card tells the type of frame"),
-        ({"IMAGETYP": "Mosaic"}, "the type of frame 'Mosaic' is unknown"),
-        ({"IMAGETYP": "Dark Frame", "EXPTIME": 0.0}, "a dark of 0 s holds no dark current"),
+        ({"IMAGETYP": None}, "the frame type is missing"),
+        ({"IMAGETYP": "Mosaic"}, "the frame type 'Mosaic' matches no rule"),
+        ({"IMAGETYP": "Dark Frame", "EXPTIME": 0.0}, "a dark of 0 s contains no dark current"),
         ({"GAIN": 0}, "GAIN is 0; expected e-/ADU above 0"),
         ({"SET_TEMP": -400.0}, "SET-TEMP is -400.0; expected degrees Celsius"),
         ({"SATURATE": -1}, "SATURATE is -1; expected ADU of 0 or more"),
@@ -366,11 +366,11 @@ def test_an_overscan_width_that_cannot_be_parsed_does_not_stop_the_night(tmp_pat
 
 @settings(deadline=None, derandomize=True, database=None, max_examples=120)
 @given(st.lists(st.tuples(st.integers(0, 20 * 80 - 1), st.integers(0, 255)), min_size=1, max_size=4))
-def test_damaged_bytes_in_a_header_never_stop_the_night(good_frame, damage):
-    content = bytearray(good_frame.read_bytes())
+def test_damaged_bytes_in_a_header_never_stop_the_night(make_frame, damage):
+    content = bytearray(make_frame.read_bytes())
     for at, byte in damage:
         content[at] = byte
-    bad = good_frame.with_name("bad.fits")
+    bad = make_frame.with_name("bad.fits")
     bad.write_bytes(content)
     assert "\n" not in read(bad).problem
 
@@ -391,20 +391,20 @@ def test_every_fits_file_is_found_once_sorted_and_named_by_its_path(tmp_path):
 def test_hidden_files_and_folders_are_left_out(tmp_path):
     for name in ("a.fits", "._a.fits", ".b.fits", ".trash/c.fits", "night/.d.fits", "night/d.fits"):
         write(tmp_path / name)
-    assert sorted(path.relative_to(tmp_path).as_posix() for path in find(tmp_path)) == ["a.fits", "night/d.fits"]
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in find_files(tmp_path)) == ["a.fits", "night/d.fits"]
 
 
 def test_the_results_folder_is_left_out_even_through_a_link(tmp_path):
     for name in ("a.fits", "results/20240229/science/a.fits", "sub/results/b.fits"):
         write(tmp_path / "raw" / name)
     (tmp_path / "raw/again").symlink_to(tmp_path / "raw/results", target_is_directory=True)
-    found = find(tmp_path / "raw", leave_out=[tmp_path / "raw/../raw/results"])
+    found = find_files(tmp_path / "raw", leave_out=[tmp_path / "raw/../raw/results"])
     assert sorted(path.relative_to(tmp_path / "raw").as_posix() for path in found) == ["a.fits", "sub/results/b.fits"]
 
 
 def test_raw_frames_within_the_results_folder_are_found(tmp_path):
     write(tmp_path / "raw/a.fits")
-    assert len(list(find(tmp_path / "raw", leave_out=[tmp_path]))) == 1
+    assert len(list(find_files(tmp_path / "raw", leave_out=[tmp_path]))) == 1
 
 
 def test_links_are_followed_and_loops_end(tmp_path):
@@ -413,7 +413,7 @@ def test_links_are_followed_and_loops_end(tmp_path):
     (tmp_path / "raw/disk").symlink_to(tmp_path / "disk", target_is_directory=True)
     (tmp_path / "raw/sub/loop").symlink_to(tmp_path / "raw", target_is_directory=True)
     (tmp_path / "disk/self").symlink_to(tmp_path / "disk", target_is_directory=True)
-    names = [path.name for path in find(tmp_path / "raw")]
+    names = [path.name for path in find_files(tmp_path / "raw")]
     assert sorted(names) == ["a.fits", "b.fits"]
 
 
@@ -447,7 +447,7 @@ def test_file_names_of_any_bytes_are_read(tmp_path):
     ],
 )
 def test_a_night_is_named_by_the_date_of_its_evening(utc, longitude, night):
-    assert night_of(Time(utc).mjd, longitude) == night
+    assert find_night(Time(utc).mjd, longitude) == night
 
 
 MANY = settings(deadline=None, derandomize=True, database=None, max_examples=200)
@@ -461,13 +461,13 @@ def test_a_night_lasts_from_local_noon_to_local_noon(evening, longitude, part):
     noon = datetime(evening.year, evening.month, evening.day, 12, tzinfo=UTC) - timedelta(hours=longitude / 15)
     moment = noon + timedelta(days=part)
     mjd = (moment - datetime(1858, 11, 17, tzinfo=UTC)) / timedelta(days=1)
-    assert night_of(mjd, longitude) == evening.strftime("%Y%m%d")
+    assert find_night(mjd, longitude) == evening.strftime("%Y%m%d")
 
 
 @MANY
 @given(st.floats(41000, 90000), st.floats(0, 179))
 def test_a_longitude_west_is_the_same_counted_east(mjd, west):
-    assert night_of(mjd, -west) == night_of(mjd, 360 - west)
+    assert find_night(mjd, -west) == find_night(mjd, 360 - west)
 
 
 # --- copies ----------------------------------------------------------------------------------------------------------
@@ -487,7 +487,7 @@ def test_a_second_file_of_one_exposure_is_set_aside(tmp_path, other):
     assert found.pop("b1.fits") == ""
     kept, copy = sorted(found, key=found.get)
     assert found[kept] == ""
-    assert found[copy] == f"a copy of {kept}: same name, type, time and exposure"
+    assert found[copy] == f"copy of {kept}: same name, type, time and exposure time"
 
 
 def test_of_three_copies_one_is_reduced(tmp_path):

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from nightcal.cameras.camera_file import load_cameras
 from nightcal.planning import header_cache as manifest
 from nightcal.planning.frames import Frame, scan
-from nightcal.planning.header_cache import PLACE, Known, dump, frames_below, load, validity_of
+from nightcal.planning.header_cache import (
+    CACHE_FILE,
+    CachedFrame,
+    dump_cache,
+    load_cache,
+    make_validity_key,
+    read_cached_frames,
+)
 
 CAMERAS = load_cameras(REPOSITORY / "config/cameras")
 CARDS = {"IMAGETYP": "Light Frame", "EXPTIME": 10.0, "FILTER": "V", "SITELONG": 0.0, "EGAIN": 1.5, "RDNOISE": 5.0}
@@ -52,7 +59,7 @@ def read(monkeypatch):
 
 
 def below(night, **how):
-    return frames_below(night, CAMERAS, night.parent / "results", **how)
+    return read_cached_frames(night, CAMERAS, night.parent / "results", **how)
 
 
 def test_what_is_found_is_the_same_with_and_without_a_manifest(night):
@@ -107,10 +114,10 @@ def test_a_trusted_manifest_is_the_truth(night, read):
     read.clear()
     (night / "m0.fits").unlink()
     write(night / "m9.fits")
-    before = (night.parent / "results" / PLACE).read_bytes()
+    before = (night.parent / "results" / CACHE_FILE).read_bytes()
     assert below(night, trusted=True, save=False) == known
     assert read == []
-    assert (night.parent / "results" / PLACE).read_bytes() == before
+    assert (night.parent / "results" / CACHE_FILE).read_bytes() == before
 
 
 def test_without_a_manifest_trust_means_looking(night):
@@ -121,7 +128,7 @@ def test_without_a_manifest_trust_means_looking(night):
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "text", "binary", "folder"])
 def test_a_damaged_manifest_costs_a_line_and_nothing_else(damage, night, read, caplog):
     found = below(night)
-    path = night.parent / "results" / PLACE
+    path = night.parent / "results" / CACHE_FILE
     content = path.read_bytes()
     if damage == "folder":
         path.unlink()
@@ -151,7 +158,7 @@ def test_a_manifest_that_cannot_be_written_costs_a_line_and_nothing_else(night, 
 def test_other_camera_files_make_headers_mean_other_things(night, tmp_path, read):
     below(night)
     read.clear()
-    frames_below(night, CAMERAS[-1:], tmp_path / "results")
+    read_cached_frames(night, CAMERAS[-1:], tmp_path / "results")
     assert len(read) == 6
 
 
@@ -184,18 +191,20 @@ FRAMES = st.builds(
 
 
 @settings(deadline=None, derandomize=True, database=None)
-@given(st.lists(st.builds(Known, FRAMES, st.tuples(*[st.integers(0, 2**62)] * 3)), unique_by=lambda k: k.frame.path))
+@given(
+    st.lists(st.builds(CachedFrame, FRAMES, st.tuples(*[st.integers(0, 2**62)] * 3)), unique_by=lambda k: k.frame.path)
+)
 def test_what_was_written_is_read(tmp_path_factory, known):
     path = tmp_path_factory.getbasetemp() / "written.manifest"
     manifest._save(path, "validity", known)
-    assert dump(known).isascii()
-    back = load(path, "validity")
+    assert dump_cache(known).isascii()
+    back = load_cache(path, "validity")
     assert list(back.values()) == known
     for one, other in zip(back.values(), known, strict=True):
         for attribute in fields(Frame):
             read, written = (getattr(frame, attribute.name) for frame in (one.frame, other.frame))
             assert type(read) is type(written)
-    assert load(path, "another") is None
+    assert load_cache(path, "another") is None
 
 
 def test_validity_follows_the_words_of_a_camera_file(tmp_path):
@@ -204,5 +213,5 @@ def test_validity_follows_the_words_of_a_camera_file(tmp_path):
     hashes = set()
     for kind in ("science", "flat"):
         path.write_text(f"{words}types: [{{{kind}: {{type: '*'}}}}]\n")
-        hashes.add(validity_of(tmp_path, [manifest.Camera("mine", "x", path)]))
+        hashes.add(make_validity_key(tmp_path, [manifest.Camera("mine", "x", path)]))
     assert len(hashes) == 2

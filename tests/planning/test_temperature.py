@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from nightcal.planning.temperature import close, effective, off_set_point
+from nightcal.planning.temperature import are_close, choose_temperature, is_off_set_point
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ from nightcal.planning.temperature import close, effective, off_set_point
 )
 def test_the_measured_temperature_counts_where_the_ccd_was_off_its_set_point(set_to, measured, counts, off):
     one = SimpleNamespace(set_temperature=set_to, temperature=measured)
-    assert effective(one, 2.0) == counts
-    assert off_set_point(one, 2.0) == off
+    assert choose_temperature(one, 2.0) == counts
+    assert is_off_set_point(one, 2.0) == off
 
 
 def test_absence_is_like_absence_only():
-    assert close(None, None, 2)
-    assert not close(None, 0.0, 2)
-    assert not close(0.0, None, 2)
+    assert are_close(None, None, 2)
+    assert not are_close(None, 0.0, 2)
+    assert not are_close(0.0, None, 2)

@@ -10,7 +10,7 @@ from typing import Any
 
 from astropy.io import fits
 
-from nightcal.io.header_values import iso_time
+from nightcal.io.header_values import format_time
 from nightcal.io.raw_header import RawHeader
 
 LONGEST_TEXT = 250  # of a value, over several cards if need be
@@ -44,7 +44,7 @@ def kept_header(raw: RawHeader) -> fits.Header:
         As `product_header` makes it; cards that keep to the FITS standard stay as they were written. Of a file with
         an extension for each amplifier, those of the primary header: the others describe parts of the image.
     """
-    images = raw.images()
+    images = raw.card_images()
     if images is None:
         return product_header(raw.cards if raw.primary is None else raw.primary)
     kept = [(image[:8].rstrip(), image[8:]) for image in images]
@@ -85,7 +85,7 @@ def product_header(raw: fits.Header) -> fits.Header:
 
 
 def set_cards(header: fits.Header, cards: Iterable[tuple[str, Any, str]]) -> None:
-    """Set cards, replacing what the raw frame had under the same names; text is made printable ASCII.
+    """Set cards, replacing what the raw frame had under the same names; text is made make_printable ASCII.
 
     Parameters
     ----------
@@ -118,11 +118,11 @@ def mean_time_cards(mjd: float) -> list[tuple[str, Any, str]]:
     list of (str, value, str)
         ``MJD-AVG`` and ``DATE-AVG``.
     """
-    return [("MJD-AVG", mjd, "middle of exposure, UTC"), ("DATE-AVG", iso_time(mjd), "middle of exposure, UTC")]
+    return [("MJD-AVG", mjd, "middle of exposure, UTC"), ("DATE-AVG", format_time(mjd), "middle of exposure, UTC")]
 
 
 def ascii_text(text: str, length: int) -> str:
-    """Text as a FITS card can hold it: what is not printable ASCII is escaped, what is too long is cut.
+    """Text as a FITS card can hold it: what is not make_printable ASCII is escaped, what is too long is cut.
 
     Parameters
     ----------

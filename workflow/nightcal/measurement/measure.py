@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nightcal.errors import ConfigurationError
 from nightcal.flags import Flag
-from nightcal.io.checksum import file_hash
+from nightcal.io.checksum import hash_file
 from nightcal.io.keywords import set_cards
 from nightcal.io.product import Product
 from nightcal.measurement import astrometry, photometry, sources
@@ -280,13 +280,13 @@ def steps_of(
     if unknown := sorted(set(sections) - set(STEPS)):
         raise ConfigurationError(f"{unknown[0]} is no step; expected {', '.join(STEPS)}.")
     made: dict[str, Any] = {name: _options_of(name, section) for name, section in sections.items()}
-    origin = {name: made[name] for name in STEPS if name in made} | {"stars": [file_hash(path) for path in stars]}
+    origin = {name: made[name] for name in STEPS if name in made} | {"stars": [hash_file(path) for path in stars]}
     made["filters"] = _rules_of(sections.get("photometry", {}).get("filters", {}))
     if "astrometry" in made:
         bundled()  # if it is not there, this is said before the first frame
         made["stars"] = tuple(read_star_catalog(path, columns) for path in stars)
         made["fields"] = {path.name: read_star_catalog(path) for path in fields}
-        made["digests"] = {path.name: file_hash(path) for path in fields}
+        made["digests"] = {path.name: hash_file(path) for path in fields}
     return Steps(**made, origin=origin)
 
 

@@ -10,7 +10,7 @@ from astropy.io import fits
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.io.keywords import kept_header, set_cards
 from nightcal.io.product import Product
-from nightcal.io.provenance import provenance
+from nightcal.io.provenance import record_provenance
 from nightcal.io.raw_header import RawHeader
 from nightcal.science.arithmetic import NO_DATA_SIGMA
 
@@ -35,7 +35,7 @@ def empty_product(path: Path, reason: str, unit: str = "electron", raw: RawHeade
     """
     header = fits.Header() if raw is None else kept_header(raw)
     shape = (1, 1) if raw is None else raw.shape
-    provenance(header, {"unit": unit})
+    record_provenance(header, {"unit": unit})
     cards = [
         ("RAWFILE", path.name, "raw frame"),
         ("EMPTY", reason, "why there is no data"),

@@ -12,7 +12,7 @@ from astropy.io import fits
 from nightcal.detector.readout import Readout
 from nightcal.io.keywords import set_cards, warn
 from nightcal.io.master import MasterFrame
-from nightcal.io.provenance import provenance
+from nightcal.io.provenance import record_provenance
 from nightcal.io.sections import Area
 from nightcal.masters.keywords import inherit_warnings, note_dark_scaling, note_skipped, used_cards
 
@@ -44,7 +44,7 @@ def describe(
         If the overscan holds nothing, or the pixels cannot be read.
     """
     cards = _describe_readout(readout)
-    provenance(header, readout.settings() | {"unit": unit})
+    record_provenance(header, readout.settings() | {"unit": unit})
     for text in readout.warnings:
         warn(header, text)
     if readout.kept_area is not None:

@@ -15,16 +15,16 @@ from nightcal.cameras.amplifiers import choose_gain, open_raw
 from nightcal.cameras.camera import Camera
 from nightcal.detector.photon_transfer import GainAndReadNoise
 from nightcal.errors import FrameRejectedError
-from nightcal.io.header_values import julian_year
+from nightcal.io.header_values import mjd_to_julian_year
 from nightcal.io.keywords import mean_time_cards, set_cards, warn, warnings_of
 from nightcal.io.master import MasterFrame
 from nightcal.io.product import Product, write_product
-from nightcal.io.provenance import provenance
+from nightcal.io.provenance import record_provenance
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.raw_image import Buffer, RawImage
 from nightcal.masters.keywords import record_gain
 from nightcal.numerics import kernels
-from nightcal.planning.frames import Frame, good_frame
+from nightcal.planning.frames import Frame, make_frame
 from nightcal.science.empty_product import empty_product
 from nightcal.science.master_rows import MasterCache
 from nightcal.science.prepared_frame import PreparedFrame, prepare_frame
@@ -116,7 +116,7 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
         image = RawImage(path)
         raw = image.header
         kernels.prepare(kernels.SCIENCE_STEPS * frames * raw.shape[0] * raw.shape[1])
-        frame = good_frame(path, raw, batch.camera)
+        frame = make_frame(path, raw, batch.camera)
         prepared = batch.prepare(image, frame)
         if steps:
             product = prepared.product()
@@ -158,7 +158,7 @@ def _measure_and_write(product: Product, known: FrameInfo, steps: Steps, out: Pa
     from nightcal.measurement.measure import measure
 
     steps = steps.for_frame(known)
-    provenance(product.header, {"calibration": product.header["CONFHASH"], **steps.origin})
+    record_provenance(product.header, {"calibration": product.header["CONFHASH"], **steps.origin})
     product, table = measure(product, known, steps)
     set_cards(product.header, [("NMASKED", int(np.count_nonzero(product.mask)), "pixels with a flag")])
     write_product(out, product)
@@ -172,7 +172,7 @@ def _frame_info(raw: RawHeader, frame: Frame, camera: Camera, header: fits.Heade
 
     return FrameInfo(
         exposure_time=frame.exposure_time,
-        epoch=None if frame.mjd is None else julian_year(frame.mjd),
+        epoch=None if frame.mjd is None else mjd_to_julian_year(frame.mjd),
         filter=frame.filter,
         gain=header["GAINUSED"],
         hint=hint_of(raw, camera),
