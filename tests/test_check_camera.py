@@ -115,14 +115,15 @@ def test_truncated_pixels_are_a_problem(take, generic):
     assert check_frame(generic, path).problems
 
 
-@pytest.mark.parametrize("camera", sorted(CAMERAS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("camera", ["generic", "nickel", "lco-sinistro"])
 @pytest.mark.parametrize(
     "path", sorted(path for path in FRAMES.rglob("*") if path.is_file()), ids=lambda path: path.name
 )
 def test_a_real_frame_is_explained_or_rejected_with_a_reason_by_any_camera_file(camera, path):
-    check = check_frame(load_camera(camera), path)
+    camera = load_camera(CAMERAS / f"{camera}.yaml")
+    check = check_frame(camera, path)
     assert check.problems if check.rejected else "pixels" in lines(check)
-    if read_frame(path, path.name, [load_camera(camera)]).problem:
+    if read_frame(path, path.name, [camera]).problem:
         assert check.rejected
 
 

@@ -1,4 +1,4 @@
-"""astropy finds the checksums of every product right, whatever its shape and however it was written."""
+"""astropy verifies the checksums of every product, whatever its shape and however it was written."""
 
 import warnings
 
@@ -15,7 +15,7 @@ from nightcal.numerics.kernels import swap_and_sum
 from nightcal.numerics.kernels.plain import LARGEST_WORD, sum_of_words
 
 FEW = settings(deadline=None, derandomize=True, database=None, max_examples=200)
-SHAPES = [(1, 1), (1, 2), (1, 3), (3, 1), (5, 7), (17, 13), (33, 1441), (720, 1), (16, 720), (101, 99)]
+SHAPES = [(1, 1), (1, 3), (5, 7), (33, 1441), (720, 1)]
 LONG = fits.Header([(f"CARD{n:04d}", "x" * (n % 45), f"card {n}") for n in range(90)])
 LONG["TITLE"] = "a proposal title of many words " * 9
 HEADERS = [fits.Header(), fits.Header([("OBJECT", "M 67", "target")]), LONG]
@@ -60,7 +60,7 @@ def test_astropy_verifies_the_sums_of_an_image_of_any_numbers(shape, dtype, tmp_
     assert_sums_verify(tmp_path / "a.fits", 3)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 7, 1000])
+@pytest.mark.parametrize("rows", [1, 7, 1000])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_products_written_by_any_number_of_rows_are_the_same(shape, rows, loops, tmp_path):
     product = product_of(shape, survivors=True)

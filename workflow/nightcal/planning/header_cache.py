@@ -71,7 +71,7 @@ def read_cached_frames(
     paths = sorted(find_files(folder, [results]), key=_parts)
     found = [_read_or_reuse(raw, folder, cameras, known or {}) for raw in paths]
     if save and list((known or {}).values()) != found:
-        _save(path, validity, found)
+        save_cache(path, validity, found)
     return reject_copies([cached.frame for cached in found])
 
 
@@ -133,7 +133,8 @@ def _restore(path: str, name: str, stamp: Sequence[int], values: list[Any]) -> C
     return CachedFrame(Frame(Path(path), name, *values), (size, changed, touched))
 
 
-def _save(path: Path, validity: str, found: Iterable[CachedFrame]) -> None:
+def save_cache(path: Path, validity: str, found: Iterable[CachedFrame]) -> None:
+    """Write a cache; a failure is only logged."""
     from nightcal.io.atomic import write_text
 
     text = dump_cache(found)
