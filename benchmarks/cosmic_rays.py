@@ -1,4 +1,4 @@
-"""Completeness and purity of the search for cosmic rays, and cores of stars hit, by seeing: a table.
+"""Measure completeness and purity of the search for cosmic rays, and star cores flagged, by seeing.
 
 python -m benchmarks.cosmic_rays --frames 4
 """
@@ -6,14 +6,14 @@ python -m benchmarks.cosmic_rays --frames 4
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 
 import numpy as np
 from nightcal.flags import Flag
 from nightcal.measurement.cosmic_rays import CosmicRayOptions, find_cosmic_rays
-from nightcal.simulation.cosmic_rays import Score, simulate_hits
+from nightcal.simulation.sky import paint
 from scipy.ndimage import binary_dilation
-from scipy.special import ndtr
+
+from benchmarks.cosmic_ray_hits import Score, simulate_hits
 
 SIZE, STARS, HITS = 1024, 500, 200
 SKIES, READ_NOISE, FULL_WELL = (5.0, 200.0), 6.0, 60000.0  # e-
@@ -25,47 +25,40 @@ HEAD = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """Light of sky and stars [e-], and the stars' middle pixels."""
+def make_field(rng: np.random.Generator, sky: float, fwhm: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scatter Gaussian stars on a sky, with peaks uniform in their logarithm.
 
-    light: np.ndarray
-    rows: np.ndarray
-    columns: np.ndarray
-
-
-def make_field(rng: np.random.Generator, sky: float, fwhm: float) -> Field:
-    """Scatter Gaussian stars, integrated over pixels, whose peaks are as many in all powers of ten."""
-    sigma, half = fwhm / np.sqrt(8 * np.log(2)), int(np.ceil(5 * fwhm))
-    y, x = rng.uniform(half + 2, SIZE - half - 3, (2, STARS))
-    rows, columns = np.rint(y).astype(int), np.rint(x).astype(int)
-    flux = np.exp(rng.uniform(*np.log(PEAKS), STARS)) * 2 * np.pi * sigma**2
-    edges = np.arange(-half, half + 2) - 0.5
-    light = np.full((SIZE, SIZE), sky)
-    for total, y0, x0, row, column in zip(flux, y, x, rows, columns, strict=True):
-        along_y, along_x = (np.diff(ndtr((edges + near - at) / sigma)) for near, at in ((row, y0), (column, x0)))
-        here = np.s_[row - half : row + half + 1, column - half : column + half + 1]
-        light[here] += total * along_y[:, None] * along_x
-    return Field(light, rows, columns)
+    Returns
+    -------
+    signal : ndarray of float64, shape (SIZE, SIZE)
+        [e-]
+    rows, columns : ndarray of int64
+        Central pixels of the stars.
+    """
+    margin = int(np.ceil(5 * fwhm)) + 2
+    y, x = rng.uniform(margin, SIZE - margin - 1, (2, STARS))
+    flux = np.exp(rng.uniform(*np.log(PEAKS), STARS)) * 2 * np.pi * fwhm**2 / (8 * np.log(2))
+    signal = sky + paint((SIZE, SIZE), x, y, flux, fwhm, integrate=True)
+    return signal, np.rint(y).astype(int), np.rint(x).astype(int)
 
 
 def judge(rng: np.random.Generator, fwhm: float, objlim: float, sky: float) -> tuple[Score, int, int]:
-    """Score one frame; count stars that no hit comes near, and those of them with a flag on or next to the core."""
-    field = make_field(rng, sky, fwhm)
+    """Score one frame; count the stars away from hits, and those with a flag on or next to the core."""
+    signal, rows, columns = make_field(rng, sky, fwhm)
     hits = simulate_hits((SIZE, SIZE), rng, HITS)
-    image = rng.poisson(field.light + hits.charge) + rng.normal(0, READ_NOISE, field.light.shape)
+    image = rng.poisson(signal + hits.charge) + rng.normal(0, READ_NOISE, signal.shape)
     image = np.minimum(image, FULL_WELL).astype(np.float32)
-    noise = np.sqrt(field.light + READ_NOISE**2)
+    noise = np.sqrt(signal + READ_NOISE**2)
     mask = np.where(image >= FULL_WELL, Flag.SATURATED, np.uint8(0))
     options = CosmicRayOptions(objlim=objlim)
     found = find_cosmic_rays(image, mask, uncertainty=noise.astype(np.float32), options=options).hits
-    alone = ~binary_dilation(hits.charge > 0.3 * noise, np.ones((5, 5)))[field.rows, field.columns]
-    core = binary_dilation(found, np.ones((3, 3)))[field.rows, field.columns]
+    alone = ~binary_dilation(hits.charge > 0.3 * noise, np.ones((5, 5)))[rows, columns]
+    core = binary_dilation(found, np.ones((3, 3)))[rows, columns]
     return hits.score(found, noise), int(alone.sum()), int((core & alone).sum())
 
 
 def row(fwhm: float, objlim: float, frames: int) -> str:
-    """One line of the table: so many frames of each sky."""
+    """Make one line of the table, from some frames of each sky."""
     score, stars, cores = Score(), 0, 0
     for n in range(frames):
         for sky in SKIES:
@@ -81,14 +74,14 @@ def row(fwhm: float, objlim: float, frames: int) -> str:
 
 
 def main() -> None:
-    """Print the table, with the usual `objlim` and, for sharp frames, with that of `CosmicRayOptions.for_seeing`."""
+    """Print the table, with the usual `objlim` and that of `CosmicRayOptions.adapt_to_seeing` for sharp frames."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cosmic_rays", description="How good the masks are.")
     parser.add_argument("--frames", type=int, default=4, help="of each seeing and sky (%(default)s)")
     frames = parser.parse_args().frames
     print("\n".join(HEAD))
     usual = CosmicRayOptions()
     for fwhm in SEEING:
-        for objlim in dict.fromkeys((usual.objlim, usual.for_seeing(fwhm).objlim)):
+        for objlim in dict.fromkeys((usual.objlim, usual.adapt_to_seeing(fwhm).objlim)):
             print(row(fwhm, objlim, frames), flush=True)
 
 

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from nightcal.simulation.cosmic_rays import simulate_hits
-from nightcal.simulation.night import Chip, Kind, add_cosmic_rays, expose, make_chip, write_raw
+from nightcal.simulation.night import Chip, add_cosmic_rays, expose, make_chip, write_raw
+from nightcal.simulation.schedule import Kind
 from nightcal.simulation.sky import paint
+
+from benchmarks.cosmic_ray_hits import simulate_hits
 
 SEED = 20240301
 EVENING = datetime(2024, 3, 1, 22)

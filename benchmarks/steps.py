@@ -33,11 +33,11 @@ WARM = 2
 
 STEPS: dict[str, list[tuple[Any, str]]] = {
     "calibration": [(PreparedFrame, "product")],
-    "seeing": [(sources, "seeing_of")],
+    "seeing": [(sources, "estimate_seeing")],
     "cosmic rays": [(measurement, "find_cosmic_rays")],
     "sources": [(sources, "find_sources")],
     "astrometry": [(measurement, "_solved"), (measurement, "write_wcs"), (astrometry, "add_positions")],
-    "zero point": [(photometry, "calibrate"), (photometry, "with_magnitudes")],
+    "zero point": [(photometry, "fit_zero_point"), (photometry, "add_magnitudes")],
     "image written": [(science, "write_product")],
     "catalogue written": [(catalogs, "write_catalog")],
 }

@@ -1,4 +1,4 @@
-"""Simulated star fields with a known place in the sky, for the tests of astrometry."""
+"""Simulated catalogues: fields of known WCS for astrometry, crowds of stars of known flux for photometry."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import numpy as np
 from astropy.table import Table
 from astropy.wcs import WCS
 from nightcal.measurement.star_catalog import StarCatalog
+from scipy.stats import ncx2
 
 SHAPE = (2048, 2048)
+FWHM = 3.0
+SIGMA2 = FWHM**2 / (8 * np.log(2))
 
 
 @dataclass
 class Field:
-    """Sources of a frame, the stars of that part of the sky, and where the pixels truly look."""
+    """Sources of a frame, its reference stars, and its true WCS."""
 
     table: Table
     catalog: StarCatalog
@@ -24,11 +27,11 @@ class Field:
     shape: tuple[int, int] = SHAPE
 
     def true_sky(self, x, y):
-        """Sky of pixels (the first is 1)."""
-        return self.wcs.all_pix2world(*bent(x, y, self.shape, self.bend), 1)
+        """Sky coordinates of pixels (the first is 1)."""
+        return self.wcs.all_pix2world(*distort(x, y, self.shape, self.bend), 1)
 
     def error(self, wcs):
-        """Rms distance of a WCS from the truth over the frame [pix]."""
+        """Rms error of a WCS over the frame [pix]."""
         rows, columns = self.shape
         x, y = (a.ravel() for a in np.meshgrid(np.linspace(1, columns, 12), np.linspace(1, rows, 12)))
         (ra, dec), (ra_true, dec_true) = wcs.all_pix2world(x, y, 1), self.true_sky(x, y)
@@ -36,25 +39,25 @@ class Field:
         return np.sqrt(np.mean(east**2 + (dec - dec_true) ** 2)) * 3600 / self.scale
 
 
-def bent(x, y, shape, bend):
-    """Positions after a radial distortion, cubic in the radius, of a fraction ``bend`` at the corner."""
+def distort(x, y, shape, bend):
+    """Apply a cubic radial distortion that is a fraction ``bend`` in the corners."""
     rows, columns = shape
     u, v = x - (columns + 1) / 2, y - (rows + 1) / 2
     factor = 1 + bend * (u**2 + v**2) / (np.hypot(rows, columns) / 2) ** 2
     return (columns + 1) / 2 + u * factor, (rows + 1) / 2 + v * factor
 
 
-def unbent(x, y, shape, bend):
-    """Undo `bent`, by iteration."""
+def undistort(x, y, shape, bend):
+    """Undo `distort`, by iteration."""
     a, b = x, y
     for _ in range(20):
-        back_x, back_y = bent(a, b, shape, bend)
+        back_x, back_y = distort(a, b, shape, bend)
         a, b = a + x - back_x, b + y - back_y
     return a, b
 
 
 def tangent(ra, dec, scale, rotation, mirrored, shape=SHAPE):
-    """TAN about the middle of a frame."""
+    """Make a TAN WCS about the centre of a frame."""
     rows, columns = shape
     wcs = WCS(naxis=2)
     angle = np.radians(rotation)
@@ -68,7 +71,7 @@ def tangent(ra, dec, scale, rotation, mirrored, shape=SHAPE):
 
 
 def magnitudes(generator, number):
-    """Star counts that grow by 0.3 dex a magnitude, as away from the Galactic plane; the faintest is 20."""
+    """Draw magnitudes whose counts grow by 0.3 dex per magnitude, as far from the galactic plane, down to 20."""
     return 20 + np.log10(generator.uniform(size=number)) / 0.3
 
 
@@ -85,9 +88,9 @@ def simulate(
     deeper=0.0,
     shape=SHAPE,
 ):
-    """Simulate a field of some size [arcmin], anywhere and anyhow unless told.
+    """Simulate a field of some size [arcmin], at a random position and rotation by default.
 
-    ``deeper`` is how many magnitudes the catalogue goes deeper than the frame (negative: less deep).
+    The catalogue is ``deeper`` than the frame by this many magnitudes (negative: less deep).
     """
     generator = np.random.default_rng(seed)
     ra = generator.uniform(0, 360) if ra is None else ra
@@ -108,10 +111,10 @@ def simulate(
         catalog = StarCatalog("simulated", place[0][in_catalog], place[1][in_catalog], zero, zero, 2016.0,
                               {"r": magnitude[in_catalog]})  # fmt: skip
     else:
-        near = catalog.within(ra, dec, np.hypot(*shape) / 2 * scale / 3600 * 1.01).at(2016.0)
+        near = catalog.select_within(ra, dec, np.hypot(*shape) / 2 * scale / 3600 * 1.01).move_to_epoch(2016.0)
         x, y = wcs.all_world2pix(near.ra, near.dec, 1)
-        magnitude, in_frame = near.brightness(), np.ones(len(near), dtype=bool)
-    x, y = unbent(x, y, shape, bend)
+        magnitude, in_frame = near.rank_magnitudes(), np.ones(len(near), dtype=bool)
+    x, y = undistort(x, y, shape, bend)
     seen = in_frame & (x > 1) & (x < columns) & (y > 1) & (y < rows) & (generator.uniform(size=len(x)) > missing)
     x, y, magnitude = x[seen], y[seen], magnitude[seen]
     faintest = magnitude.max(initial=0)
@@ -132,7 +135,7 @@ def simulate(
 
 
 def beside(field, seed, distance=3.0):
-    """Pointing [deg] that is wrong by a distance [arcmin] in any direction."""
+    """Make a pointing [deg] that is wrong by a distance [arcmin] in a random direction."""
     generator = np.random.default_rng(seed)
     ra, dec = field.wcs.wcs.crval
     angle = generator.uniform(0, 2 * np.pi)
@@ -140,3 +143,30 @@ def beside(field, seed, distance=3.0):
         (field.shape[1] + 1) / 2 + distance * np.cos(angle), (field.shape[0] + 1) / 2 + distance * np.sin(angle), 1
     )
     return float(shifted[0]), float(shifted[1])
+
+
+def share(radius, distance):
+    """Fraction of a Gaussian star in an aperture at a distance: a noncentral chi^2 distribution (Rice 1945)."""
+    return ncx2.cdf(radius**2 / SIGMA2, 2, np.maximum(np.asarray(distance, dtype=float), 1e-9) ** 2 / SIGMA2)
+
+
+def crowd(x, y, flux, diameters=(4.5, 6.0, 9.0, 18.0), kron=8.0):
+    """Make the table of stars measured without noise, and the flux of the others in each aperture."""
+    places = np.column_stack([x, y]).astype(float)
+    distance = np.linalg.norm(places[:, None] - places, axis=-1)
+    flux, radii = np.asarray(flux, dtype=float), np.append(diameters, kron) / 2
+    held = np.stack([share(radius, distance) @ flux for radius in radii], axis=1)
+    own = flux[:, None] * share(radii, 0.0)
+    table = Table({"XWIN_IMAGE": places[:, 0], "YWIN_IMAGE": places[:, 1]}, meta={"APERTURES": list(diameters)})
+    table["FLUX_APER"], table["FLUXERR_APER"] = held[:, :-1], np.sqrt(held[:, :-1] + 100)
+    table["FLUX_AUTO"], table["FLUXERR_AUTO"] = held[:, -1], np.sqrt(held[:, -1] + 100)
+    table["FWHM_IMAGE"], table["FLAGS"] = np.full(len(flux), FWHM), np.zeros(len(flux), dtype=np.int16)
+    return table, held - own
+
+
+def random_crowd(seed, n=150, side=384, brightest=1e6):
+    """Scatter many faint and some bright stars; return their fluxes, and what `crowd` returns."""
+    rng = np.random.default_rng(seed)
+    flux = rng.uniform(brightest**-0.7, 2000**-0.7, n) ** (-1 / 0.7)
+    x, y = rng.uniform(0, side, (2, n))
+    return flux, *crowd(x, y, flux)

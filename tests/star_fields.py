@@ -1,10 +1,10 @@
-"""Fields of stars whose every photon is known: pixel-integrated profiles on a Poisson sky, with honest errors."""
+"""Simulated images: stars of known flux, integrated over pixels, on a Poisson sky, with correct errors."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from nightcal.numerics.shot_noise import expected_signal
-from scipy.special import erf
+from nightcal.simulation.sky import paint
 
 SKY = 200.0
 READ_NOISE = 5.0
@@ -12,7 +12,7 @@ READ_NOISE = 5.0
 
 @dataclass
 class Field:
-    """A frame as the calibration hands it on, and its truth; positions are those of numpy, the first pixel is 0."""
+    """A calibrated frame and its truth; the first pixel is 0."""
 
     data: np.ndarray
     uncertainty: np.ndarray
@@ -28,42 +28,37 @@ class Field:
 
 
 def gaussian(dx, dy, fwhm, half):
-    """Light of a star of flux 1 in each pixel around it."""
-    sigma, pixels = fwhm / 2.354820045, np.arange(-half, half + 1)
-
-    def along(shift):
-        edges = [erf((pixels + side - shift) / sigma / 2**0.5) for side in (0.5, -0.5)]
-        return (edges[0] - edges[1]) / 2
-
-    return np.outer(along(dy), along(dx))
+    """Flux of a Gaussian star of flux 1 in each pixel around it."""
+    side = 2 * half + 1
+    return paint((side, side), *(np.array([value]) for value in (half + dx, half + dy, 1.0)), fwhm, integrate=True)
 
 
 def moffat(dx, dy, fwhm, half, beta=3.0, fine=5):
-    """Light of a star of flux 1 with wings in each pixel around it."""
+    """Flux of a Moffat star of flux 1 in each pixel around it."""
     scale = fwhm / 2 / np.sqrt(2 ** (1 / beta) - 1)
     places = (np.arange((2 * half + 1) * fine) + 0.5) / fine - half - 0.5
     square = (places[:, None] - dy) ** 2 + (places - dx) ** 2
-    light = (beta - 1) / (np.pi * scale**2) * (1 + square / scale**2) ** -beta / fine**2
-    return light.reshape(2 * half + 1, fine, 2 * half + 1, fine).sum(axis=(1, 3))
+    flux = (beta - 1) / (np.pi * scale**2) * (1 + square / scale**2) ** -beta / fine**2
+    return flux.reshape(2 * half + 1, fine, 2 * half + 1, fine).sum(axis=(1, 3))
 
 
 def observed(truth, rng, sky_noise=READ_NOISE):
-    """Photons and read noise on a scene, and the uncertainty that the calibration would give."""
+    """Add photon and read noise to a scene; return the data and the uncertainty of a calibrated frame."""
     data = (rng.poisson(truth) + rng.normal(0, sky_noise, truth.shape)).astype(np.float32)
     floor = np.float32(sky_noise**2)
     return data, np.sqrt(expected_signal(data, floor) + floor).astype(np.float32)
 
 
 def field(shape, x, y, flux, fwhm=3.0, profile=gaussian, seed=0, background=SKY):
-    """Stars of given positions and fluxes on a sky."""
+    """Simulate stars of given positions and fluxes on a sky."""
     half = round(6 * fwhm) + 4 if profile is gaussian else round(9 * fwhm)
     truth = np.zeros(shape) + background
     for star in zip(x, y, flux, strict=True):
         column, row = round(star[0]), round(star[1])
-        light = profile(star[0] - column, star[1] - row, fwhm, half) * star[2]
+        stamp = profile(star[0] - column, star[1] - row, fwhm, half) * star[2]
         low, left = max(0, row - half), max(0, column - half)
         high, right = min(shape[0], row + half + 1), min(shape[1], column + half + 1)
-        truth[low:high, left:right] += light[
+        truth[low:high, left:right] += stamp[
             low - row + half : high - row + half, left - column + half : right - column + half
         ]
     data, uncertainty = observed(truth, np.random.default_rng(seed))
@@ -71,7 +66,7 @@ def field(shape, x, y, flux, fwhm=3.0, profile=gaussian, seed=0, background=SKY)
 
 
 def grid_field(side, spacing, fluxes, fwhm=3.0, profile=gaussian, seed=0):
-    """Stars that do not touch: one in each cell of a grid, anywhere within its middle."""
+    """Simulate isolated stars, one in each cell of a grid."""
     rng = np.random.default_rng(seed)
     centers = np.arange(spacing / 2, side - spacing / 4, spacing)
     x, y = (place.ravel() + rng.uniform(-3, 3, place.size) for place in np.meshgrid(centers, centers))
@@ -80,14 +75,14 @@ def grid_field(side, spacing, fluxes, fwhm=3.0, profile=gaussian, seed=0):
 
 
 def random_field(side, stars, fluxes, fwhm=3.0, profile=gaussian, seed=0):
-    """Stars anywhere, some on top of others."""
+    """Simulate stars at random positions, some overlapping."""
     rng = np.random.default_rng(seed)
     x, y = rng.uniform(0, side - 1, (2, stars))
     return field((side, side), x, y, np.exp(rng.uniform(*np.log(fluxes), stars)), fwhm, profile, seed)
 
 
 def with_cosmic_rays(image, count, seed=0):
-    """Copy of an image with straight tracks of charge, most of them short."""
+    """Add straight tracks of charge, most of them short, to a copy of an image."""
     rng, struck = np.random.default_rng(seed), image.copy()
     ny, nx = image.shape
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""Cosmic rays are found as astroscrappy finds them, pixel for pixel, and a bad frame stops nothing."""
+"""Cosmic rays equal those of astroscrappy, pixel by pixel, and bad frames raise nothing."""
 
 import importlib.util
 import platform
@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from nightcal.errors import ConfigurationError
 from nightcal.flags import Flag
-from nightcal.measurement.cosmic_rays import CosmicRayOptions, excluded, find_cosmic_rays, laplacian_test
+from nightcal.measurement.cosmic_rays import (
+    CosmicRayOptions,
+    apply_laplacian_test,
+    find_cosmic_rays,
+    find_excluded_pixels,
+)
 from nightcal.numerics import kernels
+from nightcal.simulation.sky import paint
 
 NUMBA = importlib.util.find_spec("numba") is not None
 needs_numba = pytest.mark.skipif(not NUMBA, reason="numba is not installed")
@@ -29,13 +35,12 @@ def compiled(monkeypatch):
 
 def stars_and_hits(rng, shape, fwhm, sky, read_noise, gain):
     """Stars up to saturation, single pixels and short tracks in all places, borders too [e-]; rounded to whole ADU."""
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    light = np.full(shape, float(sky))
-    for _ in range(max(2, light.size // 400)):
-        y0, x0 = (rng.uniform(0, n) for n in shape)
-        light += 10 ** rng.uniform(1, 6) * np.exp(-4 * np.log(2) * ((y - y0) ** 2 + (x - x0) ** 2) / fwhm**2)
-    electrons = rng.poisson(light) + rng.normal(0, read_noise, shape)
-    for _ in range(max(1, light.size // 200)):
+    count = max(2, shape[0] * shape[1] // 400)
+    y, x = (rng.uniform(0, n, count) for n in shape)
+    peak = 10 ** rng.uniform(1, 6, count)
+    scene = sky + paint(shape, x, y, peak * np.pi * fwhm**2 / (4 * np.log(2)), fwhm)
+    electrons = rng.poisson(scene) + rng.normal(0, read_noise, shape)
+    for _ in range(max(1, scene.size // 200)):
         y0, x0, length = rng.integers(shape[0]), rng.integers(shape[1]), rng.integers(1, 5)
         electrons[y0 : y0 + length, x0] += 10 ** rng.uniform(1.5, 5)
     image = gain * np.rint(np.minimum(electrons, FULL_WELL) / gain)
@@ -46,15 +51,17 @@ def reference(image, mask, options, **noise):
     from astroscrappy import detect_cosmics
 
     return detect_cosmics(
-        image, inmask=excluded(image, mask), sigclip=options.sigclip, sigfrac=options.sigfrac, objlim=options.objlim,
-        niter=options.iterations, satlevel=np.inf, sepmed=False, **noise,
+        image, inmask=find_excluded_pixels(image, mask), sigclip=options.sigclip, sigfrac=options.sigfrac,
+        objlim=options.objlim, niter=options.iterations, satlevel=np.inf, sepmed=False, **noise,
     )  # fmt: skip
 
 
 @needs_numba
-@pytest.mark.parametrize("fwhm", [1.5, 2.0, 2.7, 3.5, 6.0])
-@pytest.mark.parametrize(("sky", "read_noise", "gain"), [(0, 3, 1), (40, 6.5, 1.9), (3000, 10, 0.4)])
-def test_the_mask_and_the_cleaned_image_are_those_of_astroscrappy(compiled, fwhm, sky, read_noise, gain):
+@pytest.mark.parametrize(
+    ("fwhm", "sky", "read_noise", "gain"),
+    [(1.5, 40, 6.5, 1.9), (2.0, 3000, 10, 0.4), (2.7, 0, 3, 1), (3.5, 40, 6.5, 1.9), (6.0, 3000, 10, 0.4)],
+)
+def test_mask_and_cleaned_image_equal_those_of_astroscrappy(compiled, fwhm, sky, read_noise, gain):
     rng = np.random.default_rng(int(100 * fwhm + sky))
     for shape, masked, options in [
         ((97, 130), 0.0, CosmicRayOptions(clean=True)),
@@ -71,7 +78,7 @@ def test_the_mask_and_the_cleaned_image_are_those_of_astroscrappy(compiled, fwhm
 
 
 @needs_numba
-def test_with_an_uncertainty_the_mask_is_that_of_astroscrappy_with_its_variance(compiled):
+def test_with_an_uncertainty_the_mask_equals_that_of_astroscrappy(compiled):
     rng = np.random.default_rng(5)
     image, mask = stars_and_hits(rng, (120, 111), 3.0, 100, 5, 1.0)
     uncertainty = np.sqrt(np.maximum(image, 0) / 0.8 + 40).astype(np.float32)
@@ -92,7 +99,7 @@ def test_with_an_uncertainty_the_mask_is_that_of_astroscrappy_with_its_variance(
     st.floats(0.5, 8),
     st.integers(1, 5),
 )
-def test_any_small_frame_is_treated_as_by_astroscrappy(image, seed, sigclip, sigfrac, objlim, iterations):
+def test_small_frames_give_the_result_of_astroscrappy(image, seed, sigclip, sigfrac, objlim, iterations):
     rng = np.random.default_rng(seed)
     unusable = rng.random(image.shape) < rng.choice([0, 0.1, 0.9])
     variance = rng.uniform(1, 50, image.shape).astype(np.float32)
@@ -100,7 +107,7 @@ def test_any_small_frame_is_treated_as_by_astroscrappy(image, seed, sigclip, sig
     compiled = kernels.load_laplacian().search(
         image, variance, _grown(unusable), (sigclip, sigfrac, objlim), iterations
     )
-    by_library = laplacian_test(image, variance, unusable, options)
+    by_library = apply_laplacian_test(image, variance, unusable, options)
     assert np.array_equal(compiled[0], by_library[0])
     assert np.array_equal(compiled[1], by_library[1])
 
@@ -117,7 +124,7 @@ def _grown(mask):
 @needs_numba
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="compiled elsewhere, astroscrappy may add in another order")
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (2, 3), (6, 1), (9, 17)])
-def test_laplacians_are_those_of_astroscrappy_to_the_last_bit(shape):
+def test_laplacians_equal_those_of_astroscrappy_to_the_last_bit(shape):
     from astroscrappy.utils import laplaceconvolve, rebin, subsample
 
     kernels.load_laplacian()
@@ -143,7 +150,7 @@ def test_medians_of_9_and_25_and_49_pixels(image):
 
 
 @needs_numba
-def test_a_hit_with_nothing_good_around_it_takes_the_level_of_the_image(compiled):
+def test_a_hit_without_good_neighbours_is_replaced_by_the_level_of_the_image(compiled):
     rng = np.random.default_rng(1)
     image = rng.normal(100, 3, (40, 40)).astype(np.float32)
     image[20, 20] = 5000
@@ -159,9 +166,8 @@ def test_a_hit_with_nothing_good_around_it_takes_the_level_of_the_image(compiled
     assert abs(found.cleaned[20, 20] - 100) < 1
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 50), (50, 4), (5, 5), (6, 40)])
-@pytest.mark.parametrize("value", [0.0, 1000.0])
-def test_tiny_and_constant_frames_hold_nothing(shape, value):
+@pytest.mark.parametrize(("shape", "value"), [((1, 1), 0.0), ((3, 50), 1000.0), ((50, 4), 0.0), ((5, 5), 1000.0)])
+def test_tiny_and_constant_frames_have_no_hits(shape, value):
     found = find_cosmic_rays(np.full(shape, value, np.float32), np.zeros(shape, np.uint8), read_noise=5)
     assert not found.hits.any()
     assert found.hits.shape == shape
@@ -169,7 +175,7 @@ def test_tiny_and_constant_frames_hold_nothing(shape, value):
 
 
 @pytest.mark.parametrize("size", [32, 450])
-def test_pixels_without_a_number_are_left_alone_and_hurt_nobody(size):
+def test_pixels_that_are_not_finite_do_not_disturb_others(size):
     rng = np.random.default_rng(2)
     image = rng.normal(50, 2, (size, size)).astype(np.float32)
     image[20, 20] = 3000
@@ -179,21 +185,21 @@ def test_pixels_without_a_number_are_left_alone_and_hurt_nobody(size):
     assert not found.reason
 
 
-def test_a_masked_frame_is_said_to_be_one():
+def test_a_fully_masked_frame_gives_the_reason():
     image = np.zeros((50, 50), np.float32)
     found = find_cosmic_rays(image, np.full(image.shape, Flag.NO_DATA), read_noise=5)
     assert found.reason == "every pixel is masked"
-    assert ("CRSTAT", found.reason) in [card[:2] for card in found.cards()]
+    assert ("CRSTAT", found.reason) in [card[:2] for card in found.make_keywords()]
 
 
-def test_noise_that_the_uncertainty_does_not_tell_is_not_taken_for_cosmic_rays():
+def test_underestimated_uncertainties_do_not_turn_noise_into_hits():
     image = np.random.default_rng(3).normal(0, 100, (80, 80)).astype(np.float32)
     found = find_cosmic_rays(image, np.zeros(image.shape, np.uint8), uncertainty=np.full_like(image, 1))
     assert not found.hits.any()
     assert "percent of the pixels look like cosmic rays" in found.reason
 
 
-def test_science_pixels_stay_unless_cleaning_is_asked_for():
+def test_science_pixels_are_unchanged_unless_cleaned():
     rng = np.random.default_rng(4)
     image = rng.normal(200, 10, (60, 60)).astype(np.float32)
     image[30, 30:33] += 2000
@@ -217,11 +223,11 @@ def test_a_flagged_pixel_and_its_neighbours_are_never_hits():
     assert find_cosmic_rays(image, mask, read_noise=5).hits[10, 10]
 
 
-def test_what_surrounds_a_saturated_star_is_left_alone_and_a_saturated_hit_is_no_star():
+def test_a_saturated_star_is_excluded_with_its_surroundings_but_a_saturated_hit_is_not():
     y, x = np.mgrid[:60, :60]
     image = np.minimum(100 + 1e6 * np.exp(-((y - 30) ** 2 + (x - 20) ** 2) / 8), FULL_WELL).astype(np.float32)
     image[30, 50] = FULL_WELL
-    alone = excluded(image, np.where(image == FULL_WELL, Flag.SATURATED, np.uint8(0)))
+    alone = find_excluded_pixels(image, np.where(image == FULL_WELL, Flag.SATURATED, np.uint8(0)))
     edge = 20 + np.flatnonzero(image[30, 20:40] == FULL_WELL).max()
     assert alone[30, edge : edge + 5].all()
     assert not alone[30, edge + 5]
@@ -232,24 +238,24 @@ def test_what_surrounds_a_saturated_star_is_left_alone_and_a_saturated_hit_is_no
     ("key", "value"),
     [("sigclip", 0), ("objlim", -1.0), ("sigfrac", float("nan")), ("iterations", 0), ("iterations", 2.5), ("clean", 1)],
 )
-def test_a_wrong_option_is_refused_by_its_name(key, value):
+def test_a_wrong_option_is_named(key, value):
     with pytest.raises(ConfigurationError, match=rf"cosmic_rays\.{key} is {value!r}; expected"):
         CosmicRayOptions(**{key: value})
 
 
-def test_noise_is_given_once():
+def test_uncertainty_and_read_noise_exclude_each_other():
     with pytest.raises(ValueError, match="either an uncertainty or a read noise"):
         find_cosmic_rays(np.zeros((9, 9), np.float32), np.zeros((9, 9), np.uint8))
 
 
-def test_sharp_frames_get_the_stricter_options():
+def test_sharp_frames_get_the_stricter_objlim():
     options = CosmicRayOptions()
-    assert options.for_seeing(2.2) is options
+    assert options.adapt_to_seeing(2.2) is options
     for fwhm in (2.19, float("nan"), 0.0):
-        sharp = options.for_seeing(fwhm)
+        sharp = options.adapt_to_seeing(fwhm)
         assert sharp.objlim == options.sharp_objlim > options.objlim
-        assert sharp.for_seeing(fwhm) == sharp
-    assert CosmicRayOptions(objlim=20).for_seeing(1.0) == CosmicRayOptions(objlim=20)
+        assert sharp.adapt_to_seeing(fwhm) == sharp
+    assert CosmicRayOptions(objlim=20).adapt_to_seeing(1.0) == CosmicRayOptions(objlim=20)
 
 
 @needs_numba
@@ -270,7 +276,7 @@ def test_nothing_is_compiled_after_warming():
     assert done.returncode == 0, done.stderr
 
 
-def test_small_frames_and_stacks_do_not_pay_for_numba():
+def test_small_frames_do_not_import_numba():
     code = (
         "import sys, numpy as np, nightcal.measurement.cosmic_rays as c; assert 'astroscrappy' not in sys.modules;"
         "c.find_cosmic_rays(np.zeros((64, 64), 'f4'), np.zeros((64, 64), 'u1'), read_noise=5);"

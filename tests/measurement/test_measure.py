@@ -16,9 +16,9 @@ from nightcal.flags import Flag
 from nightcal.io.product import Product
 from nightcal.measurement.astrometry.pointing import Hint
 from nightcal.measurement.measure import STEPS, FrameInfo, measure, nothing_measured, steps_of
-from nightcal.measurement.star_catalog.cone import cone_of
+from nightcal.measurement.star_catalog.cone import round_cone
 from nightcal.science.empty_product import empty_product
-from nightcal.simulation.sky import CENTRE, PASSBANDS, SCALE, camera_wcs, make_sky
+from nightcal.simulation.sky import CENTRE, PASSBANDS, SCALE, make_camera_wcs, make_sky
 
 SHAPE = (380, 500)
 EXPOSURE = 100.0
@@ -59,7 +59,7 @@ def hits():
 def frame(sky, hits):
     """A perfectly calibrated frame with 40 cosmic rays of a pixel each, in electrons."""
     rng = np.random.default_rng(8)
-    light = (sky.image("R", CENTRE, 3.0) + 4.0) * EXPOSURE
+    light = (sky.render("R", CENTRE, 3.0) + 4.0) * EXPOSURE
     data = rng.poisson(light) + rng.normal(0, 6, SHAPE)
     data[hits] += 3000
     return data.astype(np.float32), np.sqrt(np.maximum(data, 0) + 36).astype(np.float32)
@@ -93,7 +93,7 @@ def test_everything_is_measured_and_the_header_tells(measured):
 
 def test_pixels_look_where_the_truth_says(measured):
     x, y = (grid.ravel() for grid in np.meshgrid(np.linspace(0, SHAPE[1] - 1, 7), np.linspace(0, SHAPE[0] - 1, 7)))
-    there = camera_wcs(SHAPE, CENTRE).all_world2pix(*WCS(measured[0].header).all_pix2world(x, y, 0), 0)
+    there = make_camera_wcs(SHAPE, CENTRE).all_world2pix(*WCS(measured[0].header).all_pix2world(x, y, 0), 0)
     assert np.sqrt(np.mean((there[0] - x) ** 2 + (there[1] - y) ** 2)) < 0.1
 
 
@@ -181,9 +181,9 @@ def test_the_table_of_a_frame_that_cannot_be_used_has_the_columns_of_any_other(n
 def fields(catalog, tmp_path_factory):
     """Downloaded stars of the frame's own field, and of one beside it that has but the western half of them."""
     folder, stars = tmp_path_factory.mktemp("fields"), Table.read(catalog)
-    own, beside = (cone_of(CENTRE[0] + away, CENTRE[1], 0.5) for away in (0.01, -0.2))
-    assert beside.name("gaia", 19) < own.name("gaia", 19)
-    paths = [folder / cone.name("gaia", 19) for cone in (own, beside)]
+    own, beside = (round_cone(CENTRE[0] + away, CENTRE[1], 0.5) for away in (0.01, -0.2))
+    assert beside.name_file("gaia", 19) < own.name_file("gaia", 19)
+    paths = [folder / cone.name_file("gaia", 19) for cone in (own, beside)]
     stars.write(paths[0])
     stars[stars["ra"] < CENTRE[0]].write(paths[1])
     return paths

@@ -1,4 +1,4 @@
-"""Rendered nights: raw frames of a known sky, calibrated and measured, next to the truth."""
+"""Simulated nights, calibrated and measured, compared with the truth."""
 
 from datetime import datetime
 
@@ -36,7 +36,7 @@ def measured(tmp_path_factory):
         rng = np.random.default_rng(seed)
         sky = make_sky(chip.shape, 150, rng)
         sky.write_catalog(folder / "stars.csv", rng)
-        raw = expose(chip, rng, sky.image("R", CENTRE, 3.0) + 4.0, EXPOSURE, "R")
+        raw = expose(chip, rng, sky.render("R", CENTRE, 3.0) + 4.0, EXPOSURE, "R")
         raw, _ = add_cosmic_rays(raw, rng, 25, chip)
         paths = [folder / f"{name}_{seed}.fits" for name in ("raw", "science", "catalog")]
         believed = CENTRE[0] + 0.02, CENTRE[1] - 0.01

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from nightcal.flags import Flag
-from nightcal.measurement.cosmic_rays import CosmicRayOptions, excluded, find_cosmic_rays
+from nightcal.measurement.cosmic_rays import CosmicRayOptions, find_cosmic_rays, find_excluded_pixels
 from nightcal.numerics import kernels
 
 EVERY = bool(os.environ.get("NIGHTCAL_EVERY_FRAME"))
@@ -33,11 +33,11 @@ def check(night, few, monkeypatch):
     shares = []
     for name, image, uncertainty, mask in frames(night, few):
         for seeing in (1.8, 3.0):
-            options = CosmicRayOptions(clean=True).for_seeing(seeing)
+            options = CosmicRayOptions(clean=True).adapt_to_seeing(seeing)
             found = find_cosmic_rays(image, mask, uncertainty=uncertainty, options=options)
             hits, cleaned = detect_cosmics(
-                image, inmask=excluded(image, mask), invar=uncertainty**2, satlevel=np.inf, objlim=options.objlim,
-                sepmed=False,
+                image, inmask=find_excluded_pixels(image, mask), invar=uncertainty**2, satlevel=np.inf,
+                objlim=options.objlim, sepmed=False,
             )  # fmt: skip
             assert not found.reason, name
             assert np.array_equal(found.hits, hits), name

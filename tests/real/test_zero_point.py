@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from helpers import catalog_of
-from nightcal.measurement.photometry import FilterRule, calibrate, with_magnitudes
+from nightcal.measurement.photometry import FilterRule, add_magnitudes, fit_zero_point
 from scipy.spatial import cKDTree
 
 GAIN = 1.5
@@ -45,8 +45,8 @@ def frames(data):
         near = distance < 3
         matches = np.flatnonzero(near), star[near]
         table = sources(frame)
-        result = calibrate(table, catalog, matches, 90.0, FilterRule("r"))
-        found.append((frame, with_magnitudes(table, result), result))
+        result = fit_zero_point(table, catalog, matches, 90.0, FilterRule("r"))
+        found.append((frame, add_magnitudes(table, result), result))
     return found
 
 

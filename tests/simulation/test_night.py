@@ -1,4 +1,4 @@
-"""The simulated chip obeys its own numbers."""
+"""The simulated detector has the stated properties."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,10 @@ from astropy.wcs import WCS
 from helpers import REPOSITORY
 from nightcal.cameras.camera_file import load_camera
 from nightcal.io.raw_header import read_header
-from nightcal.measurement.astrometry.pointing import hint_of
+from nightcal.measurement.astrometry.pointing import find_hint
 from nightcal.simulation.camera import simulate_camera
 from nightcal.simulation.night import add_cosmic_rays, expose, make_chip, simulate_night
-from nightcal.simulation.sky import CENTRE, DISTORTION, PASSBANDS, camera_wcs, make_sky, paint
+from nightcal.simulation.sky import CENTRE, DISTORTION, PASSBANDS, make_camera_wcs, make_sky, paint
 
 SMALL = {"shape": (96, 128), "n_bias": 4, "n_dark": 3, "n_flat": 2, "n_science": 2, "n_stars": 20}
 
@@ -45,14 +45,14 @@ def test_the_same_seed_gives_the_same_bytes(night, tmp_path):
         assert first.read_bytes() == second.read_bytes()
 
 
-@pytest.mark.parametrize("gain", [0.7, 1.5, 6.0])
-def test_noise_of_a_bias_is_the_stated_read_noise_rounding_included(gain, rng):
+@pytest.mark.parametrize("gain", [0.7, 6.0])
+def test_the_noise_of_a_bias_is_the_read_noise_with_rounding(gain, rng):
     chip = make_chip(gain=gain, stuck_column=False)
     first, second = (expose(chip, rng, 0.0, 0.0, None).astype(float) for _ in range(2))
     assert np.std(first - second) / np.sqrt(2) * gain == pytest.approx(chip.read_noise, rel=0.01)
 
 
-def test_two_flats_give_back_the_gain(chip, rng):
+def test_two_flats_give_the_gain(chip, rng):
     nx = chip.shape[1]
     good = ~chip.stuck & ~chip.dead & ~chip.hot
     first, second = (expose(chip, rng, 30000.0, 1.0, "V").astype(float)[:, :nx][good] for _ in range(2))
@@ -70,12 +70,10 @@ def test_mean_of_an_exposure_is_the_truth(chip, rng):
     assert abs(difference.mean()) < 4 * error
 
 
-@pytest.mark.parametrize("shape", [(512, 512), (97, 130)])
 @pytest.mark.parametrize("name", ["V", "R"])
-def test_response_is_1_in_the_central_quarter(shape, name):
-    chip = make_chip(shape)
-    ny, nx = shape
-    centre = slice(ny // 4, ny - ny // 4), slice(nx // 4, nx - nx // 4)
+def test_response_is_1_in_the_central_quarter(name):
+    chip = make_chip((97, 130))
+    centre = slice(24, 73), slice(32, 98)
     assert chip.response[name][centre][~chip.dead[centre]].mean() == pytest.approx(1, abs=1e-12)
 
 
@@ -89,30 +87,30 @@ def test_stuck_column_reads_65535_in_every_frame(night):
         assert (raw[:, chip.shape[1] :] < 1100).all()
 
 
-def test_hot_and_dead_pixels_show_where_they_were_planted(chip, rng):
+def test_hot_and_dead_pixels_are_where_they_were_put(chip, rng):
     nx = chip.shape[1]
     dark, flat = expose(chip, rng, 0.0, 120.0, None)[:, :nx], expose(chip, rng, 30000.0, 1.0, "V")[:, :nx]
     assert set(np.flatnonzero(dark > 1100)) == set(np.flatnonzero(chip.hot | chip.stuck))
     assert set(np.flatnonzero(flat < 5000)) == set(np.flatnonzero(chip.dead))
 
 
-def test_stars_keep_their_light_and_the_brightest_saturate_in_a_minute(chip, rng):
+def test_stars_keep_their_flux_and_the_brightest_saturate_in_a_minute(chip, rng):
     lone = paint((201, 201), np.array([100.3]), np.array([99.6]), np.array([1000.0]), 3.0)
     assert lone.sum() == pytest.approx(1000, rel=1e-3)
-    stars = make_sky(chip.shape, 150, rng).image("V", CENTRE, 3.0)
+    stars = make_sky(chip.shape, 150, rng).render("V", CENTRE, 3.0)
     raw = expose(chip, rng, stars + 0.4, 60.0, "V")[:, : chip.shape[1]]
     assert 2 <= np.count_nonzero(raw == chip.saturation) < 100
 
 
-def test_a_star_at_the_edge_leaves_half_its_light():
+def test_a_star_at_the_edge_contributes_half_its_flux():
     assert paint((50, 60), np.array([-0.5]), np.array([20.0]), np.array([1000.0]), 3.0).sum() == pytest.approx(
         500, rel=1e-3
     )
 
 
-def test_corners_lie_as_far_out_as_the_distortion_says():
-    wcs, shape = camera_wcs((200, 300), CENTRE), (200, 300)
-    plain = camera_wcs(shape, CENTRE)
+def test_the_corners_are_displaced_by_the_distortion():
+    wcs, shape = make_camera_wcs((200, 300), CENTRE), (200, 300)
+    plain = make_camera_wcs(shape, CENTRE)
     plain.sip = None
     corner = np.array([[-0.5, -0.5], [299.5, 199.5]])
     middle = np.array([[149.5, 99.5]] * 2)
@@ -122,17 +120,17 @@ def test_corners_lie_as_far_out_as_the_distortion_says():
     assert distance / plain_distance == pytest.approx([1 + DISTORTION] * 2, rel=1e-5)
 
 
-def test_a_red_star_is_as_bright_as_its_magnitudes_and_the_passband_tell(rng):
+def test_count_rates_follow_magnitudes_and_passband(rng):
     sky = make_sky((100, 100), 5, rng)
     band = PASSBANDS["R"]
-    rate = band.rate(sky.magnitudes)
+    rate = band.compute_rate(sky.magnitudes)
     colour = sky.magnitudes["g"] - sky.magnitudes["r"]
     np.testing.assert_allclose(
         sky.magnitudes["r"], band.zero_point - 2.5 * np.log10(rate) + band.colour_term * colour, rtol=1e-12
     )
 
 
-def test_the_catalogue_lies_where_the_truth_shows_the_stars(night):
+def test_stars_of_the_catalogue_are_in_the_truth(night):
     stars = Table.read(night.frames[0].parent / "stars.csv")
     with fits.open(night.truths[0]) as hdus:
         image, header = hdus[0].data, hdus[0].header
@@ -145,7 +143,7 @@ def test_the_catalogue_lies_where_the_truth_shows_the_stars(night):
     assert (image[row, column] > 0.5 * around).mean() > 0.8
 
 
-def test_cosmic_rays_are_where_the_mask_says_and_nowhere_else(chip, rng):
+def test_cosmic_rays_are_in_the_returned_mask_and_nowhere_else(chip, rng):
     nx = chip.shape[1]
     before = expose(chip, rng, 0.4, 60.0, "V")
     after, hit = add_cosmic_rays(before, rng, 300, chip)
@@ -154,7 +152,7 @@ def test_cosmic_rays_are_where_the_mask_says_and_nowhere_else(chip, rng):
     np.testing.assert_array_equal(after[:, nx:], before[:, nx:])
 
 
-def test_header_has_the_words_of_the_camera_file(night):
+def test_the_header_has_the_keywords_of_the_camera_file(night):
     header = fits.getheader(next(path for path in night.frames if path.name == "field_V_001.fits"))
     assert (header["BITPIX"], header["BZERO"]) == (16, 32768)
     assert (header["BIASSEC"], header["TRIMSEC"]) == ("[129:160,1:96]", "[1:128,1:96]")
@@ -162,12 +160,12 @@ def test_header_has_the_words_of_the_camera_file(night):
     assert header["DATE-OBS"] == "2024-03-02T01:00:00.000"
 
 
-def test_a_night_of_a_camera_file_tells_where_it_looks_and_how_large_a_pixel_is(tmp_path):
+def test_a_night_of_a_camera_file_has_pointing_and_scale(tmp_path):
     camera = load_camera(REPOSITORY / "config" / "cameras" / "lco-sinistro.yaml")
     few = SMALL | {"n_bias": 0, "n_dark": 0, "n_flat": 0, "n_science": 1}
     del few["shape"]
     made = simulate_night(tmp_path / "raw", tmp_path / "truth", camera=simulate_camera(camera, 64), **few)
-    hint = hint_of(read_header(made.frames[0]), camera)
+    hint = find_hint(read_header(made.frames[0]), camera)
     assert hint.pointing == pytest.approx(CENTRE, abs=0.1)
     assert hint.scale == pytest.approx(1, rel=0.02)
 
@@ -179,6 +177,6 @@ def test_every_frame_was_taken_between_noon_and_noon_at_the_telescope(night):
     assert starts[-1] < "2024-03-02T16:40"
 
 
-def test_truth_is_refused_among_the_raw_frames(tmp_path):
+def test_a_truth_among_the_raw_frames_raises(tmp_path):
     with pytest.raises(ValueError, match="inside the raw folder"):
         simulate_night(tmp_path, tmp_path / "truth", **SMALL)

@@ -22,7 +22,7 @@ from nightcal.cli import run
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import MJD_ZERO
 from nightcal.io.raw_header import RawHeader, read_header
-from nightcal.measurement.astrometry.pointing import hint_of
+from nightcal.measurement.astrometry.pointing import find_hint
 from nightcal.planning.frames import find_night, interpret_header
 from nightcal.planning.naming import make_printable
 from nightcal.stacking.calibration_frame import CalibrationFrame
@@ -213,7 +213,7 @@ def _describe_pointing(camera: Camera, header: RawHeader) -> str:
 
 
 def _describe_scale(camera: Camera, header: RawHeader) -> str:
-    hint = hint_of(header, camera)
+    hint = find_hint(header, camera)
     where = hint.source.partition(", scale ")[2]
     without = "none: give pixel_scale, which astrometry requires"
     return without if hint.scale is None else f"{hint.scale:.4g} arcsec per pixel as read out ({where})"

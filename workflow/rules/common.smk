@@ -10,7 +10,7 @@ from nightcal.errors import ConfigurationError
 from nightcal.numerics.kernels import LAPLACIAN_WORTHWHILE, SCIENCE_STEPS, WORTHWHILE, fingerprint
 from nightcal.planning.naming import make_printable
 from nightcal.config import locate_plan, measurements_of, parse_command_line, read_run_config
-from nightcal.measurement.star_catalog.cone import cone_of
+from nightcal.measurement.star_catalog.cone import round_cone
 from nightcal.version import __version__
 
 HOME = Path(workflow.basedir)
@@ -191,8 +191,8 @@ def field_files(batch):
     wanted, folder = config["catalog"]["download"], Path(config["catalog"]["folder"])
     if not wanted or "astrometry" not in MEASUREMENTS:
         return []
-    cones = {cone_of(*field) for field in star_fields(batch.members)}
-    paths = sorted(folder / cone.name(wanted, config["catalog"]["faintest"]) for cone in cones)
+    cones = {round_cone(*field) for field in star_fields(batch.members)}
+    paths = sorted(folder / cone.name_file(wanted, config["catalog"]["faintest"]) for cone in cones)
     return [str(path) for path in paths if path.exists()]
 
 
@@ -200,7 +200,7 @@ def star_fields(science):
     """Pointings and radius [deg] of the fields of science frames, without those that share a catalogue."""
     radius = config["catalog"]["radius"]
     fields = sorted({(*member.frame.pointing, radius) for member in science if member.frame.pointing})
-    return sorted({cone_of(*field): field for field in fields}.values())
+    return sorted({round_cone(*field): field for field in fields}.values())
 
 
 # ---- nights

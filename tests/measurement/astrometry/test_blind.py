@@ -1,4 +1,4 @@
-"""Blind solving hands positions to solve-field, believes nothing unseen, and says what went wrong."""
+"""Blind solving passes positions to solve-field, checks its result, and reports failures."""
 
 import stat
 import sys
@@ -40,12 +40,12 @@ def field():
 
 
 def answer(wcs, folder):
-    """Write what solve-field would, and tell how the stand-in hands it out."""
+    """Write a WCS as solve-field does; return the code by which the stand-in delivers it."""
     fits.PrimaryHDU(header=wcs.to_header()).writeto(folder / "answer.fits")
     return f"Path(sys.argv[-1]).with_suffix('.wcs').write_bytes(Path('{folder}/answer.fits').read_bytes())"
 
 
-def test_what_it_finds_is_refined(tmp_path, program, field):
+def test_the_result_of_solve_field_is_refined(tmp_path, program, field):
     rough = field.wcs.deepcopy()
     rough.wcs.crpix += 1.5
     program(answer(rough, tmp_path))
@@ -55,13 +55,14 @@ def test_what_it_finds_is_refined(tmp_path, program, field):
     arguments = (tmp_path / "arguments").read_text()
     assert f"--scale-low {0.9 * field.scale:.6g}" in arguments
     assert "--width 2048 --height 2048" in arguments
+    assert "--cpulimit 60" in arguments
     given = Table.read(tmp_path / "sources.fits")
     assert given.colnames == ["X", "Y", "FLUX"]
     assert len(given) == 200
     assert given["FLUX"][0] == field.table["FLUX_AUTO"].max()
 
 
-def test_a_wrong_answer_is_refused(tmp_path, program, field):
+def test_a_wrong_result_of_solve_field_is_rejected(tmp_path, program, field):
     wrong = field.wcs.deepcopy()
     wrong.wcs.crval += 0.2
     program(answer(wrong, tmp_path))
@@ -72,16 +73,16 @@ def test_a_wrong_answer_is_refused(tmp_path, program, field):
     ("action", "words"),
     [
         ("", "solve-field found no match"),
-        ("sys.exit(3)", "solve-field found no match (it ended with 3)"),
+        ("sys.exit(3)", "solve-field found no match (exit status 3)"),
         ("Path(sys.argv[-1]).with_suffix('.wcs').write_bytes(b'garbage' * 1000)", "solve-field found no match"),
     ],
 )
-def test_a_failure_is_said_in_words(program, field, action, words):
+def test_a_failure_of_solve_field_is_reported(program, field, action, words):
     program(action)
     assert solve_blind(field.table, field.shape, field.catalog).status == f"not solved: {words}"
 
 
-def test_without_the_program_or_sources_that_is_said(tmp_path, monkeypatch, program, field):
+def test_a_missing_program_or_too_few_sources_are_reported(tmp_path, monkeypatch, program, field):
     monkeypatch.setenv("PATH", str(tmp_path))
     catalog: StarCatalog = field.catalog
     status = solve_blind(field.table, field.shape, catalog).status

@@ -1,4 +1,4 @@
-"""Pointing and scale, from whatever a header tells."""
+"""Pointing and scale of a raw frame."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from nightcal.cameras.camera_file import load_camera
 from nightcal.check_camera import LINES
 from nightcal.errors import ConfigurationError
 from nightcal.io.raw_header import RawHeader
-from nightcal.measurement.astrometry.pointing import hint_of
+from nightcal.measurement.astrometry.pointing import find_hint
 
 CARDS = {
     "ra": ("RA",),
@@ -25,14 +25,14 @@ SKY = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 359.99, "CRVAL2": 0
 
 def hint(cards, shape=(101, 101), **more):
     camera = Camera("mine", "mine", Path("mine.yaml"), cards=CARDS, binning=(("XBINNING", "YBINNING"),), **more)
-    return hint_of(RawHeader(fits.Header(cards), 0, shape), camera)
+    return find_hint(RawHeader(fits.Header(cards), 0, shape), camera)
 
 
-def test_the_pointing_is_that_of_the_cards():
+def test_the_pointing_comes_from_the_keywords():
     assert hint(PLACE | SKY).pointing == pytest.approx((150.0, -20.5))
 
 
-def test_without_cards_the_pointing_is_the_middle_of_the_wcs_of_the_header():
+def test_without_keywords_the_pointing_is_the_centre_of_the_raw_wcs():
     found = hint(SKY)
     assert found.pointing == pytest.approx((0.04, 0.05), abs=1e-6)
     assert found.scale == pytest.approx(3.6)
@@ -46,28 +46,28 @@ def test_without_either_there_is_no_pointing(cards):
     assert found.source == "no pointing, no scale"
 
 
-def test_galactic_coordinates_are_not_taken_for_equatorial_ones():
+def test_galactic_coordinates_are_not_used_as_equatorial():
     assert hint(SKY | {"CTYPE1": "GLON-TAN", "CTYPE2": "GLAT-TAN"}).pointing is None
 
 
 @pytest.mark.parametrize("card", ["CRVAL1  = 1E400", "CTYPE1  = 3", "CD1_1   = 1E400"])
-def test_a_wcs_that_astropy_stumbles_over_costs_nothing_but_its_hint(card):
+def test_a_wcs_that_astropy_cannot_read_is_ignored(card):
     header = fits.Header({name: value for name, value in SKY.items() if name != card[:8].strip()})
     header.append(fits.Card.fromstring(card))
     camera = Camera("mine", "mine", Path("mine.yaml"), cards=CARDS)
-    assert hint_of(RawHeader(header, 0, (101, 101)), camera).pointing is None
+    assert find_hint(RawHeader(header, 0, (101, 101)), camera).pointing is None
 
 
-def test_the_scale_of_a_card_is_that_of_the_pixels_as_read_out():
+def test_the_scale_of_a_keyword_is_per_binned_pixel():
     assert hint({"PIXSCALE": 0.778, "XBINNING": 2, "YBINNING": 2}, pixel_scale=0.389).scale == 0.778
     assert hint({"PIXSCALE": "0.778"} | SKY).scale == 0.778
 
 
-def test_the_scale_of_the_camera_file_grows_with_the_binning():
+def test_the_scale_of_the_camera_file_is_multiplied_by_the_binning():
     assert hint({"XBINNING": 2, "YBINNING": 2}, pixel_scale=0.389).scale == pytest.approx(0.778)
 
 
-def test_pixel_size_and_focal_length_tell_the_scale_where_nothing_else_does():
+def test_the_last_resort_for_the_scale_is_pixel_size_and_focal_length():
     found = hint({"XPIXSZ": 13.0, "FOCALLEN": 4011.5})
     assert found.scale == pytest.approx(0.66844, rel=1e-4)
     assert "scale from pixel size and focal length" in found.source
@@ -78,24 +78,24 @@ def test_pixel_size_and_focal_length_tell_the_scale_where_nothing_else_does():
     [{"PIXSCALE": 0.0}, {"PIXSCALE": -1.0}, {"PIXSCALE": "wide"}, {"PIXSCALE": True}, {"XPIXSZ": 9.0, "FOCALLEN": 0.0},
      {"PIXSCALE": 5000.0}, {"XBINNING": 0, "YBINNING": 0}],
 )  # fmt: skip
-def test_a_scale_that_cannot_be_is_none(cards):
+def test_an_impossible_scale_is_ignored(cards):
     assert hint(cards).scale is None
 
 
-def test_a_card_that_is_not_fits_costs_nothing_but_its_hint():
+def test_a_card_that_is_not_fits_is_ignored():
     header = fits.Header.fromstring(f"{'PIXSCALE= 3,2E-05':80}{'RA      = 10:00:00':80}END")
     camera = Camera("mine", "mine", Path("mine.yaml"), cards=CARDS)
-    assert hint_of(RawHeader(header, 0, (10, 10)), camera).source == "no pointing, no scale"
+    assert find_hint(RawHeader(header, 0, (10, 10)), camera).source == "no pointing, no scale"
 
 
-def test_an_observer_is_told_what_was_understood():
+def test_check_camera_shows_the_scale():
     camera = Camera("mine", "mine", Path("mine.yaml"), cards=CARDS, pixel_scale=0.4)
     assert LINES["scale"](camera, RawHeader(fits.Header(PLACE), 0, (9, 9))) == (
         "0.4 arcsec a pixel as read out (from the camera file)"
     )
 
 
-def test_a_camera_file_tells_the_scale(tmp_path):
+def test_the_scale_is_read_from_a_camera_file(tmp_path):
     path = tmp_path / "mine.yaml"
     text = "name: mine\ntitle: mine\ntypes: [{other: {type: '*'}}]\ncards: {pixel_scale: SECPIX}\npixel_scale: "
     path.write_text(text + "0.42\n")

@@ -1,4 +1,4 @@
-"""A field's stars are downloaded once, whole or not at all, and without a network the night goes on."""
+"""The stars of a field are downloaded once, and a failed download leaves no file."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from astropy import units as u
 from astropy.table import MaskedColumn, Table
 from hypothesis import given
 from hypothesis import strategies as st
-from nightcal.measurement.star_catalog.cone import SOURCES, Cone, NotDownloaded, cone_of, download_cone, is_for
+from nightcal.measurement.star_catalog.cone import SOURCES, Cone, NotDownloaded, download_cone, holds_field, round_cone
 from nightcal.measurement.star_catalog.file import read_star_catalog
 from nightcal.numerics.sphere import unit_vectors
 
@@ -43,7 +43,7 @@ def stars(catalogue="refcat2"):
 def test_a_cone_is_written_as_a_table_that_can_be_read(tmp_path, monkeypatch, catalogue):
     answer = Answer([stars(catalogue)])
     monkeypatch.setattr(vizier, "Vizier", answer)
-    path = tmp_path / CONE.name(catalogue, 18)
+    path = tmp_path / CONE.name_file(catalogue, 18)
     assert download_cone(CONE, catalogue, path, 18) == 2
     assert answer.asked["catalog"] == SOURCES[catalogue].table
     assert answer.asked["row_limit"] == -1
@@ -58,7 +58,7 @@ def test_a_cone_is_written_as_a_table_that_can_be_read(tmp_path, monkeypatch, ca
     assert path.read_bytes() == again
 
 
-def test_the_columns_of_refcat2_are_those_of_a_real_table(data_catalogs):
+def test_the_columns_of_refcat2_are_in_a_real_table(data_catalogs):
     assert set(SOURCES["refcat2"].columns) <= set(Table.read(data_catalogs / "refcat2.ecsv").colnames)
 
 
@@ -76,25 +76,25 @@ def data_catalogs():
     ("tables", "words"),
     [
         (ConnectionError("no route"), "VizieR did not answer"),
-        ([], "has no star within 0.50 deg"),
+        ([], "has no stars within 0.50 deg"),
         ([Table({"RA_ICRS": [1.0]})], "no longer has the columns DE_ICRS"),
     ],
 )
-def test_what_cannot_be_downloaded_is_said_in_a_sentence_and_leaves_no_file(tmp_path, monkeypatch, tables, words):
+def test_a_failed_download_gives_the_reason_and_leaves_no_file(tmp_path, monkeypatch, tables, words):
     monkeypatch.setattr(vizier, "Vizier", Answer(tables))
     with pytest.raises(NotDownloaded, match=words):
         download_cone(CONE, "refcat2", tmp_path / "cone.ecsv")
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_catalogue_is_refused(tmp_path):
+def test_an_unknown_catalogue_raises(tmp_path):
     with pytest.raises(ValueError, match="is 'usno'; expected one of gaia, refcat2"):
         download_cone(CONE, "usno", tmp_path / "cone.ecsv")
 
 
 @given(ra=st.floats(0, 360), dec=st.floats(-90, 90), radius=st.floats(0.05, 3))
-def test_a_rounded_cone_holds_what_the_frame_needs(ra, dec, radius):
-    cone = cone_of(ra, dec, radius)
+def test_a_rounded_cone_contains_the_cone_of_the_frame(ra, dec, radius):
+    cone = round_cone(ra, dec, radius)
     here, there = (unit_vectors(np.array(a), np.array(d)) for a, d in ((ra, dec), (cone.ra, cone.dec)))
     away = np.degrees(2 * np.arcsin(min(1.0, np.linalg.norm(here - there) / 2)))
     assert away + radius <= cone.radius + 1e-6
@@ -102,8 +102,8 @@ def test_a_rounded_cone_holds_what_the_frame_needs(ra, dec, radius):
     assert 0 <= cone.ra < 360
 
 
-def test_frames_that_point_nearly_alike_share_a_cone():
-    assert cone_of(135.5509, 49.8428, 0.5) == cone_of(135.5499, 49.8431, 0.5)
-    assert is_for(cone_of(135.5509, 49.8428, 0.5).name("gaia", 19), 135.5499, 49.8431)
-    assert not is_for(cone_of(135.5509, 49.8428, 0.5).name("gaia", 19), 135.7, 49.8431)
-    assert cone_of(135.55, 49.84, 0.5).name("gaia", 19) == "gaia_135.542+49.800_0.60deg_19mag.ecsv"
+def test_frames_of_one_field_share_a_cone():
+    assert round_cone(135.5509, 49.8428, 0.5) == round_cone(135.5499, 49.8431, 0.5)
+    assert holds_field(round_cone(135.5509, 49.8428, 0.5).name_file("gaia", 19), 135.5499, 49.8431)
+    assert not holds_field(round_cone(135.5509, 49.8428, 0.5).name_file("gaia", 19), 135.7, 49.8431)
+    assert round_cone(135.55, 49.84, 0.5).name_file("gaia", 19) == "gaia_135.542+49.800_0.60deg_19mag.ecsv"

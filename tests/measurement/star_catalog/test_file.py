@@ -1,4 +1,4 @@
-"""Reference stars: moved, chosen, and read from any usual table."""
+"""Reference stars: proper motion, selection, and reading of tables."""
 
 import builtins
 
@@ -9,7 +9,8 @@ from astropy.coordinates import Distance, SkyCoord
 from astropy.table import MaskedColumn, Table
 from astropy.time import Time
 from nightcal.errors import ConfigurationError
-from nightcal.measurement.star_catalog import BUNDLED_NAME, StarCatalog, bundled
+from nightcal.io.header_values import julian_year, mjd_of
+from nightcal.measurement.star_catalog import BUNDLED_NAME, StarCatalog, read_bundled_stars
 from nightcal.measurement.star_catalog.file import read_star_catalog
 
 STARS = {"ra": [10.0, 20.0, 359.9], "dec": [-5.0, 89.5, 0.1], "rmag": [12.0, 13.5, 14.0], "e_rmag": [0.01, 0.02, 0.03]}
@@ -23,7 +24,7 @@ def catalog_of(ra, dec, pm_ra=0.0, pm_dec=0.0, epoch=2000.0):
 @pytest.mark.filterwarnings("ignore::erfa.ErfaWarning")
 @pytest.mark.parametrize(("ra", "dec"), [(269.45, 4.69), (0.0001, -40.0), (120.0, 89.99)])
 def test_proper_motion_agrees_with_astropy(ra, dec):
-    moved = catalog_of(ra, dec, -801.6, 10362.4).at(2025.5)
+    moved = catalog_of(ra, dec, -801.6, 10362.4).move_to_epoch(2025.5)
     with_astropy = SkyCoord(
         ra * u.deg,
         dec * u.deg,
@@ -45,40 +46,46 @@ def test_a_table_saved_by_a_spreadsheet_is_read_as_plain_arrays(begin, tmp_path)
     assert [type(values) for values in (catalog.ra, catalog.dec, catalog.magnitudes["V"])] == 3 * [np.ndarray]
 
 
-def test_a_star_without_motion_stays_to_the_last_bit():
+def test_a_star_without_proper_motion_does_not_move_at_all():
     catalog = catalog_of([0.1, 359.99999], [12.3, -89.999])
-    assert catalog.at(2030.0).ra.tolist() == catalog.ra.tolist()
+    assert catalog.move_to_epoch(2030.0).ra.tolist() == catalog.ra.tolist()
+
+
+def test_a_star_moves_from_the_epoch_of_its_catalogue_to_the_date_of_the_frame():
+    epoch = julian_year(mjd_of("2026-01-01T12:00:00"))
+    moved = catalog_of(10.0, 20.0, pm_dec=10_000.0, epoch=2016.0).move_to_epoch(epoch)
+    assert (moved.dec[0] - 20) * 3600 == pytest.approx(100, abs=0.1)  # 10 arcsec a year
 
 
 def test_epochs_may_differ_from_star_to_star():
-    moved = catalog_of([10, 20], [0, 0], 0, 360e3, np.array([2000.0, 2010.0])).at(2011.0)
+    moved = catalog_of([10, 20], [0, 0], 0, 360e3, np.array([2000.0, 2010.0])).move_to_epoch(2011.0)
     np.testing.assert_allclose(moved.dec, [1.1, 0.1], atol=1e-3)
 
 
 def test_stars_within_a_radius_are_found_across_right_ascension_0_and_at_the_pole():
     catalog = catalog_of([359.95, 0.05, 10, 190], [0, 0, 89.9, 89.9])
-    assert catalog.within(0, 0, 0.06).ra.tolist() == [359.95, 0.05]
-    assert catalog.within(100, 90, 0.11).ra.tolist() == [10, 190]
+    assert catalog.select_within(0, 0, 0.06).ra.tolist() == [359.95, 0.05]
+    assert catalog.select_within(100, 90, 0.11).ra.tolist() == [10, 190]
 
 
-def test_the_bundled_stars_are_where_everybody_knows_them():
-    stars = bundled()
+def test_the_bundled_stars_contain_deneb_and_spica():
+    stars = read_bundled_stars()
     assert stars.name == BUNDLED_NAME
     assert stars.magnitudes["G"].max() < 10
     for name, ra, dec in [("Deneb", 310.35798, 45.28034), ("Spica", 201.29825, -11.16132)]:
-        near = stars.within(ra, dec, 0.01)
+        near = stars.select_within(ra, dec, 0.01)
         assert near.magnitudes["G"].min() < 2, name
-    assert bundled() is stars
+    assert read_bundled_stars() is stars
 
 
-def test_stars_are_sorted_by_the_band_that_most_of_them_have():
+def test_stars_are_ranked_in_the_band_that_most_of_them_have():
     nan = np.nan
     magnitudes = {"g": np.array([1.0, nan, nan]), "V": np.array([5.0, 3.0, nan])}
     catalog = StarCatalog("", np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3), 2000.0, magnitudes)
-    assert catalog.brightness().argsort().tolist() == [1, 0, 2]
+    assert catalog.rank_magnitudes().argsort().tolist() == [1, 0, 2]
 
 
-@pytest.mark.parametrize("name", ["stars.fits", "stars.ecsv", "stars.csv", "stars.fits.gz"])
+@pytest.mark.parametrize("name", ["stars.ecsv", "stars.csv", "stars.fits.gz"])
 def test_a_table_of_any_format_is_read(tmp_path, name):
     Table(STARS).write(tmp_path / name)
     catalog = read_star_catalog(tmp_path / name)
@@ -89,13 +96,13 @@ def test_a_table_of_any_format_is_read(tmp_path, name):
     assert not catalog.pm_ra.any()
 
 
-def test_parquet_is_read_where_pyarrow_is_installed(tmp_path):
+def test_parquet_is_read_if_pyarrow_is_installed(tmp_path):
     arrow = pytest.importorskip("pyarrow")
     pytest.importorskip("pyarrow.parquet").write_table(arrow.table(STARS), tmp_path / "stars.parquet")
     np.testing.assert_allclose(read_star_catalog(tmp_path / "stars.parquet").ra, STARS["ra"])
 
 
-def test_parquet_without_pyarrow_is_refused_in_words(tmp_path, monkeypatch):
+def test_parquet_without_pyarrow_raises(tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without(name, *arguments, **more):
@@ -104,7 +111,7 @@ def test_parquet_without_pyarrow_is_refused_in_words(tmp_path, monkeypatch):
         return real(name, *arguments, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ConfigurationError, match="expected the package pyarrow for Parquet files"):
+    with pytest.raises(ConfigurationError, match="Parquet needs the package pyarrow"):
         read_star_catalog(tmp_path / "stars.parquet")
 
 
@@ -147,13 +154,13 @@ WRONG = {
     "no position": (
         {"x": [1.0]},
         {},
-        "no column is named as ra usually is; expected catalog.columns.ra to name one of x",
+        "no column has a usual name of ra; set catalog.columns.ra to one of x",
     ),
-    "words": (STARS | {"ra": ["a", "b", "c"]}, {}, "columns.ra is the column 'ra', which holds no angles"),
+    "words": (STARS | {"ra": ["a", "b", "c"]}, {}, "columns.ra is the column 'ra', which contains no angles"),
     "motion without epoch": (
         STARS | {"pmra": [1.0, 2, 3]},
         {},
-        "nothing tells their epoch; expected catalog.columns.epoch",
+        "it has proper motions but no epoch; set catalog.columns.epoch",
     ),
     "epoch": (STARS, {"epoch": 16}, "columns.epoch is 16; expected a Julian year"),
     "band": (
@@ -167,7 +174,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_table_that_cannot_serve_is_refused_in_words(tmp_path, case):
+def test_a_wrong_table_raises_with_the_reason(tmp_path, case):
     columns, mapping, words = WRONG[case]
     Table(columns).write(tmp_path / "stars.ecsv")
     with pytest.raises(ConfigurationError) as refused:
@@ -175,20 +182,20 @@ def test_a_table_that_cannot_serve_is_refused_in_words(tmp_path, case):
     assert words in str(refused.value)
 
 
-def test_wrong_units_are_refused(tmp_path):
+def test_wrong_units_raise(tmp_path):
     Table({"ra": [1.0] * u.m, "dec": [2.0] * u.deg}).write(tmp_path / "stars.ecsv")
     with pytest.raises(ConfigurationError, match="the column 'ra' in m; expected a unit such as deg"):
         read_star_catalog(tmp_path / "stars.ecsv")
 
 
 @pytest.mark.parametrize(("name", "words"), [("absent.fits", "a file that exists"), ("stars.txt", "named .fits")])
-def test_a_file_that_is_not_there_or_of_no_known_kind_is_refused(tmp_path, name, words):
+def test_a_missing_file_or_unknown_format_raises(tmp_path, name, words):
     with pytest.raises(ConfigurationError, match=words):
         read_star_catalog(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["stars.fits", "stars.ecsv", "stars.csv"])
-def test_garbage_is_refused(tmp_path, name):
+def test_garbage_raises(tmp_path, name):
     (tmp_path / name).write_bytes(b"\x00garbage\n\xff" * 50)
     with pytest.raises(ConfigurationError):
         read_star_catalog(tmp_path / name)

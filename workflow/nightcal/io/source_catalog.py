@@ -1,4 +1,4 @@
-"""Catalogues of sources as FITS tables, written atomically."""
+"""Read and write source catalogues as FITS tables."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 EXTENSION = "CATALOG"
 APERTURES = "APERTURES"
 DIAMETER = "APER"
-"""Beginning of the keywords of aperture diameters; a number follows."""
+"""Keywords of aperture diameters: this and a number."""
 
 
 def write_catalog(path: Path, table: Table, header: fits.Header | Iterable[tuple[str, Any, str]] = ()) -> None:
-    """Write a table of sources; the same table gives the same bytes.
+    """Write a source catalogue atomically; the same table gives the same bytes.
 
     Parameters
     ----------
     path : Path
         Replaced if it exists; its folder is made.
     table : astropy.table.Table
-        Columns with units; numbers and lists of numbers in its ``meta`` become cards beside it.
+        With units; numbers and lists of numbers in its ``meta`` become keywords of the extension.
     header : astropy.io.fits.Header or iterable of (str, value, str)
-        For the primary header; those that tell of the image's size and sums are left out.
+        For the primary header, except keywords of the image's structure and checksums.
     """
     primary = fits.PrimaryHDU()
     if isinstance(header, fits.Header):
         primary.header.extend((card for card in header.cards if card.keyword not in STRUCTURE), bottom=True)
     else:
         set_cards(primary.header, [card for card in header if card[0] not in STRUCTURE])
-    hdus = fits.HDUList([primary, _table_hdu(table)])
+    hdus = fits.HDUList([primary, _make_table_hdu(table)])
     for hdu in hdus:
         hdu.add_checksum(when="for the bytes as written")
     with write_atomically(path) as name:
@@ -48,7 +48,7 @@ def write_catalog(path: Path, table: Table, header: fits.Header | Iterable[tuple
 
 
 def read_catalog(path: Path) -> Table:
-    """Read a table that `write_catalog` has written.
+    """Read a source catalogue from `write_catalog`.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def read_catalog(path: Path) -> Table:
     Returns
     -------
     astropy.table.Table
-        With units and descriptions, and ``meta["APERTURES"]`` [pix] as it was.
+        With units, descriptions, and ``meta["APERTURES"]`` [pix].
     """
     from astropy.table import Table
     from astropy.units import Unit, UnitsWarning
@@ -76,7 +76,8 @@ def read_catalog(path: Path) -> Table:
     return table
 
 
-def _table_hdu(table: Table) -> fits.BinTableHDU:
+def _make_table_hdu(table: Table) -> fits.BinTableHDU:
+    """Make the extension of a table, with units and descriptions in its header."""
     plain = table.copy(copy_data=False)
     plain.meta = {}
     for column in plain.itercols():
@@ -84,15 +85,16 @@ def _table_hdu(table: Table) -> fits.BinTableHDU:
     hdu = fits.table_to_hdu(plain)
     hdu.name = EXTENSION
     for i, name in enumerate(table.colnames, 1):
-        if table[name].unit is not None:  # as text: electrons are no unit of the standard
+        if table[name].unit is not None:  # as text: the FITS standard has no electrons
             hdu.header.set(f"TUNIT{i}", str(table[name].unit), after=f"TFORM{i}")
         if table[name].description:
             hdu.header.set(f"TCOMM{i}", table[name].description[:68], after=f"TFORM{i}")
-    set_cards(hdu.header, _cards_of(table.meta))
+    set_cards(hdu.header, _make_keywords(table.meta))
     return hdu
 
 
-def _cards_of(meta: dict[str, Any]) -> list[tuple[str, Any, str]]:
+def _make_keywords(meta: dict[str, Any]) -> list[tuple[str, Any, str]]:
+    """List the keywords for the ``meta`` of a table."""
     diameters = [
         (f"{DIAMETER}{i}", float(value), "[pix] diameter of a circular aperture")
         for i, value in enumerate(meta.get(APERTURES, ()), 1)

@@ -1,4 +1,4 @@
-"""Cosmic rays in one calibrated frame, found by van Dokkum's Laplacian test (2001, PASP 113, 1420)."""
+"""Find cosmic rays in one calibrated frame with the Laplacian test of van Dokkum (2001, PASP 113, 1420)."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 LEAST_SIDE = 5
-"""Pixels on a side below which a frame has no place that the test can look at."""
+"""Smallest side of a frame that the test can search [pix]."""
 
 MOST = 0.1
-"""Share of the pixels above which what was found is not believed to be cosmic rays."""
+"""If more than this fraction of the pixels is found, they are not cosmic rays."""
 
 STAR = 10.0
-"""Saturation over the 5 x 5 median around it, above which it is not a star's (as astroscrappy has it)."""
+"""A saturated pixel above this many times its 5 x 5 median is a cosmic ray, not a star (as in astroscrappy)."""
 
 SQUARE = tuple((dy, dx) for dy in range(-2, 3) for dx in range(-2, 3))
 ROUND = tuple((dy, dx) for dy, dx in SQUARE if abs(dy * dx) < 4)
-EVERYWHERE = 1e18
-"""Variance of a pixel that holds no number [e-^2]."""
+UNKNOWN = 1e18
+"""Variance of a pixel that is not finite [e-^2]."""
 
 
 @dataclass(frozen=True, slots=True)
 class CosmicRayOptions:
-    """What an observer may want to change.
+    """Options of the search for cosmic rays.
 
     Attributes
     ----------
     sigclip : float
-        A pixel is looked at if its Laplacian is so many times the noise. Lower finds fainter hits, and more noise.
+        Smallest Laplacian of a hit, in units of the noise. Lower finds fainter hits, and more noise.
     sigfrac : float
-        Beside a hit, this fraction of `sigclip` is enough.
+        Next to a hit, this fraction of `sigclip` is enough.
     objlim : float
-        How much sharper than a star a hit must be: the Laplacian over the fine structure of the image. Higher spares
-        stars, and misses hits on them.
+        Smallest ratio of the Laplacian to the fine structure of the image: how much sharper than a star a hit must be.
+        Higher protects stars, and misses hits on them.
     iterations : int
-        Rounds; after each, what was found is replaced, so that the next can see what lay beside it.
+        Number of rounds; after each, hits are replaced, so that the next round sees their neighbours.
     clean : bool
-        Whether to replace the pixels hit by the mean around them. They are flagged all the same.
+        Whether to replace the pixels hit by the mean around them. They keep their flag.
     sharp_fwhm : float
-        Seeing [pixels] below which cores of stars begin to look like hits.
+        Seeing [pix] below which the cores of stars begin to look like hits.
     sharp_objlim : float
-        `objlim` for such frames, and for those whose seeing is not known.
+        `objlim` for such frames, and for frames of unknown seeing.
     """
 
     sigclip: float = 4.5
@@ -63,7 +63,7 @@ class CosmicRayOptions:
     sharp_objlim: float = 7.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Check the values."""
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name == "clean":
@@ -78,36 +78,36 @@ class CosmicRayOptions:
             if not ok:
                 raise ConfigurationError(f"cosmic_rays.{field.name} is {value!r}; expected {expected}.")
 
-    def for_seeing(self, fwhm: float) -> CosmicRayOptions:
-        """Options for a frame of this seeing.
+    def adapt_to_seeing(self, fwhm: float) -> CosmicRayOptions:
+        """Adapt the options to the seeing of a frame.
 
         Parameters
         ----------
         fwhm : float
-            [pixels]; NaN where it is not known, which counts as sharp.
+            [pix]; NaN if unknown, which counts as sharp.
 
         Returns
         -------
         CosmicRayOptions
-            With the `objlim` to be used: that for sharp stars if need be, never a laxer one.
+            With a stricter `objlim` for sharp stars.
         """
         return self if fwhm >= self.sharp_fwhm else replace(self, objlim=max(self.objlim, self.sharp_objlim))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CosmicRays:
-    """What was found in a frame.
+    """Cosmic rays of a frame.
 
     Attributes
     ----------
     hits : ndarray of bool, shape (ny, nx)
         Pixels hit.
     cleaned : ndarray of float32, shape (ny, nx), or None
-        The frame with those pixels replaced [e-], if that was asked for.
+        The frame with these pixels replaced [e-], if requested.
     options : CosmicRayOptions
-        As used.
+        Options used.
     reason : str
-        Why nothing was looked for, or is not believed, in one sentence; else empty.
+        Why nothing was searched, or the result is rejected, in one sentence; else empty.
     """
 
     hits: Mask
@@ -115,8 +115,8 @@ class CosmicRays:
     options: CosmicRayOptions
     reason: str = ""
 
-    def cards(self) -> list[tuple[str, Any, str]]:
-        """Say it in a header.
+    def make_keywords(self) -> list[tuple[str, Any, str]]:
+        """List the keywords for a header.
 
         Returns
         -------
@@ -127,10 +127,10 @@ class CosmicRays:
         return [
             ("CRSTAT", self.reason or "done", "cosmic rays"),
             ("CRNPIX", int(np.count_nonzero(self.hits)), "pixels hit by cosmic rays"),
-            ("CRSIGCLP", used.sigclip, "Laplacian over noise of a hit"),
-            ("CRSIGFRC", used.sigfrac, "fraction of it, beside a hit"),
-            ("CROBJLIM", used.objlim, "Laplacian over fine structure of a hit"),
-            ("CRITER", used.iterations, "rounds at most"),
+            ("CRSIGCLP", used.sigclip, "smallest Laplacian over noise of a hit"),
+            ("CRSIGFRC", used.sigfrac, "fraction of CRSIGCLP next to a hit"),
+            ("CROBJLIM", used.objlim, "smallest Laplacian over fine structure"),
+            ("CRITER", used.iterations, "largest number of rounds"),
             ("CRCLEAN", self.cleaned is not None, "are pixels hit replaced?"),
         ]
 
@@ -143,21 +143,21 @@ def find_cosmic_rays(
     read_noise: float | None = None,
     options: CosmicRayOptions | None = None,
 ) -> CosmicRays:
-    """Find the pixels that cosmic rays have hit.
+    """Find the pixels hit by cosmic rays.
 
     Parameters
     ----------
     image : ndarray of float32, shape (ny, nx)
-        A calibrated frame with its sky [e-].
+        Calibrated frame, sky included [e-].
     mask : ndarray of uint8, shape (ny, nx)
-        Bits of `nightcal.flags.Flag`. A pixel with any but ``COSMIC_RAY``, or next to one, is never a hit; around
-        saturated stars four more pixels are left alone.
+        Bits of `nightcal.flags.Flag`. A pixel with any bit but ``COSMIC_RAY``, or next to one, is never a hit, nor are
+        four more pixels around saturated stars.
     uncertainty : ndarray of float32, shape (ny, nx), optional
-        One sigma of each pixel [e-]: what flat, dark and each amplifier contribute counts then.
+        1 sigma error of each pixel [e-], with the contributions of flat, dark and amplifier.
     read_noise : float, optional
-        [e-]; without an uncertainty, the variance is the image and the square of this.
+        [e-]; without an uncertainty, the variance is the image plus the square of the read noise.
     options : CosmicRayOptions, optional
-        As `CosmicRayOptions.for_seeing` gives them.
+        From `CosmicRayOptions.adapt_to_seeing`.
 
     Returns
     -------
@@ -170,14 +170,14 @@ def find_cosmic_rays(
 
     Notes
     -----
-    The same as ``astroscrappy.detect_cosmics(image, inmask=excluded(image, mask), invar=uncertainty**2, sepmed=False,
-    satlevel=inf, sigclip=..., sigfrac=..., objlim=..., niter=...)``; with a read noise, ``readnoise=read_noise`` in
-    place of ``invar``.
+    Equal to ``astroscrappy.detect_cosmics(image, inmask=find_excluded_pixels(image, mask), invar=uncertainty**2,
+    sepmed=False, satlevel=inf, sigclip=..., sigfrac=..., objlim=..., niter=...)``, or ``readnoise=read_noise`` instead
+    of ``invar``.
     """
     if (uncertainty is None) == (read_noise is None):
         raise ValueError("Give either an uncertainty or a read noise.")
     options = options or CosmicRayOptions()
-    reason = _no_use(image, mask)
+    reason = _explain_no_search(image, mask)
     if reason:
         return CosmicRays(np.zeros(image.shape, dtype=bool), image.copy() if options.clean else None, options, reason)
     image = np.ascontiguousarray(image, dtype=np.float32)
@@ -186,39 +186,40 @@ def find_cosmic_rays(
     else:
         assert read_noise is not None
         variance = image + np.float32(np.float32(read_noise) ** 2)
-    unusable = excluded(image, mask)
-    if not (_all_finite(image) and _all_finite(variance)):
-        image, variance, unusable = _without_gaps(image, variance, unusable)
-    hits, cleaned = laplacian_test(image, variance, unusable, options)
+    unusable = find_excluded_pixels(image, mask)
+    if not (_is_finite(image) and _is_finite(variance)):
+        image, variance, unusable = _mask_gaps(image, variance, unusable)
+    hits, cleaned = apply_laplacian_test(image, variance, unusable, options)
     if np.count_nonzero(hits) > MOST * hits.size:
         reason = (
-            f"more than {100 * MOST:.0f} percent of the pixels look like cosmic rays: the noise is larger than the "
-            "uncertainty says, or the frame is no image of the sky; none is flagged"
+            f"more than {100 * MOST:.0f} percent of the pixels look like cosmic rays, none flagged: the noise exceeds "
+            "the uncertainty, or this is not an image of the sky"
         )
         hits, cleaned = np.zeros_like(hits), image.copy()
     return CosmicRays(hits, cleaned if options.clean else None, options, reason)
 
 
-def _no_use(image: Image, mask: NDArray[np.uint8]) -> str:
+def _explain_no_search(image: Image, mask: NDArray[np.uint8]) -> str:
+    """Explain why a frame cannot be searched; empty if it can."""
     if min(image.shape) < LEAST_SIDE:
         return f"the frame has fewer than {LEAST_SIDE} pixels on a side"
     return "" if np.any(mask & ~Flag.COSMIC_RAY == 0) else "every pixel is masked"
 
 
-def _all_finite(image: Image) -> bool:
-    """Whether no pixel is NaN or infinite; a sum tells that at once unless it overflows."""
+def _is_finite(image: Image) -> bool:
+    """Check that all pixels are finite: a finite sum is enough."""
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(image.sum()) or np.isfinite(image).all())
 
 
-def _without_gaps(image: Image, variance: Image, unusable: Mask) -> tuple[Image, Image, Mask]:
-    """Treat pixels that hold no number as pixels without data."""
+def _mask_gaps(image: Image, variance: Image, unusable: Mask) -> tuple[Image, Image, Mask]:
+    """Treat pixels that are not finite as pixels without data."""
     gap = ~(np.isfinite(image) & np.isfinite(variance))
-    return np.where(gap, np.float32(0), image), np.where(gap, np.float32(EVERYWHERE), variance), unusable | gap
+    return np.where(gap, np.float32(0), image), np.where(gap, np.float32(UNKNOWN), variance), unusable | gap
 
 
-def excluded(image: Image, mask: NDArray[np.uint8]) -> Mask:
-    """Pixels that are no use for finding cosmic rays: those with a bit in the mask, and around saturated stars.
+def find_excluded_pixels(image: Image, mask: NDArray[np.uint8]) -> Mask:
+    """Find the pixels to exclude from the search: those with a mask bit, and around saturated stars.
 
     Parameters
     ----------
@@ -228,26 +229,28 @@ def excluded(image: Image, mask: NDArray[np.uint8]) -> Mask:
     Returns
     -------
     ndarray of bool, shape (ny, nx)
-        Before it is grown by a pixel on all sides.
+        Not yet grown by a pixel on all sides.
 
     Notes
     -----
-    A saturated pixel is a star's if the median of the 5 x 5 pixels around it is above a tenth of it: a saturated
-    cosmic ray has sky around it. A star is grown twice by 5 x 5 pixels without corners, as in astroscrappy.
+    A saturated pixel belongs to a star if the median of the surrounding 5 x 5 pixels exceeds a tenth of it: a
+    saturated cosmic ray has sky around it. Stars are grown twice by 5 x 5 pixels without corners, as in astroscrappy.
     """
     out = np.asarray(mask & ~Flag.COSMIC_RAY != 0)
     saturated = np.asarray(mask & Flag.SATURATED != 0)
     rows, columns = np.nonzero(saturated)
     if not len(rows) or len(rows) > MOST * mask.size:
         return out
-    stars = _stars_among(image, rows, columns)
+    stars = _find_saturated_stars(image, rows, columns)
     for _ in range(2):
-        stars = _grown(stars, image.shape)
+        stars = _grow_pixels(stars, image.shape)
     out[stars] = True
     return out
 
 
-def _stars_among(image: Image, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+def _find_saturated_stars(
+    image: Image, rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], ...]:
     ny, nx = image.shape
     above = np.zeros(len(rows), dtype=np.int64)
     limit = image[rows, columns] / np.float32(STAR)
@@ -258,8 +261,8 @@ def _stars_among(image: Image, rows: NDArray[np.int64], columns: NDArray[np.int6
     return rows[star], columns[star]
 
 
-def _grown(pixels: tuple[NDArray[np.int64], ...], shape: tuple[int, ...]) -> tuple[NDArray[np.int64], ...]:
-    """Pixels, and those around them, each once."""
+def _grow_pixels(pixels: tuple[NDArray[np.int64], ...], shape: tuple[int, ...]) -> tuple[NDArray[np.int64], ...]:
+    """Grow a list of pixels by 5 x 5 pixels without corners."""
     ny, nx = shape
     rows = np.concatenate([pixels[0] + dy for dy, _ in ROUND])
     columns = np.concatenate([pixels[1] + dx for _, dx in ROUND])
@@ -267,17 +270,19 @@ def _grown(pixels: tuple[NDArray[np.int64], ...], shape: tuple[int, ...]) -> tup
     return np.divmod(np.unique(rows[inside] * nx + columns[inside]), nx)
 
 
-def laplacian_test(image: Image, variance: Image, unusable: Mask, options: CosmicRayOptions) -> tuple[Mask, Image]:
-    """Do as astroscrappy does with ``sepmed=False``, compiled where numba is installed and the frame is not small.
+def apply_laplacian_test(
+    image: Image, variance: Image, unusable: Mask, options: CosmicRayOptions
+) -> tuple[Mask, Image]:
+    """Search as astroscrappy does with ``sepmed=False``: compiled if numba is installed and the frame is large.
 
-    The compiled search ends where more than a tenth of the pixels are hit, which is not believed anyway.
+    The compiled search stops if more than a tenth of the pixels are hit, as the result is then rejected.
 
     Parameters
     ----------
     image, variance : ndarray of float32, shape (ny, nx), C-contiguous
         Finite; 5 or more pixels on each side.
     unusable : ndarray of bool, shape (ny, nx)
-        Is grown by a pixel on all sides, but for those at the edge of the image.
+        Grown by a pixel on all sides, except at the edge of the image.
     options : CosmicRayOptions
 
     Returns
@@ -288,7 +293,7 @@ def laplacian_test(image: Image, variance: Image, unusable: Mask, options: Cosmi
     kernels = cosmic_ray_kernels(image.size)
     limits = (options.sigclip, options.sigfrac, options.objlim)
     if kernels is not None:
-        return kernels.search(image, variance, _next_to(unusable), limits, options.iterations, MOST * image.size)
+        return kernels.search(image, variance, _grow_mask(unusable), limits, options.iterations, MOST * image.size)
     from astroscrappy import detect_cosmics
 
     return detect_cosmics(
@@ -297,8 +302,8 @@ def laplacian_test(image: Image, variance: Image, unusable: Mask, options: Cosmi
     )  # fmt: skip
 
 
-def _next_to(mask: Mask) -> Mask:
-    """Grow a mask by a pixel on all sides, but for those at the edge of the image, which stay as they are."""
+def _grow_mask(mask: Mask) -> Mask:
+    """Grow a mask by a pixel on all sides, leaving the pixels at the edge of the image unchanged."""
     out = mask.copy()
     if mask.any():
         rows = mask[:-2] | mask[1:-1] | mask[2:]

@@ -25,8 +25,8 @@ from nightcal.measurement.astrometry.pointing import Hint
 from nightcal.measurement.cosmic_rays import CosmicRayOptions, CosmicRays, find_cosmic_rays
 from nightcal.measurement.photometry.comparison_stars import FilterRule, PhotometryOptions
 from nightcal.measurement.sources import SourceOptions
-from nightcal.measurement.star_catalog import StarCatalog, bundled
-from nightcal.measurement.star_catalog.cone import is_for
+from nightcal.measurement.star_catalog import StarCatalog, read_bundled_stars
+from nightcal.measurement.star_catalog.cone import holds_field
 from nightcal.measurement.star_catalog.file import read_star_catalog
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Steps:
         """
         filters = {name: rule for name, rule in self.filters.items() if name == known.filter}
         pointing = known.hint.pointing
-        here = sorted(name for name in self.fields if pointing is not None and is_for(name, *pointing))
+        here = sorted(name for name in self.fields if pointing is not None and holds_field(name, *pointing))
         origin = {**self.origin, "filters": filters, "fields": [self.digests[name] for name in here]}
         stars = (*self.stars, *(self.fields[name] for name in here))
         return replace(self, filters=filters, stars=stars, fields={}, digests={}, origin=origin)
@@ -149,9 +149,9 @@ def measure(product: Product, known: FrameInfo, steps: Steps) -> tuple[Product, 
     """
     scale = np.float32(1.0 if product.unit == "electron" else known.gain)
     data, uncertainty = (image if scale == 1 else image * scale for image in (product.data, product.uncertainty))
-    fwhm = sources.seeing_of(data, uncertainty, product.mask)
+    fwhm = sources.estimate_seeing(data, uncertainty, product.mask)
     if steps.cosmic_rays is not None:
-        rays = _flag_cosmic_rays(product, data, uncertainty, steps.cosmic_rays.for_seeing(fwhm))
+        rays = _flag_cosmic_rays(product, data, uncertainty, steps.cosmic_rays.adapt_to_seeing(fwhm))
         if rays.cleaned is not None:
             data = rays.cleaned
             product = replace(product, data=np.where(rays.hits, data / scale, product.data))
@@ -166,15 +166,15 @@ def measure(product: Product, known: FrameInfo, steps: Steps) -> tuple[Product, 
         write_wcs(header, solution)
         astrometry.add_positions(table, solution)
     pixel_scale = solution.scale if solution.solved else known.hint.scale
-    _tell(header, FRAME_CARDS, sources.cards(found.statistics, pixel_scale))
+    _tell(header, FRAME_CARDS, sources.make_keywords(found.statistics, pixel_scale))
     if steps.photometry is not None:
         matches = solution.matches if solution.solved else None
         rule = steps.filters.get(known.filter)
-        zero_point = photometry.calibrate(
+        zero_point = photometry.fit_zero_point(
             table, stars, matches, known.exposure_time, rule, steps.photometry, filter_name=known.filter
         )
-        table = photometry.with_magnitudes(table, zero_point)
-        _tell(header, ZERO_POINT_CARDS, photometry.cards(zero_point))
+        table = photometry.add_magnitudes(table, zero_point)
+        _tell(header, ZERO_POINT_CARDS, photometry.make_keywords(zero_point))
     return product, table
 
 
@@ -182,7 +182,7 @@ def _flag_cosmic_rays(product: Product, data: Image, uncertainty: Image, options
     """Look for hits in the image [e-] of a product, and write them into its mask and header."""
     found = find_cosmic_rays(data, product.mask, uncertainty=uncertainty, options=options)
     np.bitwise_or(product.mask, Flag.COSMIC_RAY, out=product.mask, where=found.hits)
-    set_cards(product.header, found.cards())
+    set_cards(product.header, found.make_keywords())
     return found
 
 
@@ -205,7 +205,9 @@ def nothing_measured(refused: Product, steps: Steps) -> Table | None:
     if steps.astrometry is not None:
         astrometry.add_positions(table, Solution("not asked for"))
     if steps.photometry is not None:
-        table = photometry.with_magnitudes(table, photometry.calibrate(table, None, None, 0, None, steps.photometry))
+        table = photometry.add_magnitudes(
+            table, photometry.fit_zero_point(table, None, None, 0, None, steps.photometry)
+        )
     return table
 
 
@@ -228,7 +230,7 @@ def _solved(
 ) -> tuple[Solution, StarCatalog | None]:
     """Try one catalogue after the other; of those that do not solve the frame, the first tells why."""
     assert steps.astrometry is not None
-    tried, catalogs = [], (*steps.stars, bundled())
+    tried, catalogs = [], (*steps.stars, read_bundled_stars())
     for stars in catalogs:
         solution = astrometry.solve(
             table, shape, stars, known.hint.pointing, known.hint.scale, steps.astrometry, known.epoch
@@ -283,7 +285,7 @@ def steps_of(
     origin = {name: made[name] for name in STEPS if name in made} | {"stars": [hash_file(path) for path in stars]}
     made["filters"] = _rules_of(sections.get("photometry", {}).get("filters", {}))
     if "astrometry" in made:
-        bundled()  # if it is not there, this is said before the first frame
+        read_bundled_stars()  # if it is not there, this is said before the first frame
         made["stars"] = tuple(read_star_catalog(path, columns) for path in stars)
         made["fields"] = {path.name: read_star_catalog(path) for path in fields}
         made["digests"] = {path.name: hash_file(path) for path in fields}

@@ -94,7 +94,7 @@ def make_ccd_data(product: Product) -> CCDData:
     """
     from astropy.nddata import CCDData, StdDevUncertainty
 
-    from nightcal.measurement.astrometry.header import celestial_wcs
+    from nightcal.measurement.astrometry.header import read_celestial_wcs
 
     return CCDData(
         product.data,
@@ -103,5 +103,5 @@ def make_ccd_data(product: Product) -> CCDData:
         flags=product.mask,
         unit=product.unit,
         header=product.header,
-        wcs=celestial_wcs(product.header),
+        wcs=read_celestial_wcs(product.header),
     )

@@ -167,7 +167,7 @@ def _measure_and_write(product: Product, known: FrameInfo, steps: Steps, out: Pa
 
 
 def _frame_info(raw: RawHeader, frame: Frame, camera: Camera, header: fits.Header) -> FrameInfo:
-    from nightcal.measurement.astrometry.pointing import hint_of
+    from nightcal.measurement.astrometry.pointing import find_hint
     from nightcal.measurement.measure import FrameInfo
 
     return FrameInfo(
@@ -175,5 +175,5 @@ def _frame_info(raw: RawHeader, frame: Frame, camera: Camera, header: fits.Heade
         epoch=None if frame.mjd is None else mjd_to_julian_year(frame.mjd),
         filter=frame.filter,
         gain=header["GAINUSED"],
-        hint=hint_of(raw, camera),
+        hint=find_hint(raw, camera),
     )

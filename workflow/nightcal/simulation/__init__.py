@@ -1,1 +1,1 @@
-"""Simulated nights of known truth."""
+"""Simulate nights with known truth."""

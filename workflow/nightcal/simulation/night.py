@@ -1,4 +1,4 @@
-"""A night of raw CCD frames whose truth is known, for the demonstration and the tests.
+"""Simulate a night of raw CCD frames with known truth, for the demonstration and the tests.
 
 python -m nightcal.simulation.night RAW TRUTH
 """
@@ -6,11 +6,11 @@ python -m nightcal.simulation.night RAW TRUTH
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -19,21 +19,18 @@ from numpy.typing import NDArray
 from nightcal.cameras.camera_file import load_camera
 from nightcal.errors import ConfigurationError
 from nightcal.simulation.camera import SimulatedCamera, simulate_camera
-from nightcal.simulation.sky import CENTRE, PASSBANDS, SCALE, WHITE, camera_wcs, make_sky
+from nightcal.simulation.schedule import EVENING, Kind, schedule_night
+from nightcal.simulation.sky import CENTRE, PASSBANDS, SCALE, WHITE, make_camera_wcs, make_sky
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Raw = NDArray[np.uint16]
 Rng = np.random.Generator
-Kind = Literal["Bias Frame", "Dark Frame", "Flat Field", "Light Frame"]
 
 KINDS = {"Bias Frame": "bias", "Dark Frame": "dark", "Flat Field": "flat", "Light Frame": "science"}
 SEED = 20240301
-EVENING = datetime(2024, 3, 1)
-READOUT = timedelta(seconds=12)
-FLAT_ADU = 20000.0
 STUCK_ADU = 65535
-FWHM = 3.0  # of the stars [pixels]
+FWHM = 3.0  # of the stars [pix]
 DITHER = 4.0  # of the telescope between frames [arcsec]
 POINTING_ERROR = 40.0  # of the coordinates that the telescope writes [arcsec]
 SCALE_ERROR = 1.01  # of the pixel scale that it writes
@@ -41,15 +38,15 @@ SCALE_ERROR = 1.01  # of the pixel scale that it writes
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Chip:
-    """The true detector: images of shape (ny, nx), without overscan, and the numbers of its electronics.
+    """The true detector: images of shape (ny, nx), without overscan, and its electronics.
 
-    `read_noise` is what an observer measures: it contains the rounding to whole ADU, gain / sqrt(12).
-    `bias_structure` is counted from the level of the overscan, so that its mean is not zero.
+    `read_noise` is the measured one: it includes the rounding to whole ADU, gain / sqrt(12). `bias_structure` is
+    relative to the overscan level; its mean is not 0.
     """
 
     bias_structure: Floats  # e-
     dark_current: Floats  # e-/s
-    response: Mapping[str, Floats]  # by filter; mean 1 in the central quarter of the area, dead pixels left out
+    response: Mapping[str, Floats]  # by filter; mean 1 in the central quarter of the area, without dead pixels
     hot: Mask
     dead: Mask
     stuck: Mask
@@ -66,21 +63,9 @@ class Chip:
         return ny, nx
 
 
-@dataclass(frozen=True, slots=True)
-class Shot:
-    """One exposure of the schedule; `rate` is the uniform light of sky or lamp [e-/s/pixel]."""
-
-    stem: str
-    kind: Kind
-    exposure_time: float
-    filter_name: str | None = None
-    rate: float = 0.0
-    start: datetime = EVENING
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class SimulatedNight:
-    """The chip and what it wrote, in the order of the night."""
+    """The detector, its raw frames in order of time, and their truths."""
 
     chip: Chip
     frames: tuple[Path, ...]
@@ -97,7 +82,7 @@ def make_chip(
     stuck_column: bool = True,
     **scalars: Any,
 ) -> Chip:
-    """Grow a chip with the blemishes of a real one; the same arguments give the same chip.
+    """Simulate a detector with realistic defects; the same arguments give the same detector.
 
     Parameters
     ----------
@@ -106,13 +91,13 @@ def make_chip(
     filters : sequence of str
     seed : int
     n_hot : int
-        Pixels with 2 to 50 e-/s of dark current.
+        Number of pixels with 2 to 50 e-/s of dark current.
     n_dead : int
-        Pixels with a response of 0.02.
+        Number of pixels with a response of 0.02.
     stuck_column : bool
-        Whether one column sticks from a third of its height up.
+        Whether one column is stuck above a third of its height.
     **scalars
-        Those of `Chip`: gain, read_noise, bias_level, overscan, saturation.
+        Of `Chip`: gain, read_noise, bias_level, overscan, saturation.
 
     Returns
     -------
@@ -124,9 +109,9 @@ def make_chip(
     hot, dead, stuck = np.zeros((3, *shape), dtype=bool)
     if stuck_column:
         stuck[shape[0] // 3 :, rng.integers(shape[1])] = True
-    blemished = rng.choice(np.flatnonzero(~stuck), n_hot + n_dead, replace=False)
-    hot.flat[blemished[:n_hot]] = True
-    dead.flat[blemished[n_hot:]] = True
+    defects = rng.choice(np.flatnonzero(~stuck), n_hot + n_dead, replace=False)
+    hot.flat[defects[:n_hot]] = True
+    dead.flat[defects[n_hot:]] = True
 
     bias_structure = 2 + 1.5 * y + 0.5 * x + rng.normal(0, 2, shape[1])
     dark_current = 0.02 + 0.005 * (x + y)
@@ -135,8 +120,8 @@ def make_chip(
     response = {}
     centre = tuple(slice(n // 4, n - n // 4) for n in shape)
     for name in filters:
-        light = (1 - 0.1 * (x**2 + y**2)) * rng.normal(1, 0.01, shape)
-        response[name] = np.where(dead, 0.02, light / light[centre][~dead[centre]].mean())
+        flat = (1 - 0.1 * (x**2 + y**2)) * rng.normal(1, 0.01, shape)
+        response[name] = np.where(dead, 0.02, flat / flat[centre][~dead[centre]].mean())
 
     maps = {"hot": hot, "dead": dead, "stuck": stuck} | scalars
     return Chip(bias_structure=bias_structure, dark_current=dark_current, response=response, **maps)
@@ -151,20 +136,20 @@ def expose(
     *,
     bias_drift: float = 0.0,
 ) -> Raw:
-    """Take one raw frame.
+    """Simulate one raw frame.
 
     Parameters
     ----------
     chip : Chip
     rng : numpy.random.Generator
     scene : ndarray of shape (ny, nx), or float
-        Rate of photoelectrons where the response is 1 [e-/s]; 0 behind a closed shutter.
-    exposure : float
+        Signal for a response of 1 [e-/s]; 0 with a closed shutter.
+    exposure_time : float
         [s]
     filter_name : str or None
         None for a bias or a dark.
     bias_drift : float
-        What the electronics add to the bias level in this frame [ADU].
+        Added to the bias level [ADU].
 
     Returns
     -------
@@ -174,47 +159,49 @@ def expose(
     ny, nx = chip.shape
     analogue_noise = np.sqrt(chip.read_noise**2 - chip.gain**2 / 12)
     electrons = rng.normal(0, analogue_noise, (ny, nx + chip.overscan))
-    electrons[:, :nx] += _collected(chip, rng, scene, exposure_time, filter_name)
+    electrons[:, :nx] += _collect_electrons(chip, rng, scene, exposure_time, filter_name)
     adu = np.rint(electrons / chip.gain + chip.bias_level + bias_drift)
     raw = np.clip(adu, 0, chip.saturation).astype(np.uint16)
     raw[:, :nx][chip.stuck] = STUCK_ADU
     return raw
 
 
-def _collected(chip: Chip, rng: Rng, scene: Floats | float, exposure_time: float, filter_name: str | None) -> Floats:
-    """Electrons that pixels hold when they are read out, the structure of the bias with them."""
+def _collect_electrons(
+    chip: Chip, rng: Rng, scene: Floats | float, exposure_time: float, filter_name: str | None
+) -> Floats:
+    """Simulate the charge of each pixel at readout [e-], with the bias structure."""
     response = 1.0 if filter_name is None else chip.response[filter_name]
     return rng.poisson((scene * response + chip.dark_current) * exposure_time) + chip.bias_structure
 
 
 def add_cosmic_rays(raw: Raw, rng: Rng, n: int, chip: Chip) -> tuple[Raw, Mask]:
-    """Add straight tracks of 1 to 7 pixels with 300 to 3000 ADU in each pixel.
+    """Add straight tracks of 1 to 7 pixels with 300 to 3000 ADU per pixel.
 
     Parameters
     ----------
     raw : ndarray of uint16, shape (ny, nx + overscan)
-        [ADU]; stays as it is.
+        [ADU]; unchanged.
     rng : numpy.random.Generator
     n : int
-        Tracks.
+        Number of tracks.
     chip : Chip
 
     Returns
     -------
     frame : ndarray of uint16, shape (ny, nx + overscan)
-        A new frame [ADU], whose overscan and stuck pixels are as they were.
+        A new frame [ADU]; overscan and stuck pixels are unchanged.
     hit : ndarray of bool, shape (ny, nx)
         Pixels hit.
     """
     ny, nx = chip.shape
     charge = np.zeros(raw.shape)
-    charge[:, :nx] = _tracks((ny, nx), rng, n)
+    charge[:, :nx] = _draw_tracks((ny, nx), rng, n)
     ceiling = np.maximum(raw, chip.saturation)
     return np.minimum(raw + np.rint(charge), ceiling).astype(np.uint16), charge[:, :nx] > 0
 
 
-def _tracks(shape: tuple[int, int], rng: Rng, n: int) -> Floats:
-    """Charge of cosmic rays [ADU]."""
+def _draw_tracks(shape: tuple[int, int], rng: Rng, n: int) -> Floats:
+    """Draw the charge of cosmic rays [ADU]."""
     ny, nx = shape
     angle, length, adu = rng.uniform(0, 2 * np.pi, n), rng.integers(1, 8, n), rng.uniform(300, 3000, n)
     step = np.arange(7)[:, None]
@@ -237,7 +224,7 @@ def write_raw(
     object_name: str = "",
     pointing: tuple[float, float] | None = None,
 ) -> None:
-    """Write a raw frame as the camera would: plain FITS, unsigned 16 bits, the observatory's header words.
+    """Write a raw frame as the camera does: plain FITS, unsigned 16 bits, keywords of the observatory.
 
     Parameters
     ----------
@@ -249,16 +236,16 @@ def write_raw(
         For geometry, gain, read noise and saturation in the header.
     kind : str
         For ``IMAGETYP``.
-    exposure : float
+    exposure_time : float
         [s]
     filter_name : str or None
-        None for no ``FILTER`` card.
+        None for no ``FILTER`` keyword.
     start_utc : datetime
         Start of the exposure, without a time zone.
     object_name : str
         For ``OBJECT``.
     pointing : (float, float), optional
-        Where the telescope believes to look [deg]; None for no such cards.
+        Written as ``RA`` and ``DEC`` [deg]; None for no such keywords.
     """
     ny, nx = chip.shape
     cards: dict[str, Any] = {
@@ -310,32 +297,31 @@ def simulate_night(
     calibration_cosmics: int = 4,
     camera: SimulatedCamera | None = None,
 ) -> SimulatedNight:
-    """Write the raw frames of the night of 2024-03-01, a catalogue of its stars, and the truth of each science frame.
+    """Simulate the night of 2024-03-01: raw frames, a star catalogue, and the truth of each science frame.
 
     Parameters
     ----------
     folder, truth_folder : Path
-        The truth must lie outside the raw folder, where it would pass for a frame of the night.
+        The truth must be outside the raw folder: it would be taken for a raw frame.
     n_bias, n_dark, n_flat, n_science : int
-        Frames: biases of evening and morning together, flats in each filter, science frames in all filters together.
+        Number of frames: flats per filter, biases of evening and morning together, science frames of all filters.
     filters, sky : sequence of str, sequence of float
-        Filters and, in turn, their sky [e-/s/pixel].
+        Filters, and their sky in turn [e-/s/pix].
     n_stars : int
         Stars in each science frame.
     cosmics, calibration_cosmics : int
         Cosmic rays in each science frame, and in every fourth calibration frame.
     camera : SimulatedCamera, optional
-        What reads the detector out, in place of one amplifier with overscan at the right; ``shape`` is then its own.
+        Reads out the detector and sets its ``shape``; by default, one amplifier with overscan at the right.
 
     Notes
     -----
-    A truth has the electrons of a perfect calibration (scene x exposure, float32) in its primary HDU, the sky's
-    share of them in the card SKY, the sky coordinates of its pixels, the zero point ZP of a star without colour
-    and the colour term ZPCOLOR, and 1 in the extension COSMIC (uint8) where a cosmic ray was added. The catalogue is
-    ``stars.csv``, beside the raw frames. The same arguments give the same bytes.
+    A truth holds the perfectly calibrated frame (float32) [e-] with its WCS; in its header the signal of the sky
+    (SKY), the zero point for colour 0 (ZP) and the colour term (ZPCOLOR); and the extension COSMIC (uint8), 1 where a
+    cosmic ray was added. The catalogue is ``stars.csv``, with the raw frames. The same arguments give the same bytes.
     """
     if Path(truth_folder).resolve().is_relative_to(Path(folder).resolve()):
-        raise ValueError(f"{truth_folder}: inside the raw folder {folder}; expected a truth folder outside it.")
+        raise ValueError(f"{truth_folder} is inside the raw folder {folder}; expected a truth folder outside it.")
     for path in (folder, truth_folder):
         Path(path).mkdir(parents=True, exist_ok=True)
 
@@ -344,53 +330,37 @@ def simulate_night(
     else:
         shape = camera.shape
         chip = make_chip(shape, filters, seed, gain=float(np.mean(camera.gains)), overscan=0)
-    bias = [Shot(f"bias_{i:03d}", "Bias Frame", 0.0) for i in range(1, n_bias + 1)]
-    dark = [Shot(f"dark_{i:03d}", "Dark Frame", dark_exposure) for i in range(1, n_dark + 1)]
-    flat = [
-        Shot(f"flat_{name}_{i:03d}", "Flat Field", 4.0 + i, name, adu * chip.gain / (4 + i))
-        for name in filters
-        for i, adu in enumerate(np.linspace(1.08, 0.92, n_flat) * FLAT_ADU, start=1)
-    ]
-    science = []
-    for i, exposure in enumerate(np.rint(np.linspace(60, 180, n_science))):
-        turn, which = divmod(i, len(filters))
-        stem = f"field_{filters[which]}_{turn + 1:03d}"
-        science.append(Shot(stem, "Light Frame", float(exposure), filters[which], sky[which % len(sky)]))
-    half = (n_bias + 1) // 2
-    blocks = {21.5: bias[:half], 21.75: dark, 23.25: flat, 25.0: science, 33.5: bias[half:]}
-    shots = list(_in_time(blocks))
-
+    shots = schedule_night(n_bias, n_dark, dark_exposure, filters, n_flat, n_science, sky, chip.gain)
     field_rng, *rngs = np.random.default_rng(seed).spawn(1 + len(shots))
     sky_stars = make_sky(shape, n_stars, field_rng)
     sky_stars.write_catalog(Path(folder) / "stars.csv", field_rng)
     frames, truths = [], []
     for i, (shot, rng) in enumerate(zip(shots, rngs, strict=True)):
-        light = shot.kind == "Light Frame"
-        pointing = _towards(CENTRE, rng.normal(0, DITHER, 2)) if light else None
-        believed = _towards(pointing, rng.normal(0, POINTING_ERROR, 2)) if pointing else None
+        is_science = shot.kind == "Light Frame"
+        pointing = _offset_place(CENTRE, rng.normal(0, DITHER, 2)) if is_science else None
+        written_pointing = _offset_place(pointing, rng.normal(0, POINTING_ERROR, 2)) if pointing else None
         scene = np.full(shape, shot.rate)
         if pointing:
-            scene += sky_stars.image(shot.filter_name, pointing, FWHM)
+            scene += sky_stars.render(shot.filter_name, pointing, FWHM)
         hours = (shot.start - EVENING) / timedelta(hours=1)
         drift = 5 * np.sin(2 * np.pi * hours / 12) + rng.normal(0, 0.5)
-        tracks = cosmics if light else calibration_cosmics * (i % 4 == 1)
+        tracks = cosmics if is_science else calibration_cosmics * (i % 4 == 1)
         frames.append(Path(folder) / f"{shot.stem}.fits")
-        name = "Field 1" if light else ""
+        name = "Field 1" if is_science else ""
         if camera is None:
             raw = expose(chip, rng, scene, shot.exposure_time, shot.filter_name, bias_drift=drift)
             raw, hit = add_cosmic_rays(raw, rng, tracks, chip)
-            write_raw(
-                frames[-1], raw, chip, shot.kind, shot.exposure_time, shot.filter_name, shot.start, name, believed
-            )
+            exposure = shot.kind, shot.exposure_time, shot.filter_name, shot.start
+            write_raw(frames[-1], raw, chip, *exposure, name, written_pointing)
         else:
-            charge = _tracks(shape, rng, tracks)
-            electrons = _collected(chip, rng, scene, shot.exposure_time, shot.filter_name) + charge * chip.gain
+            charge = _draw_tracks(shape, rng, tracks)
+            electrons = _collect_electrons(chip, rng, scene, shot.exposure_time, shot.filter_name) + charge * chip.gain
             planes, hit = camera.digitise(electrons, rng, drift, chip.stuck), charge > 0
-            said: dict[str, Any] = {"filter": shot.filter_name} if shot.filter_name else {}
-            said |= {"object": name} if name else {}
-            if believed:
-                said |= {"ra": believed[0], "dec": believed[1], "pixel_scale": SCALE * SCALE_ERROR}
-            camera.write(frames[-1], planes, KINDS[shot.kind], shot.exposure_time, shot.start, **said)
+            others: dict[str, Any] = {"filter": shot.filter_name} if shot.filter_name else {}
+            others |= {"object": name} if name else {}
+            if written_pointing:
+                others |= {"ra": written_pointing[0], "dec": written_pointing[1], "pixel_scale": SCALE * SCALE_ERROR}
+            camera.write(frames[-1], planes, KINDS[shot.kind], shot.exposure_time, shot.start, **others)
         if pointing:
             truths.append(Path(truth_folder) / f"{shot.stem}.fits")
             passband = PASSBANDS.get(shot.filter_name or "", WHITE)
@@ -400,18 +370,8 @@ def simulate_night(
     return SimulatedNight(chip, tuple(frames), tuple(truths))
 
 
-def _in_time(blocks: Mapping[float, Sequence[Shot]]) -> Iterator[Shot]:
-    """Start each block at its hour after 0 h UTC of the evening's date, or when the one before has ended."""
-    clock = EVENING
-    for hour, shots in blocks.items():
-        clock = max(clock, EVENING + timedelta(hours=hour))
-        for shot in shots:
-            yield replace(shot, start=clock)
-            clock += timedelta(seconds=shot.exposure_time) + READOUT
-
-
-def _towards(place: tuple[float, float], offset: Floats) -> tuple[float, float]:
-    """Move a place on the sky by some arcseconds to the east and to the north."""
+def _offset_place(place: tuple[float, float], offset: Floats) -> tuple[float, float]:
+    """Offset a position by some arcseconds to east and north."""
     ra, dec = place
     return ra + offset[0] / 3600 / np.cos(np.radians(dec)), dec + offset[1] / 3600
 
@@ -419,7 +379,8 @@ def _towards(place: tuple[float, float], offset: Floats) -> tuple[float, float]:
 def _write_truth(
     path: Path, electrons: Floats, hit: Mask, known: Mapping[str, Any], pointing: tuple[float, float]
 ) -> None:
-    wcs = camera_wcs((electrons.shape[0], electrons.shape[1]), pointing)
+    """Write the truth of a science frame."""
+    wcs = make_camera_wcs((electrons.shape[0], electrons.shape[1]), pointing)
     primary = fits.PrimaryHDU(electrons.astype(np.float32), wcs.to_header(relax=True))
     primary.header["BUNIT"] = "electron"
     primary.header.update(known)
@@ -427,18 +388,18 @@ def _write_truth(
     fits.HDUList([primary, cosmic]).writeto(path, overwrite=True)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m nightcal.simulation.night", description="A night with known truth."
+        prog="python -m nightcal.simulation.night", description="Simulate a night with known truth."
     )
     parser.add_argument("folder", type=Path, metavar="RAW", help="folder for the raw frames")
     parser.add_argument("truth_folder", type=Path, metavar="TRUTH", help="folder for the truth of the science frames")
     parser.add_argument("--size", type=int, default=384, help="pixels on a side (%(default)s)")
-    parser.add_argument("--camera", type=Path, help="camera file, as in config/cameras; --size is then of an amplifier")
+    parser.add_argument("--camera", type=Path, help="camera file, as in config/cameras; --size is then per amplifier")
     parser.add_argument("--binning", type=int, default=1, help="in x and y, with --camera (%(default)s)")
     parser.add_argument("--seed", type=int, default=SEED, help="the same seed gives the same bytes (%(default)s)")
     for kind, default in {"bias": 16, "dark": 9, "flat": 9, "science": 8}.items():
-        each = " in each filter" if kind == "flat" else ""
+        each = " per filter" if kind == "flat" else ""
         parser.add_argument(
             f"--{kind}", type=int, default=default, dest=f"n_{kind}", help=f"{kind} frames{each} (%(default)s)"
         )
@@ -446,19 +407,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write a night; a mistake in the camera file is said in one line."""
-    try:
-        _write_night(arguments)
-    except ConfigurationError as mistake:
-        raise SystemExit(str(mistake)) from None
-
-
-def _write_night(arguments: Sequence[str] | None) -> None:
-    args = vars(_parser().parse_args(arguments))
+    """Simulate a night; report a wrong camera file in one line."""
+    args = vars(_make_parser().parse_args(arguments))
     size, path, binning = args.pop("size"), args.pop("camera"), args.pop("binning")
-    camera = None if path is None else simulate_camera(load_camera(path), size, (binning, binning))
+    try:
+        camera = None if path is None else simulate_camera(load_camera(path), size, (binning, binning))
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from None
     night = simulate_night(**args, shape=(size, size), camera=camera)
-    print(f"{args['folder']}: {len(night.frames)} raw frames, {len(night.truths)} of them with a truth.")
+    print(f"{args['folder']}: {len(night.frames)} raw frames, {len(night.truths)} with a truth.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A field of stars whose positions, magnitudes and colours are known, as a telescope shows it."""
+"""Simulate a field of stars of known positions, magnitudes and colours, as seen by a telescope."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ Floats = NDArray[np.float64]
 Rng = np.random.Generator
 
 CENTRE = 187.5, 12.4
-"""Where the field lies [deg]."""
+"""Right ascension and declination of the field [deg]."""
 
 SCALE = 1.0
-"""Of the middle of a frame [arcsec/pixel]."""
+"""Pixel scale at the centre of a frame [arcsec/pix]."""
 
 ROTATION = 12.0
-"""Of the camera on the sky [deg]."""
+"""Rotation of the camera on the sky [deg]."""
 
 DISTORTION = 0.002
-"""By how much the corner of a frame is farther from the middle than the scale of the middle tells, as a part."""
+"""Distortion in the corners, as a fraction of their distance from the centre."""
 
 MARGIN = 0.1
-"""Part of a frame's side that stars reach beyond it."""
+"""Stars extend beyond each side of a frame by this fraction of its length."""
 
 FAINTEST, BRIGHTEST = 20.0, 6000.0
-"""Rates of the stars [e-/s]; their numbers fall as rate^-1.7."""
+"""Range of count rates of the stars [e-/s]; their number falls as rate^-1.7."""
 
 CATALOG_NOISE = {"position": 0.02, "magnitude": 0.01}
 """Errors of the catalogue [arcsec, mag]."""
@@ -39,16 +39,16 @@ CATALOG_NOISE = {"position": 0.02, "magnitude": 0.01}
 
 @dataclass(frozen=True, slots=True)
 class Passband:
-    """How telescope and filter see a star: ``band = zero_point - 2.5 log10(rate) + colour_term * colour``.
+    """Response of telescope and filter to a star: ``band = zero_point - 2.5 log10(rate) + colour_term * colour``.
 
     Attributes
     ----------
     band : str
-        Of the catalogue.
+        Band of the catalogue.
     colour : (str, str)
-        Bands whose difference is the colour.
+        Two bands that make the colour.
     zero_point : float
-        Of a rate of 1 e-/s and a star of colour 0 [mag].
+        Magnitude of a star of colour 0 with 1 e-/s.
     colour_term : float
     """
 
@@ -57,8 +57,8 @@ class Passband:
     zero_point: float
     colour_term: float
 
-    def rate(self, magnitudes: Mapping[str, Floats]) -> Floats:
-        """Photoelectrons of stars [e-/s]."""
+    def compute_rate(self, magnitudes: Mapping[str, Floats]) -> Floats:
+        """Compute the count rates of stars [e-/s]."""
         blue, red = self.colour
         colour = magnitudes[blue] - magnitudes[red]
         return 10 ** (-0.4 * (magnitudes[self.band] - self.zero_point - self.colour_term * colour))
@@ -70,15 +70,15 @@ PASSBANDS = {
     "R": Passband("r", ("g", "r"), 22.8, -0.09),
     "r": Passband("r", ("g", "r"), 22.9, 0.02),
 }
-"""Of the simulated telescope, by filter."""
+"""Passbands of the simulated telescope, by filter."""
 
 WHITE = PASSBANDS["V"]
-"""How filters that are not listed see stars."""
+"""Passband of filters that are not listed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sky:
-    """Stars of a field.
+    """Stars of a simulated field.
 
     Attributes
     ----------
@@ -95,29 +95,28 @@ class Sky:
     magnitudes: Mapping[str, Floats]
     shape: tuple[int, int]
 
-    def image(self, filter_name: str | None, pointing: tuple[float, float], fwhm: float) -> Floats:
-        """Photoelectrons of all stars [e-/s], shape (ny, nx).
+    def render(self, filter_name: str | None, pointing: tuple[float, float], fwhm: float) -> Floats:
+        """Render all stars [e-/s], shape (ny, nx).
 
         Parameters
         ----------
         filter_name : str or None
         pointing : (float, float)
-            Right ascension and declination of the middle of the frame [deg].
+            Right ascension and declination of the centre of the frame [deg].
         fwhm : float
-            Of the stars [pixels].
+            Of the stars [pix].
         """
-        x, y = camera_wcs(self.shape, pointing).all_world2pix(self.ra, self.dec, 0, tolerance=1e-6)
-        return paint(self.shape, x, y, PASSBANDS.get(filter_name or "", WHITE).rate(self.magnitudes), fwhm)
+        x, y = make_camera_wcs(self.shape, pointing).all_world2pix(self.ra, self.dec, 0, tolerance=1e-6)
+        return paint(self.shape, x, y, PASSBANDS.get(filter_name or "", WHITE).compute_rate(self.magnitudes), fwhm)
 
     def write_catalog(self, path: Path, rng: Rng) -> None:
-        """Write what a catalogue would know of these stars.
+        """Write a catalogue of these stars, with errors.
 
         Parameters
         ----------
         path : Path
             A CSV file, replaced if it exists.
         rng : numpy.random.Generator
-            For the errors of the catalogue.
         """
         offset = CATALOG_NOISE["position"] / 3600
         columns = {
@@ -135,7 +134,7 @@ class Sky:
 def make_sky(
     shape: tuple[int, int], n_stars: int, rng: Rng, saturating: Sequence[float] = (3e4, 6e4), centre: Any = CENTRE
 ) -> Sky:
-    """Scatter stars over a field and a little beyond.
+    """Scatter stars over a field and slightly beyond.
 
     Parameters
     ----------
@@ -144,7 +143,7 @@ def make_sky(
         Stars on the frame, on average.
     rng : numpy.random.Generator
     saturating : sequence of float
-        Rates [e-/s] of further stars, too bright for a minute's exposure.
+        Count rates of additional stars [e-/s], too bright for an exposure of a minute.
     centre : (float, float)
         Right ascension and declination [deg].
 
@@ -156,26 +155,26 @@ def make_sky(
     power_law = rng.uniform(BRIGHTEST**-0.7, FAINTEST**-0.7, round(n_stars * (1 + 2 * MARGIN) ** 2)) ** (-1 / 0.7)
     rate = np.append(power_law, saturating)
     x, y = (rng.uniform(-0.5 - MARGIN * n, n - 0.5 + MARGIN * n, rate.size) for n in (nx, ny))
-    ra, dec = camera_wcs(shape, centre).all_pix2world(x, y, 0)
+    ra, dec = make_camera_wcs(shape, centre).all_pix2world(x, y, 0)
     blue = rng.uniform(0.3, 1.4, rate.size)  # B - V
     visual = WHITE.zero_point - 2.5 * np.log10(rate) + WHITE.colour_term * blue
     magnitudes = {"B": visual + blue, "V": visual, "g": visual + 0.56 * blue - 0.11, "r": visual - 0.46 * blue + 0.11}
     return Sky(ra, dec, magnitudes, shape)
 
 
-def camera_wcs(shape: tuple[int, int], pointing: tuple[float, float]) -> Any:
-    """Sky coordinates of the simulated camera, with a distortion that grows as the cube of the distance.
+def make_camera_wcs(shape: tuple[int, int], pointing: tuple[float, float]) -> Any:
+    """Make the WCS of the simulated camera, with a cubic radial distortion.
 
     Parameters
     ----------
     shape : (ny, nx)
     pointing : (float, float)
-        Right ascension and declination of the middle of the frame [deg].
+        Right ascension and declination of the centre of the frame [deg].
 
     Returns
     -------
     astropy.wcs.WCS
-        TAN-SIP (Shupe et al. 2005), mirrored as the sky is: east to the left of north.
+        TAN-SIP (Shupe et al. 2005), with east to the left of north.
     """
     from astropy.wcs import WCS, Sip
 
@@ -193,18 +192,22 @@ def camera_wcs(shape: tuple[int, int], pointing: tuple[float, float]) -> Any:
     return wcs
 
 
-def paint(shape: tuple[int, int], x: Floats, y: Floats, rate: Floats, fwhm: float) -> Floats:
-    """Paint Gaussian stars.
+def paint(
+    shape: tuple[int, int], x: Floats, y: Floats, rate: Floats, fwhm: float, *, integrate: bool = False
+) -> Floats:
+    """Paint Gaussian stars on an empty image.
 
     Parameters
     ----------
     shape : (ny, nx)
     x, y : ndarray
-        Centres; the middle of the first pixel is 0. Stars whose centre is off the image leave what reaches it.
+        Positions; the centre of the first pixel is 0. Stars off the image contribute what falls on it.
     rate : ndarray
-        Total light.
+        Total flux.
     fwhm : float
-        [pixels]
+        [pix]
+    integrate : bool
+        Whether to integrate over pixels; else each pixel has the value at its centre.
 
     Returns
     -------
@@ -217,7 +220,15 @@ def paint(shape: tuple[int, int], x: Floats, y: Floats, rate: Floats, fwhm: floa
     step = np.arange(-half, half + 1)
     rows, columns = np.rint(y).astype(int) + step[:, None], np.rint(x).astype(int) + step
     sigma2 = fwhm**2 / (8 * np.log(2))
-    stamps = rate / (2 * np.pi * sigma2) * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma2))
+    if integrate:
+        from scipy.special import ndtr
+
+        down, across = ((places - centre) / np.sqrt(sigma2) for places, centre in ((rows, y), (columns, x)))
+        half_pixel = 0.5 / np.sqrt(sigma2)
+        in_rows, in_columns = (ndtr(axis + half_pixel) - ndtr(axis - half_pixel) for axis in (down, across))
+        stamps = rate * in_rows * in_columns
+    else:
+        stamps = rate / (2 * np.pi * sigma2) * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma2))
     field = np.zeros((ny + 4 * half, nx + 4 * half))
     np.add.at(field, (rows + 2 * half, columns + 2 * half), stamps)
     return field[2 * half : 2 * half + ny, 2 * half : 2 * half + nx]

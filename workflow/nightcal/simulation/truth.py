@@ -1,4 +1,4 @@
-"""Calibrated frames of a simulated night next to their truth: honest error bars or not.
+"""Compare the calibrated frames of a simulated night, and their error bars, with the truth.
 
 python -m nightcal.simulation.truth SCIENCE TRUTH
 """
@@ -32,7 +32,7 @@ class Pulls:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One science product next to its truth: all good pixels, and those of them without a star."""
+    """Comparison of one science product with the truth: all good pixels, and those without a star."""
 
     name: str
     everywhere: Pulls
@@ -40,58 +40,60 @@ class Comparison:
 
     @property
     def honest(self) -> bool:
-        """Whether errors are as large as claimed and the data unbiased; never true without pixels."""
+        """Whether the errors are correct and the data unbiased; never true without pixels."""
         pulls = self.everywhere, self.sky
         return all(abs(p.width - 1) <= TOLERANCE and abs(p.mean) <= TOLERANCE for p in pulls)
 
 
 def compare_with_truth(science_folder: Path, truth_folder: Path) -> list[Comparison]:
-    """Measure how honest the error bars of calibrated frames are.
+    """Compare the pixels of calibrated frames with the truth.
 
     Parameters
     ----------
     science_folder : Path
-        Products in electrons. Masked pixels and those hit by a cosmic ray are left out.
+        Products in electrons. Masked pixels and pixels hit by a cosmic ray are ignored.
     truth_folder : Path
-        As `nightcal.simulation.night` wrote it; a truth without a product counts as one without pixels.
+        From `nightcal.simulation.night`. A truth without a product counts as a product without pixels.
 
     Returns
     -------
     list of Comparison
-        One a truth, sorted by name.
+        One per truth, sorted by name.
     """
     return [_compare(Path(science_folder) / truth.name, truth) for truth in sorted(Path(truth_folder).glob("*.fits"))]
 
 
 def _compare(product: Path, truth: Path) -> Comparison:
+    """Compare one product with its truth."""
     if not product.exists():
-        return Comparison(product.stem, _pulls(np.empty(0)), _pulls(np.empty(0)))
+        return Comparison(product.stem, _measure_pulls(np.empty(0)), _measure_pulls(np.empty(0)))
     with fits.open(product) as hdus:
         data, sigma, mask = (np.array(hdus[key].data, dtype=float) for key in (0, "UNCERT", "MASK"))
     with fits.open(truth) as hdus:
         expected, hit, sky = np.array(hdus[0].data, dtype=float), np.array(hdus["COSMIC"].data), hdus[0].header["SKY"]
     good = (mask == 0) & (hit == 0)
     starless = good & (expected - sky < STARLESS)
-    return Comparison(product.stem, *(_pulls(((data - expected) / sigma)[which]) for which in (good, starless)))
+    return Comparison(product.stem, *(_measure_pulls(((data - expected) / sigma)[which]) for which in (good, starless)))
 
 
-def _pulls(pull: Floats) -> Pulls:
+def _measure_pulls(pull: Floats) -> Pulls:
+    """Measure mean and width of some pulls."""
     if not pull.size:
         return Pulls(0, np.nan, np.nan)
     return Pulls(pull.size, float(pull.mean()), float(pull.std()))
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What one science product says of the sky, next to the truth; NaN where it says nothing.
+class SkyComparison:
+    """Comparison of the astrometry and zero point of one product with the truth; NaN if missing.
 
     Attributes
     ----------
     name : str
     position : float
-        Rms distance over the frame between where its pixels look and where they are said to look [pix].
+        Rms error of the WCS over the frame [pix].
     zero_point, error : float
-        Difference from the true zero point, for stars of the colour that it holds for, and its quoted error [mag].
+        Error of the zero point at its mean colour, and its quoted error [mag].
     """
 
     name: str
@@ -100,8 +102,8 @@ class Measured:
     error: float
 
 
-def measured_sky(science_folder: Path, truth_folder: Path) -> list[Measured]:
-    """Compare sky coordinates and zero points of calibrated frames with the truth.
+def compare_sky(science_folder: Path, truth_folder: Path) -> list[SkyComparison]:
+    """Compare astrometry and zero points of calibrated frames with the truth.
 
     Parameters
     ----------
@@ -110,8 +112,8 @@ def measured_sky(science_folder: Path, truth_folder: Path) -> list[Measured]:
 
     Returns
     -------
-    list of Measured
-        One a product that tells either, sorted by name.
+    list of SkyComparison
+        One per product with either, sorted by name.
     """
     found = []
     for truth in sorted(Path(truth_folder).glob("*.fits")):
@@ -120,54 +122,59 @@ def measured_sky(science_folder: Path, truth_folder: Path) -> list[Measured]:
         if "ZP" in header or str(header.get("WCSSTAT", "")).startswith("solved"):
             colour = true["ZPCOLOR"] * header.get("ZPCMEAN", np.nan)
             off = header.get("ZP", np.nan) - true["ZP"] - colour
-            found.append(Measured(truth.stem, _misplaced(header, true), off, header.get("ZPERR", np.nan)))
+            found.append(
+                SkyComparison(truth.stem, _measure_misplacement(header, true), off, header.get("ZPERR", np.nan))
+            )
     return found
 
 
-def _misplaced(header: fits.Header, true: fits.Header) -> float:
+def _measure_misplacement(header: fits.Header, true: fits.Header) -> float:
+    """Measure the rms error of a WCS over the frame [pix]."""
     from astropy.wcs import WCS, FITSFixedWarning
 
     if not str(header.get("WCSSTAT", "")).startswith("solved"):
         return np.nan
     x, y = (grid.ravel() for grid in np.meshgrid(*(np.linspace(0, true[f"NAXIS{n}"] - 1, 9) for n in (1, 2))))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)  # that a date was written out
+        warnings.simplefilter("ignore", FITSFixedWarning)  # dates in the header
         there = WCS(true).all_world2pix(*WCS(header).all_pix2world(x, y, 0), 0)
     return float(np.sqrt(np.mean((there[0] - x) ** 2 + (there[1] - y) ** 2)))
 
 
-def _sky_table(measured: Sequence[Measured]) -> str:
+def _format_sky_table(measured: Sequence[SkyComparison]) -> str:
+    """Format the comparison of the sky for the terminal."""
     lines = [f"{'frame':16}{'position off [pix]':>20}{'zero point off [mag]':>22}{'its error':>11}"]
     lines += [f"{m.name:16}{m.position:20.3f}{m.zero_point:22.4f}{m.error:11.4f}" for m in measured]
     return "\n".join(lines)
 
 
-def verdict(comparisons: Sequence[Comparison]) -> str:
-    """Say in an observer's words whether the error bars can be believed.
+def summarise(comparisons: Sequence[Comparison]) -> str:
+    """Summarise in one sentence whether the error bars are honest.
 
     Parameters
     ----------
     comparisons : sequence of Comparison
-        As `compare_with_truth` returns them.
+        From `compare_with_truth`.
 
     Returns
     -------
     str
-        One sentence; it names the frames that cannot.
+        Names the frames whose error bars are wrong.
     """
     dishonest = [c.name for c in comparisons if not c.honest]
     if dishonest:
         return (
-            f"Do not trust the error bars of {', '.join(dishonest)}: a width above 1 means errors too small, below 1 "
-            "too large; a mean other than 0 means that the calibration added or lost light."
+            f"Do not trust the error bars of {', '.join(dishonest)}: a width above 1 means that errors are too small, "
+            "below 1 too large; a mean other than 0 means that the calibration added or lost signal."
         )
     return (
-        "The error bars are honest: in every frame the pixels scatter about the truth as widely as their errors say "
-        f"(width 1.00 +- {TOLERANCE}) and lie neither above nor below it (mean 0 +- {TOLERANCE})."
+        "The error bars are honest: in every frame the pixels scatter about the truth as much as their errors predict "
+        f"(width 1.00 +- {TOLERANCE}), without bias (mean 0 +- {TOLERANCE})."
     )
 
 
-def _table(comparisons: Sequence[Comparison]) -> str:
+def _format_table(comparisons: Sequence[Comparison]) -> str:
+    """Format the comparison of pixels for the terminal."""
     lines = [
         f"{'(measured - true) / sigma':>42}{'without stars':>27}",
         f"{'frame':16}" + f"{'pixels':>9}{'mean':>9}{'width':>9}" * 2,
@@ -179,32 +186,32 @@ def _table(comparisons: Sequence[Comparison]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the comparison; return the exit status, 1 if errors are wrong.
+    """Print the comparison and return the exit status.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        Of the command line; None for the program's own.
+        Of the command line; by default those of the program.
 
     Returns
     -------
     int
-        0 if the errors of every frame are right, else 1; also 1 if there is no truth.
+        0 if the errors of every frame are correct, else 1; also 1 without a truth.
     """
     parser = argparse.ArgumentParser(
         prog="python -m nightcal.simulation.truth", description="Are the error bars honest?"
     )
     parser.add_argument("science_folder", type=Path, metavar="SCIENCE", help="calibrated frames")
-    parser.add_argument("truth_folder", type=Path, metavar="TRUTH", help="as nightcal.simulation.night wrote it")
+    parser.add_argument("truth_folder", type=Path, metavar="TRUTH", help="from nightcal.simulation.night")
     args = parser.parse_args(arguments)
     comparisons = compare_with_truth(args.science_folder, args.truth_folder)
     if not comparisons:
-        print(f"{args.truth_folder}: no truth to compare with.")
+        print(f"{args.truth_folder}: no truth found.")
         return 1
-    print(_table(comparisons), verdict(comparisons), sep="\n")
-    measured = measured_sky(args.science_folder, args.truth_folder)
+    print(_format_table(comparisons), summarise(comparisons), sep="\n")
+    measured = compare_sky(args.science_folder, args.truth_folder)
     if measured:
-        print("", _sky_table(measured), sep="\n")
+        print("", _format_sky_table(measured), sep="\n")
     return int(not all(c.honest for c in comparisons))
 
 

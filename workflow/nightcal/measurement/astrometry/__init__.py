@@ -1,5 +1,12 @@
-"""Where each pixel of a frame looks."""
+"""Astrometric calibration."""
 
-from nightcal.measurement.astrometry.solution import AstrometryOptions, Solution, add_positions, cards, solve, verify
+from nightcal.measurement.astrometry.solution import (
+    AstrometryOptions,
+    Solution,
+    add_positions,
+    make_keywords,
+    solve,
+    verify,
+)
 
-__all__ = ["AstrometryOptions", "Solution", "add_positions", "cards", "solve", "verify"]
+__all__ = ["AstrometryOptions", "Solution", "add_positions", "make_keywords", "solve", "verify"]

@@ -1,4 +1,4 @@
-"""Blind solving, where astrometry.net's ``solve-field`` is installed: no pointing, no scale needed."""
+"""Solve a frame without pointing or scale, with ``solve-field`` of a local astrometry.net."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from nightcal.errors import UNREADABLE
 from nightcal.measurement.astrometry.solution import AstrometryOptions, Solution, verify
+from nightcal.measurement.sources.table import read_column
 from nightcal.measurement.star_catalog.record import StarCatalog
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "solve-field"
 BRIGHTEST = 200
-CPU_LIMIT = 60  # [s] of processor time, so that the result does not depend on the load
+CPU_LIMIT = 60  # [s] of CPU time, so that the result does not depend on the load
 
 
 def solve_blind(
@@ -31,19 +32,19 @@ def solve_blind(
     epoch: float | None = None,
     scale: float | None = None,
 ) -> Solution:
-    """Let ``solve-field`` find where a frame looks, and refine what it found with the reference stars.
+    """Solve a frame with ``solve-field`` and refine the result with the reference stars.
 
     Parameters
     ----------
     table, shape, catalog, options, epoch
         As for `nightcal.measurement.astrometry.solution.solve`.
     scale : float, optional
-        [arcsec/pix], right within the tolerance of the options; speeds the search.
+        [arcsec/pix], correct within the tolerance of the options; speeds up the search.
 
     Returns
     -------
     Solution
-        Accepted or refused by `nightcal.measurement.astrometry.solution.verify`; ``status`` says why it is not solved.
+        Checked by `nightcal.measurement.astrometry.solution.verify`; ``status`` says why a frame is not solved.
     """
     options = options or AstrometryOptions()
     program = shutil.which(PROGRAM)
@@ -53,38 +54,40 @@ def solve_blind(
         positions = Path(folder) / "sources.xyls"
         if _write_positions(table, positions) < options.smallest_number:
             return Solution(f"not solved: too few sources for {PROGRAM}", catalog=catalog.name)
-        command = [program, *_arguments(positions, shape, options, scale)]
+        command = [program, *_make_arguments(positions, shape, options, scale)]
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, stdin=subprocess.DEVNULL, check=False)
         except OSError as error:
             return Solution(f"not solved: {PROGRAM} cannot be run ({error.strerror})", catalog=catalog.name)
         wcs = _read_wcs(Path(folder) / "sources.wcs")
     if wcs is None:
-        failed = f" (it ended with {done.returncode})" if done.returncode else ""
+        failed = f" (exit status {done.returncode})" if done.returncode else ""
         return Solution(f"not solved: {PROGRAM} found no match{failed}", catalog=catalog.name)
     return verify(table, shape, catalog, wcs, options, epoch)
 
 
-def _arguments(positions: Path, shape: tuple[int, int], options: AstrometryOptions, scale: float | None) -> list[str]:
-    """Arguments of the program: a list of positions instead of an image, nothing that comes from a header's text."""
+def _make_arguments(
+    positions: Path, shape: tuple[int, int], options: AstrometryOptions, scale: float | None
+) -> list[str]:
+    """Make the arguments of the program: a list of positions instead of an image, no text from a header."""
     rows, columns = shape
-    told = ["--overwrite", "--no-plots", "--crpix-center", "--tweak-order", "1", "--cpulimit", str(CPU_LIMIT)]
-    told += ["--x-column", "X", "--y-column", "Y", "--sort-column", "FLUX"]
-    told += ["--width", str(columns), "--height", str(rows)]
+    arguments = ["--overwrite", "--no-plots", "--crpix-center", "--tweak-order", "1", "--cpulimit", str(CPU_LIMIT)]
+    arguments += ["--x-column", "X", "--y-column", "Y", "--sort-column", "FLUX"]
+    arguments += ["--width", str(columns), "--height", str(rows)]
     if scale is not None and np.isfinite(scale) and scale > 0:
         low, high = (float(scale) * (1 + sign * options.scale_tolerance) for sign in (-1, 1))
-        told += ["--scale-units", "arcsecperpix", "--scale-low", f"{low:.6g}", "--scale-high", f"{high:.6g}"]
-    return [*told, str(positions)]
+        arguments += ["--scale-units", "arcsecperpix", "--scale-low", f"{low:.6g}", "--scale-high", f"{high:.6g}"]
+    return [*arguments, str(positions)]
 
 
 def _write_positions(table: Table, path: Path) -> int:
-    """Write positions and fluxes of the brightest sources; return their number."""
+    """Write positions and fluxes of the brightest sources; return how many."""
     from astropy.table import Table
 
     names = {"X": "XWIN_IMAGE", "Y": "YWIN_IMAGE", "FLUX": "FLUX_AUTO"}
     if not set(names.values()) <= set(table.colnames):
         return 0
-    columns = {new: np.ma.filled(np.ma.asarray(table[old]).astype(np.float64), np.nan) for new, old in names.items()}
+    columns = {new: read_column(table, old) for new, old in names.items()}
     good = np.all([np.isfinite(values) for values in columns.values()], axis=0)
     brightest = np.flatnonzero(good)[np.argsort(-columns["FLUX"][good], kind="stable")][:BRIGHTEST]
     Table({name: values[brightest] for name, values in columns.items()}).write(path, format="fits")
@@ -92,13 +95,14 @@ def _write_positions(table: Table, path: Path) -> int:
 
 
 def _read_wcs(path: Path) -> WCS | None:
+    """Read the WCS that the program wrote, if any."""
     from astropy.io import fits
 
-    from nightcal.measurement.astrometry.header import celestial_wcs
+    from nightcal.measurement.astrometry.header import read_celestial_wcs
 
     if not path.is_file():
         return None
     try:
-        return celestial_wcs(fits.getheader(path))
+        return read_celestial_wcs(fits.getheader(path))
     except UNREADABLE:
         return None

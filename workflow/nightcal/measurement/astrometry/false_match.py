@@ -1,19 +1,19 @@
-"""Whether a match of sources with stars could be chance."""
+"""Estimate whether a match of sources with stars could be chance."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from nightcal.measurement.astrometry.patterns import Search
-from nightcal.measurement.astrometry.plate_fit import Refined, Sources, Stars, density
+from nightcal.measurement.astrometry.plate_fit import RefinedPlate, Sources, Stars, measure_density
 
 
-def chance_of(found: Refined, sources: Sources, stars: Stars, search: Search) -> float:
-    """Tell the probability that chance puts as many sources within the radius of stars, for any plate searched.
+def estimate_chance(found: RefinedPlate, sources: Sources, stars: Stars, search: Search) -> float:
+    """Estimate the probability that any of the plates searched matches as many stars by chance.
 
     Parameters
     ----------
-    found : Refined
+    found : RefinedPlate
     sources : Sources
     stars : Stars
     search : Search
@@ -24,13 +24,13 @@ def chance_of(found: Refined, sources: Sources, stars: Stars, search: Search) ->
 
     Notes
     -----
-    The Poisson tail for one plate, times the number of plates that differ by a matching radius somewhere in the frame:
-    their shifts, rotations, scales, and two parities.
+    The Poisson tail for one plate, times the number of distinct plates: shifts, rotations and scales that move some
+    part of the frame by a matching radius, and two parities.
     """
     from scipy.special import gammainc
 
     radius = found.radius
-    expected = len(sources.x) * -np.expm1(-np.pi * radius**2 * density(sources, stars, found.plate))
+    expected = len(sources.x) * -np.expm1(-np.pi * radius**2 * measure_density(sources, stars, found.plate))
     half_diagonal = np.hypot(*sources.shape) / 2
     shifts = max(1.0, np.pi * (search.radius * 3600 / search.scale / radius) ** 2)
     turns = max(1.0, np.pi * half_diagonal / radius)

@@ -1,4 +1,4 @@
-"""Finding where a frame may look by patterns of its bright stars."""
+"""Search for the position of a frame by patterns of its bright stars."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.measurement.astrometry.plate import Floats, Plate, plate_of
+from nightcal.measurement.astrometry.plate import Floats, Plate, fit_linear_plate
 from nightcal.measurement.astrometry.plate_fit import Sources, Stars
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Where a frame may look.
+    """Range of positions and scales to search.
 
     Attributes
     ----------
     ra, dec : float
-        Where its middle should be [deg].
+        Expected centre of the frame [deg].
     radius : float
-        How wrong that may be [deg].
+        Largest error of the centre [deg].
     scale : float
-        [arcsec/pix]
+        Expected pixel scale [arcsec/pix].
     tolerance : float
-        How wrong that may be, as a fraction.
+        Largest error of the scale, as a fraction.
     """
 
     ra: float
@@ -35,13 +35,11 @@ class Search:
     tolerance: float
 
 
-ManyPlaces = Callable[[Floats, Floats], tuple[Floats, Floats]]
-
-BRIGHTEST = 100  # sources among which patterns are looked for first
-MOST_STARS = 20_000  # among which they are looked for; a wrong scale would ask for half the sky
+BRIGHTEST = 100  # sources searched first
+MOST_STARS = 20_000  # brightest reference stars searched; a wrong scale would ask for half the sky
 
 
-def likely_plates(
+def find_likely_plates(
     sources: Sources,
     flux: NDArray[np.float64],
     stars: Stars,
@@ -49,24 +47,24 @@ def likely_plates(
     search: Search,
     smallest: int,
 ) -> Iterator[Plate]:
-    """Find linear plates that may be right, with ``seiza``.
+    """Find candidates for the linear plate with ``seiza``.
 
     Parameters
     ----------
     sources : Sources
     flux : ndarray of float64
-        Of each source, in any unit.
+        Flux of each source, in any unit.
     stars : Stars
     brightness : ndarray of float64
-        Of each star [mag].
+        Magnitude of each star.
     search : Search
     smallest : int
-        Fewest sources.
+        Smallest number of sources.
 
     Yields
     ------
     Plate
-        Without a time limit: the same whatever the load of the machine.
+        There is no time limit: the result does not depend on the load of the machine.
     """
     import seiza
 
@@ -75,7 +73,7 @@ def likely_plates(
     known = list(zip(*(values[first].tolist() for values in (stars.ra, stars.dec, brightness)), strict=True))
     catalog = seiza.StarCatalog.from_stars(known)
     brightest = np.lexsort((np.arange(len(flux)), -flux))
-    for ordered in _choices(brightest, sources.good[brightest], smallest):
+    for ordered in _choose_sources(brightest, sources.good[brightest], smallest):
         seen = list(zip(*(values[ordered].tolist() for values in (sources.x, sources.y, flux)), strict=True))
         try:
             match = seiza.solve(
@@ -91,15 +89,15 @@ def likely_plates(
             )
         except seiza.SolveError:
             continue
-        plate = plate_of(_vectorised(match.wcs.pixel_to_world), sources.shape)
+        plate = fit_linear_plate(_vectorise(match.wcs.pixel_to_world), sources.shape)
         if plate is not None:
             yield plate
 
 
-def _vectorised(
+def _vectorise(
     one: Callable[[float, float], tuple[float, float]],
 ) -> Callable[[Floats, Floats], tuple[Floats, Floats]]:
-    """Let a function of one pixel take many."""
+    """Make a function of one pixel accept many."""
 
     def many(x: Floats, y: Floats) -> tuple[Floats, Floats]:
         ra, dec = np.array([one(*place) for place in zip(x.tolist(), y.tolist(), strict=True)]).T
@@ -108,8 +106,8 @@ def _vectorised(
     return many
 
 
-def _choices(brightest: NDArray[np.intp], good: NDArray[np.bool_], smallest: int) -> Iterator[NDArray[np.intp]]:
-    """Choose the sources to look for patterns in: the brightest, then more of those without a flag."""
+def _choose_sources(brightest: NDArray[np.intp], good: NDArray[np.bool_], smallest: int) -> Iterator[NDArray[np.intp]]:
+    """Choose the sources to search: the brightest, then more sources, without flags."""
     yield brightest[:BRIGHTEST]
     trusted = brightest[good][: 2 * BRIGHTEST]
     if len(trusted) >= smallest and (len(trusted) > BRIGHTEST or not good[:BRIGHTEST].all()):

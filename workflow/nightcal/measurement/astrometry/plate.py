@@ -1,4 +1,4 @@
-"""A plate: the tangent plane of the sky, and polynomials from pixels to it."""
+"""Plate models: polynomials from pixels to a tangent plane on the sky."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from nightcal.numerics.sphere import angles, unit_vectors
 Floats = NDArray[np.float64]
 
 WORST_CONDITION = 1e12
-"""Of the normal equations: beyond it the stars lie on a line, or are too few for the order."""
+"""Largest condition number of the normal equations: beyond it, stars lie on a line or are too few for the order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """Polynomials from pixels to standard coordinates, those of the plane that touches the sky at one point.
+    """Polynomials from pixels to standard coordinates, in the plane tangent to the sky at one point.
 
     Attributes
     ----------
     ra, dec : float
         Tangent point [deg].
     x, y : float
-        Pixel from which positions are counted; the first pixel is 1.
+        Reference pixel, the origin of positions; the first pixel is 1.
     size : float
-        Length [pix] by which positions are divided, so that their powers stay of order 1.
+        Length [pix] by which positions are divided, so that their powers are of order 1.
     order : int
-        Of the polynomials.
+        Order of the polynomials.
     coefficients : ndarray of float64, shape (2, terms)
-        Of xi and eta [deg], in the order of `powers`.
+        Coefficients of xi and eta [deg], in the order of `list_powers`.
     """
 
     ra: float
@@ -42,45 +42,45 @@ class Plate:
     order: int
     coefficients: Floats
 
-    def standard(self, x: ArrayLike, y: ArrayLike) -> Floats:
-        """Tell the standard coordinates xi, eta [deg] of pixels, shape (2, n)."""
-        terms = _terms(self._scaled(x, self.x), self._scaled(y, self.y), self.order)
-        return np.stack([sum_of_products(row, terms) for row in self.coefficients])
+    def project_pixels(self, x: ArrayLike, y: ArrayLike) -> Floats:
+        """Compute the standard coordinates xi, eta [deg] of pixels, shape (2, n)."""
+        terms = _list_terms(self._normalise(x, self.x), self._normalise(y, self.y), self.order)
+        return np.stack([sum_products(row, terms) for row in self.coefficients])
 
-    def sky(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-        """Right ascension and declination [deg] of pixels."""
-        xi, eta = self.standard(x, y)
+    def locate_pixels(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+        """Compute right ascension and declination [deg] of pixels."""
+        xi, eta = self.project_pixels(x, y)
         return deproject(xi, eta, self.ra, self.dec)
 
-    def fitted(self, x: Floats, y: Floats, standard: Floats, weights: Floats, order: int) -> Plate | None:
-        """Fit polynomials of an order to pixels and their standard coordinates by weighted least squares.
+    def fit(self, x: Floats, y: Floats, standard: Floats, weights: Floats, order: int) -> Plate | None:
+        """Fit polynomials to pixels and their standard coordinates by weighted least squares.
 
         Returns
         -------
         Plate or None
-            None where the positions do not determine the polynomials.
+            None if the positions do not determine the polynomials.
 
         Notes
         -----
-        Normal equations of sums, without a BLAS: the result does not depend on the number of threads.
+        The normal equations are summed without BLAS: the result does not depend on the number of threads.
         """
-        terms = _terms(self._scaled(x, self.x), self._scaled(y, self.y), order)
+        terms = _list_terms(self._normalise(x, self.x), self._normalise(y, self.y), order)
         matrix = np.array([[(weights * a * b).sum() for a in terms] for b in terms])
         right = np.array([[(weights * a * values).sum() for values in standard] for a in terms])
         if len(x) < len(terms) or not np.linalg.cond(matrix) < WORST_CONDITION:
             return None
         return replace(self, order=order, coefficients=np.linalg.solve(matrix, right).T)
 
-    def rigid(self, x: Floats, y: Floats, standard: Floats, weights: Floats) -> Plate | None:
-        """Fit shift, rotation and scale alone to pixels and their standard coordinates; the parity stays.
+    def fit_rigid(self, x: Floats, y: Floats, standard: Floats, weights: Floats) -> Plate | None:
+        """Fit only shift, rotation and scale to pixels and their standard coordinates; keep the parity.
 
         Returns
         -------
         Plate or None
-            None where the positions do not determine them.
+            None if the positions do not determine them.
         """
-        u, v = self._scaled(x, self.x), self._scaled(y, self.y)
-        hand = 1.0 if np.linalg.det(self.matrix()) > 0 else -1.0
+        u, v = self._normalise(x, self.x), self._normalise(y, self.y)
+        hand = 1.0 if np.linalg.det(self.matrix) > 0 else -1.0
         place, target = u + 1j * hand * v, standard[0] + 1j * standard[1]
         place_mean, target_mean = ((weights * values).sum() / weights.sum() for values in (place, target))
         length = (weights * np.abs(place - place_mean) ** 2).sum()
@@ -91,38 +91,39 @@ class Plate:
         rows = [[shift.real, turn.real, -hand * turn.imag], [shift.imag, turn.imag, hand * turn.real]]
         return replace(self, order=1, coefficients=np.array(rows))
 
-    def recentred(self) -> Plate:
-        """Put the tangent point where the reference pixel looks; the polynomials are to be fitted anew."""
-        ra, dec = self.sky([self.x], [self.y])
+    def recentre(self) -> Plate:
+        """Move the tangent point to the reference pixel; the polynomials must then be fitted again."""
+        ra, dec = self.locate_pixels([self.x], [self.y])
         return replace(self, ra=float(ra[0]), dec=float(dec[0]))
 
+    @property
     def matrix(self) -> Floats:
         """Linear part [deg/pix], shape (2, 2): rows xi and eta, columns x and y."""
         return self.coefficients[:, 1:3] / self.size
 
     @property
     def scale(self) -> float:
-        """Size of a pixel at the reference pixel [arcsec]."""
-        return 3600 * float(np.sqrt(abs(np.linalg.det(self.matrix()))))
+        """Pixel scale at the reference pixel [arcsec/pix]."""
+        return 3600 * float(np.sqrt(abs(np.linalg.det(self.matrix))))
 
-    def _scaled(self, values: ArrayLike, origin: float) -> Floats:
+    def _normalise(self, values: ArrayLike, origin: float) -> Floats:
         return (np.asarray(values, dtype=np.float64) - origin) / self.size
 
 
-def plate_of(sky: Callable[[Floats, Floats], tuple[Floats, Floats]], shape: tuple[int, int]) -> Plate | None:
-    """Linear plate of a frame from any function that tells the sky of its pixels.
+def fit_linear_plate(sky: Callable[[Floats, Floats], tuple[Floats, Floats]], shape: tuple[int, int]) -> Plate | None:
+    """Fit a linear plate to any function from pixels to sky coordinates.
 
     Parameters
     ----------
     sky : callable
         From x and y (the first pixel is 1) to right ascension and declination [deg].
     shape : (int, int)
-        Rows and columns.
+        Rows and columns of the frame.
 
     Returns
     -------
     Plate or None
-        None where the function gives no plane piece of the sky.
+        None if the function maps the frame to no tangent plane.
     """
     rows, columns = shape
     x, y = (values.ravel() for values in np.meshgrid(np.linspace(1, columns, 5), np.linspace(1, rows, 5)))
@@ -132,36 +133,37 @@ def plate_of(sky: Callable[[Floats, Floats], tuple[Floats, Floats]], shape: tupl
     standard = project(*sky(x, y), empty.ra, empty.dec)
     if not np.isfinite(standard).all():
         return None
-    return empty.fitted(x, y, standard, np.ones(len(x)), 1)
+    return empty.fit(x, y, standard, np.ones(len(x)), 1)
 
 
-def powers(order: int) -> list[tuple[int, int]]:
-    """Powers of x and y of each term, the constant first, then x, y, x^2, xy, ..."""
+def list_powers(order: int) -> list[tuple[int, int]]:
+    """List the powers of x and y of each term: the constant first, then x, y, x^2, xy, ..."""
     return [(total - q, q) for total in range(order + 1) for q in range(total + 1)]
 
 
-def sum_of_products(coefficients: Floats, terms: list[Floats]) -> Floats:
-    """Sum of each coefficient times its term, in that order."""
+def sum_products(coefficients: Floats, terms: list[Floats]) -> Floats:
+    """Sum the products of coefficients and terms, in this order."""
     return np.asarray(sum(c * term for c, term in zip(coefficients, terms, strict=True)))
 
 
-def _terms(u: Floats, v: Floats, order: int) -> list[Floats]:
-    return [u**p * v**q for p, q in powers(order)]
+def _list_terms(u: Floats, v: Floats, order: int) -> list[Floats]:
+    """Compute each term of the polynomials."""
+    return [u**p * v**q for p, q in list_powers(order)]
 
 
 def project(ra: ArrayLike, dec: ArrayLike, ra0: float, dec0: float) -> Floats:
-    """Gnomonic projection of the sky [deg] about a tangent point [deg].
+    """Project the sky [deg] to the plane tangent at a point [deg] (gnomonic projection).
 
     Returns
     -------
     ndarray of float64, shape (2, n)
-        Standard coordinates xi (to the east) and eta (to the north) [deg]; NaN on the far half of the sky.
+        Standard coordinates xi (east) and eta (north) [deg]; NaN on the far half of the sky.
 
     Notes
     -----
-    As scalar products of unit vectors, so that poles and right ascension 0 are places like any other.
+    Scalar products of unit vectors, so that the poles and right ascension 0 need no special case.
     """
-    axes = _axes(ra0, dec0)
+    axes = _find_axes(ra0, dec0)
     along, east, north = (
         (unit_vectors(np.asarray(ra, float), np.asarray(dec, float)) * axis).sum(axis=-1) for axis in axes
     )
@@ -170,13 +172,13 @@ def project(ra: ArrayLike, dec: ArrayLike, ra0: float, dec0: float) -> Floats:
 
 
 def deproject(xi: Floats, eta: Floats, ra0: float, dec0: float) -> tuple[Floats, Floats]:
-    """Right ascension and declination [deg] of standard coordinates [deg] about a tangent point [deg]."""
-    along, east, north = _axes(ra0, dec0)
+    """Compute right ascension and declination [deg] from standard coordinates and the tangent point [deg]."""
+    along, east, north = _find_axes(ra0, dec0)
     return angles(along + np.radians(xi)[..., None] * east + np.radians(eta)[..., None] * north)
 
 
-def _axes(ra0: float, dec0: float) -> tuple[Floats, Floats, Floats]:
-    """Find the unit vectors to the tangent point, and from there to the east and north."""
+def _find_axes(ra0: float, dec0: float) -> tuple[Floats, Floats, Floats]:
+    """Find the unit vectors to the tangent point, and from there to east and north."""
     alpha, delta = np.radians(ra0), np.radians(dec0)
     along = unit_vectors(np.asarray(ra0), np.asarray(dec0))
     east = np.array([-np.sin(alpha), np.cos(alpha), 0.0])

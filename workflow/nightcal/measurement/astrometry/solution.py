@@ -1,4 +1,4 @@
-"""Where each pixel of a frame looks: matching its sources with reference stars."""
+"""Solve the astrometry of a frame: match its sources with reference stars and fit a WCS."""
 
 from __future__ import annotations
 
@@ -8,45 +8,44 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.measurement.astrometry.false_match import chance_of
-from nightcal.measurement.astrometry.patterns import Search, likely_plates
-from nightcal.measurement.astrometry.plate import plate_of
-from nightcal.measurement.astrometry.plate_fit import Refined, Sources, Stars, refine
-from nightcal.measurement.astrometry.sip import wcs_of
+from nightcal.measurement.astrometry.false_match import estimate_chance
+from nightcal.measurement.astrometry.patterns import Search, find_likely_plates
+from nightcal.measurement.astrometry.plate import fit_linear_plate
+from nightcal.measurement.astrometry.plate_fit import RefinedPlate, Sources, Stars, refine_plate
+from nightcal.measurement.astrometry.sip import make_wcs
+from nightcal.measurement.sources.records import UNRELIABLE
+from nightcal.measurement.sources.table import read_column
 from nightcal.measurement.star_catalog.record import BUNDLED_NAME, StarCatalog
 
 if TYPE_CHECKING:
     from astropy.table import Table
     from astropy.wcs import WCS
 
-UNSAFE = 1 | 4 | 8 | 16
-"""Flags of sources whose positions are not fitted: bad pixel, saturated, edge, cosmic ray."""
-
-LARGEST_MOTION = 0.1  # [deg] that a star may have moved since the epoch of its catalogue
-USUAL_ERROR = 0.1  # [pix] of a source without one
+LARGEST_MOTION = 0.1  # [deg] from the epoch of the catalogue to that of the frame
+USUAL_ERROR = 0.1  # [pix] of a position without an error
 
 
 @dataclass(frozen=True, slots=True)
 class AstrometryOptions:
-    """What an observer may want to change.
+    """Options of the astrometry.
 
     Attributes
     ----------
     search_radius : float
-        How far the telescope may point beside the place that the header tells [arcmin].
+        Largest error of the pointing in the header [arcmin].
     scale_tolerance : float
-        How wrong the scale may be, as a fraction.
+        Largest error of the pixel scale, as a fraction.
     distortion : int
-        Highest order of the distortion polynomials: 3, 2, or 1 for none. Order 3 takes 50 matches, order 2 takes 30,
-        and either has to lower the residuals by more than chance would.
+        Highest order of the distortion polynomials: 3, 2, or 1 for none. Order 3 needs 50 matches and order 2 needs 30,
+        and either must lower the residuals by more than chance would.
     smallest_number : int
-        Fewest matches that are believed.
+        Smallest number of matches for a solution.
     largest_rms : float
         Largest root mean square distance between stars and sources [pix].
     largest_chance : float
-        Largest probability that stars and sources lie on each other by chance.
+        Largest probability that the match is a coincidence.
     blind : bool
-        Whether ``solve-field`` of astrometry.net, where it is installed, is asked about frames that are not solved.
+        Whether to try ``solve-field`` of astrometry.net, if installed, on frames that are not solved.
     """
 
     search_radius: float = 30.0
@@ -58,7 +57,7 @@ class AstrometryOptions:
     blind: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense."""
+        """Check the values."""
         limits = {
             "search_radius": (0.1, 600, "arcmin from 0.1 to 600"),
             "scale_tolerance": (0.001, 0.5, "a fraction from 0.001 to 0.5"),
@@ -75,34 +74,34 @@ class AstrometryOptions:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """What became of the astrometry of a frame.
+    """Result of the astrometry of a frame.
 
     Attributes
     ----------
     status : str
-        ``solved: ...`` or ``not solved: ...`` with the reason, in words.
+        ``solved: ...`` or ``not solved: ...`` with the reason.
     wcs : astropy.wcs.WCS or None
-        TAN, or TAN-SIP where the distortion was fitted; ICRS; None if not solved.
+        TAN, or TAN-SIP with a distortion; ICRS; None if not solved.
     catalog : str
         Name of the reference stars.
     matches : (ndarray of int, ndarray of int)
-        Indices into the table of sources, and of their stars into the catalogue.
+        Indices of the sources in their table, and of their stars in the catalogue.
     distances : ndarray of float64
-        Of each match [arcsec].
+        Distance of each match [arcsec].
     number : int
-        Matches that were fitted: neither flagged nor clipped.
+        Number of matches fitted: neither flagged nor clipped.
     rms : float
-        Root mean square distance of those from their stars [arcsec].
+        Root mean square distance of the fitted sources from their stars [arcsec].
     scale : float
-        [arcsec/pix] in the middle.
+        [arcsec/pix] at the centre of the frame.
     rotation : float
         Position angle of the image's y axis [deg], from north through east.
     mirrored : bool
-        Whether east is to the right where north is up.
+        Whether east is to the right with north up.
     sip_order : int
         Order of the distortion polynomials; 1 for none.
     chance : float
-        Probability that so many sources lie so near to stars by chance, wherever the search might have looked.
+        Probability of a match this good by chance, anywhere in the search range.
     """
 
     status: str
@@ -122,7 +121,7 @@ class Solution:
 
     @property
     def solved(self) -> bool:
-        """Whether there is a WCS."""
+        """Whether the frame has a WCS."""
         return self.wcs is not None
 
 
@@ -141,22 +140,22 @@ def solve(
     ----------
     table : astropy.table.Table
         Sources with ``XWIN_IMAGE``, ``YWIN_IMAGE`` (the first pixel is 1), ``FLUX_AUTO``; ``ERRX2WIN_IMAGE``,
-        ``ERRY2WIN_IMAGE`` [pix^2] and ``FLAGS`` where there are any.
+        ``ERRY2WIN_IMAGE`` [pix^2] and ``FLAGS`` are used if present.
     shape : (int, int)
         Rows and columns of the frame.
     catalog : StarCatalog
     pointing : (float, float) or None
-        Where the middle of the frame should be [deg]; None if nothing tells.
+        Expected centre of the frame [deg]; None if unknown.
     scale : float or None
-        [arcsec/pix], of the pixels of this frame.
+        Of the pixels of this frame, with binning [arcsec/pix]; None if unknown.
     options : AstrometryOptions, optional
     epoch : float, optional
-        Julian year of the exposure, to which the stars are moved.
+        Of the exposure [Julian year]; proper motions are applied to this epoch.
 
     Returns
     -------
     Solution
-        Never raises for a frame or its hints: ``status`` says why it is not solved.
+        ``status`` says why a frame is not solved; nothing is raised.
     """
     options = options or AstrometryOptions()
     if pointing is None or not np.isfinite(pointing).all():
@@ -165,33 +164,33 @@ def solve(
         return Solution(
             "not solved: no scale in the header or the camera file (camera: pixel_scale)", catalog=catalog.name
         )
-    usable = _usable(table)
+    usable = _find_usable_sources(table)
     if len(usable) < options.smallest_number:
-        return Solution(_too_few_sources(len(usable), options), catalog=catalog.name)
+        return Solution(_describe_too_few_sources(len(usable), options), catalog=catalog.name)
     half_diagonal = np.hypot(*shape) / 2 * scale / 3600
     reach = half_diagonal * (1 + options.scale_tolerance) + options.search_radius / 60
-    near, stars = _stars(catalog, pointing, min(float(reach), 90.0), epoch)
-    in_field = len(catalog.near(*pointing, float(half_diagonal)))
-    too_few = _too_few_stars(in_field, catalog, max(shape) * scale / 60, options)
+    near, stars = _find_stars(catalog, pointing, min(float(reach), 90.0), epoch)
+    in_field = len(catalog.find_within(*pointing, float(half_diagonal)))
+    too_few = _describe_too_few_stars(in_field, catalog, max(shape) * scale / 60, options)
     if len(near) < options.smallest_number:
         return Solution(too_few, catalog=catalog.name)
-    sources = _sources(table, usable, shape)
-    flux = _column(table, "FLUX_AUTO", usable, 1.0)
-    brightness = catalog.subset(near).brightness()
-    refusal = ""
+    sources = _collect_sources(table, usable, shape)
+    flux = _read_finite(table, "FLUX_AUTO", usable, 1.0)
+    brightness = catalog.select(near).rank_magnitudes()
+    first_problem = ""
     search = Search(
         float(pointing[0]), float(pointing[1]), options.search_radius / 60, float(scale), options.scale_tolerance
     )
-    for start in likely_plates(sources, flux, stars, brightness, search, options.smallest_number):
-        found = refine(sources, stars, start, options.distortion, options.smallest_number)
-        refused, chance = _judge(found, sources, stars, search, options)
-        if found is not None and not refused:
-            return _solution(found, chance, usable, near, shape, catalog)
-        refusal = refusal or refused
+    for start in find_likely_plates(sources, flux, stars, brightness, search, options.smallest_number):
+        found = refine_plate(sources, stars, start, options.distortion, options.smallest_number)
+        problem, chance = _judge(found, sources, stars, search, options)
+        if found is not None and not problem:
+            return _make_solution(found, chance, usable, near, shape, catalog)
+        first_problem = first_problem or problem
     if in_field < options.smallest_number:
         return Solution(too_few, catalog=catalog.name)
-    words = f"no match of its {len(usable)} sources with the {len(near)} stars of {catalog.name} around"
-    return Solution(f"not solved: {refusal or words}", catalog=catalog.name)
+    reason = f"its {len(usable)} sources match none of the {len(near)} nearby stars of {catalog.name}"
+    return Solution(f"not solved: {first_problem or reason}", catalog=catalog.name)
 
 
 def verify(
@@ -202,39 +201,39 @@ def verify(
     options: AstrometryOptions | None = None,
     epoch: float | None = None,
 ) -> Solution:
-    """Refine a WCS that another program found, and accept or refuse it as `solve` does.
+    """Refine a WCS from another program, and check it as `solve` does.
 
     Parameters
     ----------
     table, shape, catalog, options, epoch
         As for `solve`.
     wcs : astropy.wcs.WCS
-        Right to a few pixels.
+        Correct to a few pixels.
 
     Returns
     -------
     Solution
     """
     options = options or AstrometryOptions()
-    usable = _usable(table)
+    usable = _find_usable_sources(table)
     if len(usable) < options.smallest_number:
-        return Solution(_too_few_sources(len(usable), options), catalog=catalog.name)
-    start = plate_of(lambda x, y: wcs.all_pix2world(x, y, 1), shape)
+        return Solution(_describe_too_few_sources(len(usable), options), catalog=catalog.name)
+    start = fit_linear_plate(lambda x, y: wcs.all_pix2world(x, y, 1), shape)
     if start is None:
-        return Solution("not solved: the WCS that was found is no piece of the sky", catalog=catalog.name)
+        return Solution("not solved: the WCS found is degenerate", catalog=catalog.name)
     half_diagonal = np.hypot(*shape) / 2 * start.scale / 3600
-    near, stars = _stars(catalog, (start.ra, start.dec), min(float(half_diagonal * 1.1), 90.0), epoch)
+    near, stars = _find_stars(catalog, (start.ra, start.dec), min(float(half_diagonal * 1.1), 90.0), epoch)
     if len(near) < options.smallest_number:
         return Solution(
-            _too_few_stars(len(near), catalog, max(shape) * start.scale / 60, options), catalog=catalog.name
+            _describe_too_few_stars(len(near), catalog, max(shape) * start.scale / 60, options), catalog=catalog.name
         )
-    sources = _sources(table, usable, shape)
-    found = refine(sources, stars, start, options.distortion, options.smallest_number)
+    sources = _collect_sources(table, usable, shape)
+    found = refine_plate(sources, stars, start, options.distortion, options.smallest_number)
     search = Search(start.ra, start.dec, 180.0, start.scale, 1.0)
-    refused, chance = _judge(found, sources, stars, search, options)
-    if found is None or refused:
-        return Solution(f"not solved: {refused}", catalog=catalog.name)
-    return _solution(found, chance, usable, near, shape, catalog)
+    problem, chance = _judge(found, sources, stars, search, options)
+    if found is None or problem:
+        return Solution(f"not solved: {problem}", catalog=catalog.name)
+    return _make_solution(found, chance, usable, near, shape, catalog)
 
 
 def add_positions(table: Table, solution: Solution) -> None:
@@ -246,7 +245,7 @@ def add_positions(table: Table, solution: Solution) -> None:
         Changed in place.
     solution : Solution
     """
-    x, y = (np.ma.filled(np.ma.asarray(table[name]).astype(float), np.nan) for name in ("XWIN_IMAGE", "YWIN_IMAGE"))
+    x, y = (read_column(table, name) for name in ("XWIN_IMAGE", "YWIN_IMAGE"))
     good = np.isfinite(x) & np.isfinite(y) & solution.solved
     places = np.full((2, len(table)), np.nan)
     if solution.wcs is not None and good.any():
@@ -259,95 +258,96 @@ def add_positions(table: Table, solution: Solution) -> None:
         table[name].description = f"{words} of the windowed position (ICRS)"
 
 
-def cards(solution: Solution) -> list[tuple[str, Any, str]]:
-    """Cards that say how a frame was solved, or why it was not."""
-    told: list[tuple[str, Any, str]] = [("WCSSTAT", solution.status, "astrometry")]
+def make_keywords(solution: Solution) -> list[tuple[str, Any, str]]:
+    """List the keywords that describe a solution, or say why there is none."""
+    keywords: list[tuple[str, Any, str]] = [("WCSSTAT", solution.status, "astrometry")]
     if solution.catalog:
-        told.append(("WCSCAT", solution.catalog, "reference stars"))
+        keywords.append(("WCSCAT", solution.catalog, "reference stars"))
     if solution.solved:
-        told += [
+        keywords += [
             ("WCSNREF", solution.number, "stars fitted"),
             ("WCSNMAT", len(solution.matches[0]), "sources matched with stars"),
             ("WCSRMS", round(solution.rms, 4), "[arcsec] rms distance of those fitted"),
             ("WCSCHNC", float(f"{solution.chance:.2g}"), "probability of a match by chance"),
             ("WCSORDER", solution.sip_order, "order of the fit: 1 linear, 2, 3 distortion"),
-            ("WCSSCALE", round(solution.scale, 6), "[arcsec/pix] in the middle of the frame"),
+            ("WCSSCALE", round(solution.scale, 6), "[arcsec/pix] at the centre of the frame"),
             ("WCSROT", round(solution.rotation, 4), "[deg] position angle of the y axis, N to E"),
             ("WCSMIRR", solution.mirrored, "east is to the right with north up"),
         ]
-    return told
+    return keywords
 
 
-def _usable(table: Table) -> NDArray[np.intp]:
-    """Find the sources with a position: their indices."""
+def _find_usable_sources(table: Table) -> NDArray[np.intp]:
+    """Find the indices of the sources with a position."""
     if not {"XWIN_IMAGE", "YWIN_IMAGE"} <= set(table.colnames):
         return np.array([], dtype=np.intp)
     everything = np.arange(len(table))
-    x, y = (_column(table, name, everything, np.nan) for name in ("XWIN_IMAGE", "YWIN_IMAGE"))
+    x, y = (_read_finite(table, name, everything, np.nan) for name in ("XWIN_IMAGE", "YWIN_IMAGE"))
     return np.flatnonzero(np.isfinite(x) & np.isfinite(y))
 
 
-def _column(table: Table, name: str, rows: NDArray[np.intp], missing: float) -> NDArray[np.float64]:
+def _read_finite(table: Table, name: str, rows: NDArray[np.intp], missing: float) -> NDArray[np.float64]:
+    """Read some rows of a column; a value that is missing or not finite is replaced."""
     if name not in table.colnames:
         return np.full(len(rows), missing)
-    values = np.ma.filled(np.ma.asarray(table[name]).astype(np.float64), np.nan)[rows]
+    values = read_column(table, name)[rows]
     return np.where(np.isfinite(values), values, missing)
 
 
-def _sources(table: Table, usable: NDArray[np.intp], shape: tuple[int, int]) -> Sources:
-    along_x, along_y = (_column(table, name, usable, np.nan) for name in ("ERRX2WIN_IMAGE", "ERRY2WIN_IMAGE"))
+def _collect_sources(table: Table, usable: NDArray[np.intp], shape: tuple[int, int]) -> Sources:
+    along_x, along_y = (_read_finite(table, name, usable, np.nan) for name in ("ERRX2WIN_IMAGE", "ERRY2WIN_IMAGE"))
     variance = (along_x + along_y) / 2
     known = np.isfinite(variance) & (variance > 0)
     usual = float(np.median(variance[known])) if known.any() else USUAL_ERROR**2
-    flags = _column(table, "FLAGS", usable, 0).astype(np.int64)
+    flags = _read_finite(table, "FLAGS", usable, 0).astype(np.int64)
     return Sources(
-        x=_column(table, "XWIN_IMAGE", usable, np.nan),
-        y=_column(table, "YWIN_IMAGE", usable, np.nan),
+        x=_read_finite(table, "XWIN_IMAGE", usable, np.nan),
+        y=_read_finite(table, "YWIN_IMAGE", usable, np.nan),
         sigma=np.sqrt(np.where(known, variance, usual)),
-        good=(flags & UNSAFE) == 0,
+        good=(flags & UNRELIABLE) == 0,
         shape=shape,
     )
 
 
-def _stars(
+def _find_stars(
     catalog: StarCatalog, centre: tuple[float, float], reach: float, epoch: float | None
 ) -> tuple[NDArray[np.intp], Stars]:
-    """Stars around a place, moved to the epoch, and their indices in the catalogue."""
-    near = catalog.near(*centre, reach + LARGEST_MOTION)
-    moved = catalog.subset(near)
+    """Find the stars around a position at an epoch, and their indices in the catalogue."""
+    near = catalog.find_within(*centre, reach + LARGEST_MOTION)
+    moved = catalog.select(near)
     if epoch is not None and np.isfinite(epoch):
-        moved = moved.at(epoch)
-    inside = moved.near(*centre, reach)
+        moved = moved.move_to_epoch(epoch)
+    inside = moved.find_within(*centre, reach)
     return near[inside], Stars(moved.ra[inside], moved.dec[inside])
 
 
 def _judge(
-    found: Refined | None, sources: Sources, stars: Stars, search: Search, options: AstrometryOptions
+    found: RefinedPlate | None, sources: Sources, stars: Stars, search: Search, options: AstrometryOptions
 ) -> tuple[str, float]:
-    """Say why a match is refused, nothing if it is accepted, and the probability that it is chance."""
+    """Give the reason to reject a match, empty to accept it, and its probability by chance."""
     if found is None:
-        return f"fewer than {options.smallest_number} sources lie on stars", 1.0
+        return f"fewer than {options.smallest_number} sources match stars", 1.0
     number = len(found.sources)
-    chance = chance_of(found, sources, stars, search)
+    chance = estimate_chance(found, sources, stars, search)
     if not chance < options.largest_chance:
-        return f"the best match of {number} stars could be chance (probability {chance:.1g})", chance
+        return f"the best match, of {number} stars, may be a coincidence (probability {chance:.1g})", chance
     if abs(found.plate.scale / search.scale - 1) > search.tolerance:
         return (
-            f"the best match has {found.plate.scale:.4g} arcsec/pixel, too far from the {search.scale:.4g} expected"
+            f"the best match has {found.plate.scale:.4g} arcsec/pixel, expected {search.scale:.4g}"
             " (camera: pixel_scale)",
             chance,
         )
     if found.rms > options.largest_rms:
         return (
-            f"the {number} stars of the best match lie {found.rms:.2f} pixels off (rms), more than"
+            f"the {number} stars of the best match scatter by {found.rms:.2f} pixels (rms), more than"
             f" {options.largest_rms:g}",
             chance,
         )
     return "", chance
 
 
-def _solution(
-    found: Refined,
+def _make_solution(
+    found: RefinedPlate,
     chance: float,
     usable: NDArray[np.intp],
     near: NDArray[np.intp],
@@ -355,11 +355,11 @@ def _solution(
     catalog: StarCatalog,
 ) -> Solution:
     plate = found.plate
-    (xi_x, xi_y), (eta_x, eta_y) = plate.matrix()
+    (xi_x, xi_y), (eta_x, eta_y) = plate.matrix
     rms, number = found.rms * plate.scale, int(found.used.sum())
     return Solution(
         status=f"solved: {number} stars of {catalog.name}, rms {rms:.2f} arcsec",
-        wcs=wcs_of(plate, shape),
+        wcs=make_wcs(plate, shape),
         catalog=catalog.name,
         matches=(usable[found.sources], near[found.stars]),
         distances=found.distances * plate.scale,
@@ -373,15 +373,15 @@ def _solution(
     )
 
 
-def _too_few_sources(number: int, options: AstrometryOptions) -> str:
-    return f"not solved: only {number} sources, {options.smallest_number} are needed"
+def _describe_too_few_sources(number: int, options: AstrometryOptions) -> str:
+    return f"not solved: only {number} sources; {options.smallest_number} are needed"
 
 
-def _too_few_stars(number: int, catalog: StarCatalog, size: float, options: AstrometryOptions) -> str:
+def _describe_too_few_stars(number: int, catalog: StarCatalog, size: float, options: AstrometryOptions) -> str:
     needed, some = options.smallest_number, f"only {number}" if number else "none"
     if catalog.name == BUNDLED_NAME:
         return (
-            f"not solved: {some} of {catalog.name} lie in this field of"
-            f" {size:.0f} arcmin, {needed} are needed; give a catalogue (catalog.file)"
+            f"not solved: {some} of {catalog.name} in this field of {size:.0f} arcmin; {needed} are needed: give a"
+            " catalogue (catalog.file)"
         )
-    return f"not solved: {some} of the stars of {catalog.name} lie in this field, {needed} are needed"
+    return f"not solved: {some} of the stars of {catalog.name} in this field; {needed} are needed"

@@ -1,6 +1,6 @@
-"""How bright the sources of a frame are."""
+"""Photometric calibration."""
 
 from nightcal.measurement.photometry.comparison_stars import FilterRule, PhotometryOptions
-from nightcal.measurement.photometry.zero_point import ZeroPoint, calibrate, cards, with_magnitudes
+from nightcal.measurement.photometry.zero_point import ZeroPoint, add_magnitudes, fit_zero_point, make_keywords
 
-__all__ = ["FilterRule", "PhotometryOptions", "ZeroPoint", "calibrate", "cards", "with_magnitudes"]
+__all__ = ["FilterRule", "PhotometryOptions", "ZeroPoint", "add_magnitudes", "fit_zero_point", "make_keywords"]

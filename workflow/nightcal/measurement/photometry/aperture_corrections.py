@@ -1,4 +1,4 @@
-"""How much light of a point source each aperture misses, measured on the bright lonely stars of the frame."""
+"""Measure aperture corrections on the bright isolated stars of a frame."""
 
 from __future__ import annotations
 
@@ -9,42 +9,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.measurement.photometry.line_fit import fit_line
-from nightcal.measurement.photometry.neighbours import MOST_STARS, NeighbourFlux, column, neighbour_flux, unspoiled
+from nightcal.measurement.photometry.neighbours import MOST_STARS, NeighbourFlux, estimate_neighbour_flux
+from nightcal.measurement.sources.table import find_reliable_sources, read_column
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
 MAGNITUDE = 2.5 / np.log(10)
-"""Magnitudes in a small relative change of flux."""
+"""Magnitudes per small relative change of flux."""
 
 FEWEST_STARS = 3
 WANTED_STARS = 10
-"""In a crowded frame, the least crowded so many are used."""
+"""In a crowded frame, the least crowded stars are used, at least this many."""
 
 ENOUGH_FOR_SKY = 100
-"""Stars needed to tell light that an aperture misses from light of the sky in the ring around it."""
+"""Number of stars needed to separate the flux outside an aperture from a sky error in the ring around it."""
 
 Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class ApertureCorrections:
-    """What to add to the magnitude in an aperture to get that of all light: 0 or less.
+    """Corrections to add to aperture magnitudes for the total flux: 0 or less.
 
     Attributes
     ----------
     diameters : tuple of float
-        Of the apertures [pix]. All light is what the largest holds.
+        Of the apertures [pix]. The total flux is that in the largest.
     values, errors : tuple of float
-        Correction of each aperture and one sigma [mag]; NaN where too few stars tell.
+        Correction of each aperture and its 1 sigma error [mag]; NaN with too few stars.
     scatters : tuple of float
-        Scatter of it from star to star [mag] that noise does not explain: a point-spread function that varies.
+        Scatter from star to star in excess of the noise [mag]: a point-spread function that varies.
     kron, kron_error : float
-        The same for FLUX_AUTO.
+        Correction of FLUX_AUTO and its error [mag].
     number : int
-        Stars that were measured.
+        Number of stars measured.
     crowded : bool
-        No lonely stars were found, so that those with the faintest neighbours had to serve.
+        There are too few isolated stars: those with the faintest neighbours were used.
     """
 
     diameters: tuple[float, ...]
@@ -64,7 +65,7 @@ class ApertureCorrections:
 
 def measure_corrections(
     table: Table,
-    stray: NeighbourFlux | None = None,
+    neighbours: NeighbourFlux | None = None,
     *,
     minimum_snr: float = 20.0,
     most_crowded: float = 0.05,
@@ -77,14 +78,14 @@ def measure_corrections(
     table : astropy.table.Table
         Sources, with XWIN_IMAGE, YWIN_IMAGE, FLUX_APER, FLUXERR_APER, FLUX_AUTO, FLUXERR_AUTO, FWHM_IMAGE and FLAGS;
         diameters of the apertures [pix] in ``meta["APERTURES"]``.
-    stray : NeighbourFlux, optional
-        Light of neighbours, which is taken off; estimated from the table if not given.
+    neighbours : NeighbourFlux, optional
+        Flux of neighbours, subtracted first; by default estimated from the table.
     minimum_snr : float
-        Signal-to-noise ratio in the largest aperture that a star must have.
+        Smallest signal-to-noise ratio of a star in the largest aperture.
     most_crowded : float
-        Light of neighbours in the largest aperture, in parts of the star's, that a star may have.
+        Largest flux of neighbours in the largest aperture, as a fraction of the star's.
     seed : int
-        Of the bootstrap that gives the errors.
+        Of the bootstrap for the errors.
 
     Returns
     -------
@@ -92,26 +93,26 @@ def measure_corrections(
 
     Notes
     -----
-    Fitted is the ratio of the fluxes, not of the magnitudes: nearly all its noise is that of the ring between the
-    apertures and has no bias. Apertures share their pixels, so the variance of the ring is the difference of the two
-    variances. Light of unseen neighbours, or of a sky taken too low, does not grow with the star: where many stars are
-    at hand, the ratio is that for a star of any brightness, at 0 of a line over 1 / flux.
+    The ratio of fluxes is fitted, not the difference of magnitudes: nearly all its noise is that of the ring between
+    the apertures, without bias. Apertures share pixels, so the variance of the ring is the difference of the two
+    variances. Flux of unseen neighbours, or of an underestimated sky, does not scale with the star: with many stars,
+    the ratio is the value at 0 of a line over 1 / flux.
     """
     diameters = tuple(float(d) for d in table.meta["APERTURES"])
-    stray = stray or neighbour_flux(table)
-    flux, error = column(table, "FLUX_APER") - stray.light[:, :-1], column(table, "FLUXERR_APER")
-    kron, kron_error = column(table, "FLUX_AUTO") - stray.light[:, -1], column(table, "FLUXERR_AUTO")
+    neighbours = neighbours or estimate_neighbour_flux(table)
+    flux, error = read_column(table, "FLUX_APER") - neighbours.flux[:, :-1], read_column(table, "FLUXERR_APER")
+    kron, kron_error = read_column(table, "FLUX_AUTO") - neighbours.flux[:, -1], read_column(table, "FLUXERR_AUTO")
     largest = int(np.argmax(diameters))
-    good = unspoiled(table) & (flux[:, largest] > 0) & (flux[:, largest] >= minimum_snr * error[:, largest])
-    neighbours = stray.crowding(largest)
-    good &= np.isfinite(flux).all(axis=1) & np.isfinite(error).all(axis=1) & np.isfinite(neighbours)
-    stars = np.flatnonzero(least_crowded(good, neighbours, most_crowded))
+    good = find_reliable_sources(table) & (flux[:, largest] > 0) & (flux[:, largest] >= minimum_snr * error[:, largest])
+    crowding = neighbours.measure_crowding(largest)
+    good &= np.isfinite(flux).all(axis=1) & np.isfinite(error).all(axis=1) & np.isfinite(crowding)
+    stars = np.flatnonzero(select_least_crowded(good, crowding, most_crowded))
     stars = stars[np.argsort(-flux[stars, largest], kind="stable")[:MOST_STARS]]
-    total, doubt = flux[stars, largest], stray.error[stars] ** 2
+    total, doubt = flux[stars, largest], neighbours.error[stars] ** 2
     variance = error[stars, largest] ** 2 + doubt[:, largest]
 
     def correction(part: Vector, part_variance: Vector) -> tuple[float, float, float]:
-        return _correction(total, part, variance, part_variance, seed)
+        return _fit_correction(total, part, variance, part_variance, seed)
 
     each = [
         (0.0, 0.0, 0.0) if n == largest else correction(flux[stars, n], error[stars, n] ** 2 + doubt[:, n])
@@ -119,21 +120,21 @@ def measure_corrections(
     ]
     values, errors, scatters = zip(*each, strict=True)
     auto = correction(kron[stars], kron_error[stars] ** 2 + doubt[:, -1])
-    crowded = bool(len(stars)) and bool((neighbours[stars] > most_crowded).any())
+    crowded = bool(len(stars)) and bool((crowding[stars] > most_crowded).any())
     return ApertureCorrections(diameters, values, errors, scatters, auto[0], auto[1], len(stars), crowded)
 
 
-def _correction(
+def _fit_correction(
     total: Vector, part: Vector, variance: Vector, part_variance: Vector, seed: int
 ) -> tuple[float, float, float]:
-    """Correction from one flux to the total, its error and its scatter [mag]."""
+    """Fit the correction from one flux to the total, its error and its scatter [mag]."""
     usable = np.isfinite(part) & np.isfinite(part_variance) & (part > 0)
     if usable.sum() < FEWEST_STARS:
         return np.nan, np.nan, np.nan
     total, part, variance, part_variance = (each[usable] for each in (total, part, variance, part_variance))
     outside = np.median(total / part) - 1
     variance = np.abs(variance - part_variance) + outside**2 * part_variance
-    # stars of one brightness would else have weights of rounding errors
+    # stars of equal brightness would otherwise be weighted by rounding errors
     variance = np.maximum(variance / part**2, 1e-8)
     faintness = np.median(part) / part
     slope = None if len(part) >= ENOUGH_FOR_SKY else 0.0
@@ -145,22 +146,23 @@ def _correction(
     return -2.5 * float(np.log10(level)), float(scale * error), float(scale * fit.intrinsic)
 
 
-def least_crowded(candidates: NDArray[np.bool_], neighbours: Vector, limit: float) -> NDArray[np.bool_]:
-    """Select candidates with little light of neighbours; where there are few, those with the least of it.
+def select_least_crowded(candidates: NDArray[np.bool_], crowding: Vector, limit: float) -> NDArray[np.bool_]:
+    """Select the candidates with little flux of neighbours, at least ten if there are as many.
 
     Parameters
     ----------
     candidates : ndarray of bool, shape (n,)
-    neighbours : ndarray of float64, shape (n,)
-        As `NeighbourFlux.crowding` gives it.
+    crowding : ndarray of float64, shape (n,)
+        From `NeighbourFlux.measure_crowding`.
     limit : float
+        Largest crowding.
 
     Returns
     -------
     ndarray of bool, shape (n,)
-        The ten least crowded candidates, or as many as there are, if fewer keep within the limit.
+        The ten least crowded candidates, or all candidates, if fewer are within the limit.
     """
     if not candidates.any():
         return candidates
-    ordered = np.sort(neighbours[candidates])
-    return candidates & (neighbours <= max(limit, ordered[min(WANTED_STARS, len(ordered)) - 1]))
+    ordered = np.sort(crowding[candidates])
+    return candidates & (crowding <= max(limit, ordered[min(WANTED_STARS, len(ordered)) - 1]))

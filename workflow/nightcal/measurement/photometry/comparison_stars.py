@@ -1,4 +1,4 @@
-"""Stars of a frame that are fit to be compared with a catalogue, and what one may expect of them."""
+"""Select the stars of a frame to compare with a catalogue, and predict their errors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.errors import ConfigurationError
-from nightcal.measurement.photometry.aperture_corrections import MAGNITUDE, ApertureCorrections, least_crowded
+from nightcal.measurement.photometry.aperture_corrections import MAGNITUDE, ApertureCorrections, select_least_crowded
 from nightcal.measurement.photometry.line_fit import fit_line
-from nightcal.measurement.photometry.neighbours import Matches, NeighbourFlux, column, unspoiled
+from nightcal.measurement.photometry.neighbours import Matches, NeighbourFlux
+from nightcal.measurement.sources.table import find_reliable_sources, read_column
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -20,23 +21,23 @@ if TYPE_CHECKING:
     from nightcal.measurement.star_catalog import StarCatalog
 
 FEWEST_STARS = 3
-"""For a zero point."""
+"""Smallest number of stars for a zero point."""
 
 Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class FilterRule:
-    """What a filter of the camera is compared with.
+    """Catalogue bands to compare a filter of the camera with.
 
     Attributes
     ----------
     band : str
-        Of the catalogue, nearest to the filter.
+        Band of the catalogue nearest to the filter.
     colour : tuple of two str, optional
-        Bands whose difference is the colour, as ``("g", "r")`` for g - r. None: no colour term.
+        Two bands, ``("g", "r")`` for the colour g - r. None: no colour term.
     colour_term : float, optional
-        Known from better nights [mag per mag of colour]; taken where the stars of the frame cannot tell. None: 0.
+        Known from better nights [mag per mag of colour]; used if the stars of the frame do not determine it. None: 0.
     """
 
     band: str
@@ -51,25 +52,25 @@ class PhotometryOptions:
     Attributes
     ----------
     minimum_snr : float
-        Expected signal-to-noise ratio that a star must have.
+        Smallest expected signal-to-noise ratio of a star.
     largest_error : float
-        Of a catalogue magnitude [mag], to be used. A star without an error in a catalogue that has them counts with
-        this one.
+        Largest error of a catalogue magnitude [mag]. Stars without an error, in a catalogue with errors, get this
+        one.
     most_crowded : float
-        Light of neighbours in the aperture, in parts of the star's, that a star may have; it is taken off. Where fewer
-        than ten keep to it, the least crowded ten are used.
+        Largest flux of neighbours in the aperture, as a fraction of the star's; it is subtracted. If fewer than ten
+        stars are within the limit, the ten least crowded are used.
     clip : float
-        Stars further than this many sigma from the fit are left out.
+        Stars more than this many sigma from the fit are rejected.
     fit_colour_term : bool
-        False: always take the colour term of the filter's rule.
+        False: always use the colour term of the filter's rule.
     fewest_for_colour : int
-        Stars needed to fit the colour term.
+        Smallest number of stars to fit the colour term.
     narrowest_colour : float
-        Standard deviation of the stars' colour [mag] needed to fit it.
+        Smallest standard deviation of the stars' colours to fit it [mag].
     resamples : int
-        Of the bootstrap that gives the errors.
+        Number of bootstrap resamples for the errors.
     seed : int
-        Of its random numbers: the same frame always has the same errors.
+        Of the bootstrap: the same frame always has the same errors.
     """
 
     minimum_snr: float = 20.0
@@ -105,21 +106,21 @@ LEAST = {
     "resamples": 100,
     "seed": 0,
 }
-"""Smallest value of each option that is a number."""
+"""Smallest value of each numerical option."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Usable stars.
+    """Stars to compare with the catalogue.
 
     Attributes
     ----------
     difference : ndarray of float64, shape (n,)
-        Catalogue minus instrumental magnitude, the latter of 1 electron per second and corrected to all light.
+        Catalogue magnitude minus instrumental magnitude of the total flux [e-/s].
     variance : ndarray of float64, shape (n,)
-        Of the instrumental magnitude.
+        Variance of the instrumental magnitude.
     errors : dict of str to ndarray of float64, shape (n,)
-        Of the catalogue by band, one sigma [mag].
+        1 sigma error of the catalogue by band [mag].
     colour : ndarray of float64, shape (n,)
         NaN where unknown.
     aperture : int
@@ -132,8 +133,8 @@ class Sample:
     colour: Vector
     aperture: int
 
-    def of(self, chosen: NDArray[np.bool_]) -> Sample:
-        """Take some of the stars."""
+    def select(self, chosen: NDArray[np.bool_]) -> Sample:
+        """Select some of the stars."""
         errors = {band: error[chosen] for band, error in self.errors.items()}
         return Sample(self.difference[chosen], self.variance[chosen], errors, self.colour[chosen], self.aperture)
 
@@ -145,84 +146,84 @@ def select_stars(
     exposure_time: float,
     rule: FilterRule,
     corrections: ApertureCorrections,
-    stray: NeighbourFlux,
+    neighbours: NeighbourFlux,
     options: PhotometryOptions,
 ) -> Sample:
-    """Select stars and the aperture to compare.
+    """Select stars and the aperture to compare with the catalogue.
 
     Parameters
     ----------
     table : astropy.table.Table
     catalog : StarCatalog
     matches : tuple of two ndarray of int, shape (n,)
-    exposure : float
-        Time [s].
+    exposure_time : float
+        [s]
     rule : FilterRule
-        Its band is one of the catalogue's.
+        Its band must be in the catalogue.
     corrections : ApertureCorrections
-    stray : NeighbourFlux
-        Light of neighbours, which is taken off.
+    neighbours : NeighbourFlux
+        Flux of neighbours, subtracted first.
     options : PhotometryOptions
 
     Returns
     -------
     Sample
-        In the aperture that promises the smallest error of the zero point, without any star if none is left.
+        In the aperture with the smallest expected error of the zero point; may be empty.
     """
     rows, stars = (np.asarray(each, dtype=np.int64) for each in matches)
     magnitude = np.asarray(catalog.magnitudes[rule.band], dtype=np.float64)[stars]
     bands = sorted({rule.band, *(rule.colour or ())} & set(catalog.magnitudes))
-    errors = {band: _catalog_error(catalog, band, options)[stars] for band in bands}
-    colour = _colour(catalog, rule)[stars]
-    good = unspoiled(table)[rows] & np.isfinite(magnitude) & (errors[rule.band] <= options.largest_error)
-    light = (column(table, "FLUX_APER") - stray.light[:, :-1])[rows]
+    errors = {band: _find_catalog_errors(catalog, band, options)[stars] for band in bands}
+    colour = _compute_colours(catalog, rule)[stars]
+    good = find_reliable_sources(table)[rows] & np.isfinite(magnitude) & (errors[rule.band] <= options.largest_error)
+    fluxes = (read_column(table, "FLUX_APER") - neighbours.flux[:, :-1])[rows]
     samples = []
     for n, correction in enumerate(corrections.values):
-        flux, variance = light[:, n], column(table, "FLUXERR_APER")[rows, n] ** 2
-        expected = _expected_variance(flux, variance, magnitude, good, options.minimum_snr)
+        flux, variance = fluxes[:, n], read_column(table, "FLUXERR_APER")[rows, n] ** 2
+        expected = _predict_variance(flux, variance, magnitude, good, options.minimum_snr)
         usable = good & (expected <= (MAGNITUDE / options.minimum_snr) ** 2) & math.isfinite(correction)
-        crowding = stray.crowding(n)[rows]
-        usable = least_crowded(usable & np.isfinite(crowding), crowding, options.most_crowded)
+        crowding = neighbours.measure_crowding(n)[rows]
+        usable = select_least_crowded(usable & np.isfinite(crowding), crowding, options.most_crowded)
         with np.errstate(divide="ignore", invalid="ignore"):
             difference = magnitude + 2.5 * np.log10(flux / exposure_time) - correction
-            expected += (MAGNITUDE * stray.error[rows, n] / flux) ** 2
-        samples.append(Sample(difference, expected, errors, colour, n).of(usable))
-    return min(samples, key=lambda sample: (_promise(sample, rule, corrections), -sample.aperture))
+            expected += (MAGNITUDE * neighbours.error[rows, n] / flux) ** 2
+        samples.append(Sample(difference, expected, errors, colour, n).select(usable))
+    return min(samples, key=lambda sample: (_predict_error(sample, rule, corrections), -sample.aperture))
 
 
-def _catalog_error(catalog: StarCatalog, band: str, options: PhotometryOptions) -> Vector:
-    """Errors of a band [mag]; 0 in a catalogue that has none, the largest allowed where one star has none."""
+def _find_catalog_errors(catalog: StarCatalog, band: str, options: PhotometryOptions) -> Vector:
+    """Find the errors of a band [mag]: 0 in a catalogue without errors, the largest allowed for a star without."""
     magnitude = np.asarray(catalog.magnitudes[band], dtype=np.float64)
     error = np.asarray(catalog.errors.get(band, np.zeros(len(magnitude))), dtype=np.float64)
     given = np.isfinite(error) & (error > 0)
     return np.where(given, error, options.largest_error) if given.any() else np.zeros(len(magnitude))
 
 
-def _colour(catalog: StarCatalog, rule: FilterRule) -> Vector:
-    """Colour of each star of the catalogue; NaN where unknown."""
+def _compute_colours(catalog: StarCatalog, rule: FilterRule) -> Vector:
+    """Compute the colour of each star of the catalogue; NaN if unknown."""
     if rule.colour is None or not set(rule.colour) <= set(catalog.magnitudes):
         return np.full(len(catalog.magnitudes[rule.band]), np.nan)
     blue, red = (np.asarray(catalog.magnitudes[band], dtype=np.float64) for band in rule.colour)
     return blue - red
 
 
-def _expected_variance(
+def _predict_variance(
     flux: Vector, variance: Vector, magnitude: Vector, good: NDArray[np.bool_], minimum_snr: float
 ) -> Vector:
-    """Variance [mag^2] of a flux as bright as the catalogue says; infinite where nothing is known."""
+    """Predict the variance [mag^2] of a flux from the catalogue magnitude; infinite if unknown."""
     with np.errstate(divide="ignore", invalid="ignore"):
         bright = good & (flux > 0) & (flux >= minimum_snr / 2 * np.sqrt(variance))
         if not bright.any():
             return np.full(len(flux), np.inf)
         level = np.median(magnitude[bright] + 2.5 * np.log10(flux[bright]))
         model = 10 ** (0.4 * (level - magnitude))
-        # an electron of light has a variance of one; what is left is that of sky and detector
+        # the signal has a variance of one per electron; the rest is that of sky and detector
         expected = MAGNITUDE**2 * (np.maximum(variance - flux, 0) + model) / model**2
     return np.where((flux > 0) & np.isfinite(expected), expected, np.inf)
 
 
-def _promise(sample: Sample, rule: FilterRule, corrections: ApertureCorrections) -> float:
-    """Variance of the zero point that a sample promises, that of its aperture correction included."""
+def _predict_error(sample: Sample, rule: FilterRule, corrections: ApertureCorrections) -> float:
+    """Predict the variance of the zero point from a sample, with that of its aperture correction."""
     if len(sample.difference) < FEWEST_STARS:
         return math.inf
     slope = rule.colour_term or 0.0

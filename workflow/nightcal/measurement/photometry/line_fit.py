@@ -1,4 +1,4 @@
-"""A level, or a line, through measurements of which some are wrong and all scatter more than their errors say."""
+"""Fit a level or a line to measurements with outliers and intrinsic scatter."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 MEDIAN_OF_CHI_SQUARE = 0.4549
-"""Of one degree of freedom: the median of a squared Gaussian in units of its variance."""
+"""With one degree of freedom: the median of a squared Gaussian in units of its variance."""
 
 ROUNDS = 20
-"""At most, of clipping and fitting, and of Newton's steps; seldom more than five are needed."""
+"""Largest number of clipping rounds, and of Newton steps; more than five are rarely needed."""
 
 HALVINGS = 14
-"""Of the interval of a scatter that decides who is an outlier."""
+"""Bisections for the scatter that defines outliers."""
 
 PRECISION = 1e-9
-"""To which chi^2 is made what it should be."""
+"""Relative precision of chi^2 per degree of freedom."""
 
 NO_RANGE = 1e-6
-"""Of x: points this near to each other tell no slope."""
+"""Points within this range of x determine no slope."""
 
 Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class LineFit:
-    """A straight line, its errors, and which points it was made of.
+    """A straight line, its errors, and the points used.
 
     Attributes
     ----------
     level, level_error : float
-        The line at `centre`, and one sigma.
+        Value of the line at `centre`, and its 1 sigma error.
     slope, slope_error : float
-        An error of 0 says that the slope was not fitted: it was given, or all points left have one x and it is 0.
+        The error is 0 if the slope was not fitted: it was given, or all points have the same x and it is 0.
     centre : float
-        Mean of x with the weights of the fit: there, errors of level and slope are independent.
+        Weighted mean of x, where the errors of level and slope are independent.
     intrinsic : float
-        Scatter, one sigma, that the errors of the points do not explain.
+        Scatter (1 sigma) in excess of the errors of the points.
     rms : float
-        Of the residuals of the points that were kept.
+        Of the residuals of the points kept.
     kept : ndarray of bool, shape (n,)
     """
 
@@ -64,20 +64,20 @@ def fit_line(
     resamples: int = 500,
     seed: int = 0,
 ) -> LineFit:
-    """Fit a line with weights, without outliers, with an intrinsic scatter and with errors from resampling.
+    """Fit a weighted line with outlier rejection, intrinsic scatter and errors from a bootstrap.
 
     Parameters
     ----------
     x, y, variance : ndarray of float64, shape (n,)
-        Points, one or more, all finite; variance of y, above 0.
+        One or more finite points, and the variance of y, above 0.
     slope : float, optional
-        Keep it at this value and fit the level only; at least three points are needed to fit it.
+        Fixed slope: only the level is fitted. Fitting the slope needs at least three points.
     clip : float
-        Points further from the line than this many sigma, intrinsic scatter included, are left out.
+        Points more than this many sigma from the line, with intrinsic scatter, are rejected.
     resamples : int
-        Of the bootstrap; 0 gives formal errors.
+        Number of bootstrap resamples; 0 gives formal errors.
     seed : int
-        Of its random numbers.
+        Of the bootstrap.
 
     Returns
     -------
@@ -85,10 +85,10 @@ def fit_line(
 
     Notes
     -----
-    The scatter that decides who is an outlier is found such that the median of residual^2 / (variance + scatter^2) is
-    that of a Gaussian: up to nearly half the points may be wrong. The one that weighs those left is found such that
-    chi^2 is the number of degrees of freedom. The error is the larger of the formal one and the bootstrap's (Rubin
-    1981, Annals of Statistics 9, 130), times the half-width that holds 68 percent of Student's distribution.
+    The scatter that defines outliers gives residual^2 / (variance + scatter^2) the median of a Gaussian: nearly half
+    of the points may be outliers. The scatter that weights the points kept makes chi^2 equal to the number of degrees
+    of freedom. The error is the larger of the formal and the bootstrap error (Rubin 1981, Annals of Statistics 9, 130),
+    times the half-width that holds 68 percent of Student's distribution.
     """
     free = slope is None
     start = 0.0 if slope is None else slope
@@ -97,15 +97,15 @@ def fit_line(
     extra = 0.0
     for _ in range(ROUNDS):
         before, residual = kept, y - line[0] - line[1] * x
-        extra = _robust_extra(residual, variance)
-        kept = np.abs(residual) <= clip * np.sqrt(_widening(len(x)) * (variance + extra))
+        extra = _estimate_robust_scatter(residual, variance)
+        kept = np.abs(residual) <= clip * np.sqrt(_widen_variance(len(x)) * (variance + extra))
         if np.array_equal(kept, before):
             break
         line = _fit(x[kept], y[kept], variance[kept] + extra, slope)
-    return _weigh(x, y, variance, kept, free, line, resamples, seed)
+    return _fit_kept(x, y, variance, kept, free, line, resamples, seed)
 
 
-def _weigh(
+def _fit_kept(
     x: Vector,
     y: Vector,
     variance: Vector,
@@ -115,13 +115,13 @@ def _weigh(
     resamples: int,
     seed: int,
 ) -> LineFit:
-    """Fit the points that were kept with the scatter that makes chi^2 what it should be."""
+    """Fit the points kept, with the scatter that makes chi^2 equal to the degrees of freedom."""
     x, y, variance = x[kept], y[kept], variance[kept]
-    free = free and _tells_slope(x)
+    free = free and _has_range(x)
     freedom = max(len(x) - 1 - free, 1)
     extra = 0.0
     for _ in range(3):
-        extra = _fitting_extra(y - line[0] - line[1] * x, variance, freedom)
+        extra = _estimate_fit_scatter(y - line[0] - line[1] * x, variance, freedom)
         line = _fit(x, y, variance + extra, None if free else line[1])
     weights = 1 / (variance + extra)
     centre = float(np.average(x, weights=weights))
@@ -130,7 +130,7 @@ def _weigh(
     if resamples:
         resampled = _bootstrap(x - centre, y - line[1] * x, weights, free, resamples, seed)
         variances = np.maximum(formal, resampled * (len(x) + 1) / freedom)
-    error = np.sqrt(variances) * _student(freedom)
+    error = np.sqrt(variances) * _widen_error(freedom)
     residual = y - line[0] - line[1] * x
     rms = float(np.sqrt(np.sum(residual**2) / freedom))
     return LineFit(
@@ -139,32 +139,33 @@ def _weigh(
 
 
 def _fit(x: Vector, y: Vector, variance: Vector, slope: float | None) -> tuple[float, float]:
-    """Level at 0 and slope of the weighted least-squares line."""
-    if slope is None and not _tells_slope(x):
+    """Fit a line by weighted least squares: its level at 0 and its slope."""
+    if slope is None and not _has_range(x):
         slope = 0.0
     if slope is not None:
         return float(np.average(y - slope * x, weights=1 / variance)), slope
     from astropy.modeling import fitting, models
 
-    # a centred x keeps the normal equations well conditioned
+    # centring x keeps the normal equations well conditioned
     centre = float(np.mean(x))
     found = fitting.LinearLSQFitter()(models.Linear1D(), x - centre, y, weights=1 / np.sqrt(variance))
     tilt = float(found.slope.value)
     return float(found.intercept.value) - tilt * centre, tilt
 
 
-def _tells_slope(x: Vector) -> bool:
+def _has_range(x: Vector) -> bool:
+    """Check that the points determine a slope."""
     return len(x) > 2 and float(np.ptp(x)) > NO_RANGE
 
 
 def _bootstrap(x: Vector, y: Vector, weights: Vector, free: bool, resamples: int, seed: int) -> Vector:
-    """Variance of level at x = 0 and slope when the points are given random shares, all in one sweep.
+    """Estimate the variance of level (at x = 0) and slope with a Bayesian bootstrap.
 
-    The shares are continuous (a Bayesian bootstrap), so that few points never collapse into one.
+    Its continuous weights never reduce a few points to one.
     """
     shares = np.random.default_rng(seed).standard_exponential((resamples, len(x)))
     moments = np.stack([weights, weights * x, weights * y, weights * x * x, weights * x * y], axis=1)
-    # not a matrix product: its last bits depend on the number of threads
+    # the last bits of a matrix product depend on the number of threads
     one, mx, my, mxx, mxy = np.einsum("bi,ij->jb", shares, moments)
     if not free:
         return np.array([np.var(my / one), 0.0])
@@ -172,8 +173,8 @@ def _bootstrap(x: Vector, y: Vector, weights: Vector, free: bool, resamples: int
     return np.array([np.var((mxx * my - mx * mxy) / spread), np.var((one * mxy - mx * my) / spread)])
 
 
-def _robust_extra(residual: Vector, variance: Vector) -> float:
-    """Variance to add so that the median of residual^2 / variance is that of a Gaussian; 0 if it is already."""
+def _estimate_robust_scatter(residual: Vector, variance: Vector) -> float:
+    """Find the variance to add so that the median of residual^2 / variance is at most that of a Gaussian."""
     squared = residual**2
     low, high = 0.0, float(np.median(squared)) / MEDIAN_OF_CHI_SQUARE
     if np.median(squared / variance) <= MEDIAN_OF_CHI_SQUARE:
@@ -187,24 +188,24 @@ def _robust_extra(residual: Vector, variance: Vector) -> float:
     return (low + high) / 2
 
 
-def _fitting_extra(residual: Vector, variance: Vector, freedom: int) -> float:
-    """Variance to add so that chi^2 is the number of degrees of freedom; 0 if it is already."""
+def _estimate_fit_scatter(residual: Vector, variance: Vector, freedom: int) -> float:
+    """Find the variance to add so that chi^2 is at most the number of degrees of freedom."""
     squared, extra = residual**2, 0.0
     for _ in range(ROUNDS):
         total = variance + extra
         chi_square = float(np.sum(squared / total))
         if chi_square <= (1 + PRECISION) * freedom:
             break
-        # Newton's step of 1 / chi^2, which is a concave function of the scatter: it never goes too far
+        # Newton step for 1 / chi^2, a concave function of the scatter: it never overshoots
         extra += (chi_square / freedom - 1) * chi_square / float(np.sum(squared / total**2))
     return extra
 
 
-def _widening(n: int) -> float:
-    """Factor on the variance that decides who is an outlier: of few points it is often too small by chance."""
+def _widen_variance(n: int) -> float:
+    """Widen the variance that defines outliers: with few points it is often too small by chance."""
     return 1 + 10 / n
 
 
-def _student(freedom: int) -> float:
-    """Half-width that holds 68.3 percent of Student's t (Abramowitz and Stegun 26.7.5 at x = 1)."""
+def _widen_error(freedom: int) -> float:
+    """Find the half-width that holds 68.3 percent of Student's t (Abramowitz and Stegun 26.7.5 at x = 1)."""
     return 1 + 1 / (2 * freedom) + 1 / (4 * freedom**2) + 1 / (16 * freedom**3)

@@ -1,4 +1,4 @@
-"""Zero point of a frame from catalogue stars, and the magnitudes of its sources."""
+"""Fit the zero point of a frame from catalogue stars, and calibrate the magnitudes of its sources."""
 
 from __future__ import annotations
 
@@ -17,50 +17,49 @@ from nightcal.measurement.photometry.comparison_stars import (
     select_stars,
 )
 from nightcal.measurement.photometry.line_fit import LineFit, fit_line
-from nightcal.measurement.photometry.neighbours import Matches, column, neighbour_flux, unspoiled, with_catalog
+from nightcal.measurement.photometry.neighbours import Matches, add_catalog_stars, estimate_neighbour_flux
+from nightcal.measurement.sources.table import find_reliable_sources, read_column
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
     from nightcal.measurement.star_catalog import StarCatalog
 
-__all__ = ["FilterRule", "PhotometryOptions", "ZeroPoint", "calibrate", "cards", "with_magnitudes"]
-
 LIMIT_SNR = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class ZeroPoint:
-    """Magnitude scale of a frame; numbers that are not known are NaN.
+    """Zero point of a frame; unknown numbers are NaN.
 
     Attributes
     ----------
     status : str
-        What it rests on, or why there is none.
+        Number of stars, catalogue and band, or why there is no zero point.
     corrections : ApertureCorrections
-        Known without a zero point, too.
-    exposure : float
-        Time [s].
+        Measured even without a zero point.
+    exposure_time : float
+        [s]
     zero_point, error : float
-        Magnitude of a source of `mean_colour` that gives 1 electron per second in the largest aperture, and one sigma.
+        Magnitude of a source of `mean_colour` with 1 e-/s in the largest aperture, and its 1 sigma error.
     band, catalog : str
-        What it was compared with.
+        Compared with the frame.
     colour : str
-        As ``"g - r"``; empty where no colour term was used.
+        As ``"g - r"``; empty without a colour term.
     colour_term, colour_term_error : float
-        Change of the zero point per magnitude of colour; an error of 0 says that it was not fitted.
+        Change of the zero point per magnitude of colour; its error is 0 if it was not fitted.
     mean_colour : float
-        Of the stars used, with the weights of the fit.
+        Of the stars used, weighted as in the fit.
     scatter : float
-        Rms of the stars used [mag], with what noise adds.
+        Rms of the stars used [mag], noise included.
     intrinsic_scatter : float
-        What remains of it when the errors of frame and catalogue are taken away.
+        Scatter in excess of the errors of frame and catalogue [mag].
     number : int
-        Stars used.
+        Number of stars used.
     aperture : float
-        Diameter [pix] of the aperture that was compared.
+        Diameter of the aperture compared [pix].
     limiting_magnitude : float
-        Of a point source that has 5 sigma in the aperture best for it.
+        Of a point source of 5 sigma, in the most sensitive aperture.
     """
 
     status: str
@@ -81,7 +80,7 @@ class ZeroPoint:
     limiting_magnitude: float = math.nan
 
 
-def calibrate(
+def fit_zero_point(
     table: Table,
     catalog: StarCatalog | None,
     matches: Matches | None,
@@ -91,65 +90,69 @@ def calibrate(
     *,
     filter_name: str = "",
 ) -> ZeroPoint:
-    """Find the zero point of a frame from the stars that it shares with a catalogue.
+    """Fit the zero point of a frame to its stars in a catalogue.
 
     Parameters
     ----------
     table : astropy.table.Table
-        Sources of the frame, fluxes in electrons of the whole exposure; columns as `measure_corrections` needs them.
+        Sources of the frame, with the columns of `measure_corrections`; fluxes in electrons of the whole exposure.
     catalog : StarCatalog or None
         None if there is no catalogue.
     matches : tuple of two ndarray of int, shape (n,), or None
-        Indices into the table and into the catalogue; None if the frame has no astrometric solution.
-    exposure : float
-        Time [s].
+        Indices in the table and in the catalogue; None without an astrometric solution.
+    exposure_time : float
+        [s]
     rule : FilterRule or None
-        None if the configuration says nothing about the filter.
+        None if the filter is not in the configuration.
     options : PhotometryOptions, optional
     filter_name : str
-        As the frame's header tells it, for the words of the status.
+        Of the frame, for the status.
 
     Returns
     -------
     ZeroPoint
-        Never raises for want of stars; `status` then says what was missing.
+        `status` says why there is no zero point; nothing is raised for lack of stars.
 
     Notes
     -----
-    Fitted is m_catalogue + 2.5 log10(flux / exposure) = zero_point + colour_term (colour - mean_colour). The weights
-    are those of the flux that the catalogue lets expect, since a measured flux that is too high has an error that is
-    too small, and would pull.
+    The model is m_catalogue + 2.5 log10(flux / exposure_time) = zero_point + colour_term (colour - mean_colour). The
+    weights are those of the flux expected from the catalogue: a measured flux that is too high would have too small an
+    error, and bias the fit.
     """
     options = options or PhotometryOptions()
-    why, stray = _missing(catalog, matches, exposure_time, rule, filter_name), neighbour_flux(table)
+    why, neighbours = (
+        _describe_missing_input(catalog, matches, exposure_time, rule, filter_name),
+        estimate_neighbour_flux(table),
+    )
     if catalog is not None and matches is not None and rule is not None and not why:
-        stray = with_catalog(stray, table, catalog, rule.band, matches)
+        neighbours = add_catalog_stars(neighbours, table, catalog, rule.band, matches)
     corrections = measure_corrections(
-        table, stray, minimum_snr=options.minimum_snr, most_crowded=options.most_crowded, seed=options.seed
+        table, neighbours, minimum_snr=options.minimum_snr, most_crowded=options.most_crowded, seed=options.seed
     )
     nothing = ZeroPoint("", corrections, float(exposure_time))
     if catalog is None or matches is None or rule is None or why:
         return replace(nothing, status=f"no zero point: {why}")
     nothing = replace(nothing, band=rule.band, catalog=catalog.name)
-    sample = select_stars(table, catalog, matches, exposure_time, rule, corrections, stray, options)
+    sample = select_stars(table, catalog, matches, exposure_time, rule, corrections, neighbours, options)
     count = len(sample.difference)
     if count < FEWEST_STARS:
         return replace(
-            nothing, status=f"no zero point: {count} usable of {len(matches[0])} stars matched, 3 are needed"
+            nothing,
+            status=f"no zero point: {count} of {len(matches[0])} matched stars are usable; {FEWEST_STARS} are needed",
         )
-    return _fitted(nothing, table, sample, rule, options)
+    return _fit_stars(nothing, table, sample, rule, options)
 
 
-def _missing(
+def _describe_missing_input(
     catalog: StarCatalog | None,
     matches: Matches | None,
     exposure_time: float,
     rule: FilterRule | None,
     filter_name: str,
 ) -> str:
-    """Say what is missing before any star is looked at; empty if nothing is."""
+    """Describe the missing input, in words; empty if nothing is missing."""
     if rule is None:
-        return f"no band for filter {filter_name!r} in the configuration"
+        return f"no band for filter {filter_name!r} in the configuration (photometry.filters)"
     if matches is None:
         return "the frame has no astrometric solution"
     if catalog is None:
@@ -157,20 +160,20 @@ def _missing(
     if not catalog.magnitudes:
         return f"{catalog.name} has no magnitudes"
     if rule.band not in catalog.magnitudes:
-        return f"{catalog.name} has no band {rule.band!r}, but {', '.join(catalog.magnitudes)}"
+        return f"{catalog.name} has no band {rule.band!r}; its bands are {', '.join(catalog.magnitudes)}"
     if not (math.isfinite(exposure_time) and exposure_time > 0):
         return f"the exposure time is {exposure_time} s"
     return ""
 
 
-def _fitted(
+def _fit_stars(
     nothing: ZeroPoint, table: Table, sample: Sample, rule: FilterRule, options: PhotometryOptions
 ) -> ZeroPoint:
-    """Fit and put the record together."""
-    slope, sample, note = _colour_term(sample, rule, options)
+    """Fit the stars of a sample and fill in the record."""
+    slope, sample, note = _choose_colour_term(sample, rule, options)
     fit, corrections = _fit(sample, rule, options, slope), nothing.corrections
     coloured = bool(fit.slope_error or fit.slope)
-    # a millionth of a magnitude is nothing, and the last bits of linear algebra differ among machines
+    # the last bits of linear algebra differ between machines; a millionth of a magnitude is negligible
     found = replace(
         nothing,
         status=f"{fit.kept.sum()} stars of {nothing.catalog}, band {rule.band}{note}",
@@ -185,44 +188,46 @@ def _fitted(
         number=int(fit.kept.sum()),
         aperture=corrections.diameters[sample.aperture],
     )
-    return replace(found, limiting_magnitude=_limit(table, found))
+    return replace(found, limiting_magnitude=_find_limiting_magnitude(table, found))
 
 
-def _colour_term(sample: Sample, rule: FilterRule, options: PhotometryOptions) -> tuple[float | None, Sample, str]:
-    """Decide on the colour term: None to fit it, or its value; the stars that serve; a note for the status."""
+def _choose_colour_term(
+    sample: Sample, rule: FilterRule, options: PhotometryOptions
+) -> tuple[float | None, Sample, str]:
+    """Choose the colour term (None to fit it), the stars to use, and a note for the status."""
     if rule.colour is None:
         return 0.0, sample, ""
     known = np.isfinite(sample.colour)
-    coloured = sample.of(known)
+    coloured = sample.select(known)
     given = rule.colour_term or 0.0
-    few = f"{known.sum()} stars have a colour, {options.fewest_for_colour} are needed"
+    few = f"{known.sum()} stars have a colour; {options.fewest_for_colour} are needed"
     if not options.fit_colour_term:
         why = "as configured"
     elif known.sum() < options.fewest_for_colour:
         why = few
     else:
-        first = _turn(coloured, rule, options, given, given, 0)
+        first = _fit_once(coloured, rule, options, given, given, 0)
         width = float(np.std(coloured.colour[first.kept]))
         if first.kept.sum() >= options.fewest_for_colour and width >= options.narrowest_colour:
             return None, coloured, ""
-        why = f"colours differ by {width:.2f} mag only" if width < options.narrowest_colour else few
+        why = f"the colours scatter by only {width:.2f} mag" if width < options.narrowest_colour else few
     if given and known.sum() >= FEWEST_STARS:
-        return given, coloured, f"; colour term of the configuration: {why}"
+        return given, coloured, f"; colour term from the configuration: {why}"
     return 0.0, sample, f"; no colour term: {why}"
 
 
 def _fit(sample: Sample, rule: FilterRule, options: PhotometryOptions, slope: float | None) -> LineFit:
-    """Fit, in two turns if the colour term is free, since the errors of the catalogue's colours count with it."""
+    """Fit, twice if the colour term is free: the weight of the catalogue's colour errors depends on it."""
     if slope is not None:
-        return _turn(sample, rule, options, slope, slope, options.resamples)
-    first = _turn(sample, rule, options, None, rule.colour_term or 0.0, 0)
-    return _turn(sample, rule, options, None, first.slope, options.resamples)
+        return _fit_once(sample, rule, options, slope, slope, options.resamples)
+    first = _fit_once(sample, rule, options, None, rule.colour_term or 0.0, 0)
+    return _fit_once(sample, rule, options, None, first.slope, options.resamples)
 
 
-def _turn(
+def _fit_once(
     sample: Sample, rule: FilterRule, options: PhotometryOptions, slope: float | None, assumed: float, resamples: int
 ) -> LineFit:
-    """Fit with errors of the catalogue as they are if the colour term is as assumed."""
+    """Fit with catalogue errors for an assumed colour term."""
     shares = {rule.band: 1.0}
     if rule.colour is not None and assumed:
         for band, sign in zip(rule.colour, (-1, 1), strict=True):
@@ -239,15 +244,20 @@ def _turn(
     )
 
 
-def _limit(table: Table, found: ZeroPoint) -> float:
-    """Magnitude of a point source of 5 sigma, in the aperture where it is faintest; NaN if no error is known."""
-    flux, error = column(table, "FLUX_APER"), column(table, "FLUXERR_APER")
+def _find_limiting_magnitude(table: Table, found: ZeroPoint) -> float:
+    """Find the magnitude of a 5 sigma point source in the most sensitive aperture; NaN without errors."""
+    flux, error = read_column(table, "FLUX_APER"), read_column(table, "FLUXERR_APER")
     limits = []
     for n, correction in enumerate(found.corrections.values):
-        known = unspoiled(table) & np.isfinite(flux[:, n]) & np.isfinite(error[:, n]) & math.isfinite(correction)
+        known = (
+            find_reliable_sources(table)
+            & np.isfinite(flux[:, n])
+            & np.isfinite(error[:, n])
+            & math.isfinite(correction)
+        )
         if not known.any():
             continue
-        # the fainter half: of bright sources, the noise of the sky is a small difference of large numbers
+        # fainter half: for bright sources, the sky noise is a small difference of large numbers
         faint = known & (flux[:, n] <= np.median(flux[known, n]))
         sky = float(np.median(np.maximum(error[faint, n] ** 2 - np.maximum(flux[faint, n], 0), 0)))
         least = (LIMIT_SNR**2 + math.sqrt(LIMIT_SNR**4 + 4 * LIMIT_SNR**2 * sky)) / 2
@@ -255,8 +265,8 @@ def _limit(table: Table, found: ZeroPoint) -> float:
     return max(limits, default=math.nan)
 
 
-def with_magnitudes(table: Table, zero_point: ZeroPoint) -> Table:
-    """Add calibrated magnitudes to a table of sources.
+def add_magnitudes(table: Table, zero_point: ZeroPoint) -> Table:
+    """Add calibrated magnitudes to a copy of a table of sources.
 
     Parameters
     ----------
@@ -266,9 +276,9 @@ def with_magnitudes(table: Table, zero_point: ZeroPoint) -> Table:
     Returns
     -------
     astropy.table.Table
-        A copy with MAG_AUTO, MAGERR_AUTO, and MAG_APER, MAGERR_APER of one value an aperture, float32 [mag]: those of
-        a point source of the zero point's mean colour, so corrected for the light outside the aperture. NaN where the
-        flux is not above 0 or nothing is known. The errors are those of the fluxes: the zero point's is common to all.
+        A copy with MAG_AUTO, MAGERR_AUTO and, with one value per aperture, MAG_APER and MAGERR_APER, float32 [mag], for
+        a point source of the mean colour of the zero point: corrected for the flux outside the aperture. NaN without a
+        zero point or a positive flux. The errors are those of the fluxes; the error of the zero point is common to all.
     """
     result = table.copy()
     corrections = zero_point.corrections
@@ -276,7 +286,7 @@ def with_magnitudes(table: Table, zero_point: ZeroPoint) -> Table:
     level = zero_point.zero_point + 2.5 * math.log10(zero_point.exposure_time) if known else math.nan
     shifts = {"AUTO": np.array(corrections.kron), "APER": np.array(corrections.values)}
     for name, shift in shifts.items():
-        flux, error = column(table, f"FLUX_{name}"), column(table, f"FLUXERR_{name}")
+        flux, error = read_column(table, f"FLUX_{name}"), read_column(table, f"FLUXERR_{name}")
         flux = np.where((flux > 0) & np.isfinite(level + shift), flux, np.nan)
         magnitude = level - 2.5 * np.log10(flux) + shift
         for key, values in [(f"MAG_{name}", magnitude), (f"MAGERR_{name}", MAGNITUDE * error / flux)]:
@@ -285,8 +295,8 @@ def with_magnitudes(table: Table, zero_point: ZeroPoint) -> Table:
     return result
 
 
-def cards(zero_point: ZeroPoint) -> list[tuple[str, Any, str]]:
-    """Cards that tell the zero point in a header.
+def make_keywords(zero_point: ZeroPoint) -> list[tuple[str, Any, str]]:
+    """List the keywords of a zero point.
 
     Parameters
     ----------
@@ -295,16 +305,16 @@ def cards(zero_point: ZeroPoint) -> list[tuple[str, Any, str]]:
     Returns
     -------
     list of (str, value, str)
-        Keyword, value and comment; ``ZPSTAT`` always, numbers where they are known.
+        Keyword, value and comment: ``ZPSTAT`` always, numbers if known.
     """
     numbers = [
-        ("ZP", zero_point.zero_point, "[mag] of 1 electron/s, all light"),
-        ("ZPERR", zero_point.error, "[mag] its error, one sigma"),
+        ("ZP", zero_point.zero_point, "[mag] of a total flux of 1 electron/s"),
+        ("ZPERR", zero_point.error, "[mag] 1 sigma error of ZP"),
         ("ZPCTERM", zero_point.colour_term, "colour term, per mag of ZPCOLOR"),
-        ("ZPCTERR", zero_point.colour_term_error, "its error, 0 if not fitted"),
+        ("ZPCTERR", zero_point.colour_term_error, "error of ZPCTERM, 0 if not fitted"),
         ("ZPCMEAN", zero_point.mean_colour, "[mag] colour that ZP holds for"),
         ("ZPRMS", zero_point.scatter, "[mag] rms of the stars used"),
-        ("ZPSCAT", zero_point.intrinsic_scatter, "[mag] part that errors do not explain"),
+        ("ZPSCAT", zero_point.intrinsic_scatter, "[mag] scatter in excess of the errors"),
         ("ZPAPER", zero_point.aperture, "[pix] diameter of the aperture compared"),
         ("MAGLIM5", zero_point.limiting_magnitude, "[mag] point source of 5 sigma"),
     ]
@@ -313,12 +323,12 @@ def cards(zero_point: ZeroPoint) -> list[tuple[str, Any, str]]:
         found += [("ZPBAND", zero_point.band, "band of the catalogue"), ("ZPNSTAR", zero_point.number, "stars used")]
         found += [("ZPCOLOR", zero_point.colour, "colour of the colour term")] if zero_point.colour else []
     found += [(key, float(f"{value:.6g}"), comment) for key, value, comment in numbers if math.isfinite(value)]
-    return found + _correction_cards(zero_point.corrections)
+    return found + _make_correction_keywords(zero_point.corrections)
 
 
-def _correction_cards(corrections: ApertureCorrections) -> list[tuple[str, Any, str]]:
-    """Cards of the aperture corrections."""
-    found: list[tuple[str, Any, str]] = [("APNSTAR", corrections.number, "stars of the aperture corrections")]
+def _make_correction_keywords(corrections: ApertureCorrections) -> list[tuple[str, Any, str]]:
+    """List the keywords of the aperture corrections."""
+    found: list[tuple[str, Any, str]] = [("APNSTAR", corrections.number, "stars used for aperture corrections")]
     each = [
         (f"APCOR{n}", value, f"[mag] correction, aperture of {diameter:.4g} pix")
         for n, (diameter, value) in enumerate(zip(corrections.diameters, corrections.values, strict=True), start=1)

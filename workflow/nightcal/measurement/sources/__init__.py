@@ -1,7 +1,7 @@
-"""Sources of a calibrated frame: found, measured, flagged, in one table."""
+"""Detect and measure the sources of a calibrated frame."""
 
-from nightcal.measurement.sources.records import SourceOptions, Sources, Statistics, cards
+from nightcal.measurement.sources.records import SourceOptions, Sources, Statistics, make_keywords
 from nightcal.measurement.sources.search import find_sources
-from nightcal.measurement.sources.seeing import seeing_of
+from nightcal.measurement.sources.seeing import estimate_seeing
 
-__all__ = ["SourceOptions", "Sources", "Statistics", "cards", "find_sources", "seeing_of"]
+__all__ = ["SourceOptions", "Sources", "Statistics", "estimate_seeing", "find_sources", "make_keywords"]

@@ -1,4 +1,4 @@
-"""The sky under the sources: a smooth surface through the means of boxes."""
+"""Sky background: a smooth surface through the mean levels of boxes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from nightcal.numerics.robust import RSTD
 
 CLIP = 4.0
-"""Half-width of what enters a box's mean, in standard deviations of the sky."""
+"""Pixels within this many standard deviations of the sky enter the mean of a box."""
 
 ENOUGH = 0.2
-"""Part of a box's pixels that must be free of sources."""
+"""Fraction of the pixels of a box that must be free of sources."""
 
 Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """The sky of a frame.
+    """Sky background of a frame.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Background:
     noise : float
         Standard deviation of a pixel of the sky, median of the boxes.
     error : float
-        Standard deviation of the level itself, as the number of pixels in a box gives it.
+        Standard deviation of the level, from the number of pixels in a box.
     """
 
     level: Image
@@ -41,8 +41,8 @@ class Background:
     error: float
 
 
-def first_background(data: Image, hidden: NDArray[np.bool_], box: int, smooth: bool = True) -> tuple[Image, Image]:
-    """Sky and its noise by the mode of boxes, sources and all, as SExtractor finds them.
+def estimate_background(data: Image, hidden: NDArray[np.bool_], box: int, smooth: bool = True) -> tuple[Image, Image]:
+    """Estimate the sky and its noise from the mode in boxes, as SExtractor does, without masking sources.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def first_background(data: Image, hidden: NDArray[np.bool_], box: int, smooth: b
     box : int
         Side of a box [pix].
     smooth : bool
-        Whether each box takes the median of the nine around it: bright stars then leave no trace, but a nebula's
-        peaks and edges stay.
+        Whether to replace each box by the median of 3 x 3 boxes: bright stars then leave no trace in the sky, but the
+        peaks and edges of a nebula stay in the frame.
 
     Returns
     -------
@@ -71,16 +71,16 @@ def first_background(data: Image, hidden: NDArray[np.bool_], box: int, smooth: b
     return found.back(dtype=np.float32), found.rms(dtype=np.float32)
 
 
-def refined_background(data: Image, taken: NDArray[np.bool_], level: Image, noise: Image, box: int) -> Background:
-    """Sky by the mean of what is left between the sources.
+def refine_background(data: Image, taken: NDArray[np.bool_], level: Image, noise: Image, box: int) -> Background:
+    """Measure the sky again, from the mean of the pixels between the sources.
 
     Parameters
     ----------
     data : ndarray of float32, shape (ny, nx)
     taken : ndarray of bool, shape (ny, nx)
-        Pixels of sources, and those that must not be used.
+        Pixels of sources, and pixels that must not be used.
     level, noise : ndarray of float32, shape (ny, nx)
-        Of `first_background`; where a box has too few free pixels, its level stays.
+        From `estimate_background`; a box with too few free pixels keeps its level.
     box : int
         Side of a box [pix].
 
@@ -90,9 +90,8 @@ def refined_background(data: Image, taken: NDArray[np.bool_], level: Image, nois
 
     Notes
     -----
-    The mode of SExtractor, 2.5 median - 1.5 mean, lies 0.4 e- below the mean of a Poisson distribution, which takes
-    100 e- off a star in an aperture of 250 pixels; and it is twice as noisy as the mean. With the sources masked the
-    mean within 4 sigma is safe.
+    SExtractor's mode, 2.5 median - 1.5 mean, lies 0.4 e- below the mean of a Poisson distribution (100 e- in an
+    aperture of 250 pixels) and is twice as noisy as the mean. With the sources masked, the mean within 4 sigma is safe.
     """
     rows, columns = _edges(data.shape[0], box), _edges(data.shape[1], box)
     count, first, second = (np.zeros((len(rows) - 1, len(columns) - 1)) for _ in range(3))

@@ -1,4 +1,4 @@
-"""Finding sources: a matched filter that knows the error of every pixel."""
+"""Detect sources with a matched filter weighted by the error of every pixel."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from numpy.typing import NDArray
 
 STRIP = 64
 BRIGHT = 5.0
-"""Signal in units of the sky's noise from which on a pixel's own shot noise does not count against it."""
+"""Above this signal-to-noise ratio the shot noise of a pixel's own signal is ignored."""
 
 SEEN = 0.1
-"""Part of a star's weight that must fall on good pixels."""
+"""Fraction of the filter's weight that must fall on good pixels."""
 
 NARROWER = 0.6
-"""Width of the filter in that of a star: it costs 12 percent of the signal to noise, and tells closer pairs apart."""
+"""Width of the filter relative to a star: separates closer pairs, at the cost of 12 percent in signal to noise."""
 
 NARROWEST = 0.7
-"""Smallest standard deviation of the filter [pix]: it must reach over a bad column."""
+"""Smallest standard deviation of the filter [pix]: it must bridge a bad column."""
 
 BUFFERS = (1_000_000, 20_000_000)
-"""Pixels above the threshold that sep may hold at a time: at first, and where that is too few."""
+"""Number of pixels above the threshold that sep may hold: first try, and second try if that is too few."""
 
 SUB_OBJECTS = (1024, 16384)
-"""Parts into which sep may divide one group of pixels."""
+"""Number of parts into which sep may divide one group of pixels."""
 
 FULL = ("pixel buffer full", "overflow")
 
 Image = NDArray[np.float32]
 
 
-def matched_filter(data: Image, uncertainty: Image, hidden: NDArray[np.bool_], noise: Image, sigma: float) -> Any:
-    """Flux of a star centred on each pixel, by least squares, and its error.
+def apply_matched_filter(data: Image, uncertainty: Image, hidden: NDArray[np.bool_], noise: Image, sigma: float) -> Any:
+    """Fit the flux of a star centred on each pixel by least squares.
 
     Parameters
     ----------
     data, uncertainty : ndarray of float32, shape (ny, nx)
-        Without the sky.
+        Sky subtracted.
     hidden : ndarray of bool, shape (ny, nx)
         Pixels that must not be used.
     noise : ndarray of float32, shape (ny, nx)
-        What the uncertainty is on the sky, smooth.
+        Uncertainty of the sky, smoothed.
     sigma : float
-        Of a Gaussian star [pix].
+        Standard deviation of a star [pix].
 
     Returns
     -------
     flux, error : ndarray of float32, shape (ny, nx)
-        Flux 0 where too few of the pixels around are good.
+        The flux is 0 where too few of the surrounding pixels are good.
 
     Notes
     -----
-    With the star's profile G and weights ``w = 1 / noise^2``, 0 for hidden pixels, the flux is
-    ``sum G w data / sum G^2 w``, its error ``1 / sqrt(sum G^2 w)``. Within bright sources the noise is that of the sky
-    beside them: with their own shot noise the filter would flatten their peaks, and deblending would suffer.
+    With the profile G of a star and weights ``w = 1 / noise^2`` (0 for hidden pixels), the flux is
+    ``sum G w data / sum G^2 w`` and its error ``1 / sqrt(sum G^2 w)``. Within bright sources the noise is that of the
+    surrounding sky: their own shot noise would flatten the filtered peaks, and deblending would suffer.
     """
     width = max(NARROWER * sigma, NARROWEST)
     half = max(1, round(2.5 * width))
@@ -67,7 +67,7 @@ def matched_filter(data: Image, uncertainty: Image, hidden: NDArray[np.bool_], n
         stop = min(start + STRIP, len(data))
         low, high = max(0, start - half), min(len(data), stop + half)
         around = slice(low, high)
-        weight = _weights(data[around], uncertainty[around], hidden[around], noise[around])
+        weight = _weigh_pixels(data[around], uncertainty[around], hidden[around], noise[around])
         margin = ((half - start + low, half - high + stop), (0, 0))
         signal = _smooth(np.pad(data[around] * weight, margin), taps)
         power = _smooth(np.pad(weight, margin), squares)
@@ -80,7 +80,8 @@ def matched_filter(data: Image, uncertainty: Image, hidden: NDArray[np.bool_], n
     return flux, error
 
 
-def _weights(data: Image, uncertainty: Image, hidden: NDArray[np.bool_], noise: Image) -> Image:
+def _weigh_pixels(data: Image, uncertainty: Image, hidden: NDArray[np.bool_], noise: Image) -> Image:
+    """Compute the weights 1 / noise^2, without the shot noise of bright sources."""
     sigma = np.where(data > BRIGHT * noise, np.minimum(uncertainty, noise), uncertainty)
     sigma *= sigma
     np.maximum(sigma, np.float32(1e-12), out=sigma)
@@ -90,7 +91,7 @@ def _weights(data: Image, uncertainty: Image, hidden: NDArray[np.bool_], noise: 
 
 
 def _smooth(image: Image, taps: Image) -> Image:
-    """Convolve with a symmetric profile along both axes; loses the rows at top and bottom that the profile reaches."""
+    """Convolve with a symmetric profile along both axes, dropping the rows at top and bottom that it needs."""
     half = len(taps) - 1
     rows = len(image) - 2 * half
     down = image[half : half + rows] * taps[0]
@@ -109,12 +110,12 @@ def _smooth(image: Image, taps: Image) -> Image:
 
 
 def extract(flux: Image, error: Image, threshold: float, area: int, levels: int, contrast: float) -> tuple[Any, str]:
-    """Find peaks of a filtered image that stand out, and separate what overlaps.
+    """Extract sources from a filtered image and separate overlapping ones.
 
     Parameters
     ----------
     flux, error : ndarray of float32, shape (ny, nx)
-        Of `matched_filter`.
+        From `apply_matched_filter`.
     threshold : float
         In units of the error.
     area : int
@@ -122,14 +123,14 @@ def extract(flux: Image, error: Image, threshold: float, area: int, levels: int,
     levels : int
         Number of thresholds for deblending.
     contrast : float
-        Smallest part of the light for a source of its own.
+        Smallest fraction of the flux for a separate source.
 
     Returns
     -------
     objects : structured ndarray
         As `sep.extract` returns it.
-    words : str
-        What had to be given up; empty if nothing.
+    problem : str
+        Why overlapping sources were not separated; empty if they were.
     """
     import sep
 
@@ -144,7 +145,7 @@ def extract(flux: Image, error: Image, threshold: float, area: int, levels: int,
         for parts in SUB_OBJECTS:
             try:
                 return attempt(buffer, parts, levels), ""
-            except Exception as problem:  # sep has no class of its own for a full buffer
+            except Exception as problem:  # sep has no exception class for a full buffer
                 if not any(words in str(problem) for words in FULL):
                     raise
     return attempt(flux.size + 1, SUB_OBJECTS[-1], 1), "too many overlapping sources to separate them"

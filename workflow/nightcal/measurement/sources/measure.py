@@ -1,4 +1,4 @@
-"""Positions, shapes, fluxes and flags of sources that were found."""
+"""Measure positions, fluxes and flags of detected sources."""
 
 from __future__ import annotations
 
@@ -10,56 +10,57 @@ from numpy.typing import NDArray
 
 from nightcal.flags import Flag
 from nightcal.measurement.sources.moments import Moments
-from nightcal.measurement.sources.stamps import Floats, stamps
+from nightcal.measurement.sources.records import SourceFlag
+from nightcal.measurement.sources.stamps import Floats, cut_stamps
 
 ADRIFT = 1.0
-"""Farthest that a windowed position may be from where the source was found, in FWHM; it went to a neighbour then."""
+"""Largest distance of a windowed position from the detection, in FWHM; further off it has moved to a neighbour."""
 
 EXTENDED = 1.5
-"""Size from which on a source has a window of its own, in that of a star."""
+"""Sources larger than this many stars have a window of their own size."""
 
 WIDEST = 3.0
-"""Largest window, in that of a star."""
+"""Largest window, relative to that of a star."""
 
 NARROWEST = 1.2
-"""Smallest standard deviation of a window [pix]; below, the pixels are too coarse for it."""
+"""Smallest standard deviation of a window [pix]: pixels are too coarse for narrower ones."""
 
 KRON_REACH = 6.0
 KRON_LARGEST = 4.0
 FAINT = 10.0
-"""Signal-to-noise ratio below which a source is taken to be round for its Kron aperture."""
+"""Signal-to-noise ratio below which the Kron aperture of a source is round."""
 
 NEAR = 1.0
-"""Radius in which bits of the mask flag a source, in FWHM of its window."""
+"""Mask bits within this radius flag a source, in FWHM of its window."""
 
-FLAGS = (
-    (1, Flag.BAD | Flag.HOT | Flag.LOW_FLAT | Flag.NO_DATA),
-    (4, Flag.SATURATED | Flag.BLEED),
-    (8, Flag.EDGE),
-    (16, Flag.COSMIC_RAY),
-)
+MASK_BITS = {
+    SourceFlag.BAD_PIXEL: Flag.BAD | Flag.HOT | Flag.LOW_FLAT | Flag.NO_DATA,
+    SourceFlag.SATURATED: Flag.SATURATED | Flag.BLEED,
+    SourceFlag.EDGE: Flag.EDGE,
+    SourceFlag.COSMIC_RAY: Flag.COSMIC_RAY,
+}
+"""Bits of the mask that set each flag of a source."""
+
 MERGED = 1
 """Flag of sep for a source that was separated from another."""
-
-DEBLENDED, OFF_EDGE = 2, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Fluxes:
-    """Light of sources [e-]; arrays of shape (n,), of circular apertures (n, apertures).
+    """Fluxes of n sources [e-]: arrays of shape (n,), or (n, apertures) for the circular apertures.
 
     Attributes
     ----------
     auto, auto_error : ndarray of float64
-        Within the Kron aperture.
+        Flux in the Kron aperture and its error.
     kron : ndarray of float64
-        Size of that aperture, in units of the source's standard deviations.
+        Size of the Kron aperture, in standard deviations of the source.
     aperture, aperture_error : ndarray of float64
-        Within the circular apertures.
-    half_light : ndarray of float64
-        Radius that holds half of ``auto`` [pix].
+        Fluxes in the circular apertures and their errors.
+    half_light_radius : ndarray of float64
+        Radius that encloses half of ``auto`` [pix].
     truncated : ndarray of bool
-        Whether the largest circular aperture reaches beyond the image.
+        Whether the largest circular aperture extends beyond the image.
     """
 
     auto: Floats
@@ -67,41 +68,41 @@ class Fluxes:
     kron: Floats
     aperture: Floats
     aperture_error: Floats
-    half_light: Floats
+    half_light_radius: Floats
     truncated: NDArray[np.bool_]
 
 
-def windows(objects: Any, sigma: float) -> Floats:
-    """Choose the standard deviations of windows: a star's, and larger ones for larger sources that stand alone.
+def choose_windows(objects: Any, sigma: float) -> Floats:
+    """Choose the width of each window: that of a star, or that of the source if it is isolated and larger.
 
     Parameters
     ----------
     objects : structured ndarray, shape (n,)
-        As `sep.extract` returns it, of an image filtered by a star.
+        From `sep.extract`, run on an image filtered with a star.
     sigma : float
-        Of a star [pix].
+        Standard deviation of a star [pix].
 
     Returns
     -------
     ndarray of float64, shape (n,)
-        [pix]
+        Standard deviations [pix].
     """
     size = np.sqrt(np.maximum(objects["a"].astype(np.float64) * objects["b"] - sigma**2, 0))
     own = (size > EXTENDED * sigma) & (objects["flag"] & MERGED == 0)
     return np.maximum(np.where(own, np.minimum(size, WIDEST * sigma), sigma), NARROWEST)
 
 
-def positions(data: NDArray[Any], objects: Any, x: Floats, y: Floats, window: Floats) -> tuple[Floats, Floats]:
-    """Windowed positions; where the iteration runs away to a neighbour, that of the detection.
+def measure_positions(data: NDArray[Any], objects: Any, x: Floats, y: Floats, window: Floats) -> tuple[Floats, Floats]:
+    """Measure windowed positions; a source whose position moves to a neighbour keeps that of its detection.
 
     Parameters
     ----------
     data : ndarray of float32, shape (ny, nx)
-        Without the sky, hidden pixels filled.
+        Sky subtracted, hidden pixels filled.
     objects : structured ndarray, shape (n,)
-        As `sep.extract` returns it.
+        From `sep.extract`.
     x, y : ndarray of float64, shape (n,)
-        Where to begin; the centre of the first pixel is 0.
+        First guess; the centre of the first pixel is 0.
     window : ndarray of float64, shape (n,)
         Standard deviations of the windows [pix].
 
@@ -117,8 +118,8 @@ def positions(data: NDArray[Any], objects: Any, x: Floats, y: Floats, window: Fl
     return np.where(lost, objects["x"], x), np.where(lost, objects["y"], y)
 
 
-def with_phase_error(moments: Moments, sigma: float, window: Floats) -> Moments:
-    """Add to the position errors what the phase of a narrow star on the pixels does.
+def add_phase_error(moments: Moments, sigma: float, window: Floats) -> Moments:
+    """Add the error that the pixel phase of an undersampled star adds to its position.
 
     Parameters
     ----------
@@ -134,16 +135,16 @@ def with_phase_error(moments: Moments, sigma: float, window: Floats) -> Moments:
 
     Notes
     -----
-    Star times window is a Gaussian of variance v. Its first moment, sampled once a pixel, has a first harmonic of
-    amplitude ``4 pi v exp(-2 pi^2 v)``, which the position divides by ``1 - v / window^2``: 0.003 pix rms for a FWHM
-    of 1.5 pix, nothing above 2.
+    The product of star and window is a Gaussian of variance v. Its first moment, sampled once per pixel, has a first
+    harmonic of amplitude ``4 pi v exp(-2 pi^2 v)``, divided by ``1 - v / window^2`` for the position: 0.003 pix rms at
+    a FWHM of 1.5 pix, negligible above 2 pix.
     """
     v = 1 / (1 / sigma**2 + 1 / window**2)
     square = (4 * np.pi * v * np.exp(-2 * np.pi**2 * v) / (1 - v / window**2)) ** 2 / 2
     return replace(moments, error_x=moments.error_x + square, error_y=moments.error_y + square)
 
 
-def fluxes(
+def measure_fluxes(
     data: NDArray[Any],
     uncertainty: NDArray[Any],
     moments: Moments,
@@ -152,22 +153,21 @@ def fluxes(
     kron: tuple[float, float],
     sky_error: float,
 ) -> Fluxes:
-    """Sum the light of sources in Kron and circular apertures.
+    """Measure fluxes in Kron and circular apertures.
 
     Parameters
     ----------
     data, uncertainty : ndarray of float32, shape (ny, nx)
-        Without the sky, hidden pixels filled.
+        Sky subtracted, hidden pixels filled.
     moments : Moments
-        Of the sources.
     sigma : float
         Standard deviation of a star [pix].
     diameters : ndarray of float64
         Of the circular apertures [pix], ascending.
     kron : (float, float)
-        Factor of the Kron radius, and smallest aperture in standard deviations of the source.
+        Size of the aperture in Kron radii, and its smallest size in standard deviations of the source.
     sky_error : float
-        Standard deviation of the sky's level [e-]; it counts once for every pixel of an aperture.
+        Standard deviation of the sky level [e-]; it is common to all pixels of an aperture.
 
     Returns
     -------
@@ -175,9 +175,9 @@ def fluxes(
 
     Notes
     -----
-    Kron (1980); the factors 2.5 and 3.5 are SExtractor's. Beside a brighter source the Kron radius is that source's, so
-    that the aperture ends half-way to it, though not below its smallest size. The uncertainty holds the shot noise, so
-    no gain is given.
+    Kron (1980); the factors 2.5 and 3.5 are SExtractor's. Near a brighter source the Kron radius would be that of the
+    brighter source, so the aperture ends half-way to it, but not below its smallest size. The uncertainty already
+    contains the shot noise, so sep is given no gain.
     """
     import sep
 
@@ -188,59 +188,61 @@ def fluxes(
     radius, _ = sep.kron_radius(data, x, y, a, b, theta, KRON_REACH)
     usual = kron[1] / kron[0]
     radius = kron[0] * np.clip(np.where(np.isfinite(radius), radius, usual), usual, KRON_LARGEST)
-    room = room_beside_brighter(x, y, moments.light, float((radius * a).max(initial=0)))
+    room = find_room_beside_brighter(x, y, moments.flux, float((radius * a).max(initial=0)))
     radius = np.minimum(radius, np.maximum(room / a, kron[1]))
     auto, auto_error, _ = sep.sum_ellipse(data, x, y, a, b, theta, radius, err=uncertainty)
     sums = [sep.sum_circle(data, x, y, diameter / 2, err=uncertainty, subpix=0) for diameter in diameters]
     aperture, aperture_error = (np.stack([found[i] for found in sums], axis=1) for i in (0, 1))
     reach = np.maximum(radius * a, diameters[-1] / 2)
-    half_light, _ = sep.flux_radius(data, x, y, reach, 0.5, normflux=auto)
+    half_light_radius, _ = sep.flux_radius(data, x, y, reach, 0.5, normflux=auto)
     return Fluxes(
         auto,
         np.hypot(auto_error, np.pi * a * b * radius**2 * sky_error),
         radius,
         aperture,
         np.hypot(aperture_error, np.pi / 4 * diameters**2 * sky_error),
-        half_light,
+        half_light_radius,
         sums[-1][2] & sep.APER_TRUNC > 0,
     )
 
 
-def room_beside_brighter(x: Floats, y: Floats, light: Floats, reach: float) -> Floats:
-    """Half the distance to the nearest brighter source [pix]; infinite where none is within twice the reach.
+def find_room_beside_brighter(x: Floats, y: Floats, flux: Floats, reach: float) -> Floats:
+    """Find half the distance to the nearest brighter source.
 
     Parameters
     ----------
-    x, y, light : ndarray of float64, shape (n,)
+    x, y, flux : ndarray of float64, shape (n,)
     reach : float
-        [pix]
+        Neighbours up to twice this far count [pix].
 
     Returns
     -------
     ndarray of float64, shape (n,)
+        [pix]; infinite without a brighter neighbour.
     """
     from scipy.spatial import cKDTree
 
     places = np.column_stack([x, y])
     pairs = cKDTree(places).query_pairs(2 * reach, output_type="ndarray")
     first, second = pairs.T
-    fainter = np.where(light[first] < light[second], first, second)
+    fainter = np.where(flux[first] < flux[second], first, second)
     room = np.full(len(x), np.inf)
     np.minimum.at(room, fainter, np.hypot(*(places[first] - places[second]).T) / 2)
     return room
 
 
-def flags(mask: NDArray[Any], moments: Moments, radius: Floats, deblended: Any, truncated: Any) -> NDArray[np.int16]:
-    """Flag sources: 1 a bad pixel, 2 deblended, 4 saturated, 8 edge, 16 cosmic ray.
+def flag_sources(
+    mask: NDArray[Any], moments: Moments, radius: Floats, deblended: Any, truncated: Any
+) -> NDArray[np.int16]:
+    """Flag sources with the bits of `SourceFlag`.
 
     Parameters
     ----------
     mask : ndarray of uint8, shape (ny, nx)
         Bits of `nightcal.flags.Flag`.
     moments : Moments
-        Of the sources.
     radius : ndarray of float64, shape (n,)
-        Within which a pixel's bits count [pix].
+        Mask bits within this radius count [pix].
     deblended, truncated : ndarray of bool, shape (n,)
 
     Returns
@@ -248,19 +250,19 @@ def flags(mask: NDArray[Any], moments: Moments, radius: Floats, deblended: Any, 
     ndarray of int16, shape (n,)
     """
     bits, cut_off = np.zeros(len(radius), np.uint8), np.array(truncated)
-    for cut in stamps(mask.shape, moments.x, moments.y, radius):
+    for cut in cut_stamps(mask.shape, moments.x, moments.y, radius):
         near = cut.dx**2 + cut.dy**2 <= (radius[cut.which] ** 2)[:, None]
-        bits[cut.which] = np.bitwise_or.reduce(np.where(near, cut.of(mask), np.uint8(0)), axis=1)
+        bits[cut.which] = np.bitwise_or.reduce(np.where(near, cut.take_from(mask), np.uint8(0)), axis=1)
         cut_off[cut.which] |= (near & ~cut.inside).any(axis=1)
-    found = np.where(deblended, DEBLENDED, 0) | np.where(cut_off, OFF_EDGE, 0)
-    for flag, meant in FLAGS:
-        found |= np.where(bits & meant, flag, 0)
+    found = np.where(deblended, SourceFlag.DEBLENDED, 0) | np.where(cut_off, SourceFlag.EDGE, 0)
+    for flag, mask_bits in MASK_BITS.items():
+        found |= np.where(bits & mask_bits, flag, 0)
     return found.astype(np.int16)
 
 
-def peaks(data: NDArray[Any], moments: Moments) -> Floats:
-    """Largest of the nine pixels about each position."""
+def measure_peaks(data: NDArray[Any], moments: Moments) -> Floats:
+    """Find the largest of the nine pixels around each position."""
     out = np.zeros(len(moments.x))
-    for cut in stamps(data.shape, moments.x, moments.y, np.ones(len(out))):
-        out[cut.which] = np.where(cut.inside, cut.of(data), -np.inf).max(axis=1)
+    for cut in cut_stamps(data.shape, moments.x, moments.y, np.ones(len(out))):
+        out[cut.which] = np.where(cut.inside, cut.take_from(data), -np.inf).max(axis=1)
     return out

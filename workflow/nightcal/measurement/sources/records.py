@@ -1,8 +1,9 @@
-"""What is asked about the sources of a frame, and what is told of them."""
+"""Options of source detection, flags of sources, and the results for a frame."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntFlag
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -14,29 +15,43 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
 
+class SourceFlag(IntFlag):
+    """Bits of the column ``FLAGS``."""
+
+    BAD_PIXEL = 1
+    DEBLENDED = 2
+    SATURATED = 4
+    EDGE = 8
+    COSMIC_RAY = 16
+
+
+UNRELIABLE = SourceFlag.BAD_PIXEL | SourceFlag.SATURATED | SourceFlag.EDGE | SourceFlag.COSMIC_RAY
+"""Sources with one of these flags are not compared with reference stars. A deblended star is good enough."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """How sources are found and measured.
+    """Options of source detection and measurement.
 
     Attributes
     ----------
     threshold : float
-        Smallest signal of a source after the matched filter, in units of its error.
+        Smallest signal-to-noise ratio of a source after the matched filter.
     minimum_area : int
         Smallest number of connected pixels above the threshold, after the filter.
     background_box : int
-        Side of the boxes in which the sky is measured [pix]: several times the largest source, less than the scale on
-        which the sky changes.
+        Side of the boxes in which the sky is measured [pix]: several times the largest source, but smaller than the
+        scale on which the sky varies.
     deblend_levels : int
-        Number of brightness levels at which a source is looked at for parts.
+        Number of brightness levels used to separate overlapping sources.
     deblend_contrast : float
-        Smallest part of the light that makes a source of its own; 1 separates nothing.
+        Smallest fraction of the flux that counts as a separate source; 1 separates nothing.
     apertures : tuple of float
-        Diameters of the circular apertures, ascending. The largest should hold practically all light of a star.
+        Diameters of the circular apertures, ascending. The largest should hold practically all flux of a star.
     aperture_unit : str
-        ``fwhm``, diameters in units of the frame's FWHM, or ``pixel``.
+        Unit of the diameters: ``fwhm`` (the FWHM of the frame) or ``pixel``.
     kron_factor, kron_minimum : float
-        Kron aperture in units of the Kron radius, and its smallest size in units of the source's standard deviations.
+        Size of the Kron aperture in Kron radii, and its smallest size in standard deviations of the source.
     """
 
     threshold: float = 5.0
@@ -56,7 +71,7 @@ class SourceOptions:
             ("background_box", self.background_box >= 8, "8 pixels or more"),
             ("deblend_levels", self.deblend_levels >= 1, "1 or more"),
             ("deblend_contrast", 0 <= self.deblend_contrast <= 1, "a number from 0 to 1"),
-            ("apertures", _ascending(self.apertures), "ascending diameters above 0"),
+            ("apertures", _are_ascending(self.apertures), "ascending diameters above 0"),
             ("aperture_unit", self.aperture_unit in ("fwhm", "pixel"), "fwhm or pixel"),
             ("kron_factor", self.kron_factor > 0, "a number above 0"),
             ("kron_minimum", self.kron_minimum > 0, "a number above 0"),
@@ -66,28 +81,28 @@ class SourceOptions:
                 raise ConfigurationError(f"sources.{key} is {getattr(self, key)}; expected {expected}.")
 
 
-def _ascending(diameters: tuple[float, ...]) -> bool:
+def _are_ascending(diameters: tuple[float, ...]) -> bool:
     return len(diameters) > 0 and diameters[0] > 0 and all(low < high for low, high in pairwise(diameters))
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What a frame's sources tell of the frame.
+    """Sky, image quality and number of sources of a frame.
 
     Attributes
     ----------
     number : int
-        Sources.
+        Number of sources.
     stars : int
-        Good stars, from which FWHM and ellipticity come.
+        Number of good stars, which give FWHM and ellipticity.
     sky, noise : float
-        Level of the sky and standard deviation of its pixels [e-]; NaN if unknown.
+        Sky level and standard deviation of its pixels [e-]; NaN if unknown.
     fwhm : float
         Typical full width at half maximum of a star [pix]; NaN if unknown.
     ellipticity : float
         Typical 1 - b/a of a star; NaN if unknown.
     status : str
-        Empty if all went well; otherwise what did not, in a sentence.
+        What went wrong, in one sentence; empty if nothing did.
     """
 
     number: int = 0
@@ -101,15 +116,15 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Sources of a frame.
+    """Sources of a frame, and its statistics.
 
     Attributes
     ----------
     table : astropy.table.Table
-        A row a source, brightest first; `docs/sources.md` tells the columns.
+        One row per source, brightest first; `docs/sources.md` describes the columns.
     statistics : Statistics
     status : str
-        Why there are no sources, or what had to be given up; empty if all went well.
+        Why there are no sources, or what went wrong; empty if nothing did.
     """
 
     table: Table
@@ -117,8 +132,8 @@ class Sources:
     status: str
 
 
-def cards(statistics: Statistics, pixel_scale: float | None = None) -> list[tuple[str, Any, str]]:
-    """Cards of a frame's header.
+def make_keywords(statistics: Statistics, pixel_scale: float | None = None) -> list[tuple[str, Any, str]]:
+    """List the keywords of a frame's header.
 
     Parameters
     ----------
@@ -129,7 +144,7 @@ def cards(statistics: Statistics, pixel_scale: float | None = None) -> list[tupl
     Returns
     -------
     list of (str, value, str)
-        What is unknown is left out.
+        Keyword, value and comment; unknown values are left out.
     """
     values = [
         ("SKYLEVEL", statistics.sky, 3, "[electron] median level of the sky"),

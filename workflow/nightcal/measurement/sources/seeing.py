@@ -1,4 +1,4 @@
-"""The width of stars, before anything else is known of a frame."""
+"""Estimate the seeing of a frame before its cosmic rays are masked."""
 
 from __future__ import annotations
 
@@ -8,80 +8,80 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.flags import Flag
-from nightcal.measurement.sources.moments import FWHM, windowed_moments
+from nightcal.measurement.sources.moments import FWHM, measure_moments
 from nightcal.measurement.sources.stamps import Floats
 
 STRIDE = 4
-"""Every fourth pixel of every fourth row is enough to know the sky."""
+"""The sky is measured on every fourth pixel of every fourth row."""
 
 BOX = 32
-"""Side of a box of the sky, in those pixels."""
+"""Side of a sky box, in those pixels."""
 
 PEAK = 15.0
-"""Smallest peak, in units of the noise."""
+"""Smallest peak, in standard deviations of the noise."""
 
 ARM = 0.08
-"""Smallest part of the peak in each of the four neighbours: cosmic rays have sharper edges."""
+"""Smallest signal of each of the four neighbours, relative to the peak: cosmic rays have sharper edges."""
 
 MOST = 400
-"""Stars that are measured, the brightest."""
+"""Largest number of stars measured, the brightest first."""
 
 FEWEST = 3
 ROUNDEST = 0.6
 """Smallest ratio of the axes of a star."""
 
 WIDTHS = (0.62, 8.0)
-"""Standard deviations that stars may have [pix]: no telescope makes sharper ones, but cosmic rays are."""
+"""Allowed standard deviations of stars [pix]. Cosmic rays are sharper."""
 
 ROUNDS = 4
 ALIKE = 0.2
-"""Stars are those whose widths differ by less than this part."""
+"""Stars agree in width within this fraction."""
 
 POOR = Flag.BAD | Flag.HOT | Flag.SATURATED | Flag.BLEED | Flag.COSMIC_RAY | Flag.LOW_FLAT | Flag.NO_DATA
 
 
-def seeing_of(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any]) -> float:
-    """Typical full width at half maximum of the stars of a frame, cosmic rays and all.
+def estimate_seeing(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any]) -> float:
+    """Estimate the typical FWHM of the stars of a frame that still has its cosmic rays.
 
     Parameters
     ----------
     data, uncertainty : ndarray of float32, shape (ny, nx)
-        With the sky.
+        Sky included.
     mask : ndarray of uint8, shape (ny, nx)
         Bits of `nightcal.flags.Flag`.
 
     Returns
     -------
     float
-        [pix]; NaN if fewer than three stars look alike.
+        [pix]; NaN if fewer than three stars agree in width.
 
     Notes
     -----
-    Peaks that stand 15 sigma out and have light in all four neighbours are measured by moments under a Gaussian
-    window that takes the width of the stars in four rounds. The typical width is the half-sample mode of the
-    logarithms (Bickel and Fruehwirth 2006): stars are alike, cosmic rays are not.
+    Peaks above 15 sigma with signal in all four neighbours are measured by moments under a Gaussian window, whose
+    width is adapted to the stars in four rounds. The typical width is the half-sample mode of the logarithms (Bickel
+    and Fruehwirth 2006): stars share one width, cosmic rays do not.
     """
     if min(data.shape) < 2 * STRIDE:
         return float("nan")
-    x, y, sky = _peaks(data, uncertainty, mask)
+    x, y, sky = _find_peaks(data, uncertainty, mask)
     sigma, count = 1.5, 0
     for _ in range(ROUNDS):
         if len(x) < FEWEST:
             return float("nan")
-        found = windowed_moments(data, uncertainty, x, y, np.full(len(x), sigma), steps=2, sky=sky)
+        found = measure_moments(data, uncertainty, x, y, np.full(len(x), sigma), steps=2, sky=sky)
         kept = (np.hypot(found.x - x, found.y - y) < 1 + sigma) & (found.b > ROUNDEST * found.a) & (found.snr > PEAK)
         kept &= found.fwhm > WIDTHS[0] * FWHM
         if kept.sum() < FEWEST:
             return float("nan")
         widths = found.fwhm[kept] / FWHM
-        typical = half_sample_mode(np.log(widths))
+        typical = find_half_sample_mode(np.log(widths))
         count = int((np.abs(np.log(widths) - typical) < ALIKE).sum())
         sigma = float(np.clip(np.exp(typical), *WIDTHS))
     return sigma * FWHM if count >= FEWEST and sigma < WIDTHS[1] else float("nan")
 
 
-def half_sample_mode(values: Floats) -> float:
-    """Centre of the densest half of the values, of the densest half of those, and so on.
+def find_half_sample_mode(values: Floats) -> float:
+    """Find the half-sample mode: the centre of the densest half of the densest half, and so on.
 
     Parameters
     ----------
@@ -101,10 +101,10 @@ def half_sample_mode(values: Floats) -> float:
     return float(np.median(ordered))
 
 
-def _peaks(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
-    """Positions of bright local maxima with soft edges, brightest first, and the sky there."""
-    sky, noise = _coarse_sky(data, uncertainty, mask)
-    rows, columns = _above(data, sky + PEAK * noise)
+def _find_peaks(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
+    """Find bright local maxima with soft edges: their positions, brightest first, and the sky there."""
+    sky, noise = _measure_coarse_sky(data, uncertainty, mask)
+    rows, columns = _find_pixels_above(data, sky + PEAK * noise)
     inner = (rows > 0) & (rows < data.shape[0] - 1) & (columns > 0) & (columns < data.shape[1] - 1)
     rows, columns = rows[inner], columns[inner]
     peak = data[rows, columns]
@@ -125,8 +125,8 @@ def _peaks(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any]) ->
     return x, y, level
 
 
-def _coarse_sky(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any]) -> tuple[Any, Any]:
-    """Sky and noise at every fourth pixel."""
+def _measure_coarse_sky(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any]) -> tuple[Any, Any]:
+    """Measure sky and noise at every fourth pixel."""
     import sep
 
     some = (slice(None, None, STRIDE),) * 2
@@ -136,8 +136,8 @@ def _coarse_sky(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any
     return found.back(dtype=np.float32), np.maximum(found.rms(dtype=np.float32), np.float32(typical))
 
 
-def _above(data: NDArray[Any], limit: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pixels above a limit that is known at every fourth pixel."""
+def _find_pixels_above(data: NDArray[Any], limit: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the pixels above a limit that is given at every fourth pixel."""
     rows, columns = [], []
     for i, coarse in enumerate(limit):
         across = np.repeat(coarse, STRIDE)[: data.shape[1]]

@@ -1,4 +1,4 @@
-"""Small cut-outs around many positions at once, as rows of a table of pixels."""
+"""Cut small squares around many positions at once."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ LARGEST = 64
 """Half-width of the largest cut-out [pix]."""
 
 TABLE = 400_000
-"""Pixels of all cut-outs that are held at a time."""
+"""Largest number of pixels in cut-outs held at a time."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Stamps:
-    """Pixels around some positions.
+    """Pixels around n positions, k each.
 
     Attributes
     ----------
     which : ndarray of int64, shape (n,)
-        Which of the positions.
+        Indices of the positions.
     rows, columns : ndarray of int64, shape (n, k)
-        Of the pixels; those beyond the image are moved into it.
+        Pixel coordinates; those beyond the image are moved into it.
     inside : ndarray of bool, shape (n, k)
-        False for those.
+        False for pixels beyond the image.
     dx, dy : ndarray of float64, shape (n, k)
-        Distances of the pixels from the position.
+        Offsets of the pixels from the position.
     """
 
     which: NDArray[np.int64]
@@ -41,13 +41,13 @@ class Stamps:
     dx: Floats
     dy: Floats
 
-    def of(self, image: NDArray[Any]) -> NDArray[Any]:
-        """Values of an image, 0 beyond it."""
+    def take_from(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Take these pixels from an image; 0 beyond its edges."""
         return np.where(self.inside, image[self.rows, self.columns], image.dtype.type(0))
 
 
-def stamps(shape: tuple[int, int], x: Floats, y: Floats, radius: Floats) -> Iterator[Stamps]:
-    """Cut squares around positions; those of like size are cut together.
+def cut_stamps(shape: tuple[int, int], x: Floats, y: Floats, radius: Floats) -> Iterator[Stamps]:
+    """Cut squares around positions, those of equal size together.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def stamps(shape: tuple[int, int], x: Floats, y: Floats, radius: Floats) -> Iter
     x, y : ndarray of float64, shape (n,)
         Positions; the centre of the first pixel is 0.
     radius : ndarray of float64, shape (n,)
-        What a cut-out must hold [pix]; at most `LARGEST`.
+        Smallest half-width of each cut-out [pix]; at most `LARGEST`.
 
     Yields
     ------

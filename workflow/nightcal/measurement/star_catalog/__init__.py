@@ -1,5 +1,5 @@
-"""Reference stars: where they are, how they move, how bright they are."""
+"""Reference stars: positions, proper motions and magnitudes."""
 
-from nightcal.measurement.star_catalog.record import BUNDLED_NAME, StarCatalog, bundled
+from nightcal.measurement.star_catalog.record import BUNDLED_NAME, StarCatalog, read_bundled_stars
 
-__all__ = ["BUNDLED_NAME", "StarCatalog", "bundled"]
+__all__ = ["BUNDLED_NAME", "StarCatalog", "read_bundled_stars"]

@@ -1,4 +1,4 @@
-"""Reference stars of one field, downloaded once and kept."""
+"""Download the reference stars of one field."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
 STEP = 0.1
-"""Centres are rounded to so many degrees, so that all frames of a field share one file."""
+"""Centres are rounded to this many degrees, so that all frames of a field share one file."""
 
 
-class NotDownloaded(Exception):  # noqa: N818 - not a failure: the night goes on without
-    """The stars of a field could not be downloaded; the message is the reason, in one plain sentence."""
+class NotDownloaded(Exception):  # noqa: N818 - not an error: the night is reduced without
+    """Raised if the stars of a field cannot be downloaded; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A catalogue of VizieR.
+    """A catalogue on VizieR.
 
     Attributes
     ----------
     table : str
-        Its name there.
+        Name on VizieR.
     epoch : float
         Of the positions [Julian year].
     positions, motions : tuple of str
         Columns of right ascension and declination, and of the proper motions.
     bands : tuple of str
-        Columns of magnitudes; that of the limit is the first. Their errors are named ``e_...``.
+        Columns of magnitudes, the limiting one first. Their errors are named ``e_...``.
     """
 
     table: str
@@ -46,7 +46,7 @@ class Source:
 
     @property
     def columns(self) -> list[str]:
-        """All columns that are asked for."""
+        """All columns to download."""
         return [*self.positions, *self.motions, *(name for band in self.bands for name in (band, f"e_{band}"))]
 
 
@@ -54,39 +54,39 @@ SOURCES = {
     "gaia": Source("I/355/gaiadr3", 2016.0, ("Gmag", "BPmag", "RPmag")),
     "refcat2": Source("J/ApJ/867/105/refcat2", 2015.5, ("rmag", "gmag", "imag", "zmag", "Gmag", "Jmag")),
 }
-"""Catalogues that can be downloaded: Gaia DR3, and ATLAS-Refcat2 (Tonry et al. 2018, ApJ 867, 105)."""
+"""Catalogues to download: Gaia DR3, and ATLAS-Refcat2 (Tonry et al. 2018, ApJ 867, 105)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cone:
-    """A round piece of the sky: centre and radius [deg]."""
+    """Centre and radius of a cone on the sky [deg]."""
 
     ra: float
     dec: float
     radius: float
 
-    def name(self, catalogue: str, faintest: float) -> str:
-        """Name of the file that holds the stars of a catalogue down to a magnitude."""
+    def name_file(self, catalogue: str, faintest: float) -> str:
+        """Name the file with the stars of a catalogue down to a magnitude."""
         return f"{catalogue}_{self.place}_{self.radius:.2f}deg_{faintest:g}mag.ecsv"
 
     @property
     def place(self) -> str:
-        """Centre, as it stands in names of files."""
+        """Centre, as written in file names."""
         return f"{self.ra:07.3f}{self.dec:+07.3f}"
 
 
-def cone_of(ra: float, dec: float, radius: float) -> Cone:
-    """Round a cone so that the frames of one field ask for the same.
+def round_cone(ra: float, dec: float, radius: float) -> Cone:
+    """Round a cone, so that all frames of a field share it.
 
     Parameters
     ----------
     ra, dec, radius : float
-        What a frame needs [deg].
+        Cone that a frame needs [deg].
 
     Returns
     -------
     Cone
-        Its centre on a grid of 0.1 degrees, its radius larger by as much: it holds what the frame needs.
+        Centred on a grid of 0.1 degrees and larger by as much, so that it contains the cone of the frame.
     """
     rounded = max(-90.0, min(90.0, round(dec / STEP) * STEP))
     turns = max(1, round(360 * math.cos(math.radians(rounded)) / STEP))
@@ -94,9 +94,9 @@ def cone_of(ra: float, dec: float, radius: float) -> Cone:
     return Cone(round(around, 6), round(rounded, 6), round(math.ceil(radius / STEP + 1 - 1e-9) * STEP, 1))
 
 
-def is_for(name: str, ra: float, dec: float) -> bool:
-    """Whether a file of this name, one of `Cone.name`, holds the cone of a frame that points to a place [deg]."""
-    return f"_{cone_of(ra, dec, STEP).place}_" in name
+def holds_field(name: str, ra: float, dec: float) -> bool:
+    """Check that a file named by `Cone.name_file` holds the field of a frame at a position [deg]."""
+    return f"_{round_cone(ra, dec, STEP).place}_" in name
 
 
 def download_cone(cone: Cone, catalogue: str, path: Path, faintest: float = 19.0) -> int:
@@ -108,9 +108,9 @@ def download_cone(cone: Cone, catalogue: str, path: Path, faintest: float = 19.0
     catalogue : str
         One of `SOURCES`.
     path : Path
-        ECSV; appears whole or not at all. `nightcal.measurement.star_catalog.file.read_star_catalog` reads it as it is.
+        ECSV, written atomically, for `nightcal.measurement.star_catalog.file.read_star_catalog`.
     faintest : float
-        Magnitude limit, r of Refcat2, G of Gaia.
+        Magnitude limit: r of Refcat2, G of Gaia.
 
     Returns
     -------
@@ -120,14 +120,14 @@ def download_cone(cone: Cone, catalogue: str, path: Path, faintest: float = 19.0
     Raises
     ------
     ValueError
-        If the catalogue is not known.
+        If the catalogue is unknown.
     NotDownloaded
-        If the network, the service or ``astroquery`` is not there, or the cone holds no star.
+        Without network, service or ``astroquery``, or if the cone contains no star.
     """
     if catalogue not in SOURCES:
         raise ValueError(f"catalog.download is {catalogue!r}; expected one of {', '.join(SOURCES)}.")
     source = SOURCES[catalogue]
-    table = _query(cone, source, faintest)
+    table = _query_vizier(cone, source, faintest)
     absent = [name for name in source.columns if name not in table.colnames]
     if absent:
         raise NotDownloaded(f"{source.table} of VizieR no longer has the columns {', '.join(absent)}")
@@ -140,7 +140,8 @@ def download_cone(cone: Cone, catalogue: str, path: Path, faintest: float = 19.0
     return len(stars)
 
 
-def _query(cone: Cone, source: Source, faintest: float) -> Table:
+def _query_vizier(cone: Cone, source: Source, faintest: float) -> Table:
+    """Query VizieR for the stars of a cone."""
     try:
         from astroquery.exceptions import RemoteServiceError, TableParseError, TimeoutError
         from astroquery.vizier import Vizier
@@ -154,8 +155,7 @@ def _query(cone: Cone, source: Source, faintest: float) -> Table:
         vizier = Vizier(columns=source.columns, column_filters={source.bands[0]: f"<{faintest:g}"}, row_limit=-1)
         tables = vizier.query_region(centre, radius=cone.radius * units.deg, catalog=source.table)
     except (OSError, ValueError, RemoteServiceError, TableParseError, TimeoutError) as error:
-        said = type(error).__name__
-        raise NotDownloaded(f"VizieR did not answer ({said}): is there a network?") from error
+        raise NotDownloaded(f"VizieR did not answer ({type(error).__name__}); check the network") from error
     if len(tables) == 0 or len(tables[0]) == 0:
-        raise NotDownloaded(f"{source.table} of VizieR has no star within {cone.radius:.2f} deg")
+        raise NotDownloaded(f"{source.table} of VizieR has no stars within {cone.radius:.2f} deg")
     return tables[0]

