@@ -95,7 +95,7 @@ def test_with_an_uncertainty_the_mask_equals_that_of_astroscrappy(compiled):
     hnp.arrays(np.float32, st.tuples(st.integers(5, 14), st.integers(5, 14)), elements=st.integers(-50, 500)),
     st.integers(0, 2**32 - 1),
     st.floats(1, 6),
-    st.floats(0, 2),
+    st.floats(0.01, 1),
     st.floats(0.5, 8),
     st.integers(1, 5),
 )

@@ -63,12 +63,27 @@ def check(document: Any, schema: Mapping[str, Any], where: str) -> None:
     ConfigurationError
         With the key, the value and what was expected, for the first mistake.
     """
+    if mistake := find_mistake(document, schema):
+        raise ConfigurationError(f"{where}: {mistake}")
+
+
+def find_mistake(document: Any, schema: Mapping[str, Any]) -> str:
+    """Describe the first mistake in a document in one sentence; empty if there is none.
+
+    Parameters
+    ----------
+    document, schema
+        As for `check`.
+
+    Returns
+    -------
+    str
+    """
     mistakes = sorted(
         jsonschema.Draft202012Validator(schema).iter_errors(_spell_out(document)),
         key=lambda e: list(map(str, e.path)),
     )
-    if mistakes:
-        raise ConfigurationError(f"{where}: {_make_sentence(mistakes[0])}")
+    return _make_sentence(mistakes[0]) if mistakes else ""
 
 
 def _spell_out(document: Any) -> Any:
@@ -77,7 +92,14 @@ def _spell_out(document: Any) -> Any:
         return {key: _spell_out(value) for key, value in document.items()}
     if isinstance(document, list):
         return [_spell_out(value) for value in document]
-    return str(document) if isinstance(document, float) and not math.isfinite(document) else document
+    return _NotFinite(document) if isinstance(document, float) and not math.isfinite(document) else document
+
+
+class _NotFinite(str):
+    """Text of a number that is not finite, shown without quotes."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _quote(value: Any) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.errors import ConfigurationError
 from nightcal.flags import Flag
+from nightcal.measurement.options import CosmicRayOptions
 from nightcal.numerics.kernels import cosmic_ray_kernels
 
 Image = NDArray[np.float32]
@@ -29,69 +28,6 @@ SQUARE = tuple((dy, dx) for dy in range(-2, 3) for dx in range(-2, 3))
 ROUND = tuple((dy, dx) for dy, dx in SQUARE if abs(dy * dx) < 4)
 UNKNOWN = 1e18
 """Variance of a pixel that is not finite [e-^2]."""
-
-
-@dataclass(frozen=True, slots=True)
-class CosmicRayOptions:
-    """Options of the search for cosmic rays.
-
-    Attributes
-    ----------
-    sigclip : float
-        Smallest Laplacian of a hit, in units of the noise. Lower finds fainter hits, and more noise.
-    sigfrac : float
-        Next to a hit, this fraction of `sigclip` is enough.
-    objlim : float
-        Smallest ratio of the Laplacian to the fine structure of the image: how much sharper than a star a hit must be.
-        Higher protects stars, and misses hits on them.
-    iterations : int
-        Number of rounds; after each, hits are replaced, so that the next round sees their neighbours.
-    clean : bool
-        Whether to replace the pixels hit by the mean around them. They keep their flag.
-    sharp_fwhm : float
-        Seeing [pix] below which the cores of stars begin to look like hits.
-    sharp_objlim : float
-        `objlim` for such frames, and for frames of unknown seeing.
-    """
-
-    sigclip: float = 4.5
-    sigfrac: float = 0.3
-    objlim: float = 5.0
-    iterations: int = 4
-    clean: bool = False
-    sharp_fwhm: float = 2.2
-    sharp_objlim: float = 7.0
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name == "clean":
-                ok, expected = isinstance(value, bool), "true or false"
-            elif field.name == "iterations":
-                ok = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 20
-                expected = "a whole number from 1 to 20"
-            else:
-                least = 0 if field.name in ("sharp_fwhm", "sigfrac") else math.nextafter(0, 1)
-                ok = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value < math.inf
-                expected = "a number above 0" if least else "a number, 0 or above"
-            if not ok:
-                raise ConfigurationError(f"cosmic_rays.{field.name} is {value!r}; expected {expected}.")
-
-    def adapt_to_seeing(self, fwhm: float) -> CosmicRayOptions:
-        """Adapt the options to the seeing of a frame.
-
-        Parameters
-        ----------
-        fwhm : float
-            [pix]; NaN if unknown, which counts as sharp.
-
-        Returns
-        -------
-        CosmicRayOptions
-            With a stricter `objlim` for sharp stars.
-        """
-        return self if fwhm >= self.sharp_fwhm else replace(self, objlim=max(self.objlim, self.sharp_objlim))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
