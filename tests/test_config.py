@@ -11,10 +11,9 @@ from nightcal.config import (
     choose_cameras,
     find_stars_file,
     make_options,
-    measurements_of,
     parse_command_line,
     read_run_config,
-    rule_of,
+    select_measurements,
 )
 from nightcal.errors import ConfigurationError
 from nightcal.planning.dark_scaling import DarkPolicy
@@ -336,33 +335,13 @@ def test_a_user_mask_without_an_image_is_reported(raw, tmp_path, content):
 RULES = {"R": {"band": "r", "names": ["Rc", 7]}, "r": {"band": "r", "colour": ["g", "r"], "names": ["rp", "r'"]}}
 
 
-@pytest.mark.parametrize(
-    ("name", "rule"),
-    [
-        ("R", RULES["R"]),
-        ("r", RULES["r"]),
-        ("r'", RULES["r"]),
-        ("RP", RULES["r"]),
-        ("7", RULES["R"]),
-        ("H-alpha", None),
-    ],
-)
-def test_a_filter_is_known_by_any_of_its_names(name, rule):
-    expected = rule and {key: value for key, value in rule.items() if key != "names"}
-    assert rule_of(RULES, name) == expected
-
-
-def test_a_name_that_matches_two_filters_in_another_case_is_unknown():
-    assert rule_of({"Sky": {"band": "V"}, "SKY": {"band": "B"}}, "sky") is None
-
-
 def test_a_section_that_is_switched_off_is_not_measured():
     config = {
         "sources": {"enabled": False},
         "cosmic_rays": {"enabled": True, "sigclip": 5},
         "photometry": {"filters": RULES},
     }
-    assert measurements_of(config, {"R", "L"}) == {
+    assert select_measurements(config, {"R", "L"}) == {
         "cosmic_rays": {"sigclip": 5},
         "astrometry": {},
         "photometry": {"filters": {"R": {"band": "r"}}},

@@ -7,11 +7,12 @@ import yaml
 from helpers import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nightcal.config import read_config_schema
 from nightcal.errors import ConfigurationError
 from nightcal.io.schema import check, read_yaml
 
 HOME = REPOSITORY
-SCHEMA = yaml.safe_load((HOME / "workflow/schemas/config.schema.yaml").read_text())
+SCHEMA = read_config_schema(HOME)
 SHIPPED = yaml.safe_load((HOME / "config/config.yaml").read_text())
 
 

@@ -7,7 +7,6 @@ import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,11 @@ from nightcal.planning.master_library import read_library
 from nightcal.planning.matching import Options
 from nightcal.planning.plan import STEPS, Plan, make_plan
 from nightcal.planning.user_masks import read_user_masks
+from nightcal.science.steps import MEASUREMENTS, read_options
 
 _log = logging.getLogger(__name__)
 WHERE = "configuration"
 BRACES = "its path contains {, which Snakemake would take for a wildcard; rename it"
-MEASUREMENTS = ("cosmic_rays", "sources", "astrometry", "photometry")
 STARS = ("stars.ecsv", "stars.csv", "stars.parquet")
 """Names of a catalogue of reference stars in the raw folder."""
 
@@ -105,7 +104,7 @@ def read_run_config(config: Mapping[str, Any], home: Path, *, in_job: bool = Fal
     ConfigurationError
         With key, value and what was expected.
     """
-    check(config, read_yaml(home / "workflow" / "schemas" / "config.schema.yaml"), WHERE)
+    check(config, read_config_schema(home), WHERE)
     cameras = choose_cameras(config["camera"], home / "config" / "cameras")
     raw, results = _check_folders(config["raw"], config["results"])
     frames = read_cached_frames(raw, cameras, results, trusted=in_job, save=not in_job)
@@ -183,55 +182,28 @@ def find_stars_file(chosen: str | None, raw: Path) -> Path | None:
     return Path(chosen)
 
 
-def measurements_of(config: Mapping[str, Any], filters: Collection[str] = ()) -> dict[str, dict[str, Any]]:
-    """Tell what is measured in calibrated frames: the sections of the configuration that are switched on.
+def select_measurements(config: Mapping[str, Any], filters: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """Select the sections of the configuration whose steps are switched on.
 
     Parameters
     ----------
     config : mapping
         As checked.
     filters : collection of str
-        Names of the filters of these frames; of the filters of ``photometry`` only theirs are given, by those names.
+        Filters of the frames, as named in headers; what concerns other filters is left out.
 
     Returns
     -------
     dict of str to dict
-        As for `nightcal.measurement.measure.steps_of`.
+        As for `nightcal.science.measure.read_measurements`.
     """
-    sections = {name: dict(config.get(name, {})) for name in MEASUREMENTS}
-    wanted = {name: section for name, section in sections.items() if section.pop("enabled", True)}
-    if "photometry" in wanted:
-        rules = wanted["photometry"].get("filters", {})
-        known = {name: rule_of(rules, name) for name in sorted(filters)}
-        wanted["photometry"]["filters"] = {name: rule for name, rule in known.items() if rule}
-    return wanted
-
-
-def rule_of(rules: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any] | None:
-    """Find what a filter is compared with.
-
-    Parameters
-    ----------
-    rules : mapping of str to mapping
-        As in the configuration: by name, with other names in ``names``.
-    name : str
-        Of the filter, in a header.
-
-    Returns
-    -------
-    dict or None
-        The rule of that name or other name; else of the only one that has it in another case.
-    """
-    named = [(str(alias), rule) for key, rule in rules.items() for alias in (key, *rule.get("names", ()))]
-    found = [rule for alias, rule in named if alias == name]
-    found = found or [rule for alias, rule in named if alias.lower() == name.lower()]
-    if not found or any(rule is not found[0] for rule in found):
-        return None
-    return {key: value for key, value in found[0].items() if key != "names"}
+    sections = {step.options: dict(config.get(name, {})) for name, step in MEASUREMENTS.items() if step.options}
+    wanted = {options: section for options, section in sections.items() if section.pop("enabled", True)}
+    return {options.section: options.select(section, filters) for options, section in wanted.items()}
 
 
 def check_measurements(config: Mapping[str, Any], stars: Path | None) -> None:
-    """Look for what would stop a job that measures frames: a mistake that the schema cannot see, or a wrong catalogue.
+    """Find mistakes that would stop a job that measures frames: in options, or in the catalogue of reference stars.
 
     Parameters
     ----------
@@ -245,14 +217,33 @@ def check_measurements(config: Mapping[str, Any], stars: Path | None) -> None:
     ConfigurationError
         With what was found and what was expected.
     """
-    wanted = measurements_of(config)
-    apertures = wanted.get("sources", {}).get("apertures", [])
-    if any(low >= high for low, high in pairwise(apertures)):
-        raise ConfigurationError(f"{WHERE}: sources.apertures is {apertures}; expected ascending diameters.")
+    wanted = select_measurements(config)
+    try:
+        read_options(wanted)
+    except ConfigurationError as mistake:
+        raise ConfigurationError(f"{WHERE}: {mistake}") from mistake
     if stars is not None and "astrometry" in wanted:
         from nightcal.measurement.star_catalog.file import read_star_catalog
 
         read_star_catalog(stars, config["catalog"]["columns"])
+
+
+def read_config_schema(home: Path) -> dict[str, Any]:
+    """Read the schema of the configuration, and add the sections of the measurements.
+
+    Parameters
+    ----------
+    home : Path
+        The folder of the workflow.
+
+    Returns
+    -------
+    dict
+        A JSON schema.
+    """
+    schema: dict[str, Any] = read_yaml(home / "workflow" / "schemas" / "config.schema.yaml")
+    schema["properties"] |= {name: step.options.schema() for name, step in MEASUREMENTS.items() if step.options}
+    return schema
 
 
 def _as_list(paths: str | Sequence[str] | None) -> Sequence[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from nightcal.errors import ConfigurationError
 from nightcal.numerics.kernels import LAPLACIAN_WORTHWHILE, SCIENCE_STEPS, WORTHWHILE, fingerprint
 from nightcal.planning.naming import make_printable
-from nightcal.config import locate_plan, measurements_of, parse_command_line, read_run_config
+from nightcal.config import parse_command_line, locate_plan, read_run_config, select_measurements
 from nightcal.measurement.star_catalog.cone import round_cone
 from nightcal.version import __version__
 
@@ -23,7 +23,7 @@ except ConfigurationError as mistake:
 
 PLAN = RUN.plan
 NIGHTS = RUN.nights
-MEASUREMENTS = measurements_of(config)
+MEASUREMENTS = select_measurements(config)
 RESULTS = Path(config["results"])
 KERNELS = Path(".snakemake/kernels")  # shared by all nights of a working folder
 
@@ -177,8 +177,8 @@ def catalog_paths(batch):
 
 
 def measurements_for(batch):
-    """Measurements in the frames of a batch, with the photometry of their filters."""
-    return measurements_of(config, {science.frame.filter for science in batch.members})
+    """What is measured in the frames of a batch, with the rules of their filters."""
+    return select_measurements(config, {science.frame.filter for science in batch.members})
 
 
 def star_files():

@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Self
 
 from nightcal.errors import ConfigurationError
+from nightcal.io.keyword import Keyword
 
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", tuple: "array"}
 
@@ -21,6 +22,7 @@ def option(
     maximum: float | None = None,
     choices: Sequence[Any] = (),
     schema: Mapping[str, Any] | None = None,
+    advice: str = "",
 ) -> Any:
     """Declare one key of `Options`.
 
@@ -38,6 +40,8 @@ def option(
         Allowed values, if there are only a few.
     schema : mapping, optional
         JSON schema of the value, if the above does not suffice.
+    advice : str
+        When to change it, for the manual.
 
     Returns
     -------
@@ -47,7 +51,8 @@ def option(
     made: dict[str, Any] = {key: value for key, value in limits.items() if value is not None}
     made |= {"enum": list(choices)} if choices else {"type": TYPES.get(type(default), "object")}
     made["description"] = _expected(default, unit, minimum, above, maximum, choices)
-    metadata = {"meaning": meaning, "unit": unit, "schema": dict(schema or made)}
+    meaning = f"{meaning} [{unit}]" if unit else meaning
+    metadata = {"meaning": meaning, "advice": advice, "schema": dict(schema or made)}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -87,6 +92,12 @@ class Options:
 
     section: ClassVar[str]
     """Name of the step's section in the configuration."""
+
+    disabled: ClassVar[str] = "skip this step"
+    """What ``enabled: false`` means."""
+
+    keywords: ClassVar[tuple[Keyword, ...]] = ()
+    """Keywords that the step writes, unless `nightcal.io.keyword_registry` has them by its name."""
 
     def __post_init__(self) -> None:
         from nightcal.io.schema import find_mistake  # jsonschema takes 0.15 s to import
@@ -131,7 +142,8 @@ class Options:
         known = [key.name for key in fields(cls)]
         if unknown := sorted(set(section) - set(known)):
             raise ConfigurationError(f"{cls.section}.{unknown[0]} is not a known key; expected {', '.join(known)}.")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in section.items()})
+        defaults = cls.defaults()
+        return cls(**{key: _like(defaults[key], value) for key, value in section.items()})
 
     @classmethod
     def select(cls, section: Mapping[str, Any], filters: Collection[str]) -> dict[str, Any]:
@@ -141,6 +153,13 @@ class Options:
     def for_filter(self, name: str) -> Self:
         """Keep what concerns a frame taken in one filter: all of it, unless a subclass knows better."""
         return self
+
+
+def _like(default: Any, value: Any) -> Any:
+    """Give a value from YAML the type of the default, so that 5 and 5.0 are the same."""
+    if isinstance(value, list):
+        return tuple(float(item) if type(item) is int else item for item in value)
+    return float(value) if isinstance(default, float) and type(value) is int else value
 
 
 def _plain(value: Any) -> Any:

@@ -24,10 +24,5 @@ def record_provenance(header: fits.Header, options: Mapping[str, Any]) -> None:
         By name; the order does not matter.
     """
     text = repr(sorted((key, str(value)) for key, value in options.items()))
-    set_cards(
-        header,
-        [
-            ("NIGHTCAL", __version__, "version of nightcal"),
-            ("CONFHASH", hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS], "hash of the options used"),
-        ],
-    )
+    digest = hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
+    set_cards(header, {"NIGHTCAL": __version__, "CONFHASH": digest})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from nightcal.flags import Flag
 from nightcal.measurement.options import CosmicRayOptions
 from nightcal.numerics.kernels import cosmic_ray_kernels
+
+if TYPE_CHECKING:
+    from nightcal.measurement.frame import MeasuredFrame, Values
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -51,24 +54,39 @@ class CosmicRays:
     options: CosmicRayOptions
     reason: str = ""
 
-    def make_keywords(self) -> list[tuple[str, Any, str]]:
-        """List the keywords for a header.
-
-        Returns
-        -------
-        list of (str, value, str)
-            Keyword, value and comment.
-        """
+    def make_keywords(self) -> dict[str, Any]:
+        """List the values for the header, by keyword."""
         used = self.options
-        return [
-            ("CRSTAT", self.reason or "done", "cosmic rays"),
-            ("CRNPIX", int(np.count_nonzero(self.hits)), "pixels hit by cosmic rays"),
-            ("CRSIGCLP", used.sigclip, "smallest Laplacian over noise of a hit"),
-            ("CRSIGFRC", used.sigfrac, "fraction of CRSIGCLP next to a hit"),
-            ("CROBJLIM", used.objlim, "smallest Laplacian over fine structure"),
-            ("CRITER", used.iterations, "largest number of rounds"),
-            ("CRCLEAN", self.cleaned is not None, "are pixels hit replaced?"),
-        ]
+        return {
+            "CRSTAT": self.reason or "done",
+            "CRNPIX": int(np.count_nonzero(self.hits)),
+            "CRSIGCLP": used.sigclip,
+            "CRSIGFRC": used.sigfrac,
+            "CROBJLIM": used.objlim,
+            "CRITER": used.iterations,
+            "CRCLEAN": self.cleaned is not None,
+        }
+
+
+def flag_cosmic_rays(frame: MeasuredFrame, options: CosmicRayOptions) -> Values:
+    """Flag the pixels of a frame that cosmic rays have hit, and replace them if the options ask for it.
+
+    Parameters
+    ----------
+    frame : MeasuredFrame
+    options : CosmicRayOptions
+
+    Returns
+    -------
+    dict
+        Values by keyword.
+    """
+    options = options.adapt_to_seeing(frame.fwhm)
+    found = find_cosmic_rays(frame.data, frame.mask, uncertainty=frame.uncertainty, options=options)
+    np.bitwise_or(frame.mask, Flag.COSMIC_RAY, out=frame.mask, where=found.hits)
+    if found.cleaned is not None:
+        frame.replace_pixels(found.hits, found.cleaned)
+    return found.make_keywords()
 
 
 def find_cosmic_rays(

@@ -212,23 +212,23 @@ def add_positions(table: Table, solution: Solution) -> None:
         table[name].description = f"{words} of the windowed position (ICRS)"
 
 
-def make_keywords(solution: Solution) -> list[tuple[str, Any, str]]:
-    """List the keywords that describe a solution, or say why there is none."""
-    keywords: list[tuple[str, Any, str]] = [("WCSSTAT", solution.status, "astrometry")]
+def make_keywords(solution: Solution) -> dict[str, Any]:
+    """List the values for the header, by keyword: how a frame was solved, or why it was not."""
+    found: dict[str, Any] = {"WCSSTAT": solution.status}
     if solution.catalog:
-        keywords.append(("WCSCAT", solution.catalog, "reference stars"))
+        found["WCSCAT"] = solution.catalog
     if solution.solved:
-        keywords += [
-            ("WCSNREF", solution.number, "stars fitted"),
-            ("WCSNMAT", len(solution.matches[0]), "sources matched with stars"),
-            ("WCSRMS", round(solution.rms, 4), "[arcsec] rms distance of those fitted"),
-            ("WCSCHNC", float(f"{solution.chance:.2g}"), "probability of a match by chance"),
-            ("WCSORDER", solution.sip_order, "order of the fit: 1 linear, 2, 3 distortion"),
-            ("WCSSCALE", round(solution.scale, 6), "[arcsec/pix] at the centre of the frame"),
-            ("WCSROT", round(solution.rotation, 4), "[deg] position angle of the y axis, N to E"),
-            ("WCSMIRR", solution.mirrored, "east is to the right with north up"),
-        ]
-    return keywords
+        found |= {
+            "WCSNREF": solution.number,
+            "WCSNMAT": len(solution.matches[0]),
+            "WCSRMS": round(solution.rms, 4),
+            "WCSCHNC": float(f"{solution.chance:.2g}"),
+            "WCSORDER": solution.sip_order,
+            "WCSSCALE": round(solution.scale, 6),
+            "WCSROT": round(solution.rotation, 4),
+            "WCSMIRR": solution.mirrored,
+        }
+    return found
 
 
 def _find_usable_sources(table: Table) -> NDArray[np.intp]:

@@ -73,8 +73,8 @@ class Sources:
     status: str
 
 
-def make_keywords(statistics: Statistics, pixel_scale: float | None = None) -> list[tuple[str, Any, str]]:
-    """List the keywords of a frame's header.
+def make_keywords(statistics: Statistics, pixel_scale: float | None = None) -> dict[str, Any]:
+    """List the values for a frame's header.
 
     Parameters
     ----------
@@ -84,21 +84,18 @@ def make_keywords(statistics: Statistics, pixel_scale: float | None = None) -> l
 
     Returns
     -------
-    list of (str, value, str)
-        Keyword, value and comment; unknown values are left out.
+    dict
+        Values by keyword; what is unknown is left out.
     """
-    values = [
-        ("SKYLEVEL", statistics.sky, 3, "[electron] median level of the sky"),
-        ("SKYNOISE", statistics.noise, 3, "[electron] standard deviation of the sky"),
-        ("FWHM", statistics.fwhm, 3, "[pix] typical full width at half maximum"),
-        ("SEEING", statistics.fwhm * (pixel_scale or np.nan), 3, "[arcsec] FWHM on the sky"),
-        ("ELLIPTIC", statistics.ellipticity, 3, "typical 1 - b/a of the stars"),
-    ]
-    found: list[tuple[str, Any, str]] = [
-        (keyword, round(float(value), digits), comment)
-        for keyword, value, digits, comment in values
-        if np.isfinite(value)
-    ]
-    found += [("NSOURCES", statistics.number, "sources found"), ("NSTARS", statistics.stars, "stars in FWHM, ELLIPTIC")]
-    found += [("SRCSTAT", statistics.status, "")] if statistics.status else []
-    return found
+    numbers = {
+        "SKYLEVEL": statistics.sky,
+        "SKYNOISE": statistics.noise,
+        "FWHM": statistics.fwhm,
+        "SEEING": statistics.fwhm * (pixel_scale or np.nan),
+        "ELLIPTIC": statistics.ellipticity,
+    }
+    found: dict[str, Any] = {
+        keyword: round(float(value), 3) for keyword, value in numbers.items() if np.isfinite(value)
+    }
+    found |= {"NSOURCES": statistics.number, "NSTARS": statistics.stars}
+    return found | ({"SRCSTAT": statistics.status} if statistics.status else {})
