@@ -35,26 +35,24 @@ def write_setup(header: fits.Header, frame: Frame) -> None:
     from nightcal.io.keywords import set_cards
 
     area = wrap(frame.area, AREA_LENGTH)
-    cards: list[tuple[str, Any, str]] = [
-        ("NIGHT", frame.night, "date of the evening"),
-        ("NCCAMERA", frame.camera, "camera file"),
-        ("NCINSTR", frame.instrument, "instrument"),
-        ("NCXBIN", frame.binning[0], "binning in x"),
-        ("NCYBIN", frame.binning[1], "binning in y"),
-        ("NCMODE", frame.mode, "readout mode"),
-        ("NCAREA", "".join(area[:1]), "light-sensitive pixels of the raw frames"),
-        ("NCOVSC", frame.has_overscan, "raw frames have overscan"),
-        ("NCNX", frame.shape[1], "columns of the raw frames"),
-        ("NCNY", frame.shape[0], "rows of the raw frames"),
-        ("NCAMPS", frame.amplifiers, "amplifiers of the raw frames"),
-        ("FILTER", frame.filter, "filter"),
-    ]
-    cards += [(f"NCAREA{n:02d}", piece, "continued") for n, piece in enumerate(area[1:], start=2)]
-    temperatures = ("SET-TEMP", frame.set_temperature, "[deg C]"), ("CCD-TEMP", frame.temperature, "[deg C] measured")
-    cards += [card for card in temperatures if card[1] is not None]
-    if frame.flat_source:
-        cards.append(("FLATSRC", frame.flat_source, "light source of the flat"))
-    set_cards(header, cards)
+    values: dict[str, Any] = {
+        "NIGHT": frame.night,
+        "NCCAMERA": frame.camera,
+        "NCINSTR": frame.instrument,
+        "NCXBIN": frame.binning[0],
+        "NCYBIN": frame.binning[1],
+        "NCMODE": frame.mode,
+        "NCAREA": "".join(area[:1]),
+        "NCOVSC": frame.has_overscan,
+        "NCNX": frame.shape[1],
+        "NCNY": frame.shape[0],
+        "NCAMPS": frame.amplifiers,
+        "FILTER": frame.filter,
+    }
+    values |= {f"NCAREA{n:02d}": piece for n, piece in enumerate(area[1:], start=2)}
+    temperatures = {"SET-TEMP": frame.set_temperature, "CCD-TEMP": frame.temperature}
+    values |= {keyword: degrees for keyword, degrees in temperatures.items() if degrees is not None}
+    set_cards(header, values | ({"FLATSRC": frame.flat_source} if frame.flat_source else {}))
 
 
 def copy_setup(source: fits.Header, target: fits.Header) -> None:
