@@ -4,22 +4,22 @@ BIN := .venv/bin
 .PHONY: demo test lint bench clean
 
 demo: .venv/demo demo/raw   ## simulate a night, reduce it, compare with the truth
-	$(BIN)/snakemake --cores 2 --config crosscheck=true
-	@echo "Products are in results/20240301, the report in results/20240301/report.html. Compared with the truth:"
-	@$(BIN)/python -m nightcal.simulation.truth results/20240301/science demo/truth
+	$(BIN)/snakemake --cores 2 --config raw=demo/raw results=demo/results crosscheck=true
+	@echo "Products: demo/results/20240301; report: demo/results/20240301/report.html. Comparison with the truth:"
+	@$(BIN)/python -m nightcal.simulation.truth demo/results/20240301/science demo/truth
 
 test: .venv/test            ## run the tests
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-lint: .venv/test demo/raw   ## what CI checks besides the tests
+lint: .venv/test demo/raw   ## check style, types, layers and rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/snakefmt --check Snakefile workflow/rules
-	$(BIN)/snakemake --lint
+	$(BIN)/snakemake --lint --config raw=demo/raw results=demo/results
 
-bench: .venv-bench/done     ## time nightcal and its peers, in hours; CASES and MORE choose: docs/performance.md
+bench: .venv-bench/done     ## time nightcal and its peers (hours); CASES and MORE select: docs/performance.md
 	.venv-bench/bin/python -m benchmarks $(CASES) $(MORE)
 
 demo/raw: | .venv/demo
@@ -35,12 +35,13 @@ demo/raw: | .venv/demo
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@
 
-# BANZAI asks for torch, a database and a broker; its stacking needs none of them.
+# BANZAI requires torch, a database and a message broker; its stacking code needs none of them.
 .venv-bench/done: pyproject.toml
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --editable '.[bench]'
 	-.venv-bench/bin/python -m pip install --quiet --no-deps 'lco-banzai>=1.40,<2'
 	@touch $@
 
-clean:                      ## remove what demo and test made, the environment too
-	rm -rf .venv demo results .snakemake
+# .snakemake stays: it also keeps the records of your own nights.
+clean:                      ## remove the demonstration and the environment; your own results stay
+	rm -rf .venv demo

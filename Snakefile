@@ -1,4 +1,4 @@
-"""One night of raw CCD frames in, calibrated science frames out."""
+"""Reduce nights of raw CCD frames to calibrated science frames."""
 
 import sys
 
@@ -19,15 +19,15 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        [path for night in NIGHTS for path in products_of(night)],
+        [path for night in NIGHTS for path in night_products(night)],
 
 
 onstart:
-    for line in summary():
+    for line in summarise():
         print(line, file=sys.stderr)
 
 
 onsuccess:
     for night in NIGHTS:
         if (RESULTS / night / "report.html").exists():
-            print(f"Night {night}: products in {RESULTS / night}, begin with report.html", file=sys.stderr)
+            print(f"Night {night}: products in {RESULTS / night}; open report.html first", file=sys.stderr)

@@ -12,35 +12,35 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 from nightcal.cameras.camera_file import load_camera
-from nightcal.config import STARS, measurements_of
+from nightcal.config import STARS, select_measurements
 from nightcal.io import source_catalog as catalogs
 from nightcal.io.master import load_master
-from nightcal.measurement import astrometry, photometry, sources
-from nightcal.measurement import measure as measurement
-from nightcal.measurement.measure import steps_of
 from nightcal.science import reduce as science
+from nightcal.science.measure import read_measurements
 from nightcal.science.prepared_frame import PreparedFrame
+from nightcal.science.steps import MEASUREMENTS
 
 HOME = Path(__file__).parents[1]
 WARM = 2
 """Frames before the clock counts: imports, compiled loops, masters brought into memory."""
 
-STEPS: dict[str, list[tuple[Any, str]]] = {
-    "calibration": [(PreparedFrame, "product")],
-    "seeing": [(sources, "estimate_seeing")],
-    "cosmic rays": [(measurement, "find_cosmic_rays")],
-    "sources": [(sources, "find_sources")],
-    "astrometry": [(measurement, "_solved"), (measurement, "write_wcs"), (astrometry, "add_positions")],
-    "zero point": [(photometry, "fit_zero_point"), (photometry, "add_magnitudes")],
-    "image written": [(science, "write_product")],
-    "catalogue written": [(catalogs, "write_catalog")],
+STEPS: dict[str, tuple[Any, str]] = {
+    "calibration": (PreparedFrame, "product"),
+    **{
+        name: (import_module(step.function.rpartition(".")[0]), step.function.rpartition(".")[2])
+        for name, step in MEASUREMENTS.items()
+    },
+    "image written": (science, "write_product"),
+    "catalogue written": (catalogs, "write_catalog"),
 }
+"""Functions to time, by owner and name; the seeing is measured in the first step that asks for it."""
 
 
 def timed(function: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
@@ -68,14 +68,12 @@ def main() -> None:
     camera = load_camera(HOME / "config" / "cameras" / "generic.yaml")
     config = yaml.safe_load((HOME / "config" / "config.yaml").read_text())
     stars = [args.raw / name for name in STARS if (args.raw / name).is_file()]
-    steps = steps_of(measurements_of(config, {"B", "V", "R"}), stars)
+    measurements = read_measurements(select_measurements(config, {"B", "V", "R"}), stars)
     spent: dict[str, list[float]] = defaultdict(list)
-    for step, functions in STEPS.items():
-        for owner, name in functions:
-            setattr(owner, name, timed(getattr(owner, name), spent[step]))
-    batch = science.ScienceBatch(
-        camera=camera, masters={kind: load_master(path) for kind, path in made.items()}, steps=steps
-    )
+    for step, (owner, name) in STEPS.items():
+        setattr(owner, name, timed(getattr(owner, name), spent[step]))
+    loaded = {kind: load_master(path) for kind, path in made.items()}
+    batch = science.ScienceBatch(camera=camera, masters=loaded, measurements=measurements)
     whole = []
     with tempfile.TemporaryDirectory() as scratch:
         for n, frame in enumerate(frames):

@@ -8,12 +8,12 @@ import logging
 from pathlib import Path
 
 from nightcal.cameras.camera_file import load_camera
-from nightcal.cli import parser, run
+from nightcal.cli import make_parser, run
 from nightcal.science.crosscheck import STEPS, crosscheck, write_crosscheck
 
 
 def main() -> None:
-    arguments = parser(__doc__, frames=None)
+    arguments = make_parser(__doc__, frames=None)
     arguments.add_argument("frame", type=Path, help="the raw science frame")
     arguments.add_argument("--product", type=Path, required=True, help="the calibrated frame to compare with")
     arguments.add_argument("--camera", type=Path, required=True, help="camera file, as in config/cameras")

@@ -5,13 +5,13 @@ python scripts/fetch_stars.py refcat2 --folder stars --faintest 19 --field 205.5
 
 from pathlib import Path
 
-from nightcal.cli import parser, run
+from nightcal.cli import make_parser, run
 from nightcal.errors import ConfigurationError
 from nightcal.measurement.star_catalog.cone import SOURCES, NotDownloaded, download_cone, round_cone
 
 
 def main() -> None:
-    arguments = parser(__doc__, frames=None)
+    arguments = make_parser(__doc__, frames=None)
     arguments.add_argument("catalogue", help=" or ".join(SOURCES))
     arguments.add_argument("--folder", type=Path, required=True, help="folder for the stars, a file per field")
     arguments.add_argument("--faintest", type=float, default=19.0, help="magnitude limit (%(default)s)")

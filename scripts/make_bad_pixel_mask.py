@@ -5,7 +5,7 @@ python scripts/make_bad_pixel_mask.py bias.fits dark.fits flat_V.fits --user-mas
 
 from pathlib import Path
 
-from nightcal.cli import parser, run
+from nightcal.cli import make_parser, run
 from nightcal.io.master import as_mask, load_master
 from nightcal.io.product import write_product
 from nightcal.masters.bad_pixel_mask import DefectLimits
@@ -13,7 +13,7 @@ from nightcal.masters.finish import bad_pixel_mask_of
 
 
 def main() -> None:
-    arguments = parser(__doc__, frames=None)
+    arguments = make_parser(__doc__, frames=None)
     arguments.add_argument("masters", nargs="*", type=Path, help="master bias, darks and flats of one camera and mode")
     arguments.add_argument(
         "--user-mask", action="append", default=[], type=Path, help="a mask of your own: not 0 is bad"

@@ -7,14 +7,14 @@ python scripts/make_master_dark.py night/dark*.fits --camera config/cameras/gene
 from dataclasses import asdict
 from pathlib import Path
 
-from nightcal.cli import add_rejection, open_frames, optional_master, parser, rejection_of, run
+from nightcal.cli import add_rejection, load_optional_master, make_parser, open_frames, read_rejection, run
 from nightcal.io.product import write_product
 from nightcal.masters.dark import make_master_dark
 from nightcal.masters.finish import finish_master
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = make_parser(__doc__)
     arguments.add_argument("--bias", type=Path, help="master bias")
     arguments.add_argument(
         "--hot", type=float, default=10.0, help="a hot pixel's excess over the typical current [rstd]"
@@ -22,7 +22,7 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="the master dark")
     add_rejection(arguments)
     args = arguments.parse_args()
-    bias, rejection = optional_master(args.bias), rejection_of(args)
+    bias, rejection = load_optional_master(args.bias), read_rejection(args)
     opened = open_frames(args, bias)
     master = finish_master(
         "dark",

@@ -10,11 +10,11 @@ from pathlib import Path
 from nightcal.cli import (
     add_flat_limits,
     add_rejection,
-    flat_limits_of,
+    load_optional_master,
+    make_parser,
     open_frames,
-    optional_master,
-    parser,
-    rejection_of,
+    read_flat_limits,
+    read_rejection,
     run,
 )
 from nightcal.io.product import write_product
@@ -23,15 +23,15 @@ from nightcal.masters.flat import make_master_flat
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = make_parser(__doc__)
     arguments.add_argument("--bias", type=Path, help="master bias")
     arguments.add_argument("--dark", type=Path, help="master dark")
     add_flat_limits(arguments)
     arguments.add_argument("--out", type=Path, required=True, help="the master flat")
     add_rejection(arguments)
     args = arguments.parse_args()
-    bias, dark = optional_master(args.bias), optional_master(args.dark)
-    rejection, limits = rejection_of(args), flat_limits_of(args)
+    bias, dark = load_optional_master(args.bias), load_optional_master(args.dark)
+    rejection, limits = read_rejection(args), read_flat_limits(args)
     opened = open_frames(args, bias)
     master = finish_master(
         "flat",

@@ -6,13 +6,13 @@ python scripts/measure_gain.py night/bias*.fits night/flat*.fits --camera config
 from pathlib import Path
 
 from nightcal.cameras.camera_file import load_camera
-from nightcal.cli import parser, run
+from nightcal.cli import make_parser, run
 from nightcal.detector.photon_transfer import write_gain
 from nightcal.masters.finish import measure_gain_of_frames
 
 
 def main() -> None:
-    arguments = parser(__doc__, frames="raw bias frames and flats")
+    arguments = make_parser(__doc__, frames="raw bias frames and flats")
     arguments.add_argument("--out", type=Path, required=True, help="gain and read noise (JSON)")
     args = arguments.parse_args()
     write_gain(args.out, measure_gain_of_frames(args.frames, load_camera(args.camera)))

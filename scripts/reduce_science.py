@@ -8,45 +8,45 @@ python scripts/reduce_science.py night/m13_V*.fits --camera config/cameras/gener
 from pathlib import Path
 
 from nightcal.cameras.camera_file import load_camera
-from nightcal.cli import json_of, optional_master, parser, run
+from nightcal.cli import load_optional_master, make_parser, parse_json, run
 from nightcal.detector.photon_transfer import read_gain
 from nightcal.errors import ConfigurationError
 from nightcal.science.reduce import ScienceBatch, reduce_frames
 
 
 def main() -> None:
-    arguments = parser(__doc__, frames="raw science frames")
+    arguments = make_parser(__doc__, frames="raw science frames")
     for step in ("bias", "dark", "flat", "bad-pixels"):
         arguments.add_argument(f"--{step}", type=Path, help=f"master {step}, if there is one")
     arguments.add_argument("--unit", default="electron", choices=["electron", "adu"], help="unit of the products")
     arguments.add_argument("--warn", action="append", default=[], help="a warning for the headers")
-    arguments.add_argument("--out", nargs="+", type=Path, required=True, help="a product for each frame")
-    arguments.add_argument("--measure", type=json_of, default={}, help="what, with its options, as JSON: see above")
+    arguments.add_argument("--out", nargs="+", type=Path, required=True, help="a product per frame")
+    arguments.add_argument("--measure", type=parse_json, default={}, help="steps and their options, as JSON: see above")
     arguments.add_argument("--stars", nargs="+", default=[], type=Path, help="catalogues of reference stars")
-    arguments.add_argument("--columns", type=json_of, default={}, help="their columns, as JSON")
-    arguments.add_argument("--fields", nargs="+", default=[], type=Path, help="downloaded ones, each for its field")
-    arguments.add_argument("--catalogs", nargs="+", default=[], type=Path, help="a table of sources for each frame")
+    arguments.add_argument("--columns", type=parse_json, default={}, help="names of their columns, as JSON")
+    arguments.add_argument("--fields", nargs="+", default=[], type=Path, help="downloaded catalogues of single fields")
+    arguments.add_argument("--catalogs", nargs="+", default=[], type=Path, help="a table of sources per frame")
     args = arguments.parse_args()
     for option, names in (("out", args.out), ("catalogs", args.catalogs or args.out)):
         if len(names) != len(args.frames):
             raise ConfigurationError(f"--{option} has {len(names)} names; expected {len(args.frames)}, one a frame.")
-    steps = None
+    measurements = None
     if args.measure:
-        from nightcal.measurement.measure import steps_of
+        from nightcal.science.measure import read_measurements
 
-        steps = steps_of(args.measure, args.stars, args.columns, args.fields)
+        measurements = read_measurements(args.measure, args.stars, args.columns, args.fields)
     batch = ScienceBatch(
         camera=load_camera(args.camera),
         masters={
-            "bias": optional_master(args.bias),
-            "dark": optional_master(args.dark),
-            "flat": optional_master(args.flat),
-            "bpm": optional_master(args.bad_pixels),
+            "bias": load_optional_master(args.bias),
+            "dark": load_optional_master(args.dark),
+            "flat": load_optional_master(args.flat),
+            "bpm": load_optional_master(args.bad_pixels),
         },
         measured=read_gain(args.measured_gain) if args.measured_gain else None,
         unit=args.unit,
         warnings=args.warn,
-        steps=steps,
+        measurements=measurements,
     )
     reduce_frames(args.frames, args.out, batch, args.catalogs)
 

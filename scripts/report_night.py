@@ -1,4 +1,4 @@
-"""Tell on one page what became of every raw frame of a night.
+"""Write the report of a night: what happened to every raw frame.
 
 python scripts/report_night.py 20240301 --planned results/logs/planned_20240301.csv \
     --plan results/20240301/plan.csv --out results/20240301/report.html
@@ -6,17 +6,17 @@ python scripts/report_night.py 20240301 --planned results/logs/planned_20240301.
 
 from pathlib import Path
 
-from nightcal.cli import parser, run
+from nightcal.cli import make_parser, run
 from nightcal.io.atomic import write_text
-from nightcal.report import amend, read_products, read_table, report, write_table
+from nightcal.report import amend, make_report, read_products, read_table, write_table
 
 
 def main() -> None:
-    arguments = parser(__doc__, frames=None)
+    arguments = make_parser(__doc__, frames=None)
     arguments.add_argument("night", help="date of the evening")
-    arguments.add_argument("--planned", type=Path, required=True, help="the plan as it was made")
+    arguments.add_argument("--planned", type=Path, required=True, help="the plan before the reduction")
     arguments.add_argument(
-        "--plan", type=Path, required=True, help="plan.csv, which gets the frames that failed on the way"
+        "--plan", type=Path, required=True, help="plan.csv, in which frames that failed later are entered"
     )
     arguments.add_argument("--out", type=Path, required=True, help="the page")
     args = arguments.parse_args()
@@ -25,7 +25,7 @@ def main() -> None:
     rows = amend(planned, products)
     if rows != read_table(args.plan.read_text(encoding="utf-8")):
         write_text(args.plan, write_table(rows))
-    write_text(args.out, report(args.night, rows, products))
+    write_text(args.out, make_report(args.night, rows, products))
 
 
 if __name__ == "__main__":

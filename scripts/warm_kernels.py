@@ -1,18 +1,18 @@
-"""Compile the loops of large stacks, once for all jobs that will use them.
+"""Compile the loops for large stacks, once for all jobs.
 
 NUMBA_CACHE_DIR=.snakemake/kernels python scripts/warm_kernels.py --out .snakemake/kernels/here.ok
 """
 
 from pathlib import Path
 
-from nightcal.cli import parser, run
+from nightcal.cli import make_parser, run
 from nightcal.io.atomic import write_text
 from nightcal.numerics.kernels import warm
 
 
 def main() -> None:
-    arguments = parser(__doc__, frames=None)
-    arguments.add_argument("--out", type=Path, required=True, help="written when done")
+    arguments = make_parser(__doc__, frames=None)
+    arguments.add_argument("--out", type=Path, required=True, help="file written when done")
     args = arguments.parse_args()
     write_text(args.out, warm())
 

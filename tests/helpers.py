@@ -15,10 +15,10 @@ from nightcal.masters.finish import finish_master
 from nightcal.masters.flat import make_master_flat
 from nightcal.measurement.star_catalog import StarCatalog
 from nightcal.numerics import kernels
+from nightcal.science.steps import MEASUREMENTS
 from nightcal.stacking.open_frames import open_frames
 
 REPOSITORY = Path(__file__).parents[1]
-MEASUREMENTS = ("cosmic_rays", "sources", "astrometry", "photometry")
 
 
 class Runner:

@@ -5,7 +5,7 @@ from astropy.io import fits
 from nightcal import Calibrator, OverscanMethods
 from nightcal.flags import Flag
 from nightcal.io.product import Product, write_product
-from nightcal.io.provenance import provenance
+from nightcal.io.provenance import record_provenance
 
 NY, NX, BESIDE = 75, 300, 20
 AREA = {"xmin": 0, "xmax": NX, "ymin": 3, "ymax": 3 + NY}
@@ -59,7 +59,7 @@ def write_masters(folder, rng):
     paths = {}
     for name, (data, error, unit, cards) in images.items():
         header, mask = fits.Header(cards), (rng.random(shape) < 0.01).astype(np.uint8) * Flag.HOT
-        provenance(header, {})
+        record_provenance(header, {})
         paths[name] = folder / f"{name}.fits"
         product = Product(data.astype(np.float32), error.astype(np.float32), mask.astype(np.uint8), unit, header)
         write_product(paths[name], product)

@@ -1,4 +1,4 @@
-"""Whoever writes a camera file can see what it makes of a frame."""
+"""The author of a camera file can see how it interprets a frame."""
 
 import subprocess
 import sys
@@ -45,68 +45,68 @@ def generic():
     return load_camera(CAMERAS / "generic.yaml")
 
 
-def lines(understood):
-    return dict(understood.lines)
+def lines(check):
+    return dict(check.lines)
 
 
 def test_a_good_frame_is_explained_line_by_line(take, generic):
-    understood = check_frame(generic, take())
-    told = lines(understood)
-    assert told["type"].startswith("flat, by rule ")
-    assert "IMAGETYP = 'Flat Field'" in told["type"]
-    assert told["start"].startswith("2024-03-01 22:00:00 UTC")
-    assert told["exposure"] == "5 s (EXPTIME = 5.0)"
-    assert told["night"] == "20240301 (longitude -70 deg east)"
-    assert told["filter"] == "V (FILTER = 'V')"
-    assert told["binning"].startswith("1 x 1")
-    assert told["gain"] == "1.5 e-/ADU (GAIN = 1.5)"
-    assert told["read noise"] == "6 e- (RDNOISE = 6.0)"
-    assert told["saturation"] == "60000 ADU (SATURATE = 60000.0)"
-    assert told["image"].startswith("[1:128,1:96] of 160 x 96 pixels")
-    assert told["overscan"].startswith("[129:160,1:96], by clipped_mean")
-    assert told["amplifier 1"].startswith("[1:128,1:96]")
-    assert told["pixels"].startswith("128 x 96 are kept; median ")
-    assert understood.problems == []
-    assert understood.verdict == "The frame would be used."
+    check = check_frame(generic, take())
+    shown = lines(check)
+    assert shown["type"].startswith("flat, by rule ")
+    assert "IMAGETYP = 'Flat Field'" in shown["type"]
+    assert shown["start"].startswith("2024-03-01 22:00:00 UTC")
+    assert shown["exposure"] == "5 s (EXPTIME = 5.0)"
+    assert shown["night"] == "20240301 (longitude -70 deg east)"
+    assert shown["filter"] == "V (FILTER = 'V')"
+    assert shown["binning"].startswith("1 x 1")
+    assert shown["gain"] == "1.5 e-/ADU (GAIN = 1.5)"
+    assert shown["read noise"] == "6 e- (RDNOISE = 6.0)"
+    assert shown["saturation"] == "60000 ADU (SATURATE = 60000.0)"
+    assert shown["image"].startswith("[1:128,1:96] of 160 x 96 pixels")
+    assert shown["overscan"].startswith("[129:160,1:96], method clipped_mean")
+    assert shown["amplifier 1"].startswith("[1:128,1:96]")
+    assert shown["pixels"].startswith("128 x 96 after trimming; median ")
+    assert check.problems == []
+    assert check.verdict == "The frame would be used."
 
 
-def test_what_the_header_does_not_tell_comes_from_the_camera_file(take, tmp_path):
+def test_what_the_header_lacks_comes_from_the_camera_file(take, tmp_path):
     text = (CAMERAS / "generic.yaml").read_text()
     (tmp_path / "mine.yaml").write_text(f"{text}\nread_noise: 5.5\n")
-    told = lines(check_frame(load_camera(tmp_path / "mine.yaml"), take(RDNOISE="")))
-    assert told["read noise"] == "5.5 e- (camera file)"
+    shown = lines(check_frame(load_camera(tmp_path / "mine.yaml"), take(RDNOISE="")))
+    assert shown["read noise"] == "5.5 e- (camera file)"
 
 
-def test_every_problem_is_told_not_just_the_first(take, generic):
-    understood = check_frame(generic, take(EXPTIME="5,0", BIASSEC="[500:600,1:96]", GAIN=-3.0))
-    text = " ".join(understood.problems)
+def test_all_problems_are_shown_not_only_the_first(take, generic):
+    check = check_frame(generic, take(EXPTIME="5,0", BIASSEC="[500:600,1:96]", GAIN=-3.0))
+    text = " ".join(check.problems)
     assert "EXPTIME" in text
     assert "BIASSEC" in text
     assert "GAIN" in text
-    assert lines(understood)["filter"] == "V (FILTER = 'V')"
-    assert understood.verdict == "The frame would be set aside."
+    assert lines(check)["filter"] == "V (FILTER = 'V')"
+    assert check.verdict == "The frame would be rejected."
 
 
-def test_a_card_that_its_type_does_without_does_not_set_a_frame_aside(take, generic):
+def test_a_bad_keyword_that_the_type_does_not_need_does_not_reject_the_frame(take, generic):
     path = take("Bias Frame", EXPTIME=0.0)
     content = path.read_bytes()
     path.write_bytes(content.replace(b"FILTER  = 'V       '", b"FILTER  = 3,2E-05   "))
-    understood = check_frame(generic, path)
-    assert "FILTER" in " ".join(understood.problems)
-    assert understood.verdict == "The frame would be used."
-    assert "pixels" in lines(understood)
+    check = check_frame(generic, path)
+    assert "FILTER" in " ".join(check.problems)
+    assert check.verdict == "The frame would be used."
+    assert "pixels" in lines(check)
 
 
-def test_a_frame_of_another_camera_is_told(take):
+def test_a_frame_of_another_camera_is_a_problem(take):
     problems = check_frame(load_camera(CAMERAS / "nickel.yaml"), take(OBSTYPE="OBJECT", COVER=32, ROVER=0)).problems
-    assert any("nickel.yaml does not recognise the header: it asks for INSTRUME" in text for text in problems)
+    assert any("nickel.yaml does not recognise the header; it requires INSTRUME" in text for text in problems)
 
 
-def test_a_type_that_is_not_reduced_is_told(take, tmp_path):
+def test_a_frame_of_type_other_would_not_be_used(take, tmp_path):
     text = (CAMERAS / "generic.yaml").read_text().replace("types:", 'types:\n  - other: {type: "focus*"}')
     (tmp_path / "mine.yaml").write_text(text)
-    understood = check_frame(load_camera(tmp_path / "mine.yaml"), take("Focus"))
-    assert understood.verdict == "The frame would be listed and not used."
+    check = check_frame(load_camera(tmp_path / "mine.yaml"), take("Focus"))
+    assert check.verdict == "The frame would be listed but not used."
 
 
 def test_truncated_pixels_are_a_problem(take, generic):
@@ -115,15 +115,16 @@ def test_truncated_pixels_are_a_problem(take, generic):
     assert check_frame(generic, path).problems
 
 
-@pytest.mark.parametrize("camera", sorted(CAMERAS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("camera", ["generic", "nickel", "lco-sinistro"])
 @pytest.mark.parametrize(
     "path", sorted(path for path in FRAMES.rglob("*") if path.is_file()), ids=lambda path: path.name
 )
-def test_a_real_frame_is_explained_or_refused_with_a_reason_by_any_camera_file(camera, path):
-    understood = check_frame(load_camera(camera), path)
-    assert understood.problems if understood.set_aside else "pixels" in lines(understood)
-    if read_frame(path, path.name, [load_camera(camera)]).problem:
-        assert understood.set_aside
+def test_a_real_frame_is_explained_or_rejected_with_a_reason_by_any_camera_file(camera, path):
+    camera = load_camera(CAMERAS / f"{camera}.yaml")
+    check = check_frame(camera, path)
+    assert check.problems if check.rejected else "pixels" in lines(check)
+    if read_frame(path, path.name, [camera]).problem:
+        assert check.rejected
 
 
 def run(*arguments):
@@ -136,7 +137,7 @@ def run(*arguments):
     )
 
 
-def test_the_command_prints_and_ends_with_0_for_a_good_frame(take):
+def test_the_command_prints_and_ends_with_status_0_for_a_good_frame(take):
     done = run(CAMERAS / "generic.yaml", take())
     assert done.returncode == 0
     assert "The frame would be used." in done.stdout
@@ -147,14 +148,14 @@ def test_the_command_prints_and_ends_with_0_for_a_good_frame(take):
     ("camera", "frame"),
     [(CAMERAS / "generic.yaml", Path("absent.fits")), (Path("absent.yaml"), Path("absent.fits")), (CAMERAS, CAMERAS)],
 )
-def test_what_is_not_there_ends_with_1_and_no_traceback(camera, frame):
+def test_a_missing_file_ends_with_status_1_and_no_traceback(camera, frame):
     done = run(camera, frame)
     assert done.returncode == 1
     assert done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_of_several_frames_one_that_is_bad_ends_with_1(take, monkeypatch, capsys):
+def test_a_bad_frame_among_several_ends_with_status_1(take, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["check_camera", str(CAMERAS / "generic.yaml"), str(take()), "absent.fits"])
     with pytest.raises(SystemExit) as end:
         main()
@@ -168,12 +169,12 @@ def test_each_amplifier_is_explained():
     path = FRAMES / "lco" / "mef_raw_test_frame.fits"
     if not path.exists():
         pytest.skip("no real frames beside the repository (shared/data)")
-    understood = check_frame(load_camera(CAMERAS / "lco-sinistro.yaml"), path)
-    told = lines(understood)
-    assert understood.problems == []
-    assert told["file"] == "544 x 522 pixels, planes: 4"
-    assert [told[f"gain {n}"] for n in (1, 2, 3, 4)] == [f"{g} e-/ADU (GAIN = {g})" for g in (6.42, 6.23, 6.27, 6.26)]
-    assert told["overscan 4"].startswith("[520:540,1:512]")
-    assert told["detector 2"].startswith("[1025:2048,1025:2048]")
-    assert told["amplifier 3"].startswith("[513:1024,1:512]")
-    assert told["crosstalk"].startswith("4 coefficients")
+    check = check_frame(load_camera(CAMERAS / "lco-sinistro.yaml"), path)
+    shown = lines(check)
+    assert check.problems == []
+    assert shown["file"] == "544 x 522 pixels, planes: 4"
+    assert [shown[f"gain {n}"] for n in (1, 2, 3, 4)] == [f"{g} e-/ADU (GAIN = {g})" for g in (6.42, 6.23, 6.27, 6.26)]
+    assert shown["overscan 4"].startswith("[520:540,1:512]")
+    assert shown["detector 2"].startswith("[1025:2048,1025:2048]")
+    assert shown["amplifier 3"].startswith("[513:1024,1:512]")
+    assert shown["crosstalk"].startswith("4 coefficients")

@@ -57,7 +57,7 @@ def reduced(night, tmp_path_factory, snakemake):
 
 
 @pytest.mark.slow
-def test_a_large_stack_has_its_loops_compiled_first_and_needs_them_not(night, tmp_path, snakemake):
+def test_a_large_stack_uses_compiled_loops_and_does_not_depend_on_them(night, tmp_path, snakemake):
     raw = tmp_path / "raw"
     raw.mkdir()
     header = fits.getheader(night / "bias_001.fits")
@@ -104,12 +104,12 @@ def test_error_bars_of_a_whole_night_are_honest(tmp_path, snakemake):
 def test_a_dry_run_shows_the_whole_night_before_anything_has_run(night, tmp_path, snakemake):
     done = snakemake("-n", raw=night, results=tmp_path / "results")
     assert done.returncode == 0
-    told = done.stdout + done.stderr
+    shown = done.stdout + done.stderr
     for rule in ("make_master_bias", "make_master_dark", "make_master_flat", "make_bad_pixel_mask", "reduce_science"):
-        assert rule in told
-    assert "field_V_001.fits" in told
+        assert rule in shown
+    assert "field_V_001.fits" in shown
     written = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
-    assert written == [tmp_path / "results" / "logs" / "frames.manifest"]
+    assert written == [tmp_path / "results" / "logs" / "header_cache"]
 
 
 def test_the_plan_alone_is_written_and_printed(night, tmp_path, snakemake):
@@ -154,7 +154,7 @@ def test_every_science_frame_has_a_table_of_its_sources(reduced):
         assert Table.read(path).colnames == table.colnames
 
 
-def test_a_step_that_is_switched_off_asks_for_the_science_frames_only(night, reduced, snakemake):
+def test_switching_off_a_step_reduces_only_science_frames_again(night, reduced, snakemake):
     done = snakemake("-n", raw=night, results=reduced, measured=True, photometry="{enabled: false}")
     assert done.returncode == 0, done.stderr
     assert "reduce_science" in done.stdout
@@ -202,7 +202,7 @@ def in_batches(night, tmp_path_factory, snakemake):
 
 
 @pytest.mark.parametrize("time", ["2024-03-02T06:00:00", "2024-03-02T04:00:00", "2024-03-02T05:02:30"])
-def test_one_more_frame_is_one_more_batch_and_not_another_night(time, night, in_batches, tmp_path, snakemake):
+def test_a_late_frame_adds_a_batch_and_leaves_the_others_alone(time, night, in_batches, tmp_path, snakemake):
     shutil.copytree(in_batches, tmp_path, dirs_exist_ok=True)
     raw, results = in_batches / "raw", in_batches / "results"
     late = write_like(night / "field_V_001.fits", raw / "late.fits", DATE_OBS=time)
@@ -265,7 +265,7 @@ def write_like(template, path, data=None, **cards):
 
 
 def bad_frames(night, folder):
-    """Frames as bad as observatories have them; name and a word of the reason for each."""
+    """Write typical bad frames; return their names, each with a word of the reason."""
     folder.mkdir()
     light, flat = night / "field_V_001.fits", night / "flat_V_001.fits"
     pixels = fits.getdata(light)
@@ -297,9 +297,9 @@ def bad_frames(night, folder):
         "no_end.fits": "END",
         "comma.fits": "60,0",
         "gain0.fits": "GAIN is 0",
-        "undated.fits": "time of the exposure is missing",
+        "undated.fits": "start time is missing",
         "negative.fits": "EXPTIME is -5",
-        "typeless.fits": "no card tells the type",
+        "typeless.fits": "the frame type is missing",
         "overscan.fits": "outside the image",
         "{frame}.fits": "rename it",
         "nan.fits": "",
@@ -316,19 +316,19 @@ def night_with_bad_frames(night, tmp_path_factory, snakemake):
     return folder, reasons
 
 
-def test_bad_frames_are_set_aside_with_a_reason(night_with_bad_frames):
+def test_bad_frames_are_rejected_with_a_reason(night_with_bad_frames):
     folder, reasons = night_with_bad_frames
     table = rows(folder / "results")
     page = (folder / "results" / NIGHT / "report.html").read_text()
     for name, reason in reasons.items():
         row = table[f"bad/{name}"]
-        assert row["role"] == "set aside", row
+        assert row["role"] == "rejected", row
         assert reason in row["reason"]
         assert f"bad/{name}" in page
     assert "bad/torn.fits.fz" in table
 
 
-def test_bad_frames_leave_their_neighbours_alone(night_with_bad_frames, reduced):
+def test_bad_frames_do_not_affect_the_others(night_with_bad_frames, reduced):
     folder, _ = night_with_bad_frames
     found, expected = digests(folder / "results"), digests(reduced)
     good = {name for name in expected if name.endswith(".fits") and "flat" not in name and "field_V" not in name}
@@ -343,7 +343,7 @@ def test_bad_frames_leave_their_neighbours_alone(night_with_bad_frames, reduced)
         np.testing.assert_array_equal(ours, fits.getdata(path))
 
 
-def test_an_empty_frame_becomes_a_flagged_product(night_with_bad_frames):
+def test_a_frame_without_valid_pixels_becomes_an_empty_product(night_with_bad_frames):
     folder, _ = night_with_bad_frames
     with fits.open(folder / "results" / NIGHT / "science" / "nan.fits") as hdus:
         assert np.all(hdus["MASK"].data & 64)
@@ -357,7 +357,7 @@ def test_a_strict_night_fails_after_everything_else_is_done(night_with_bad_frame
     before = digests(folder / "results")
     done = snakemake("--cores", "2", raw=folder / "raw", results=folder / "results", strict="true", measured=True)
     assert done.returncode != 0
-    assert "bad/gain0.fits: set aside: GAIN is 0" in done.stdout + done.stderr
+    assert "bad/gain0.fits rejected: GAIN is 0" in done.stdout + done.stderr
     assert digests(folder / "results") == before
 
 
@@ -380,7 +380,7 @@ def test_a_filter_without_flats_is_skipped_and_flagged(night, tmp_path, snakemak
     assert "no flat in filter R" in rows(results)["field_R_001.fits"]["reason"]
 
 
-def test_science_alone_is_calibrated_as_far_as_it_goes(night, tmp_path, snakemake):
+def test_science_frames_alone_are_reduced_without_masters(night, tmp_path, snakemake):
     raw = copy_frames(night, tmp_path / "raw", "field*")
     results = snakemake.reduced(raw, tmp_path / "results")
     assert len(products(results, "science")) == 4
@@ -404,23 +404,23 @@ def test_evening_and_morning_biases_compete_when_split(night, tmp_path, snakemak
     assert table["dark_001.fits"]["bias"] == table["bias_001.fits"]["group"]
 
 
-def test_a_library_serves_a_night_without_calibrations(night, reduced, tmp_path, snakemake):
+def test_a_library_calibrates_a_night_without_calibration_frames(night, reduced, tmp_path, snakemake):
     raw = copy_frames(night, tmp_path / "raw", "field*")
     results = snakemake.reduced(raw, tmp_path / "results", library=f"[{reduced}]")
     for path in products(reduced, "science"):
         np.testing.assert_array_equal(fits.getdata(results / NIGHT / "science" / path.name), fits.getdata(path))
 
 
-def test_a_library_that_holds_this_very_night_changes_nothing(night, reduced, snakemake):
+def test_a_library_that_contains_the_same_night_changes_nothing(night, reduced, snakemake):
     done = snakemake("-n", "--cores", "1", raw=night, results=reduced, library=f"[{reduced}]", measured=True)
     assert done.returncode == 0, done.stderr
     assert "reduce_science" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "shown"),
     [
-        ({"raw": "/nowhere"}, "raw is '/nowhere', which is no folder"),
+        ({"raw": "/nowhere"}, "raw is '/nowhere', which is not a folder or cannot be read"),
         ({"unit": "photons"}, "unit is 'photons'; expected electron or adu"),
         ({"rejection": "{stack_sigma: -3}"}, "rejection.stack_sigma is -3; expected a number above 0"),
         ({"stricct": "true"}, "stricct is not a known key; did you mean strict?"),
@@ -428,11 +428,38 @@ def test_a_library_that_holds_this_very_night_changes_nothing(night, reduced, sn
         ({"night": "19990101"}, "night is 19990101; expected one of 20240301"),
     ],
 )
-def test_a_mistake_in_the_configuration_is_told_in_one_sentence(config, told, night, tmp_path, snakemake):
+def test_a_mistake_in_the_configuration_is_reported_in_one_sentence(config, shown, night, tmp_path, snakemake):
     done = snakemake("--cores", "1", **({"raw": night, "results": tmp_path} | config))
     assert done.returncode != 0
-    assert told in done.stderr
+    assert shown in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_raw_frames_that_a_second_config_option_discards_are_missed(night, tmp_path):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--config", f"raw={night}"]
+    command += ["--config", f"results={tmp_path / 'results'}"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "raw is not set; give --config raw=/path/to/frames" in done.stderr
+    assert "a single --config" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_make_clean_leaves_the_observers_results_alone(tmp_path):
+    for name in ("results/20240301/report.html", "demo/results/20240301/report.html", "mine/a.fits", ".venv/demo"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    subprocess.run(["make", "-f", REPOSITORY / "Makefile", "clean"], cwd=tmp_path, check=True, capture_output=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"results", "mine"}
+    assert (tmp_path / "results/20240301/report.html").is_file()
+
+
+def test_each_rule_has_a_script_of_its_name(night, tmp_path, snakemake):
+    listed = snakemake("--list-rules", raw=night, results=tmp_path)
+    assert listed.returncode == 0, listed.stderr
+    rules = {line.split()[0] for line in listed.stdout.splitlines() if line.strip()}
+    rules = {"reduce_science" if name.startswith("reduce_science_") else name for name in rules}
+    assert rules - {"all"} == {path.stem for path in (REPOSITORY / "scripts").glob("*.py")}
 
 
 class Tags(HTMLParser):
@@ -500,17 +527,17 @@ def test_a_mask_of_the_observer_is_in_every_science_frame(night, tmp_path, snake
 
 
 @pytest.mark.slow
-def test_a_mask_that_fits_no_frame_is_told_and_the_night_goes_on(night, tmp_path, snakemake):
+def test_a_mask_that_fits_no_frame_gives_a_warning(night, tmp_path, snakemake):
     raw = copy_frames(night, tmp_path / "raw", "bias_00[123].fits", "field_V_001.fits")
     fits.PrimaryHDU(np.ones((48, 64), np.uint8)).writeto(tmp_path / "binned.fits")
     results = snakemake.reduced(raw, tmp_path / "results", bad_pixels=tmp_path / "binned.fits")
-    told = "no bad pixel mask of yours fits 128 x 96 pixels: binned.fits has 64 x 48 pixels"
-    assert told in rows(results)["field_V_001.fits"]["reason"]
-    assert told in fits.getheader(results / NIGHT / "science" / "field_V_001.fits").values()
-    assert told in (results / NIGHT / "report.html").read_text()
+    shown = "no bad_pixels mask has 128 x 96 pixels (binned.fits has 64 x 48)"
+    assert shown in rows(results)["field_V_001.fits"]["reason"]
+    assert shown in fits.getheader(results / NIGHT / "science" / "field_V_001.fits").values()
+    assert shown in (results / NIGHT / "report.html").read_text()
 
 
-def test_a_mask_that_is_not_there_stops_everything(night, tmp_path, snakemake):
+def test_a_missing_mask_stops_the_run(night, tmp_path, snakemake):
     done = snakemake("-n", raw=night, results=tmp_path / "results", bad_pixels=tmp_path / "missing.fits")
     assert done.returncode != 0
     assert "bad_pixels is" in done.stderr + done.stdout

@@ -1,4 +1,4 @@
-"""Headers mean what their observatories mean by them, and a camera file's mistakes are told in an observer's words."""
+"""Headers are interpreted as their observatories define them; mistakes in camera files are explained."""
 
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from astropy.time import Time
 from helpers import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightcal.cameras.camera import Camera, recognise
+from nightcal.cameras.camera import Camera, recognise_camera
 from nightcal.cameras.camera_file import load_camera, load_cameras
 from nightcal.errors import ConfigurationError, FrameRejectedError
 from nightcal.io.raw_header import RawHeader
@@ -138,7 +138,7 @@ def mistake(tmp_path, text):
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
-def test_each_shipped_camera_file_loads_under_its_own_name(path):
+def test_each_camera_file_loads_with_its_own_name(path):
     assert load_camera(path).name == path.stem
 
 
@@ -147,27 +147,27 @@ def test_each_shipped_camera_file_loads_under_its_own_name(path):
     [(ARCSAT, "arcsat"), (NICKEL, "nickel"), (AFOSC, "afosc"), (LCO, "lco"), (SAAO, "generic"), ({}, "generic")],
 )
 def test_each_header_finds_its_camera(cards, name):
-    assert recognise(header(cards), CAMERAS).name == name
+    assert recognise_camera(header(cards), CAMERAS).name == name
 
 
 def test_another_apogee_camera_is_not_taken_for_arcsat():
-    assert recognise(header(ARCSAT, SITELAT="52 00 00"), CAMERAS).name == "generic"
+    assert recognise_camera(header(ARCSAT, SITELAT="52 00 00"), CAMERAS).name == "generic"
 
 
-def test_the_file_that_recognises_nothing_is_asked_last():
+def test_the_file_without_rules_to_recognise_is_tried_last():
     assert [c.name for c in CAMERAS][-1] == "generic"
     assert sum(not c.recognise for c in CAMERAS) == 1
 
 
-def test_a_header_that_no_camera_recognises_is_set_aside():
+def test_a_header_that_no_camera_recognises_is_rejected():
     with pytest.raises(FrameRejectedError, match="no camera"):
-        recognise(header(SAAO), [camera("nickel"), camera("lco")])
+        recognise_camera(header(SAAO), [camera("nickel"), camera("lco")])
 
 
-def test_two_camera_files_of_one_name_are_a_mistake(tmp_path):
+def test_two_camera_files_of_the_same_name_are_a_mistake(tmp_path):
     for stem in "ab":
         (tmp_path / f"{stem}.yaml").write_text("name: twin\ntitle: x\ntypes: [{bias: {A: b}}]\n")
-    with pytest.raises(ConfigurationError, match=r"name is 'twin'; expected a name no other file has"):
+    with pytest.raises(ConfigurationError, match=r"name is 'twin'; another file has the same name"):
         load_cameras(tmp_path)
 
 
@@ -175,18 +175,16 @@ def test_two_camera_files_of_one_name_are_a_mistake(tmp_path):
     ("changes", "kind"),
     [
         ({"OBSTYPE": "DARK", "EXPTIME": 0}, "bias"),
-        ({"OBSTYPE": "DARK", "EXPTIME": 0.0}, "bias"),
         ({"OBSTYPE": "DARK", "EXPTIME": 300}, "dark"),
         ({"OBSTYPE": "DARK", "EXPTIME": 300, "OBJECT": "flat"}, "dark"),
         ({"OBJECT": "Dome flat"}, "flat"),
-        ({"OBJECT": "FLAT"}, "flat"),
         ({"OBJECT": "skyflat V"}, "flat"),
         ({"OBJECT": "NGC 6819"}, "science"),
         ({"OBJECT": None}, "science"),
         ({"OBSTYPE": "FOCUS"}, "other"),
     ],
 )
-def test_nickel_tells_its_frames_apart_by_exposure_and_object(changes, kind):
+def test_nickel_types_follow_from_exposure_time_and_object(changes, kind):
     assert camera("nickel").kind(header(NICKEL, **changes)) == kind
 
 
@@ -249,18 +247,18 @@ def test_nickel_tells_its_frames_apart_by_exposure_and_object(changes, kind):
         ),
     ],
 )
-def test_words_of_each_observatory_for_its_frames(name, cards, card, kinds):
+def test_the_frame_types_of_each_observatory(name, cards, card, kinds):
     assert {word: camera(name).kind(header(cards, **{card: word})) for word in kinds} == kinds
 
 
-def test_a_frame_of_unknown_type_is_set_aside_with_the_word():
-    with pytest.raises(FrameRejectedError, match="'Mosaic' is unknown to the camera file generic"):
+def test_a_frame_of_unknown_type_is_rejected_with_the_word():
+    with pytest.raises(FrameRejectedError, match=r"'Mosaic' matches no rule of generic\.yaml"):
         camera("generic").kind(header(SAAO, IMAGETYP="Mosaic"))
 
 
-@pytest.mark.parametrize("word", [None, "", "UNKNOWN", "N/A"])
-def test_a_frame_without_a_type_is_set_aside_with_the_cards_looked_for(word):
-    with pytest.raises(FrameRejectedError, match=r"no card tells the type of frame .*IMAGETYP"):
+@pytest.mark.parametrize("word", [None, "UNKNOWN"])
+def test_a_frame_without_a_type_is_rejected_with_the_keywords_searched(word):
+    with pytest.raises(FrameRejectedError, match=r"the frame type is missing .*IMAGETYP"):
         camera("generic").kind(header(SAAO, IMAGETYP=word))
 
 
@@ -268,28 +266,22 @@ def test_a_frame_without_a_type_is_set_aside_with_the_cards_looked_for(word):
     ("cards", "iso"),
     [
         ({"DATE-OBS": "2019-05-03T07:37:46"}, "2019-05-03T07:37:46"),
-        ({"DATE-OBS": "2019-09-23T21:45:11.90"}, "2019-09-23T21:45:11.90"),
-        ({"DATE-OBS": "2015-12-16T18:26:14.591"}, "2015-12-16T18:26:14.591"),
         ({"DATE-OBS": "2024-04-16T15:43:46.524130"}, "2024-04-16T15:43:46.524130"),
-        ({"DATE-OBS": "2019-05-03T07:37:46Z"}, "2019-05-03T07:37:46"),
         ({"DATE-OBS": "2019-05-03T07:37:46.5Z"}, "2019-05-03T07:37:46.5"),
         ({"DATE-OBS": "2019-05-03 07:37:46"}, "2019-05-03T07:37:46"),
         ({"DATE-OBS": "2019-05-03T07:37:46+00:00"}, "2019-05-03T07:37:46"),
         ({"DATE-OBS": "2019-05-03T07:37"}, "2019-05-03T07:37:00"),
-        ({"DATE-BEG": "2019-05-03T07:37:46"}, "2019-05-03T07:37:46"),
         ({"DATE-OBS": "2013-07-13", "UT": "18:04:51.0"}, "2013-07-13T18:04:51"),
         ({"DATE-OBS": "2013-07-13", "TIME-OBS": "18:04:51.25"}, "2013-07-13T18:04:51.25"),
-        ({"DATE-OBS": "2013-07-13", "UTSTART": "00:00:00.5"}, "2013-07-13T00:00:00.5"),
         ({"DATE-OBS": "UNKNOWN", "MJD-OBS": 57372.75}, "2015-12-16T18:00:00"),
-        ({"MJD-OBS": 57372}, "2015-12-16T00:00:00"),
         ({"MJD-OBS": 51544.5}, "2000-01-01T12:00:00"),
     ],
 )
-def test_the_start_of_an_exposure_in_many_dialects(cards, iso):
+def test_the_start_of_an_exposure_in_many_formats(cards, iso):
     assert camera("generic").start(header(cards)) == pytest.approx(Time(iso, scale="utc").mjd, abs=10 * MICROSECOND)
 
 
-def test_a_date_with_its_time_needs_no_second_card():
+def test_a_date_with_a_time_ignores_start_time():
     cards = {"DATE-OBS": "2019-05-03T07:37:46", "UT": "12:00:00"}
     assert camera("generic").start(header(cards)) == pytest.approx(
         Time("2019-05-03T07:37:46").mjd, abs=10 * MICROSECOND
@@ -298,7 +290,7 @@ def test_a_date_with_its_time_needs_no_second_card():
 
 @settings(deadline=None, derandomize=True, database=None, max_examples=100)
 @given(st.datetimes(datetime(1990, 1, 1), datetime(2025, 1, 1)))
-def test_any_moment_is_that_of_astropy(moment):
+def test_any_start_time_agrees_with_astropy(moment):
     # the days of UTC with a leap second are 86401 s long in astropy and 86400 in the civil clock: at most 1e-5 days
     found = camera("generic").start(header({"DATE-OBS": moment.isoformat()}))
     assert found == pytest.approx(Time(moment, scale="utc").mjd, abs=1.2e-5)
@@ -307,24 +299,20 @@ def test_any_moment_is_that_of_astropy(moment):
 @pytest.mark.parametrize(
     ("cards", "reason"),
     [
-        ({}, "the time of the exposure is missing .*DATE-OBS"),
+        ({}, "the start time is missing .*DATE-OBS"),
         ({"DATE-OBS": ""}, "missing"),
         ({"DATE-OBS": "2013-07-13"}, "DATE-OBS is '2013-07-13', a date without a time"),
         ({"DATE-OBS": "2013-07-13", "UT": "UNKNOWN"}, "a date without a time"),
         ({"DATE-OBS": "yesterday", "UT": "18:04:51"}, "'yesterdayT18:04:51' cannot be read"),
         ({"DATE-OBS": "2019-02-30T00:00:00"}, "cannot be read; expected YYYY-MM-DDThh:mm:ss"),
-        ({"DATE-OBS": "2019-05-03T25:00:00"}, "cannot be read"),
-        ({"DATE-OBS": "0000-00-00T00:00:00"}, "cannot be read"),
         ({"DATE-OBS": "1904-01-01T00:00:00"}, "expected a time after 1968"),
         ({"DATE-OBS": "0001-01-01T00:00:00+23:59"}, "cannot be read"),
-        ({"DATE-OBS": "9999-12-31T23:59:59"}, "expected a time after 1968"),
-        ({"MJD-OBS": 0.0}, "MJD-OBS is 0.0; expected a time after 1968"),
         ({"MJD-OBS": 2458606.8}, "MJD-OBS is 2458606.8; expected"),
         ({"MJD-OBS": True}, "expected a time"),
         ({"DATE-OBS": 1 + 2j}, "DATE-OBS is"),
     ],
 )
-def test_a_time_that_cannot_be_is_refused_in_a_sentence(cards, reason):
+def test_an_impossible_time_rejects_the_frame(cards, reason):
     with pytest.raises(FrameRejectedError, match=reason):
         camera("generic").start(header(cards))
 
@@ -333,31 +321,26 @@ def test_a_time_that_cannot_be_is_refused_in_a_sentence(cards, reason):
     ("written", "degrees"),
     [
         ("-105 49 13", "-105d49m13s"),
-        ("-105:49:13", "-105d49m13s"),
         ("+149 04 15.2", "149d04m15.2s"),
         ("149 04", "149d04m"),
-        ("1 2", "1d2m"),
         ("149:04:15.2 E", "149d04m15.2s"),
         ("105:49:13 W", "-105d49m13s"),
         ("-00 30 00", "-0d30m"),
-        ("0 30 0", "0d30m"),
         ("-110d57m31s", "-110d57m31s"),
-        ("-110.5", "-110.5d"),
         (11.5689993, "11.5689993d"),
-        (-121, "-121d"),
     ],
 )
-def test_longitudes_as_observatories_write_them(written, degrees):
+def test_longitudes_in_many_formats(written, degrees):
     found = camera("arcsat").east_longitude(header(ARCSAT, SITELONG=written))
     assert found == pytest.approx(Angle(degrees).deg, abs=1e-9)
 
 
-@pytest.mark.parametrize("written", [None, "", "N/A", "somewhere", "500", 1e9, "nan", 1 + 2j])
-def test_where_the_header_has_no_longitude_the_camera_file_has(written):
+@pytest.mark.parametrize("written", [None, "somewhere", 1e9, "nan", 1 + 2j])
+def test_the_longitude_of_the_camera_file_is_used_if_the_header_has_none(written):
     assert camera("arcsat").east_longitude(header(ARCSAT, SITELONG=written)) == -105.8203
 
 
-def test_a_second_longitude_card_serves_where_the_first_is_empty():
+def test_the_second_longitude_keyword_is_used_if_the_first_is_empty():
     assert camera("generic").east_longitude(header({"SITELONG": "N/A", "LONGITUD": 20.81252})) == 20.81252
     assert camera("generic").east_longitude(header({})) is None
 
@@ -367,10 +350,8 @@ def test_a_second_longitude_card_serves_where_the_first_is_empty():
     [
         ("[2.01, 1.99, 2.05, 2.02]", 2.0175),
         ("[3.3,3.4,3.3,3.4]", 3.35),
-        ("[1.5]", 1.5),
         ("[ 2 , 4 ]", 3),
         (1.4, 1.4),
-        (2, 2),
         ("1.91", 1.91),
     ],
 )
@@ -389,39 +370,31 @@ def test_numbers_in_a_list_of_gains_may_be_written_in_any_way(written, mean):
     "written",
     [
         0,
-        0.0,
-        -1.5,
-        1e-9,
         101,
-        65535,
         "high",
         "nan",
-        "inf",
         "[]",
-        "[0.0, 0.0]",
         "[2.0, 0.0]",
-        "[-1.5, 2.0]",
         "[high]",
         True,
-        1 + 2j,
     ],
 )
-def test_an_absurd_gain_is_refused_and_shown(written):
+def test_an_impossible_gain_rejects_the_frame(written):
     with pytest.raises(FrameRejectedError, match=r"GAIN is .*; expected e-/ADU above 0"):
         camera("lco").read_gain_and_noise(header(LCO, GAIN=written))
 
 
-@pytest.mark.parametrize("written", [-1.0, 1e9, "low", 1 + 2j])
-def test_an_absurd_read_noise_is_refused_and_shown(written):
+@pytest.mark.parametrize("written", [-1.0, 1e9, "low"])
+def test_an_impossible_read_noise_rejects_the_frame(written):
     with pytest.raises(FrameRejectedError, match=r"RDNOISE is .*; expected e- of 0 or more"):
         camera("lco").read_gain_and_noise(header(LCO, RDNOISE=written))
 
 
-def test_nickels_gain_is_an_index_and_not_believed():
+def test_the_gain_index_of_nickel_is_not_used():
     assert camera("nickel").read_gain_and_noise(header(NICKEL)) == (None, None)
 
 
-def test_the_camera_file_knows_gain_and_noise_where_the_header_does_not(tmp_path):
+def test_gain_and_noise_of_the_camera_file_are_used_if_the_header_has_none(tmp_path):
     mine = own(
         tmp_path,
         "name: a\ntitle: x\ntypes: [{bias: {A: b}}]\ncards: {gain: GAIN, read_noise: RN}\ngain: 2.5\nread_noise: 4\n",
@@ -431,7 +404,7 @@ def test_the_camera_file_knows_gain_and_noise_where_the_header_does_not(tmp_path
     assert mine.read_gain_and_noise(header({"GAIN": 1.5, "RN": 3.0})) == (1.5, 3)
 
 
-def test_where_linearity_ends_is_told_by_a_card_or_the_camera_file(tmp_path):
+def test_the_linearity_limit_comes_from_header_or_camera_file(tmp_path):
     mine = own(
         tmp_path,
         "name: a\ntitle: x\ntypes: [{bias: {A: b}}]\ncards: {linearity: MAXLIN}\nlinearity: 41000\n"
@@ -447,19 +420,19 @@ def test_where_linearity_ends_is_told_by_a_card_or_the_camera_file(tmp_path):
         mine.linearity_limit(header({"MAXLIN": "high"}))
 
 
-def test_a_saturation_of_zero_means_that_nobody_knows():
+def test_a_saturation_of_zero_means_unknown():
     assert camera("lco").saturation_level(header(LCO)) == 47500
     assert camera("lco").saturation_level(header(LCO, SATURATE=0.0)) is None
     assert camera("arcsat").saturation_level(header(ARCSAT)) == 60000
 
 
-@pytest.mark.parametrize("written", [-5.0, 86401, 1e30, "long", "nan", "1,5", True, 1 + 2j])
-def test_an_absurd_exposure_is_refused_and_shown(written):
+@pytest.mark.parametrize("written", [-5.0, 86401, "1,5", "nan"])
+def test_an_impossible_exposure_time_rejects_the_frame(written):
     with pytest.raises(FrameRejectedError, match=r"EXPTIME is .*; expected seconds between 0 and 86400"):
         camera("nickel").exposure_time(header(NICKEL, EXPTIME=written))
 
 
-def test_exposure_in_the_dialects():
+def test_exposure_times_in_many_formats():
     assert camera("nickel").exposure_time(header(NICKEL)) == 10
     assert camera("arcsat").exposure_time(header(ARCSAT, EXPTIME=None, EXPOSURE=80.0)) == 80
     assert camera("generic").exposure_time(header({"EXPOSED": "12.5"})) == 12.5
@@ -487,11 +460,11 @@ def test_exposure_in_the_dialects():
         ({"CCDSUM": "UNKNOWN"}, (1, 1)),
     ],
 )
-def test_binning_in_the_dialects(cards, bins):
+def test_binning_in_many_formats(cards, bins):
     assert camera("generic").bins(header(cards)) == bins
 
 
-def test_nickel_counts_its_pixels_backwards():
+def test_nickel_writes_negative_binning():
     assert camera("nickel").bins(header(NICKEL)) == (2, 2)
     assert camera("nickel").bins(header(NICKEL, CDELT1U=-1, CDELT2U=-4)) == (1, 4)
 
@@ -499,12 +472,12 @@ def test_nickel_counts_its_pixels_backwards():
 @pytest.mark.parametrize(
     "cards", [{"XBINNING": 0, "YBINNING": 2}, {"CCDSUM": "two"}, {"CCDSUM": "2"}, {"BINNING": "2x2x2"}]
 )
-def test_a_binning_that_cannot_be_is_refused(cards):
+def test_an_impossible_binning_rejects_the_frame(cards):
     with pytest.raises(FrameRejectedError, match=r"the binning .* cannot be read"):
         camera("generic").bins(header(cards))
 
 
-def test_nickel_overscan_is_the_last_32_columns_but_those_that_trail_the_image():
+def test_nickel_overscan_is_the_last_32_columns_except_the_first_five():
     raw = header(NICKEL, shape=(1024, 1056))
     assert camera("nickel").sections(raw)[0].image == Area(0, 1024, 0, 1024)
     assert camera("nickel").sections(raw)[0].overscans == (Area(1029, 1056, 0, 1024),)
@@ -516,13 +489,13 @@ def test_saao_sections_with_spaces():
     assert camera("generic").sections(raw)[0].overscans == (Area(3, 13, 0, 520),)
 
 
-def test_lco_takes_the_whole_plane_because_its_trimsec_does_not_fit():
+def test_lco_uses_the_whole_plane_because_trimsec_does_not_fit():
     raw = header(LCO, shape=(2048, 2080))
     assert camera("lco").sections(raw)[0].image == Area(0, 2080, 0, 2048)
     assert camera("lco").sections(raw)[0].overscans == ()
 
 
-def test_sections_outside_the_image_are_refused_with_both_sizes():
+def test_sections_outside_the_image_reject_the_frame():
     raw = header(SAAO, shape=(520, 500))
     with pytest.raises(
         FrameRejectedError, match=r"TRIMSEC = \[17:528,1:520\] lies outside the image of 500 x 520 pixels"
@@ -531,23 +504,23 @@ def test_sections_outside_the_image_are_refused_with_both_sizes():
 
 
 @pytest.mark.parametrize("written", ["[1:5", "left", "[0:5,1:5]", 5, 1 + 2j])
-def test_a_section_that_is_none_is_refused_with_its_card(written):
+def test_an_invalid_section_is_reported_with_its_keyword(written):
     with pytest.raises(FrameRejectedError, match="section BIASSEC"):
         camera("generic").sections(header(SAAO, BIASSEC=written, shape=(520, 536)))
 
 
 @pytest.mark.parametrize("cover", [None, 32.0, "32", -40])
-def test_a_nickel_frame_without_its_overscan_width_is_refused(cover):
+def test_a_nickel_frame_without_overscan_width_is_rejected(cover):
     with pytest.raises(FrameRejectedError, match=r"section .*COVER"):
         camera("nickel").sections(header(NICKEL, COVER=cover, shape=(1024, 1056)))
 
 
-def test_a_descending_image_section_turns_the_image():
+def test_a_descending_image_section_flips_the_image():
     area = camera("generic").sections(header({"TRIMSEC": "[1024:1,1:1024]"}))[0].image
     assert (area.flip_x, area.flip_y) == (True, False)
 
 
-def test_readout_mode_tells_windows_and_speeds_apart():
+def test_the_readout_mode_distinguishes_windows_and_speeds():
     modes = {
         camera("afosc").readout_mode(header(AFOSC, **change))
         for change in ({}, {"HSSPEED": 1}, {"Y_START": 0}, {"PREAMP": 2})
@@ -555,12 +528,12 @@ def test_readout_mode_tells_windows_and_speeds_apart():
     assert len(modes) == 4
 
 
-def test_a_missing_mode_card_is_passed_over():
+def test_a_missing_mode_keyword_is_skipped():
     assert camera("lco").readout_mode(header(LCO)) == "default"
     assert camera("generic").readout_mode(header({})) == ""
 
 
-def test_unknown_means_nothing_is_known():
+def test_placeholders_have_no_value():
     raw = header({"A": "UNKNOWN", "B": "n/a", "C": "  ", "D": " text ", "E": 0, "F": fits.card.Undefined()})
     assert [raw.value(name) for name in "ABCDEFG"] == [None, None, None, "text", 0, None, None]
 
@@ -632,20 +605,20 @@ GOOD = "name: mine\ntitle: x\ntypes: [{bias: {A: b}}]\n"
             "not a known key",
             "expected one of twilight, dome",
         ),
-        (GOOD + "cards: {gain: 5}\n", "cards.gain", "5", "the name of a card, or a list of names"),
-        (GOOD + "cards: [GAIN]\n", "cards", "['GAIN']", "the cards that hold type, exposure, filter and so on"),
+        (GOOD + "cards: {gain: 5}\n", "cards.gain", "5", "a keyword, or a list of keywords"),
+        (GOOD + "cards: [GAIN]\n", "cards", "['GAIN']", "the keywords that hold type, exposure, filter and so on"),
         (GOOD + "cards: {gian: GAIN}\n", "cards.gian", "not a known key", "did you mean gain?"),
         (GOOD + "bining: [CCDSUM]\n", "bining", "not a known key", "did you mean binning?"),
         (
             GOOD + "binning: CCDSUM\n",
             "binning",
             "'CCDSUM'",
-            "a list of pairs of cards, or of cards that hold both numbers",
+            "a list of pairs of keywords, or of keywords that hold both numbers",
         ),
-        (GOOD + "mode: [5]\n", "mode.0", "5", "the name of a card"),
+        (GOOD + "mode: [5]\n", "mode.0", "5", "a keyword"),
         (GOOD + "overscan_method: best\n", "overscan_method", "'best'", "one of median, mean"),
-        (GOOD + "recognise: {INSTRUME: x}\n", "recognise", "{'INSTRUME': 'x'}", "a list of patterns"),
-        (GOOD + "recognise: [{}]\n", "recognise.0", "{}", "cards with the value each must have"),
+        (GOOD + "recognise: {INSTRUME: x}\n", "recognise", "{'INSTRUME': 'x'}", "a list of rules"),
+        (GOOD + "recognise: [{}]\n", "recognise.0", "{}", "keywords and their values"),
         (GOOD + "image: '[1:1024]'\n", "image", "'[1:1024]'", "[x1:x2,y1:y2]"),
         (GOOD + "overscan: ['[0:32,1:5]']\n", "overscan", "'[0:32,1:5]'", ""),
         (GOOD + "overscan: '[1:32,1:5]'\n", "overscan", "'[1:32,1:5]'", "a list of sections"),
@@ -669,14 +642,14 @@ GOOD = "name: mine\ntitle: x\ntypes: [{bias: {A: b}}]\n"
             "name: mine\ntitle: x\ntypes: [{bias: zero}]\n",
             "types.0.bias",
             "'zero'",
-            "cards with the value each must have",
+            "keywords and their values",
         ),
         ("name: mine\ntitle: x\ntypes: [{bias: {A: b}, dark: {A: c}}]\n", "types.0", "{'bias'", "a rule, as in flat"),
         ("- a\n- b\n", "the file", "['a', 'b']", "a camera file"),
         ("", "the file", "empty", "a camera file"),
     ],
 )
-def test_a_mistake_in_a_users_camera_file_is_one_clear_sentence(tmp_path, text, key, value, expectation):
+def test_a_mistake_in_a_camera_file_is_reported_in_one_sentence(tmp_path, text, key, value, expectation):
     sentence = mistake(tmp_path, text)
     where, _, said = sentence.partition("mine.yaml: ")
     assert where == f"{tmp_path}/"
@@ -686,7 +659,7 @@ def test_a_mistake_in_a_users_camera_file_is_one_clear_sentence(tmp_path, text, 
     assert "\n" not in sentence
 
 
-def test_a_camera_file_that_is_not_there_is_told(tmp_path):
+def test_a_missing_camera_file_is_reported(tmp_path):
     with pytest.raises(ConfigurationError, match=r"none\.yaml: cannot be read"):
         load_camera(tmp_path / "none.yaml")
 
@@ -700,7 +673,7 @@ def test_patterns_match_text_and_never_run_it(tmp_path):
     assert mine.kind(header({"A": "bx"})) == "flat"
 
 
-def test_a_camera_of_no_file_says_no_to_nothing():
+def test_a_camera_without_a_file_has_defaults():
     bare = Camera("bare", "x", Path("bare.yaml"))
     assert bare.bins(header({})) == (1, 1)
     assert bare.read_gain_and_noise(header({})) == (None, None)
@@ -716,12 +689,12 @@ def test_a_camera_of_no_file_says_no_to_nothing():
         {"DATE-OBS": "2015-12-16", "UT": "18:00:00", "MJD-OBS": 57372.0},
     ],
 )
-def test_a_date_without_its_time_leaves_the_word_to_a_card_that_has_one(cards):
+def test_after_a_date_without_a_time_the_next_keyword_is_used(cards):
     expected = Time("2015-12-16T18:00:00", scale="utc").mjd
     assert camera("generic").start(header(cards)) == pytest.approx(expected, abs=10 * MICROSECOND)
 
 
-def test_a_date_that_nothing_completes_is_told():
+def test_a_date_without_any_time_rejects_the_frame():
     with pytest.raises(FrameRejectedError, match="DATE-OBS is '2015-12-16', a date without a time"):
         camera("generic").start(header({"DATE-OBS": "2015-12-16"}))
 
@@ -747,7 +720,7 @@ def test_a_date_that_nothing_completes_is_told():
         ("generic", SAAO, {"IMAGETYP": "flat", "OBJECT": "dome flat R"}, "dome"),
     ],
 )
-def test_the_source_of_a_flat_is_read_as_observatories_write_it(name, cards, changes, flat_source):
+def test_the_source_of_a_flat_of_each_observatory(name, cards, changes, flat_source):
     told = header(cards, **changes)
     assert camera(name).kind(told) == "flat"
     assert camera(name).find_flat_source(told) == flat_source
@@ -771,17 +744,17 @@ def test_the_source_of_a_flat_is_read_as_observatories_write_it(name, cards, cha
         ("over there", "10:00:00", None),
     ],
 )
-def test_pointings_as_observatories_write_them(ra, dec, degrees):
+def test_pointings_in_many_formats(ra, dec, degrees):
     found = camera("nickel").pointing(header(NICKEL, RA=ra, DEC=dec))
     assert found == (None if degrees is None else pytest.approx(degrees, abs=1e-5))
 
 
-def test_a_pointing_that_cannot_be_parsed_costs_nothing():
+def test_an_invalid_pointing_counts_as_missing():
     cards = fits.Header.fromstring("RA      = 13:47:57".ljust(80) + "DEC     = '1:2:3'".ljust(80))
     assert camera("nickel").pointing(RawHeader(cards, 0, (4, 4))) is None
 
 
-def test_a_wrong_section_is_quoted_as_it_stands_in_the_camera_file(tmp_path):
+def test_an_invalid_section_is_quoted_as_in_the_camera_file(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\ntitle: x\ntypes: [{science: {type: '*'}}]\noverscan: ['[81-128,1:64]']\n")
     with pytest.raises(ConfigurationError, match=r"'\[81-128,1:64\]' is not a section"):

@@ -353,7 +353,7 @@ def test_a_file_of_several_planes_that_its_camera_does_not_tell_of_is_set_aside(
     planes = [fits.ImageHDU(np.ones((8, 8), np.int16)) for _ in range(3)]
     fits.HDUList([fits.PrimaryHDU(header=cards), *planes]).writeto(tmp_path / "a.fits")
     frame = read_frame(tmp_path / "a.fits", "a.fits", [load_camera(CAMERAS / "generic.yaml")])
-    assert frame.problem == "the file holds 3 image planes; generic.yaml tells of 1"
+    assert frame.problem == "the file holds 3 image planes; generic.yaml expects 1"
 
 
 def test_a_plane_that_no_amplifier_tells_of_is_not_passed_over(tmp_path):
@@ -365,7 +365,7 @@ def test_a_plane_that_no_amplifier_tells_of_is_not_passed_over(tmp_path):
     assert read_frame(path, path.name, [camera]).problem == ""
     with fits.open(path, mode="update") as hdus:
         hdus.append(hdus[1].copy())
-    assert read_frame(path, path.name, [camera]).problem == "the file holds 5 image planes; four.yaml tells of 4"
+    assert read_frame(path, path.name, [camera]).problem == "the file holds 5 image planes; four.yaml expects 4"
 
 
 def test_planes_of_different_size_are_set_aside(tmp_path):
@@ -453,7 +453,7 @@ def test_a_response_is_not_made_linear_where_nothing_tells_the_bias_level(tmp_pa
     (tmp_path / "bent.yaml").write_text(text)
     fits.PrimaryHDU(np.ones((8, 9), np.int16), fits.Header(SINGLE)).writeto(tmp_path / "a.fits")
     frame = read_frame(tmp_path / "a.fits", "a.fits", [load_camera(tmp_path / "bent.yaml")])
-    assert frame.problem == "its response cannot be made linear: no overscan tells the bias level"
+    assert frame.problem == "linearity cannot be corrected: no overscan to measure the bias level"
 
 
 def test_a_master_of_another_size_makes_an_empty_master_and_no_error(tmp_path):

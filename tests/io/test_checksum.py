@@ -1,4 +1,4 @@
-"""astropy finds the checksums of every product right, whatever its shape and however it was written."""
+"""astropy verifies the checksums of every product, whatever its shape and however it was written."""
 
 import warnings
 
@@ -9,13 +9,13 @@ from astropy.utils.exceptions import AstropyUserWarning
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from nightcal.io.checksum import encoded, folded, sum_of_bytes
+from nightcal.io.checksum import encode_checksum, fold_carries, sum_bytes
 from nightcal.io.product import Product, product_file, write_product
 from nightcal.numerics.kernels import swap_and_sum
 from nightcal.numerics.kernels.plain import LARGEST_WORD, sum_of_words
 
 FEW = settings(deadline=None, derandomize=True, database=None, max_examples=200)
-SHAPES = [(1, 1), (1, 2), (1, 3), (3, 1), (5, 7), (17, 13), (33, 1441), (720, 1), (16, 720), (101, 99)]
+SHAPES = [(1, 1), (1, 3), (5, 7), (33, 1441), (720, 1)]
 LONG = fits.Header([(f"CARD{n:04d}", "x" * (n % 45), f"card {n}") for n in range(90)])
 LONG["TITLE"] = "a proposal title of many words " * 9
 HEADERS = [fits.Header(), fits.Header([("OBJECT", "M 67", "target")]), LONG]
@@ -60,7 +60,7 @@ def test_astropy_verifies_the_sums_of_an_image_of_any_numbers(shape, dtype, tmp_
     assert_sums_verify(tmp_path / "a.fits", 3)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 7, 1000])
+@pytest.mark.parametrize("rows", [1, 7, 1000])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_products_written_by_any_number_of_rows_are_the_same(shape, rows, loops, tmp_path):
     product = product_of(shape, survivors=True)
@@ -108,14 +108,14 @@ BYTES = hnp.arrays(np.uint8, st.integers(0, 40))
 @FEW
 @given(content=BYTES, position=st.integers(0, 11))
 def test_sum_of_bytes_anywhere(content, position):
-    assert folded(sum_of_bytes(content, position)) == folded(words_by_hand(content, position))
+    assert fold_carries(sum_bytes(content, position)) == fold_carries(words_by_hand(content, position))
 
 
 @FEW
 @given(content=BYTES, cut=st.integers(0, 40))
 def test_sums_of_parts_add_up(content, cut):
-    parts = sum_of_bytes(content[:cut]) + sum_of_bytes(content[cut:], min(cut, content.size))
-    assert folded(parts) == folded(sum_of_bytes(content))
+    parts = sum_bytes(content[:cut]) + sum_bytes(content[cut:], min(cut, content.size))
+    assert fold_carries(parts) == fold_carries(sum_bytes(content))
 
 
 @FEW
@@ -123,7 +123,7 @@ def test_sums_of_parts_add_up(content, cut):
 def test_sum_of_words_is_that_of_the_big_endian_bytes(words):
     assert sum_of_words(words) == sum(map(int, words))
     stored = words.astype(">u4")
-    assert folded(sum_of_words(words)) == folded(sum_of_bytes(stored.view(np.uint8)))
+    assert fold_carries(sum_of_words(words)) == fold_carries(sum_bytes(stored.view(np.uint8)))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -138,7 +138,7 @@ def test_numbers_are_stored_as_fits_does(shape, loops):
 @given(st.integers(0, 2**70))
 def test_folding_keeps_the_ones_complement_sum(total):
     # Carries come back at the low end: the sum modulo 2^32 - 1, where only nothing at all is 0.
-    found = folded(total)
+    found = fold_carries(total)
     assert 0 <= found <= LARGEST_WORD
     assert found % LARGEST_WORD == total % LARGEST_WORD
     assert (found == 0) == (total == 0)
@@ -151,15 +151,15 @@ def test_folding_keeps_the_ones_complement_sum(total):
     )
 )
 def test_the_sixteen_characters_are_those_of_astropy(total):
-    assert encoded(total) == fits.PrimaryHDU()._char_encode(~np.uint32(total))
+    assert encode_checksum(total) == fits.PrimaryHDU()._char_encode(~np.uint32(total))
 
 
 @FEW
 @given(st.integers(0, LARGEST_WORD))
 def test_the_sixteen_characters_bring_the_sum_to_zero(total):
-    text = encoded(total)
+    text = encode_checksum(total)
     assert text.isalnum()
     assert text.isascii()
     # In the header the text begins in the fourth byte of a word; sixteen zeros stood there before.
     zeros, ours = (words_by_hand(value.encode(), 3) for value in ("0" * 16, text))
-    assert folded(total + ours - zeros) in (0, LARGEST_WORD)
+    assert fold_carries(total + ours - zeros) in (0, LARGEST_WORD)

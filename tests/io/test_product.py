@@ -17,10 +17,10 @@ from nightcal.errors import FrameRejectedError, blame_machine
 from nightcal.flags import MEANINGS, Flag
 from nightcal.io import product as fitsio
 from nightcal.io.atomic import write_text
-from nightcal.io.checksum import file_hash
-from nightcal.io.keywords import ascii_text, product_header, set_cards, warn, warnings_of
+from nightcal.io.checksum import hash_file
+from nightcal.io.keywords import ascii_text, copy_cards, set_cards, warn, warnings_of
 from nightcal.io.product import Product, write_product
-from nightcal.io.provenance import provenance
+from nightcal.io.provenance import record_provenance
 from nightcal.io.raw_image import RawImage
 
 SHAPE = (21, 34)
@@ -217,7 +217,7 @@ def test_text_is_not_fits(tmp_path):
 
 
 def test_a_product_is_no_raw_frame(product, tmp_path):
-    provenance(product.header, {})
+    record_provenance(product.header, {})
     write_product(tmp_path / "a.fits", Product(product.data, product.uncertainty, product.mask, "adu", product.header))
     with pytest.raises(FrameRejectedError):
         RawImage(tmp_path / "a.fits")
@@ -451,7 +451,7 @@ def hostile(tmp_path, rng):
 
 def test_hostile_cards_survive_or_are_told_of(hostile, product, tmp_path):
     with RawImage(hostile) as image:
-        header = product_header(image.header.cards)
+        header = copy_cards(image.header.cards)
     out = tmp_path / "out.fits"
     write_product(out, Product(product.data, product.uncertainty, product.mask, "electron", header))
     assert_sums_verify(out)
@@ -469,7 +469,7 @@ def test_hostile_cards_survive_or_are_told_of(hostile, product, tmp_path):
 
 def test_hostile_cards_are_fits_in_the_product(hostile, product, tmp_path):
     with RawImage(hostile) as image:
-        header = product_header(image.header.cards)
+        header = copy_cards(image.header.cards)
     out = tmp_path / "out.fits"
     write_product(out, Product(product.data, product.uncertainty, product.mask, "electron", header))
     with fits.open(out) as hdus, warnings.catch_warnings():
@@ -481,7 +481,7 @@ def test_good_cards_keep_value_and_comment():
     raw = fits.Header(
         [("OBJECT", "M 67", "target"), ("EXPTIME", 30.0, "[s]"), ("SHUTTER", True, ""), ("RUN", 17, "number")]
     )
-    kept = product_header(raw)
+    kept = copy_cards(raw)
     for name in ("OBJECT", "EXPTIME", "SHUTTER", "RUN"):
         assert kept[name] == raw[name]
         assert kept.comments[name] == raw.comments[name]
@@ -489,7 +489,7 @@ def test_good_cards_keep_value_and_comment():
 
 def test_long_text_survives(product, tmp_path):
     text = "a long proposal title " * 10
-    header = product_header(fits.Header([("TITLE", text.strip())]))
+    header = copy_cards(fits.Header([("TITLE", text.strip())]))
     write_product(tmp_path / "a.fits", Product(product.data, product.uncertainty, product.mask, "adu", header))
     assert fits.getheader(tmp_path / "a.fits")["TITLE"] == text.strip()
     assert_sums_verify(tmp_path / "a.fits")
@@ -500,7 +500,7 @@ def test_cards_that_describe_the_raw_file_do_not_reach_the_product(rng, product,
     raw.header["BUNIT"] = "counts"
     fits.HDUList([fits.PrimaryHDU(), raw]).writeto(tmp_path / "raw.fits.fz", checksum=True)
     with RawImage(tmp_path / "raw.fits.fz") as image:
-        header = product_header(image.header.cards)
+        header = copy_cards(image.header.cards)
     write_product(tmp_path / "a.fits", Product(product.data, product.uncertainty, product.mask, "adu", header))
     written = fits.getheader(tmp_path / "a.fits")
     assert (written["BITPIX"], written["BUNIT"], written["NAXIS"]) == (-32, "adu", 2)
@@ -512,7 +512,7 @@ def test_cards_that_describe_the_raw_file_do_not_reach_the_product(rng, product,
 def test_sections_of_the_raw_image_are_kept_under_names_that_mislead_no_one():
     image = "[1:2048,1:2048]"
     raw = fits.Header([("BIASSEC", "[2049:2080,1:2048]"), ("TRIMSEC", image), ("DATASEC", image)])
-    kept = product_header(raw)
+    kept = copy_cards(raw)
     assert not {"BIASSEC", "TRIMSEC", "DATASEC"} & set(kept)
     assert "[2049:2080,1:2048]" in kept.values()
 
@@ -555,9 +555,9 @@ def test_each_warning_is_told_once():
 
 def test_provenance_depends_on_the_options_and_not_on_their_order():
     one, same, other = fits.Header(), fits.Header(), fits.Header()
-    provenance(one, {"k": 3, "gain": 1.5})
-    provenance(same, {"gain": 1.5, "k": 3})
-    provenance(other, {"gain": 1.5, "k": 4})
+    record_provenance(one, {"k": 3, "gain": 1.5})
+    record_provenance(same, {"gain": 1.5, "k": 3})
+    record_provenance(other, {"gain": 1.5, "k": 4})
     assert one["CONFHASH"] == same["CONFHASH"] != other["CONFHASH"]
     assert one["NIGHTCAL"]
 
@@ -565,7 +565,7 @@ def test_provenance_depends_on_the_options_and_not_on_their_order():
 def test_file_hash_begins_the_sha256_of_the_file(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     # SHA-256 of "abc": FIPS 180-4.
-    assert file_hash(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"[:16]
+    assert hash_file(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"[:16]
 
 
 def test_gzip_of_any_program_is_read(rng, tmp_path):

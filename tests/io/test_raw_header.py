@@ -1,4 +1,4 @@
-"""Headers read from their cards say what astropy says, of files as they are and of cards as they might be."""
+"""Headers parsed by nightcal have the values that astropy reads, whatever the cards look like."""
 
 import os
 import re
@@ -13,8 +13,7 @@ from helpers import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightcal.errors import FrameRejectedError
-from nightcal.io import raw_header as headers
-from nightcal.io.raw_header import SUFFIXES, RawHeader, read_header
+from nightcal.io.raw_header import SUFFIXES, RawHeader, read_header, read_header_with_astropy, read_plain_header
 
 DATA = Path(os.environ.get("NIGHTCAL_DATA", REPOSITORY.parent / "shared" / "data"))
 REAL = sorted(path for path in DATA.rglob("*") if path.name.lower().endswith(SUFFIXES))
@@ -23,22 +22,22 @@ BLOCK = 2880
 
 
 def outcome(function, *arguments):
-    """What a reading ends in: an answer with its type, or the reason."""
+    """Return the answer of a function with its type, or the reason of a rejection."""
     try:
         answer = function(*arguments)
     except FrameRejectedError as reason:
-        return "set aside", str(reason)
+        return "rejected", str(reason)
     return type(answer), answer
 
 
 def as_text(header):
-    """The cards as they stand, whatever they hold."""
+    """Return the cards as written."""
     return [card._image or str(card) for card in header.cards]
 
 
 def assert_alike(path):
     """Both ways of reading agree in everything that a caller can ask."""
-    ours, theirs = outcome(read_header, path), outcome(headers._read_by_astropy, path)
+    ours, theirs = outcome(read_header, path), outcome(read_header_with_astropy, path)
     if theirs[0] is not RawHeader:
         assert ours == theirs
         return
@@ -51,14 +50,14 @@ def assert_alike(path):
 
 
 @pytest.mark.skipif(not REAL, reason="no real frames here")
-def test_every_real_header_says_what_astropy_reads():
+def test_real_headers_are_read_as_astropy_reads_them():
     for path in REAL:
         assert_alike(path)
 
 
 @pytest.mark.skipif(not REAL, reason="no real frames here")
 def test_most_real_frames_are_plain():
-    plain = [path for path in REAL if path.suffix in (".fits", ".fit", ".fts") and headers._read_plain(path)]
+    plain = [path for path in REAL if path.suffix in (".fits", ".fit", ".fts") and read_plain_header(path)]
     assert len(plain) > len(REAL) / 2
 
 
@@ -67,7 +66,7 @@ def card(text):
 
 
 def write(path, cards, pixels=bytes(12), padding=True):
-    """A file of the given cards, as text, behind those of an image of 3 x 2 pixels."""
+    """Write an image of 3 x 2 pixels with these cards after the mandatory ones."""
     first = ["SIMPLE  =                    T", "BITPIX  =                   16", "NAXIS   =                    2"]
     first += ["NAXIS1  =                    3", "NAXIS2  =                    2"]
     head = b"".join(map(card, [*first, *cards, "END"]))
@@ -94,20 +93,20 @@ ODD = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", VALUES)
-def test_a_value_is_what_astropy_reads(value, tmp_path):
-    assert_alike(write(tmp_path / "a.fits", [f"OBJECT  = {value}", "OBJECT  = 'second'"]))
+def test_each_value_is_read_as_astropy_reads_it(tmp_path):
+    for value in VALUES:
+        assert_alike(write(tmp_path / "a.fits", [f"OBJECT  = {value}", "OBJECT  = 'second'"]))
 
 
-@pytest.mark.parametrize("odd", ODD)
-def test_an_odd_card_is_what_astropy_makes_of_it(odd, tmp_path):
-    assert_alike(write(tmp_path / "a.fits", ["OBJECT  = 'M 67&'", odd, "OBJECT  = 'second'"]))
+def test_each_odd_card_is_read_as_astropy_reads_it(tmp_path):
+    for odd in ODD:
+        assert_alike(write(tmp_path / "a.fits", ["OBJECT  = 'M 67&'", odd, "OBJECT  = 'second'"]))
 
 
 def test_the_word_end_in_a_comment_is_not_the_end(tmp_path):
     path = write(tmp_path / "a.fits", [f"COMMENT {'the END':>40}", "", "OBJECT  = 'M 67'"])
     assert_alike(path)
-    assert headers._read_plain(path).value("OBJECT") == "M 67"
+    assert read_plain_header(path).value("OBJECT") == "M 67"
 
 
 CARD = st.builds("{:8}= {}".format, st.sampled_from(KEYWORDS), st.sampled_from(VALUES) | st.text(max_size=71))
@@ -115,7 +114,7 @@ CARD = st.builds("{:8}= {}".format, st.sampled_from(KEYWORDS), st.sampled_from(V
 
 @MANY
 @given(st.lists(CARD | st.sampled_from(ODD) | st.text(max_size=80), max_size=60))
-def test_any_cards_say_what_astropy_reads(tmp_path_factory, cards):
+def test_any_cards_are_read_as_astropy_reads_them(tmp_path_factory, cards):
     assert_alike(write(tmp_path_factory.getbasetemp() / "any.fits", cards))
 
 
@@ -134,7 +133,7 @@ def test_any_cards_say_what_astropy_reads(tmp_path_factory, cards):
         "NAXIS2  =         999999999999",
     ],
 )
-def test_an_odd_beginning_is_what_astropy_makes_of_it(first, tmp_path):
+def test_an_odd_beginning_is_read_as_astropy_reads_it(first, tmp_path):
     path = write(tmp_path / "a.fits", ["OBJECT  = 'M 67'"])
     content = path.read_bytes()
     at = content.index(first[:8].encode())
@@ -142,21 +141,21 @@ def test_an_odd_beginning_is_what_astropy_makes_of_it(first, tmp_path):
     assert_alike(path)
 
 
-@pytest.mark.parametrize("length", [0, 1, 79, 80, 400, 480, 2879, 2880, 2891, 2892, 2893, 5759, 5760, 5761, 5840, 8640])
-def test_a_file_of_any_length_ends_as_with_astropy(length, tmp_path):
+@pytest.mark.parametrize("length", [0, 1, 80, 480, 2879, 2880, 2891, 2892, 2893, 5760, 5761, 8640])
+def test_a_file_cut_to_any_length_is_read_as_astropy_reads_it(length, tmp_path):
     path = write(tmp_path / "a.fits", ["OBJECT  = 'M 67'"])
     path.write_bytes(path.read_bytes().ljust(length, b" ")[:length])
     assert_alike(path)
 
 
-@pytest.mark.parametrize("number", [30, 31, 32, 200, 3000])
+@pytest.mark.parametrize("number", [30, 31, 3000])
 def test_headers_of_any_length_are_read(number, tmp_path):
     path = write(tmp_path / "a.fits", [f"K{n:<7}= {n}" for n in range(number)])
     assert_alike(path)
     assert read_header(path).value(f"K{number - 1}") == number - 1
 
 
-def test_an_image_behind_another_is_not_overlooked(tmp_path):
+def test_a_second_image_is_not_overlooked(tmp_path):
     path = tmp_path / "two.fits"
     image = np.zeros((2, 3), np.int16)
     fits.HDUList([fits.PrimaryHDU(image), fits.ImageHDU(image)]).writeto(path)
@@ -168,6 +167,6 @@ def test_a_plain_frame_is_read_without_astropy(tmp_path):
     words = "import sys, pathlib; from nightcal.io.raw_header import read_header;"
     words += "h = read_header(pathlib.Path(sys.argv[1]));"
     words += "print(h.value('OBJECT'), h.value('NONE'), h.shape, 'astropy' in sys.modules)"
-    environment = {**os.environ, "PYTHONPATH": str(Path(headers.__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")}
     done = subprocess.run([sys.executable, "-c", words, path], capture_output=True, text=True, env=environment)
     assert done.stdout.strip() == "M 67 None (2, 3) False", done.stderr

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from nightcal.io.keywords import product_header
+from nightcal.io.keywords import copy_cards
 from nightcal.io.source_catalog import read_catalog, write_catalog
 from nightcal.measurement.sources import find_sources
 from star_fields import grid_field
@@ -55,7 +55,7 @@ def test_the_header_of_a_frame_gives_its_cards_but_not_its_shape(table, tmp_path
 
 def test_axes_that_the_raw_image_does_not_have_are_no_obstacle(table, tmp_path):
     raw = fits.Header([("NAXIS", 2), ("NAXIS1", 5), ("NAXIS2", 4), ("NAXIS4", 7), ("FILTER", "r")])
-    write_catalog(tmp_path / "a.fits", table, product_header(raw))
+    write_catalog(tmp_path / "a.fits", table, copy_cards(raw))
     assert fits.getheader(tmp_path / "a.fits")["FILTER"] == "r"
 
 

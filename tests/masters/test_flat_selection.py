@@ -23,7 +23,7 @@ from nightcal.masters.flat_selection import (
     separation,
     too_close,
 )
-from nightcal.report import Made, amend
+from nightcal.report import amend
 from nightcal.simulation.night import make_chip
 from nightcal.stacking.calibration_frame import in_order
 from simulated_chip import SHAPE, Camera, loaded
@@ -264,11 +264,11 @@ def test_the_order_of_the_frames_does_not_matter(twilight):
 
 def test_what_is_left_out_reaches_the_table_of_the_night(twilight):
     frames = [twilight.flat(pointing=n, cloud=0.2 * (n == 3)) for n in range(5)]
-    master = Made("masters/flat.fits", make_master_flat(frames, None, None).header)
-    columns = {"role": "stacked", "product": master.path, "reason": "one of 5"}
+    header = make_master_flat(frames, None, None).header
+    columns = {"role": "stacked", "product": "masters/flat.fits", "reason": "one of 5"}
     rows = [{**columns, "file": e.path.name, "mjd_mid": f"{e.mjd:.6f}"} for e in frames]
-    amended = amend(rows, [master])
-    assert [row["role"] for row in amended] == ["stacked"] * 3 + ["set aside", "stacked"]
+    amended = amend(rows, {"masters/flat.fits": header})
+    assert [row["role"] for row in amended] == ["stacked"] * 3 + ["rejected", "stacked"]
     assert amended[3]["reason"].startswith("clouds or a gradient: its light departs from that of the set by 1")
 
 

@@ -95,7 +95,7 @@ def test_with_an_uncertainty_the_mask_equals_that_of_astroscrappy(compiled):
     hnp.arrays(np.float32, st.tuples(st.integers(5, 14), st.integers(5, 14)), elements=st.integers(-50, 500)),
     st.integers(0, 2**32 - 1),
     st.floats(1, 6),
-    st.floats(0, 2),
+    st.floats(0.01, 1),
     st.floats(0.5, 8),
     st.integers(1, 5),
 )
@@ -189,7 +189,7 @@ def test_a_fully_masked_frame_gives_the_reason():
     image = np.zeros((50, 50), np.float32)
     found = find_cosmic_rays(image, np.full(image.shape, Flag.NO_DATA), read_noise=5)
     assert found.reason == "every pixel is masked"
-    assert ("CRSTAT", found.reason) in [card[:2] for card in found.make_keywords()]
+    assert found.make_keywords()["CRSTAT"] == found.reason
 
 
 def test_underestimated_uncertainties_do_not_turn_noise_into_hits():

@@ -1,4 +1,4 @@
-"""The manifest spares the headers that are known, and never changes what is found."""
+"""The cache saves reading known headers, and never changes the result."""
 
 import os
 from dataclasses import fields
@@ -10,10 +10,19 @@ from astropy.io import fits
 from helpers import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nightcal.cameras.camera import Camera
 from nightcal.cameras.camera_file import load_cameras
-from nightcal.planning import header_cache as manifest
+from nightcal.planning import header_cache
 from nightcal.planning.frames import Frame, scan
-from nightcal.planning.header_cache import PLACE, Known, dump, frames_below, load, validity_of
+from nightcal.planning.header_cache import (
+    CACHE_FILE,
+    CachedFrame,
+    dump_cache,
+    load_cache,
+    make_validity_key,
+    read_cached_frames,
+    save_cache,
+)
 
 CAMERAS = load_cameras(REPOSITORY / "config/cameras")
 CARDS = {"IMAGETYP": "Light Frame", "EXPTIME": 10.0, "FILTER": "V", "SITELONG": 0.0, "EGAIN": 1.5, "RDNOISE": 5.0}
@@ -41,21 +50,21 @@ def night(tmp_path):
 def read(monkeypatch):
     """Names of the files whose headers are read, as it happens."""
     names = []
-    real = manifest.read_frame
+    real = header_cache.read_frame
 
     def noted(path, name, cameras):
         names.append(name)
         return real(path, name, cameras)
 
-    monkeypatch.setattr(manifest, "read_frame", noted)
+    monkeypatch.setattr(header_cache, "read_frame", noted)
     return names
 
 
 def below(night, **how):
-    return frames_below(night, CAMERAS, night.parent / "results", **how)
+    return read_cached_frames(night, CAMERAS, night.parent / "results", **how)
 
 
-def test_what_is_found_is_the_same_with_and_without_a_manifest(night):
+def test_the_frames_are_the_same_with_and_without_a_cache(night):
     (night / "copies").mkdir()
     write(night / "copies" / "m0.fits")
     plainly = scan(night, CAMERAS)
@@ -86,7 +95,7 @@ def test_only_what_is_new_or_changed_is_read(night, read):
     assert read == []
 
 
-def test_a_header_changed_in_place_is_noticed_though_its_time_was_put_back(night):
+def test_a_header_changed_in_place_is_noticed_even_with_its_old_time_stamp(night):
     below(night)
     path = night / "m1.fits"
     status = path.stat()
@@ -96,32 +105,32 @@ def test_a_header_changed_in_place_is_noticed_though_its_time_was_put_back(night
     assert {frame.name: frame.filter for frame in below(night)}["m1.fits"] == "R"
 
 
-def test_a_link_that_leads_somewhere_again_is_read(night):
+def test_a_repaired_link_is_read(night):
     below(night)
     write(night / "other2.fits").rename(night / "nowhere")
     assert not {frame.name: frame for frame in below(night)}["gone1.fits"].problem
 
 
-def test_a_trusted_manifest_is_the_truth(night, read):
+def test_a_trusted_cache_is_used_unchecked(night, read):
     known = below(night)
     read.clear()
     (night / "m0.fits").unlink()
     write(night / "m9.fits")
-    before = (night.parent / "results" / PLACE).read_bytes()
+    before = (night.parent / "results" / CACHE_FILE).read_bytes()
     assert below(night, trusted=True, save=False) == known
     assert read == []
-    assert (night.parent / "results" / PLACE).read_bytes() == before
+    assert (night.parent / "results" / CACHE_FILE).read_bytes() == before
 
 
-def test_without_a_manifest_trust_means_looking(night):
+def test_without_a_cache_the_headers_are_read(night):
     assert below(night, trusted=True, save=False) == scan(night, CAMERAS)
     assert not (night.parent / "results").exists()
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "text", "binary", "folder"])
-def test_a_damaged_manifest_costs_a_line_and_nothing_else(damage, night, read, caplog):
+def test_a_damaged_cache_gives_a_warning_and_is_replaced(damage, night, read, caplog):
     found = below(night)
-    path = night.parent / "results" / PLACE
+    path = night.parent / "results" / CACHE_FILE
     content = path.read_bytes()
     if damage == "folder":
         path.unlink()
@@ -142,23 +151,23 @@ def test_a_damaged_manifest_costs_a_line_and_nothing_else(damage, night, read, c
     assert str(path) in caplog.text
 
 
-def test_a_manifest_that_cannot_be_written_costs_a_line_and_nothing_else(night, caplog):
+def test_a_cache_that_cannot_be_written_gives_a_warning(night, caplog):
     (night.parent / "results").write_text("no folder")
     assert below(night) == scan(night, CAMERAS)
     assert len(caplog.records) == 2
 
 
-def test_other_camera_files_make_headers_mean_other_things(night, tmp_path, read):
+def test_other_camera_files_invalidate_the_cache(night, tmp_path, read):
     below(night)
     read.clear()
-    frames_below(night, CAMERAS[-1:], tmp_path / "results")
+    read_cached_frames(night, CAMERAS[-1:], tmp_path / "results")
     assert len(read) == 6
 
 
-def test_another_version_reads_anew(night, read, monkeypatch):
+def test_another_version_invalidates_the_cache(night, read, monkeypatch):
     below(night)
     read.clear()
-    monkeypatch.setattr(manifest, "__version__", "0.0")
+    monkeypatch.setattr(header_cache, "__version__", "0.0")
     below(night)
     assert len(read) == 6
 
@@ -184,25 +193,27 @@ FRAMES = st.builds(
 
 
 @settings(deadline=None, derandomize=True, database=None)
-@given(st.lists(st.builds(Known, FRAMES, st.tuples(*[st.integers(0, 2**62)] * 3)), unique_by=lambda k: k.frame.path))
-def test_what_was_written_is_read(tmp_path_factory, known):
-    path = tmp_path_factory.getbasetemp() / "written.manifest"
-    manifest._save(path, "validity", known)
-    assert dump(known).isascii()
-    back = load(path, "validity")
+@given(
+    st.lists(st.builds(CachedFrame, FRAMES, st.tuples(*[st.integers(0, 2**62)] * 3)), unique_by=lambda k: k.frame.path)
+)
+def test_a_cache_is_read_as_written(tmp_path_factory, known):
+    path = tmp_path_factory.getbasetemp() / "header_cache"
+    save_cache(path, "validity", known)
+    assert dump_cache(known).isascii()
+    back = load_cache(path, "validity")
     assert list(back.values()) == known
     for one, other in zip(back.values(), known, strict=True):
         for attribute in fields(Frame):
             read, written = (getattr(frame, attribute.name) for frame in (one.frame, other.frame))
             assert type(read) is type(written)
-    assert load(path, "another") is None
+    assert load_cache(path, "another") is None
 
 
-def test_validity_follows_the_words_of_a_camera_file(tmp_path):
+def test_the_validity_depends_on_the_text_of_a_camera_file(tmp_path):
     path = tmp_path / "mine.yaml"
     words = "name: mine\ntitle: x\ncards: {start: DATE-OBS, exposure: EXPTIME, type: IMAGETYP}\n"
     hashes = set()
     for kind in ("science", "flat"):
         path.write_text(f"{words}types: [{{{kind}: {{type: '*'}}}}]\n")
-        hashes.add(validity_of(tmp_path, [manifest.Camera("mine", "x", path)]))
+        hashes.add(make_validity_key(tmp_path, [Camera("mine", "x", path)]))
     assert len(hashes) == 2

@@ -1,9 +1,9 @@
-"""What counts is how warm the CCD was: its set point, unless it was off it."""
+"""Darks are matched by the set temperature, or the measured one if the CCD was off its set point."""
 
 from types import SimpleNamespace
 
 import pytest
-from nightcal.planning.temperature import close, effective, off_set_point
+from nightcal.planning.temperature import are_close, choose_temperature, is_off_set_point
 
 
 @pytest.mark.parametrize(
@@ -19,13 +19,13 @@ from nightcal.planning.temperature import close, effective, off_set_point
         (None, None, None, False),
     ],
 )
-def test_the_measured_temperature_counts_where_the_ccd_was_off_its_set_point(set_to, measured, counts, off):
+def test_the_measured_temperature_counts_if_the_ccd_was_off_its_set_point(set_to, measured, counts, off):
     one = SimpleNamespace(set_temperature=set_to, temperature=measured)
-    assert effective(one, 2.0) == counts
-    assert off_set_point(one, 2.0) == off
+    assert choose_temperature(one, 2.0) == counts
+    assert is_off_set_point(one, 2.0) == off
 
 
-def test_absence_is_like_absence_only():
-    assert close(None, None, 2)
-    assert not close(None, 0.0, 2)
-    assert not close(0.0, None, 2)
+def test_an_unknown_temperature_is_close_to_an_unknown_one_only():
+    assert are_close(None, None, 2)
+    assert not are_close(None, 0.0, 2)
+    assert not are_close(0.0, None, 2)

@@ -76,8 +76,8 @@ def test_darks_of_30_s_serve_standards_of_5_and_10_s_and_no_cluster_of_120_s(nic
         row = nickel.plan[f"{name}.fits"]
         if header["EXPTIME"] == 120:
             assert header["SKIPPED"] == "dark"
-            assert "no dark may be scaled to this exposure: dark skipped" in header.values()
-            assert "the longest of 30 s would be scaled up 4 times, the limit is 2: step skipped" in row["reason"]
+            assert "no dark can be scaled to this exposure time: dark not subtracted" in header.values()
+            assert "the longest (30 s) would be scaled up 4 times (limit 2): step skipped" in row["reason"]
         else:
             assert header["DARKMAST"] == dark.name
             assert header["DARKFACT"] == pytest.approx(header["EXPTIME"] / 30)

@@ -28,7 +28,7 @@ from nightcal.masters.keywords import record_gain
 from nightcal.planning.frames import read_frame
 from nightcal.planning.master_library import read_library
 from nightcal.planning.records import Setup
-from nightcal.planning.setup_keywords import describe_setup
+from nightcal.planning.setup_keywords import write_setup
 from nightcal.science.reduce import ScienceBatch, reduce_frame
 from nightcal.simulation.night import expose, make_chip, write_raw
 from nightcal.stacking import calibration_frame as inputs
@@ -134,7 +134,7 @@ def test_a_readout_is_what_header_and_camera_file_say(take, camera, chip):
     readout, gain = open_raw(RawImage(take("a")), camera)
     assert (readout.area, readout.has_overscan) == (Area(0, 128, 0, 128), True)
     assert (readout.gain, readout.read_noise, readout.saturation) == (1.5, 6.0, chip.saturation)
-    assert dict(card[:2] for card in readout.keywords()) == {"OVSCMETH": "clipped_mean", "OVSC0001": "[129:160,1:128]"}
+    assert readout.keywords() == {"OVSCMETH": "clipped_mean", "OVSC0001": "[129:160,1:128]"}
     assert gain.source == "header or camera file"
 
 
@@ -229,11 +229,11 @@ def test_masters_of_many_amplifiers_serve_the_frames_of_other_nights(amplifiers,
     sections = [f"[51:2098,1:4176] is [{1 + 2048 * n}:{2048 * (n + 1)},1:4176]" for n in range(amplifiers)]
     frame = replace(read_frame(take("b"), "b.fits", [camera]), area=", ".join(sections), amplifiers=amplifiers)
     bias = finished([take(f"b{n}", minutes=n) for n in range(3)], camera)
-    describe_setup(bias.header, frame)
+    write_setup(bias.header, frame)
     write_product(tmp_path / "library" / "bias.fits", bias)
     mask = bad_pixel_mask_of([load_master(tmp_path / "library" / "bias.fits")])
     write_product(tmp_path / "library" / "bpm.fits", mask)
-    assert [master.setup for master in read_library(tmp_path / "library")] == [Setup.of(frame)] * 2
+    assert [master.setup for master in read_library(tmp_path / "library")] == [Setup.from_frame(frame)] * 2
 
 
 def test_a_torn_frame_is_named_in_the_master_of_its_neighbours(take, camera):

@@ -1,4 +1,4 @@
-"""What the scripts share: their arguments, their log, and how they say no."""
+"""Common parts of the scripts: arguments, log and error messages."""
 
 from __future__ import annotations
 
@@ -14,74 +14,78 @@ from typing import TYPE_CHECKING, Any
 
 from nightcal.errors import ConfigurationError
 
-if TYPE_CHECKING:  # a script imports what it uses, when it uses it
+if TYPE_CHECKING:  # imports take time: a script imports only what it uses
     from nightcal.io.master import MasterFrame
     from nightcal.masters.common import Rejection
     from nightcal.masters.flat_selection import FlatLimits
     from nightcal.stacking.open_frames import OpenFrames
 
-# numpy reads it when it is imported: no script uses BLAS, and starting its threads costs
+# read when numpy is imported: no script uses BLAS, and starting its threads takes time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# the same of astroscrappy: jobs run side by side, and a job has the cores that Snakemake gives it
+# the same for astroscrappy: a job uses only the cores that Snakemake gives it
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 OPEN_FILES = 1024
 
 
-def parser(description: str | None, *, frames: str | None = "raw frames") -> argparse.ArgumentParser:
-    """Make a parser with the arguments that scripts on raw frames have in common."""
-    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+def make_parser(description: str | None, *, frames: str | None = "raw frames") -> argparse.ArgumentParser:
+    """Make a parser, with the common arguments of scripts that read raw frames."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if frames:
-        made.add_argument("frames", nargs="+", type=Path, help=frames)
-        made.add_argument("--camera", type=Path, required=True, help="camera file, as in config/cameras")
-        made.add_argument(
-            "--measured-gain", type=Path, help="gain and read noise, if headers lack them (measure_gain.py)"
+        parser.add_argument("frames", nargs="+", type=Path, help=frames)
+        parser.add_argument("--camera", type=Path, required=True, help="camera file, as in config/cameras")
+        parser.add_argument(
+            "--measured-gain", type=Path, help="measured gain and read noise (measure_gain.py), if headers lack them"
         )
-    return made
+    return parser
 
 
-def json_of(text: str) -> Any:
-    """Read an argument that is JSON."""
+def parse_json(text: str) -> Any:
+    """Parse a JSON argument."""
     try:
         return json.loads(text)
     except ValueError as mistake:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no JSON; expected something as '{{\"sources\": {{}}}}'"
+            f"{text!r} is not JSON; expected something like '{{\"sources\": {{}}}}'"
         ) from mistake
 
 
-def add_rejection(made: argparse.ArgumentParser) -> None:
-    """Add the arguments of stacks."""
-    made.add_argument("--frame-sigma", type=float, default=3.5, help="half-width for a frame's level [rstd]")
-    made.add_argument("--stack-sigma", type=float, default=3.0, help="half-width along the stack [rstd]")
-    made.add_argument("--warn", action="append", default=[], help="a warning for the header")
-    made.add_argument("--threads", type=int, default=1, help="threads that stack side by side")
-    made.add_argument("--no-floor", action="store_true", help="trust the rstd of a few frames, however small")
+def add_rejection(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments for stacking."""
+    parser.add_argument("--frame-sigma", type=float, default=3.5, help="clipping for the level of a frame [rstd]")
+    parser.add_argument("--stack-sigma", type=float, default=3.0, help="clipping of a pixel along the stack [rstd]")
+    parser.add_argument("--warn", action="append", default=[], help="a warning for the header")
+    parser.add_argument("--threads", type=int, default=1, help="number of threads")
+    parser.add_argument("--no-floor", action="store_true", help="clip by the rstd alone, however small it is")
 
 
-def rejection_of(args: argparse.Namespace) -> Rejection:
-    """Arguments of `add_rejection` as the record that masters take."""
+def read_rejection(args: argparse.Namespace) -> Rejection:
+    """Read the arguments of `add_rejection`."""
     from nightcal.masters.common import Rejection
 
     return Rejection(args.frame_sigma, args.stack_sigma, not args.no_floor)
 
 
-def add_flat_limits(made: argparse.ArgumentParser) -> None:
-    """Add the arguments of what is asked of flats."""
-    made.add_argument("--faintest", type=float, default=5.0, help="smallest signal-to-noise ratio of a pixel")
-    made.add_argument("--departure", type=float, default=2.0, help="largest departure from the set's shape [percent]")
-    made.add_argument("--dither", type=float, default=10.0, help="least distance of twilight flats with stars [arcsec]")
+def add_flat_limits(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments for the selection of flats."""
+    parser.add_argument("--faintest", type=float, default=5.0, help="smallest signal-to-noise ratio of a pixel")
+    parser.add_argument(
+        "--departure", type=float, default=2.0, help="largest difference in shape from the other flats [percent]"
+    )
+    parser.add_argument(
+        "--dither", type=float, default=10.0, help="smallest offset between twilight flats with stars [arcsec]"
+    )
 
 
-def flat_limits_of(args: argparse.Namespace) -> FlatLimits:
-    """Arguments of `add_flat_limits` as the record that `nightcal.masters.flat.make_master_flat` takes."""
+def read_flat_limits(args: argparse.Namespace) -> FlatLimits:
+    """Read the arguments of `add_flat_limits`."""
     from nightcal.masters.flat_selection import FlatLimits
 
     return FlatLimits(args.faintest, args.departure, args.dither)
 
 
 def open_frames(args: argparse.Namespace, bias: MasterFrame | None = None) -> OpenFrames:
-    """Open the frames that a script was given, with the gain of their master bias where no better one is known."""
+    """Open the frames given to a script, with the gain of the master bias if no better one is known."""
     from nightcal.cameras.amplifiers import choose_gain
     from nightcal.cameras.camera_file import load_camera
     from nightcal.detector.photon_transfer import read_gain
@@ -91,15 +95,15 @@ def open_frames(args: argparse.Namespace, bias: MasterFrame | None = None) -> Op
     return open_frames(args.frames, load_camera(args.camera), choose_gain(measured, bias))
 
 
-def optional_master(path: Path | None) -> MasterFrame | None:
-    """Load a master that may not be there."""
+def load_optional_master(path: Path | None) -> MasterFrame | None:
+    """Load a master, if one is given."""
     from nightcal.io.master import load_master
 
     return None if path is None else load_master(path)
 
 
 def _allow_many_open_files() -> None:
-    """Raise the number of files a process may have open: a stack keeps one for each of its frames."""
+    """Raise the limit of open files: a stack keeps each of its frames open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -107,7 +111,7 @@ def _allow_many_open_files() -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script: log to standard error, a user's mistake in one line."""
+    """Run a script: log to standard error, and report a mistake of the user in one line."""
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
     _allow_many_open_files()
     try:

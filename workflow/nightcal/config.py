@@ -1,4 +1,4 @@
-"""From a configuration to a plan: the one place that knows the keys of ``config.yaml``."""
+"""Turn a configuration into a plan: only this module knows the keys of ``config.yaml``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,18 @@ from nightcal.errors import ConfigurationError
 from nightcal.io.schema import check, read_yaml
 from nightcal.planning.batches import BATCH_SIZE
 from nightcal.planning.dark_scaling import DarkPolicy
-from nightcal.planning.header_cache import frames_below
+from nightcal.planning.header_cache import read_cached_frames
 from nightcal.planning.master_library import read_library
 from nightcal.planning.matching import Options
 from nightcal.planning.plan import STEPS, Plan, make_plan
 from nightcal.planning.user_masks import read_user_masks
+from nightcal.science.steps import MEASUREMENTS, read_options
 
 _log = logging.getLogger(__name__)
 WHERE = "configuration"
-BRACES = "its path contains {, which Snakemake takes for a wildcard; rename it"
-MEASUREMENTS = ("cosmic_rays", "sources", "astrometry", "photometry")
+BRACES = "its path contains {, which Snakemake would take for a wildcard; rename it"
 STARS = ("stars.ecsv", "stars.csv", "stars.parquet")
-"""Names under which a catalogue of reference stars is found among the raw frames."""
+"""Names of a catalogue of reference stars in the raw folder."""
 
 WORDS = {"true": True, "false": False, "null": None}
 INNER_WORDS = WORDS | {"yes": True, "no": False, "on": True, "off": False, "~": None}
@@ -37,7 +36,7 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.AS
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Cameras by name, the plan, the nights of it that were asked for, and the observer's reference stars."""
+    """Cameras by name, the plan, the nights to reduce, and the observer's reference stars."""
 
     cameras: Mapping[str, Camera]
     plan: Plan
@@ -45,38 +44,36 @@ class RunConfig:
     stars: Path | None = None
 
 
-def from_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Read words as YAML would, which Snakemake leaves as they are.
-
-    As in ``strict=true``, ``bias={split_hours: 3}``, ``sources={apertures: [2, 4]}``.
+def parse_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Parse values such as ``strict=true`` or ``bias={split_hours: 3}``, which Snakemake leaves as text.
 
     Parameters
     ----------
     config : mapping
-        As Snakemake merged it.
+        As merged by Snakemake.
 
     Returns
     -------
     dict
     """
-    read = {key: _read_word(value) for key, value in config.items()}
+    parsed = {key: _parse_value(value) for key, value in config.items()}
     names = ("raw", "results", "camera", "bad_pixels")
-    numbers = {key: str(read[key]) for key in names if isinstance(read.get(key), int | float)}
-    return read | numbers
+    numbers = {key: str(parsed[key]) for key in names if isinstance(parsed.get(key), int | float)}
+    return parsed | numbers
 
 
-def _read_word(value: Any) -> Any:
+def _parse_value(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _read_inner(item) for key, item in value.items()}
+        return {key: _parse_inner(item) for key, item in value.items()}
     return WORDS.get(value.lower(), value) if isinstance(value, str) else value
 
 
-def _read_inner(value: Any) -> Any:
-    """Read a value within a group, however deep; a name that only looks like YAML stays what it is."""
+def _parse_inner(value: Any) -> Any:
+    """Parse a value within a group, at any depth; names that only look like YAML are kept."""
     if isinstance(value, Mapping):
-        return {key: _read_inner(item) for key, item in value.items()}
+        return {key: _parse_inner(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_read_inner(item) if _is_number(item) else item for item in value]
+        return [_parse_inner(item) if _is_number(item) else item for item in value]
     if _is_number(value):
         return int(value) if value.lstrip("+-").isdecimal() else float(value)
     return INNER_WORDS.get(value.lower(), value) if isinstance(value, str) else value
@@ -94,9 +91,9 @@ def read_run_config(config: Mapping[str, Any], home: Path, *, in_job: bool = Fal
     config : mapping
         As in ``config/config.yaml``.
     home : Path
-        The folder of the workflow, where the shipped camera files and schemas are.
+        Folder of the workflow, with the camera files and schemas that come with nightcal.
     in_job : bool
-        Whether this is a job of a run that has just planned: what that run found is then taken for the truth.
+        Whether this is a job of a run that has just planned; its header cache is then used unchecked.
 
     Returns
     -------
@@ -107,59 +104,63 @@ def read_run_config(config: Mapping[str, Any], home: Path, *, in_job: bool = Fal
     ConfigurationError
         With key, value and what was expected.
     """
-    check(config, read_yaml(home / "workflow" / "schemas" / "config.schema.yaml"), WHERE)
+    check(config, read_config_schema(home), WHERE)
     cameras = choose_cameras(config["camera"], home / "config" / "cameras")
-    raw = Path(config["raw"])
-    if not raw.is_dir():
-        raise ConfigurationError(
-            f"{WHERE}: raw is {config['raw']!r}, which is no folder; `make demo` makes a demonstration night, or "
-            "give your own frames with `--config raw=/path/to/frames`."
-        )
-    if "{" in config["results"]:
-        raise ConfigurationError(f"{WHERE}: results is {config['results']!r}; expected a path without {{.")
-    if raw.resolve() == Path(config["results"]).resolve():
-        raise ConfigurationError(
-            f"{WHERE}: results is {config['results']!r}, the folder of the raw frames; expected another."
-        )
-    results = Path(config["results"])
-    frames = frames_below(raw, cameras, results, trusted=in_job, save=not in_job)
+    raw, results = _check_folders(config["raw"], config["results"])
+    frames = read_cached_frames(raw, cameras, results, trusted=in_job, save=not in_job)
     if not frames:
         raise ConfigurationError(
-            f"{WHERE}: raw is {config['raw']!r}, which holds no FITS file; expected names that end in .fits, .fit or "
-            ".fts, with or without .fz or .gz."
+            f"{WHERE}: raw is {config['raw']!r}, which contains no FITS file; expected names ending in .fits, .fit or "
+            ".fts, optionally followed by .fz or .gz."
         )
     frames = [replace(f, problem=BRACES) if not f.problem and "{" in str(f.path) else f for f in frames]
-    ours = {(results / night / "masters").resolve() for night in {frame.night for frame in frames}}
+    made_here = {(results / night / "masters").resolve() for night in {frame.night for frame in frames}}
     library = [
         master
         for folder in config.get("library", [])
-        for master in read_library(_folder("library", folder))
-        if master.path is not None and master.path.resolve().parent not in ours  # those will be made again
+        for master in read_library(_check_folder("library", folder))
+        if master.path is not None and master.path.resolve().parent not in made_here  # these will be made again
     ]
-    previous = {night: read_batches(planned_path(results, night)) for night in {frame.night for frame in frames}}
-    user_masks = read_user_masks(_listed(config.get("bad_pixels")), f"{WHERE}: bad_pixels")
+    previous = {night: read_batches(locate_plan(results, night)) for night in {frame.night for frame in frames}}
+    user_masks = read_user_masks(_as_list(config.get("bad_pixels")), f"{WHERE}: bad_pixels")
     plan = make_plan(
-        frames, options_of(config, cameras), library, config.get("batch_size", BATCH_SIZE), previous, user_masks
+        frames, make_options(config, cameras), library, config.get("batch_size", BATCH_SIZE), previous, user_masks
     )
     wanted = config.get("night")
     if wanted is not None and str(wanted) not in plan.nights:
         raise ConfigurationError(f"{WHERE}: night is {wanted!r}; expected one of {', '.join(plan.nights)}.")
     nights = plan.nights if wanted is None else (str(wanted),)
-    stars = stars_file(config.get("catalog", {}).get("file", "auto"), raw)
+    stars = find_stars_file(config.get("catalog", {}).get("file", "auto"), raw)
     if not in_job:
         check_measurements(config, stars)
     return RunConfig({camera.name: camera for camera in cameras}, plan, nights, stars)
 
 
-def stars_file(chosen: str | None, raw: Path) -> Path | None:
+def _check_folders(raw: str | None, results: str) -> tuple[Path, Path]:
+    """Check the folders of raw frames and products; of two ``--config`` options Snakemake keeps the last only."""
+    if raw is None:
+        raise ConfigurationError(
+            f"{WHERE}: raw is not set; give --config raw=/path/to/frames (write several settings behind a single "
+            "--config), or run `make demo` for a simulated night."
+        )
+    if not Path(raw).is_dir():
+        raise ConfigurationError(f"{WHERE}: raw is {raw!r}, which is not a folder or cannot be read.")
+    if "{" in results:
+        raise ConfigurationError(f"{WHERE}: results is {results!r}; expected a path without {{.")
+    if Path(raw).resolve() == Path(results).resolve():
+        raise ConfigurationError(f"{WHERE}: results is {results!r}, the folder of the raw frames; expected another.")
+    return Path(raw), Path(results)
+
+
+def find_stars_file(chosen: str | None, raw: Path) -> Path | None:
     """Find the observer's catalogue of reference stars.
 
     Parameters
     ----------
     chosen : str or None
-        ``auto``, a path, or None for none.
+        ``auto``, a path, or None for no catalogue.
     raw : Path
-        Where ``auto`` looks for one of `STARS`.
+        Where ``auto`` searches for `STARS`.
 
     Returns
     -------
@@ -168,7 +169,7 @@ def stars_file(chosen: str | None, raw: Path) -> Path | None:
     Raises
     ------
     ConfigurationError
-        If it is not there.
+        If the file does not exist.
     """
     if chosen is None:
         return None
@@ -181,55 +182,28 @@ def stars_file(chosen: str | None, raw: Path) -> Path | None:
     return Path(chosen)
 
 
-def measurements_of(config: Mapping[str, Any], filters: Collection[str] = ()) -> dict[str, dict[str, Any]]:
-    """Tell what is measured in calibrated frames: the sections of the configuration that are switched on.
+def select_measurements(config: Mapping[str, Any], filters: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """Select the sections of the configuration whose steps are switched on.
 
     Parameters
     ----------
     config : mapping
         As checked.
     filters : collection of str
-        Names of the filters of these frames; of the filters of ``photometry`` only theirs are given, by those names.
+        Filters of the frames, as named in headers; what concerns other filters is left out.
 
     Returns
     -------
     dict of str to dict
-        As for `nightcal.measurement.measure.steps_of`.
+        As for `nightcal.science.measure.read_measurements`.
     """
-    sections = {name: dict(config.get(name, {})) for name in MEASUREMENTS}
-    wanted = {name: section for name, section in sections.items() if section.pop("enabled", True)}
-    if "photometry" in wanted:
-        rules = wanted["photometry"].get("filters", {})
-        known = {name: rule_of(rules, name) for name in sorted(filters)}
-        wanted["photometry"]["filters"] = {name: rule for name, rule in known.items() if rule}
-    return wanted
-
-
-def rule_of(rules: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any] | None:
-    """Find what a filter is compared with.
-
-    Parameters
-    ----------
-    rules : mapping of str to mapping
-        As in the configuration: by name, with other names in ``names``.
-    name : str
-        Of the filter, in a header.
-
-    Returns
-    -------
-    dict or None
-        The rule of that name or other name; else of the only one that has it in another case.
-    """
-    named = [(str(alias), rule) for key, rule in rules.items() for alias in (key, *rule.get("names", ()))]
-    found = [rule for alias, rule in named if alias == name]
-    found = found or [rule for alias, rule in named if alias.lower() == name.lower()]
-    if not found or any(rule is not found[0] for rule in found):
-        return None
-    return {key: value for key, value in found[0].items() if key != "names"}
+    sections = {step.options: dict(config.get(name, {})) for name, step in MEASUREMENTS.items() if step.options}
+    wanted = {options: section for options, section in sections.items() if section.pop("enabled", True)}
+    return {options.section: options.select(section, filters) for options, section in wanted.items()}
 
 
 def check_measurements(config: Mapping[str, Any], stars: Path | None) -> None:
-    """Look for what would stop a job that measures frames: a mistake that the schema cannot see, or a wrong catalogue.
+    """Find mistakes that would stop a job that measures frames: in options, or in the catalogue of reference stars.
 
     Parameters
     ----------
@@ -243,37 +217,56 @@ def check_measurements(config: Mapping[str, Any], stars: Path | None) -> None:
     ConfigurationError
         With what was found and what was expected.
     """
-    wanted = measurements_of(config)
-    apertures = wanted.get("sources", {}).get("apertures", [])
-    if any(low >= high for low, high in pairwise(apertures)):
-        raise ConfigurationError(f"{WHERE}: sources.apertures is {apertures}; expected ascending diameters.")
+    wanted = select_measurements(config)
+    try:
+        read_options(wanted)
+    except ConfigurationError as mistake:
+        raise ConfigurationError(f"{WHERE}: {mistake}") from mistake
     if stars is not None and "astrometry" in wanted:
         from nightcal.measurement.star_catalog.file import read_star_catalog
 
         read_star_catalog(stars, config["catalog"]["columns"])
 
 
-def _listed(paths: str | Sequence[str] | None) -> Sequence[str]:
+def read_config_schema(home: Path) -> dict[str, Any]:
+    """Read the schema of the configuration, and add the sections of the measurements.
+
+    Parameters
+    ----------
+    home : Path
+        The folder of the workflow.
+
+    Returns
+    -------
+    dict
+        A JSON schema.
+    """
+    schema: dict[str, Any] = read_yaml(home / "workflow" / "schemas" / "config.schema.yaml")
+    schema["properties"] |= {name: step.options.schema() for name, step in MEASUREMENTS.items() if step.options}
+    return schema
+
+
+def _as_list(paths: str | Sequence[str] | None) -> Sequence[str]:
     return [paths] if isinstance(paths, str) else paths or []
 
 
-def planned_path(results: Path, night: str) -> Path:
-    """Where the plan of a night is kept as it was made."""
+def locate_plan(results: Path, night: str) -> Path:
+    """Locate the plan of a night as it was made before the reduction."""
     return results / "logs" / f"planned_{night}.csv"
 
 
 def read_batches(path: Path) -> dict[str, str]:
-    """Batches of a plan that was made before.
+    """Read the batches of an earlier plan.
 
     Parameters
     ----------
     path : Path
-        As `planned_path` says.
+        From `locate_plan`.
 
     Returns
     -------
     dict of str to str
-        The batch of each science frame, by its name in the table; empty where there is no such plan.
+        The batch of each science frame, by its name in the table; empty without an earlier plan.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -281,18 +274,18 @@ def read_batches(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        _log.warning("%s cannot be read (%s): science frames are put into batches anew.", path, error)
+        _log.warning("%s cannot be read (%s): science frames are assigned to new batches.", path, error)
         return {}
 
 
-def _folder(key: str, name: str) -> Path:
+def _check_folder(key: str, name: str) -> Path:
     if not Path(name).is_dir():
-        raise ConfigurationError(f"{WHERE}: {key} holds {name!r}; expected a folder.")
+        raise ConfigurationError(f"{WHERE}: {key} contains {name!r}, which is not a folder or cannot be read.")
     return Path(name)
 
 
 def choose_cameras(chosen: str, folder: Path) -> tuple[Camera, ...]:
-    """Camera files to ask, in order.
+    """Choose the camera files to try, in order.
 
     Parameters
     ----------
@@ -303,7 +296,7 @@ def choose_cameras(chosen: str, folder: Path) -> tuple[Camera, ...]:
     Raises
     ------
     ConfigurationError
-        If there is no such camera, or a camera file is wrong.
+        If there is no such camera, or a camera file has a mistake.
     """
     if "{" in chosen:
         raise ConfigurationError(f"{WHERE}: camera is {chosen!r}; expected a path without {{.")
@@ -321,8 +314,8 @@ def choose_cameras(chosen: str, folder: Path) -> tuple[Camera, ...]:
     return named
 
 
-def options_of(config: Mapping[str, Any], cameras: Sequence[Camera] = ()) -> Options:
-    """Choices of the planner from a checked configuration and the camera files."""
+def make_options(config: Mapping[str, Any], cameras: Sequence[Camera] = ()) -> Options:
+    """Make the options of the planner from a checked configuration and the camera files."""
     dark = config["dark"]
     glowing = () if dark.get("scale_glow", False) else (camera.name for camera in cameras if camera.amplifier_glow)
     return Options(

@@ -1,4 +1,4 @@
-"""The two ways in which nightcal says no, and what unreadable files raise."""
+"""Exceptions, and what reading a damaged file raises."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 
 class ConfigurationError(Exception):
-    """A mistake in the configuration: key, value found and what was expected, in one sentence."""
+    """A mistake in the configuration; the message names the key, its value and what was expected."""
 
 
 def blame_machine(error: Exception) -> None:
-    """Raise an error again that is the machine's and not the file's: no frame is bad for it."""
+    """Raise an error again if it comes from the machine (out of memory, too many open files), not from the file."""
     if isinstance(error, OSError) and error.errno in MACHINE:
         raise error
 
 
 class FrameRejectedError(Exception):
-    """One frame cannot be used; the message is the reason, in one plain sentence."""
+    """A frame cannot be used; the message is the reason."""
 
 
 MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.EIO)
 
 
 def __getattr__(name: str) -> Any:
-    """``UNREADABLE``: what astropy, gzip and numpy raise on the files that observatories really have.
+    """Provide ``UNREADABLE``: what astropy, gzip and numpy raise when they read damaged files.
 
-    astropy is imported when this is asked for, so that planning a night of plain files does without.
+    It is computed on demand, so that planning a night of plain files does not import astropy.
     """
     if name != "UNREADABLE":
         raise AttributeError(f"module 'nightcal.errors' has no attribute {name!r}")
@@ -39,11 +39,11 @@ def __getattr__(name: str) -> Any:
 
     from astropy.io.fits import VerifyError
 
-    return (*BUILT_IN, _tile_error(), VerifyError, zlib.error)
+    return (*BUILT_IN, _find_tile_error(), VerifyError, zlib.error)
 
 
-def _tile_error() -> type[Exception]:
-    """Find what a broken tile raises: it has no public name."""
+def _find_tile_error() -> type[Exception]:
+    """Find the exception for a damaged compressed tile, which has no public name."""
     try:
         from astropy.io.fits.hdu.compressed._compression import CfitsioException
     except ImportError:

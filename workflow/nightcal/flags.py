@@ -8,7 +8,7 @@ MASK_DTYPE = np.uint8
 
 
 class Flag:
-    """Why a pixel should not be trusted. Combine with ``|``, test with ``&``; 0 is a good pixel."""
+    """Reasons not to trust a pixel. Combine with ``|``, test with ``&``; 0 is a good pixel."""
 
     BAD: Final = np.uint8(1)
     HOT: Final = np.uint8(2)
@@ -22,12 +22,12 @@ class Flag:
 
 MEANINGS = {
     "BAD": "bad pixel mask",
-    "HOT": "hot: high dark current",
-    "SATURATED": "raw value at or above saturation or linearity",
-    "BLEED": "next to saturation in the leak direction",
+    "HOT": "high dark current",
+    "SATURATED": "at or above saturation or linearity limit",
+    "BLEED": "near saturation, in bleed direction",
     "COSMIC_RAY": "cosmic ray",
     "LOW_FLAT": "flat too low, set to 1",
-    "NO_DATA": "nothing read, or nothing survived in a master",
+    "NO_DATA": "not read out, or no value left in a master",
     "EDGE": "edge",
 }
-"""What each bit says, by name, in the header of every mask."""
+"""Meaning of each bit, for the header of every mask."""

@@ -1,4 +1,4 @@
-"""The night on one page: what became of every raw frame, and how good the masters are."""
+"""The report of a night on one page: what happened to every raw frame, and how good the masters are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,12 +14,15 @@ from typing import Any
 from astropy.io import fits
 
 from nightcal.io.keywords import LONGEST_TEXT, ascii_text, warnings_of
-from nightcal.planning.naming import printable
-from nightcal.planning.plan import COLUMNS
+from nightcal.planning.naming import make_printable
+from nightcal.planning.plan import COLUMNS, REJECTED
 from nightcal.version import __version__
 
-SET_ASIDE = "set aside"
 Row = Mapping[str, str]
+Products = Mapping[str, fits.Header]
+"""Headers of products, by path below the folder of the night."""
+
+LEVELS = (("BIASLVL", "e-"), ("DARKCURR", "e-/s"), ("FLATLVL", "e-"))
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em; color: #222; }
@@ -31,32 +33,13 @@ td.n { text-align: right; font-variant-numeric: tabular-nums; }
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A product of the night: its path below the night's folder, and its header."""
-
-    path: str
-    header: fits.Header
-
-    @property
-    def refused(self) -> str:
-        """Why the product holds no data; empty for a good one."""
-        return str(self.header.get("EMPTY", ""))
-
-    @property
-    def left_out(self) -> list[tuple[str, str, float | None]]:
-        """Raw frames that a master was made without: name, why, middle of the exposure."""
-        names = {k[3:]: str(v) for k, v in self.header.items() if re.fullmatch(r"REJ\d{3}", k)}
-        return [(name, str(self.header.get(f"REJW{n}", "")), self.header.get(f"REJM{n}")) for n, name in names.items()]
-
-
 def read_table(text: str) -> list[dict[str, str]]:
-    """Rows of a ``plan.csv``."""
+    """Read the rows of a ``plan.csv``."""
     return list(csv.DictReader(io.StringIO(text)))
 
 
 def write_table(rows: Iterable[Row]) -> str:
-    """Text of a ``plan.csv``."""
+    """Write the text of a ``plan.csv``."""
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     table.writeheader()
@@ -64,8 +47,8 @@ def write_table(rows: Iterable[Row]) -> str:
     return text.getvalue()
 
 
-def read_products(folder: Path, rows: Sequence[Row]) -> list[Made]:
-    """Headers of the products that the rows of a plan name, in order of first appearance.
+def read_products(folder: Path, rows: Sequence[Row]) -> dict[str, fits.Header]:
+    """Read the headers of the products in a plan.
 
     Parameters
     ----------
@@ -76,55 +59,62 @@ def read_products(folder: Path, rows: Sequence[Row]) -> list[Made]:
 
     Returns
     -------
-    list of Made
-        A product that does not exist is passed over.
+    dict of str to astropy.io.fits.Header
+        By path, in the order of the rows; products that do not exist are skipped.
     """
     paths = dict.fromkeys(row["product"] for row in rows if row["product"])
-    return [Made(path, fits.getheader(folder / path)) for path in paths if (folder / path).is_file()]
+    return {path: fits.getheader(folder / path) for path in paths if (folder / path).is_file()}
 
 
-def amend(rows: Sequence[Row], products: Sequence[Made]) -> list[dict[str, str]]:
-    """Enter into a plan the frames whose trouble showed only when their pixels were read.
+def amend(rows: Sequence[Row], products: Products) -> list[dict[str, str]]:
+    """Mark the frames that were rejected during the reduction.
 
     Parameters
     ----------
     rows : sequence of mapping
         Rows of ``plan.csv``.
-    products : sequence of Made
+    products : mapping of str to astropy.io.fits.Header
 
     Returns
     -------
     list of dict
-        Rows, in which those frames are set aside, with the reason.
+        The rows, with role and reason of rejected frames changed.
     """
     reasons: dict[str, str] = {}
-    for product in products:
-        group = [row for row in rows if row["product"] == product.path and row["role"] != SET_ASIDE]
-        if product.refused:
-            reasons |= {row["file"]: product.refused for row in group}
-        for name, reason, mjd in product.left_out:
+    for path, header in products.items():
+        group = [row for row in rows if row["product"] == path and row["role"] != REJECTED]
+        if "EMPTY" in header:
+            reasons |= {row["file"]: str(header["EMPTY"]) for row in group}
+        for name, reason, mjd in _find_rejected(header):
             alike = [row for row in group if _file_name(row) == name and row["file"] not in reasons]
             if alike:
                 reasons[min(alike, key=lambda row: abs(float(row["mjd_mid"] or 0) - (mjd or 0)))["file"]] = reason
-    return [
-        {**row, "role": SET_ASIDE, "reason": printable(reasons[row["file"]])} if row["file"] in reasons else dict(row)
-        for row in rows
-    ]
+    amended = [dict(row) for row in rows]
+    for row in amended:
+        if row["file"] in reasons:
+            row |= {"role": REJECTED, "reason": make_printable(reasons[row["file"]])}
+    return amended
+
+
+def _find_rejected(header: fits.Header) -> list[tuple[str, str, float | None]]:
+    """Find the raw frames that were rejected from a master: name, reason, mid-exposure."""
+    names = {k[3:]: str(v) for k, v in header.items() if re.fullmatch(r"REJ\d{3}", k)}
+    return [(name, str(header.get(f"REJW{n}", "")), header.get(f"REJM{n}")) for n, name in names.items()]
 
 
 def _file_name(row: Row) -> str:
     return ascii_text(PurePosixPath(row["file"]).name, LONGEST_TEXT)
 
 
-def report(night: str, rows: Sequence[Row], products: Sequence[Made]) -> str:
-    """Write the page.
+def make_report(night: str, rows: Sequence[Row], products: Products) -> str:
+    """Make the page.
 
     Parameters
     ----------
     night : str
     rows : sequence of mapping
         Rows of the amended plan.
-    products : sequence of Made
+    products : mapping of str to astropy.io.fits.Header
 
     Returns
     -------
@@ -133,35 +123,35 @@ def report(night: str, rows: Sequence[Row], products: Sequence[Made]) -> str:
     """
     by_product = {row["product"]: row for row in rows}
     roles = Counter(row["role"] for row in rows)
-    masters = [p for p in products if p.path.startswith("masters/")]
-    science = [p for p in products if p.path.startswith("science/")]
+    masters = {path: header for path, header in products.items() if path.startswith("masters/")}
+    science = {path: header for path, header in products.items() if path.startswith("science/")}
     parts = [
         f"<p>{len(rows)} raw frames: "
         + ", ".join(f"{n} {escape(role)}" for role, n in sorted(roles.items()))
         + ".</p>",
-        _section(
-            "Set aside",
-            ("frame", "reason"),
-            [(row["file"], row["reason"]) for row in rows if row["role"] in (SET_ASIDE, "unused")],
-            "Every raw frame was used.",
+        _make_section(
+            "Rejected and unused",
+            ("frame", "role", "reason"),
+            [(row["file"], row["role"], row["reason"]) for row in rows if row["role"] in (REJECTED, "unused")],
+            "All raw frames were used.",
         ),
-        _section(
+        _make_section(
             "Masters",
             ("master", "frames", "averaged", "noise / model", "level", "warnings"),
-            [_master_row(product) for product in masters],
+            [_make_master_row(path, header) for path, header in masters.items()],
             "No calibration frames.",
         ),
-        _section(
+        _make_section(
             "Science frames",
-            ("product", "object", "filter", "exposure [s]", "flagged pixels", "skipped", "warnings"),
-            [_science_row(product, by_product.get(product.path, {})) for product in science],
+            ("product", "object", "filter", "exposure time [s]", "flagged pixels", "skipped", "warnings"),
+            [_make_science_row(path, header, by_product.get(path, {})) for path, header in science.items()],
             "No science frames.",
         ),
-        _section(
+        _make_section(
             "Sky",
             ("product", "sky [e-]", "FWHM [pix]", "sources", "astrometry", "zero point [mag]", "5 sigma [mag]", "from"),
-            [_sky_row(product) for product in science if "NSOURCES" in product.header and not product.refused],
-            "No sources were looked for.",
+            [_make_sky_row(path, header) for path, header in science.items() if _has_sources(header)],
+            "Sources were not measured.",
         ),
     ]
     title = f"Night of {escape(night)}"
@@ -172,65 +162,65 @@ def report(night: str, rows: Sequence[Row], products: Sequence[Made]) -> str:
     )
 
 
-def _master_row(product: Made) -> tuple[Any, ...]:
-    header = product.header
+def _has_sources(header: fits.Header) -> bool:
+    return "NSOURCES" in header and "EMPTY" not in header
+
+
+def _list_warnings(header: fits.Header) -> str:
+    return str(header["EMPTY"]) if "EMPTY" in header else "; ".join(warnings_of(header))
+
+
+def _make_master_row(path: str, header: fits.Header) -> tuple[Any, ...]:
     level = next((f"{header[k]:.4g} {u}" for k, u in LEVELS if k in header), "")
-    warnings = [product.refused] if product.refused else warnings_of(header)
     return (
-        PurePosixPath(product.path).stem,
+        PurePosixPath(path).stem,
         header.get("NCOMBINE", 0),
-        _number(header.get("NUSEDAVG"), ".2f"),
-        _number(header.get("NOISERAT"), ".3f"),
+        _format(header.get("NUSEDAVG"), ".2f"),
+        _format(header.get("NOISERAT"), ".3f"),
         level,
-        "; ".join(warnings),
+        _list_warnings(header),
     )
 
 
-LEVELS = (("BIASLVL", "e-"), ("DARKCURR", "e-/s"), ("FLATLVL", "e-"))
-
-
-def _science_row(product: Made, row: Row) -> tuple[Any, ...]:
-    header = product.header
-    warnings = [product.refused] if product.refused else warnings_of(header)
+def _make_science_row(path: str, header: fits.Header, row: Row) -> tuple[Any, ...]:
     return (
-        PurePosixPath(product.path).name,
+        PurePosixPath(path).name,
         header.get("OBJECT", ""),
         row.get("filter", ""),
         row.get("exposure", ""),
         header.get("NMASKED", ""),
         header.get("SKIPPED", ""),
-        "; ".join(warnings),
+        _list_warnings(header),
     )
 
 
-def _sky_row(product: Made) -> tuple[Any, ...]:
-    header = product.header
-    zero_point = " +- ".join(filter(None, (_number(header.get(card), ".3f") for card in ("ZP", "ZPERR"))))
+def _make_sky_row(path: str, header: fits.Header) -> tuple[Any, ...]:
+    zero_point = " +- ".join(filter(None, (_format(header.get(card), ".3f") for card in ("ZP", "ZPERR"))))
     return (
-        PurePosixPath(product.path).name,
-        _number(header.get("SKYLEVEL"), ".1f"),
-        _number(header.get("FWHM"), ".2f"),
+        PurePosixPath(path).name,
+        _format(header.get("SKYLEVEL"), ".1f"),
+        _format(header.get("FWHM"), ".2f"),
         header["NSOURCES"],
         header.get("WCSSTAT", ""),
         zero_point,
-        _number(header.get("MAGLIM5"), ".2f"),
+        _format(header.get("MAGLIM5"), ".2f"),
         header.get("ZPSTAT", ""),
     )
 
 
-def _number(value: object, style: str) -> str:
+def _format(value: object, style: str) -> str:
     return format(value, style) if isinstance(value, int | float) else ""
 
 
-def _section(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> str:
+def _make_section(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> str:
     if not rows:
         return f"<h2>{title}</h2><p>{empty}</p>"
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "\n".join("<tr>" + "".join(map(_cell, columns, row)) + "</tr>" for row in rows)
+    body = "\n".join("<tr>" + "".join(map(_make_cell, columns, row)) + "</tr>" for row in rows)
     return f"<h2>{title}</h2>\n<table><tr>{head}</tr>\n{body}\n</table>"
 
 
-def _cell(column: str, value: object) -> str:
+def _make_cell(column: str, value: object) -> str:
     text = escape(str(value))
     if column in ("warnings", "reason"):
         return f'<td class="warn">{text}</td>'

@@ -9,7 +9,7 @@ def crosscheck_path(night, name):
 def crosschecked(night):
     """The science frame of each setup of a night that is checked, by setup: the first of those with most masters."""
     found = {}
-    for science in PLAN.science_of(night):
+    for science in PLAN.find_science(night):
         masters = sum(match.master is not None for match in (science.bias, science.dark, science.flat))
         if science.setup not in found or masters > found[science.setup][0]:
             found[science.setup] = masters, science
@@ -37,9 +37,9 @@ rule crosscheck:
         raw=lambda w: str(checked(w).frame.path),
         product=lambda w: f"{RESULTS}/{w.night}/science/{checked(w).name}.fits",
         camera=lambda w: camera_file(checked(w).setup),
-        bias=lambda w: matched(checked(w).bias),
-        dark=lambda w: matched(checked(w).dark),
-        flat=lambda w: matched(checked(w).flat),
+        bias=lambda w: matched_path(checked(w).bias),
+        dark=lambda w: matched_path(checked(w).dark),
+        flat=lambda w: matched_path(checked(w).flat),
     output:
         RESULTS / "{night}/crosscheck_{setup}.json",
     log:

@@ -7,10 +7,10 @@ DEFECTS = " ".join(f"--{name} {'inf' if limit is None else limit}" for name, lim
 
 
 rule measure_gain:
-    """Measure gain and read noise where headers and camera file do not tell them."""
+    """Measure gain and read noise if neither headers nor camera file give them."""
     input:
         frames=raw_frames,
-        camera=lambda w: camera_file(master_of(w).setup),
+        camera=master_camera,
     output:
         RESULTS / "{night}/masters/{master}.json",
     log:
@@ -19,8 +19,8 @@ rule measure_gain:
         "../../envs/nightcal.yaml"
     threads: 1
     resources:
-        mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
-        runtime=lambda w, attempt: attempt * minutes(work(master_of(w))),
+        mem_mb=stack_memory,
+        runtime=stack_minutes,
     params:
         script=script("measure_gain"),
         version=__version__,
@@ -29,7 +29,7 @@ rule measure_gain:
 
 
 rule warm_kernels:
-    """Compile the loops of large stacks, once for all nights of a work folder, so that jobs side by side need not."""
+    """Compile the loops for large stacks, once for all nights of a working folder, before parallel jobs use them."""
     output:
         KERNELS / f"{fingerprint()}.ok",
     log:
@@ -50,9 +50,9 @@ rule make_master_bias:
     """Stack the bias frames of one camera and mode."""
     input:
         frames=raw_frames,
-        camera=lambda w: camera_file(master_of(w).setup),
-        measured_gain=lambda w: matched(master_of(w).measured_gain),
-        kernels=lambda w: compiled(work(master_of(w))),
+        camera=master_camera,
+        measured_gain=master_match("measured_gain"),
+        kernels=stack_kernels,
     output:
         RESULTS / "{night}/masters/{master}.fits",
     log:
@@ -61,14 +61,14 @@ rule make_master_bias:
         master=r"bias_[A-Za-z0-9._+-]+",
     conda:
         "../../envs/nightcal.yaml"
-    threads: lambda w: stack_threads(master_of(w))
+    threads: stack_threads
     resources:
-        mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
-        runtime=lambda w, attempt: attempt * minutes(work(master_of(w))),
+        mem_mb=stack_memory,
+        runtime=stack_minutes,
     params:
         script=script("make_master_bias"),
         version=__version__,
-        warn=lambda w: warnings_for(master_of(w)),
+        warn=master_warnings,
         rejection=REJECTION,
         measured_gain=lambda w, input: option("--measured-gain", input.measured_gain),
     shell:
@@ -80,10 +80,10 @@ rule make_master_dark:
     """Stack the dark frames of one camera, mode and temperature, per second."""
     input:
         frames=raw_frames,
-        camera=lambda w: camera_file(master_of(w).setup),
-        measured_gain=lambda w: matched(master_of(w).measured_gain),
-        kernels=lambda w: compiled(work(master_of(w))),
-        bias=lambda w: matched(master_of(w).bias),
+        camera=master_camera,
+        measured_gain=master_match("measured_gain"),
+        kernels=stack_kernels,
+        bias=master_match("bias"),
     output:
         RESULTS / "{night}/masters/{master}.fits",
     log:
@@ -92,14 +92,14 @@ rule make_master_dark:
         master=r"dark_[A-Za-z0-9._+-]+",
     conda:
         "../../envs/nightcal.yaml"
-    threads: lambda w: stack_threads(master_of(w))
+    threads: stack_threads
     resources:
-        mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
-        runtime=lambda w, attempt: attempt * minutes(work(master_of(w))),
+        mem_mb=stack_memory,
+        runtime=stack_minutes,
     params:
         script=script("make_master_dark"),
         version=__version__,
-        warn=lambda w: warnings_for(master_of(w)),
+        warn=master_warnings,
         rejection=REJECTION,
         measured_gain=lambda w, input: option("--measured-gain", input.measured_gain),
         bias=lambda w, input: option("--bias", input.bias),
@@ -113,11 +113,11 @@ rule make_master_flat:
     """Normalise and stack one filter's flats of one night."""
     input:
         frames=raw_frames,
-        camera=lambda w: camera_file(master_of(w).setup),
-        measured_gain=lambda w: matched(master_of(w).measured_gain),
-        kernels=lambda w: compiled(work(master_of(w))),
-        bias=lambda w: matched(master_of(w).bias),
-        dark=lambda w: matched(master_of(w).dark),
+        camera=master_camera,
+        measured_gain=master_match("measured_gain"),
+        kernels=stack_kernels,
+        bias=master_match("bias"),
+        dark=master_match("dark"),
     output:
         RESULTS / "{night}/masters/{master}.fits",
     log:
@@ -126,14 +126,14 @@ rule make_master_flat:
         master=r"flat_[A-Za-z0-9._+-]+",
     conda:
         "../../envs/nightcal.yaml"
-    threads: lambda w: stack_threads(master_of(w))
+    threads: stack_threads
     resources:
-        mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
-        runtime=lambda w, attempt: attempt * minutes(work(master_of(w))),
+        mem_mb=stack_memory,
+        runtime=stack_minutes,
     params:
         script=script("make_master_flat"),
         version=__version__,
-        warn=lambda w: warnings_for(master_of(w)),
+        warn=master_warnings,
         rejection=REJECTION,
         measured_gain=lambda w, input: option("--measured-gain", input.measured_gain),
         bias=lambda w, input: option("--bias", input.bias),
@@ -145,10 +145,10 @@ rule make_master_flat:
 
 
 rule make_bad_pixel_mask:
-    """Gather what the masters of a night say about pixels, and what the observer knows."""
+    """Combine the bad pixels of a night's masters and of the observer's masks."""
     input:
-        masters=lambda w: [product_path(master) for master in master_of(w).ingredients],
-        user_masks=lambda w: [str(path) for path in master_of(w).user_masks],
+        masters=lambda w: [product_path(master) for master in find_master(w).ingredients],
+        user_masks=lambda w: [str(path) for path in find_master(w).user_masks],
     output:
         RESULTS / "{night}/masters/{master}.fits",
     log:
@@ -159,7 +159,7 @@ rule make_bad_pixel_mask:
         "../../envs/nightcal.yaml"
     threads: 1
     resources:
-        mem_mb=lambda w, attempt: attempt * memory(master_of(w).setup),
+        mem_mb=stack_memory,
         runtime=10,
     params:
         script=script("make_bad_pixel_mask"),

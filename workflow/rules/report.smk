@@ -1,4 +1,4 @@
-"""What was planned, what became of it."""
+"""Plan and report of a night."""
 
 
 localrules:
@@ -8,12 +8,12 @@ localrules:
 
 
 rule plan:
-    """Write and print the plan of each night, and nothing else."""
+    """Write and print the plan of each night."""
     output:
         plans=[RESULTS / night / "plan.csv" for night in NIGHTS],
-        # kept as planned; to the other, the report adds the frames that failed on the way
-        # and which science frames are in one batch, whence Snakemake must not delete it before the job
-        planned=[update(planned_path(RESULTS, night)) for night in NIGHTS],
+        # The plan before the reduction; the report adds later failures to plan.csv. It also records the batches, so
+        # Snakemake must not delete it before the job.
+        planned=[update(locate_plan(RESULTS, night)) for night in NIGHTS],
     log:
         RESULTS / "logs/plan.log",
     conda:
@@ -22,19 +22,19 @@ rule plan:
         script=script("plan"),
         version=__version__,
         config=lambda w: json.dumps(dict(config)),
-        # a frame that comes or goes changes the plan, though no input file of this rule
+        # changes when raw frames are added or removed
         digest=lambda w: hashlib.sha256("".join(map(PLAN.table, NIGHTS)).encode()).hexdigest(),
     shell:
         "python {params.script:q} {params.config:q} --out {output.plans:q} --planned {output.planned:q} | tee {log:q}"
 
 
 rule report_night:
-    """Tell on one page what became of every raw frame; frames set aside on the way are added to the plan."""
+    """Write the report of a night; frames rejected during the reduction are entered in plan.csv."""
     input:
         plan=RESULTS / "{night}/plan.csv",
         planned=RESULTS / "logs/planned_{night}.csv",
-        masters=lambda w: masters_of(w.night),
-        science=lambda w: reduced_of(w.night),
+        masters=lambda w: night_masters(w.night),
+        science=lambda w: night_science(w.night),
     output:
         RESULTS / "{night}/report.html",
     log:
@@ -49,7 +49,7 @@ rule report_night:
 
 
 rule check_night:
-    """Fail if a frame was set aside: the last job of a strict night."""
+    """Fail if a frame was rejected: the last job of a strict night."""
     input:
         plan=RESULTS / "{night}/plan.csv",
         report=RESULTS / "{night}/report.html",

@@ -1,6 +1,6 @@
-"""Science frames, a rule for each batch: every frame is a declared output, and one job serves many."""
+"""Science frames: a rule for each batch, so that each frame is a declared output and a job reduces many."""
 
-for batch in [batch for night in NIGHTS for batch in PLAN.batches_of(night)]:
+for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
 
     rule:
         name:
@@ -8,12 +8,12 @@ for batch in [batch for night in NIGHTS for batch in PLAN.batches_of(night)]:
         input:
             frames=lambda w, batch=batch: [str(science.frame.path) for science in batch.members],
             camera=camera_file(batch.members[0].setup),
-            kernels=compiled_for(batch),
-            measured_gain=matched(batch.members[0].measured_gain),
-            bias=matched(batch.members[0].bias),
-            dark=matched(batch.members[0].dark),
-            flat=matched(batch.members[0].flat),
-            bpm=matched(batch.members[0].bpm),
+            kernels=science_kernels(batch),
+            measured_gain=matched_path(batch.members[0].measured_gain),
+            bias=matched_path(batch.members[0].bias),
+            dark=matched_path(batch.members[0].dark),
+            flat=matched_path(batch.members[0].flat),
+            bpm=matched_path(batch.members[0].bpm),
             stars=star_files(),
             fields=field_files(batch),
         output:

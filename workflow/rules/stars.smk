@@ -1,4 +1,4 @@
-"""Reference stars of the fields of a night, for whoever has a network: `snakemake fetch_stars`, once."""
+"""Reference stars of the fields of a night: run `snakemake fetch_stars` once, with a network."""
 
 
 localrules:
@@ -6,7 +6,7 @@ localrules:
 
 
 rule fetch_stars:
-    """Download the reference stars of each field, and nothing else; nights that are reduced later find them."""
+    """Download the reference stars of each field, for this and later reductions."""
     log:
         RESULTS / "logs/fetch_stars.log",
     conda:
@@ -16,7 +16,7 @@ rule fetch_stars:
         catalogue=config["catalog"]["download"] or "null",
         folder=config["catalog"]["folder"],
         faintest=config["catalog"]["faintest"],
-        fields=" ".join(f"--field {ra:.6f} {dec:.6f} {radius}" for ra, dec, radius in fields_of(PLAN.science)),
+        fields=" ".join(f"--field {ra:.6f} {dec:.6f} {radius}" for ra, dec, radius in star_fields(PLAN.science)),
     shell:
         "python {params.script:q} {params.catalogue:q} --folder {params.folder:q} --faintest {params.faintest}"
         " {params.fields} 2>&1 | tee {log:q}"

@@ -119,7 +119,7 @@ def open_raw(
         that can be right.
     """
     amplifiers, gain = read_amplifiers(image.header, camera, measured)
-    return open_readout(image, amplifiers, camera.bins(image.header), camera.crosstalk_of(image.header)), gain
+    return open_readout(image, amplifiers, camera.bins(image.header), camera.read_crosstalk(image.header)), gain
 
 
 def read_amplifiers(

@@ -1,4 +1,4 @@
-"""What a raw header of a camera means."""
+"""Interpret the raw headers of a camera."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fnmatch import fnmatchcase
 from itertools import permutations
 from pathlib import Path
 
-from nightcal.cameras.geometry import AmplifierRule, Sections, sections_of
+from nightcal.cameras.geometry import AmplifierRule, Sections, find_sections
 from nightcal.errors import FrameRejectedError
-from nightcal.io.header_values import degrees_of, is_sexagesimal, mjd_of, numbers_of, plausible_mjd
+from nightcal.io.header_values import check_mjd, is_sexagesimal, parse_degrees, parse_numbers, parse_time
 from nightcal.io.raw_header import RawHeader, Value
 
 ROLES = (
@@ -19,57 +19,57 @@ ROLES = (
     "instrument", "gain", "read_noise", "saturation", "linearity", "longitude", "ra", "dec",
     "pixel_scale", "pixel_size", "focal_length",
 )  # fmt: skip
-"""What a camera file may name cards for, the first card that has a value serving."""
+"""Quantities for which a camera file may list keywords; the first keyword with a value is used."""
 
 LONGEST_EXPOSURE = 86400.0
 SMALLEST_GAIN, LARGEST_GAIN = 1e-4, 100.0
 
 Patterns = Mapping[str, tuple[str | float | None, ...]]
-"""Card or role names, each with the values one of which it must have."""
+"""Keywords or roles, each with its allowed values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """One camera file.
+    """A camera file.
 
     Attributes
     ----------
     name, title : str
     path : Path
-        Where it was read.
+        Of the camera file.
     recognise : tuple of Patterns
-        A header that agrees with any of these is of this camera.
+        A header that matches any of these patterns is from this camera.
     cards : mapping of str to tuple of str
-        For each role, the cards that may hold it.
+        For each role, the keywords that may hold it.
     binning : tuple of tuple of str
-        Pairs of cards, or single cards that hold both numbers.
+        Pairs of keywords, or single keywords that hold both numbers.
     mode : tuple of str
-        Cards whose values together name the readout mode; only frames of equal mode are calibrated together.
+        Keywords whose values together define the readout mode; only frames of the same mode are calibrated together.
     types : tuple of (str, Patterns)
-        Rules, the first that agrees decides.
-    light : tuple of (str, Patterns)
-        Rules for flats: `twilight` or `dome`; the first that agrees decides.
+        Rules for the frame type; the first that matches decides.
+    flat_source : tuple of (str, Patterns)
+        Rules for the light source of a flat, `twilight` or `dome`; the first that matches decides.
     gain, read_noise, saturation, linearity, longitude : float or None
-        [e-/ADU], [e-], [ADU], [ADU], [deg east]: used where the header has none.
+        [e-/ADU], [e-], [ADU], [ADU], [deg east]; used if the header has none.
     pixel_scale : float or None
-        [arcsec] of an unbinned pixel; used where the header has none.
+        [arcsec] of an unbinned pixel; used if the header has none.
     amplifiers : tuple of AmplifierRule
-        One or more. Sections are cards or sections: of ``image`` and ``detector`` the first that is there and fits is
-        taken, of ``overscan`` all that are there.
+        One or more.
     overscan_method : str
         Name of a method of `nightcal.OverscanMethods`.
     crosstalk_cards : str
-        Name of the cards with the share of the signal of amplifier ``{from}`` that appears on ``{on}``; empty for none.
+        Template of the keywords with the fraction of the signal of amplifier ``{from}`` that appears on ``{on}``; empty
+        for none.
     crosstalk : tuple of tuple of float
-        The same where the header has none: row ``from``, column ``on``; empty for none.
+        The same as a matrix (row ``from``, column ``on``), used if the header has none; empty for none.
     scale_with_binning : tuple of str
-        Numbers of the camera file that are multiplied by the pixels in a bin: ``gain``, ``saturation``.
+        Numbers of the camera file that grow with the pixels in a bin: ``gain``, ``saturation``.
     bleed_directions : tuple of str
-        Where the charge of saturated pixels leaks to: ``up`` (towards higher y), ``down``, ``left``, ``right``.
+        Directions in which saturated pixels bleed: ``up`` (towards higher y), ``down``, ``left``, ``right``.
     bleed_pixels : int
-        How far.
+        Length of the trails.
     amplifier_glow : bool
-        Whether the readout electronics emit light, so that darks serve frames of their own exposure only.
+        Whether the readout electronics emit light; darks are then used for the same exposure time only.
     """
 
     name: str
@@ -97,11 +97,11 @@ class Camera:
     amplifier_glow: bool = False
 
     def recognises(self, header: RawHeader) -> bool:
-        """Whether a header is of this camera."""
+        """Check whether a header is from this camera."""
         return any(self._agrees(header, patterns) for patterns in self.recognise)
 
     def value(self, header: RawHeader, role: str) -> Value | None:
-        """Value of the first card that has one for a role.
+        """Look up the value of a role: that of its first keyword with a value.
 
         Parameters
         ----------
@@ -112,12 +112,12 @@ class Camera:
         Returns
         -------
         str, int, float, bool or None
-            As the card has it, text without blanks around; None if no card has a value.
+            Text is stripped of blanks; None if no keyword has a value.
 
         Raises
         ------
         FrameRejectedError
-            If the card cannot be parsed.
+            If the value cannot be parsed.
         """
         for card in self.cards.get(role, ()):
             value = header.value(card)
@@ -126,7 +126,7 @@ class Camera:
         return None
 
     def card(self, header: RawHeader, role: str) -> str:
-        """Name of the card that `value` reads, or the names of those it looked for.
+        """Name the keyword that `value` reads, or those it searched.
 
         Parameters
         ----------
@@ -137,18 +137,18 @@ class Camera:
         Returns
         -------
         str
-            For messages; ``no card`` if the camera file names none for the role.
+            For messages; ``no keyword`` if the camera file lists none for the role.
 
         Raises
         ------
         FrameRejectedError
-            If the card cannot be parsed.
+            If the value cannot be parsed.
         """
         names = self.cards.get(role, ())
-        return next((name for name in names if header.value(name) is not None), " or ".join(names) or "no card")
+        return next((name for name in names if header.value(name) is not None), " or ".join(names) or "no keyword")
 
     def number(self, header: RawHeader, role: str, low: float, high: float, expected: str) -> float | None:
-        """Value of a role as a number within bounds, None if there is none.
+        """Look up a role as a number within bounds.
 
         Parameters
         ----------
@@ -156,9 +156,9 @@ class Camera:
         role : str
             One of `ROLES`.
         low, high : float
-            Smallest and largest value that is believed, in the unit of the role.
+            Smallest and largest plausible value, in the unit of the role.
         expected : str
-            What the message says was expected, as in ``seconds between 0 and 86400``.
+            What was expected, for the message, as in ``seconds between 0 and 86400``.
 
         Returns
         -------
@@ -167,7 +167,7 @@ class Camera:
         Raises
         ------
         FrameRejectedError
-            If the value is no finite number from ``low`` to ``high``, or the card cannot be parsed.
+            If the value is not a finite number from ``low`` to ``high``, or cannot be parsed.
         """
         value = self.value(header, role)
         if value is None:
@@ -181,41 +181,40 @@ class Camera:
         return number
 
     def kind(self, header: RawHeader) -> str:
-        """Type of a frame: ``bias``, ``dark``, ``flat``, ``science`` or ``other``.
+        """Find the type of a frame: ``bias``, ``dark``, ``flat``, ``science`` or ``other``.
 
         Raises
         ------
         FrameRejectedError
-            If no rule of the camera file applies.
+            If no rule of the camera file matches.
         """
         for kind, patterns in self.types:
             if self._agrees(header, patterns):
                 return kind
-        said = self.value(header, "type")
-        if said is None:
-            raise FrameRejectedError(
-                f"no card tells the type of frame (looked for {', '.join(self.cards.get('type', ()))})"
-            )
-        raise FrameRejectedError(f"the type of frame {said!r} is unknown to the camera file {self.path.name}")
+        word = self.value(header, "type")
+        if word is None:
+            names = ", ".join(self.cards.get("type", ()))
+            raise FrameRejectedError(f"the frame type is missing (keywords searched: {names})")
+        raise FrameRejectedError(f"the frame type {word!r} matches no rule of {self.path.name}")
 
     def find_flat_source(self, header: RawHeader) -> str:
-        """Tell what lit a flat: ``twilight``, ``dome``, or nothing where no rule of the camera file agrees."""
-        return next((light for light, patterns in self.flat_source if self._agrees(header, patterns)), "")
+        """Find the light source of a flat: ``twilight``, ``dome``, or empty if no rule matches."""
+        return next((source for source, patterns in self.flat_source if self._agrees(header, patterns)), "")
 
     def exposure_time(self, header: RawHeader) -> float:
-        """Exposure time [s]."""
+        """Read the exposure time [s]."""
         seconds = self.number(header, "exposure", 0, LONGEST_EXPOSURE, "seconds between 0 and 86400")
         if seconds is None:
             raise FrameRejectedError(f"the exposure time is missing ({self.card(header, 'exposure')})")
         return seconds
 
     def start(self, header: RawHeader) -> float:
-        """Start of the exposure [MJD, UTC], from the first card that tells it to the second."""
+        """Read the start of the exposure [MJD, UTC], from the first keyword with more than a date."""
         bare = ""
         for card in self.cards.get("start", ()):
             value = header.value(card)
             if isinstance(value, int | float) and not isinstance(value, bool):
-                return plausible_mjd(float(value), f"{card} is {value!r}")
+                return check_mjd(float(value), f"{card} is {value!r}")
             if value is not None and not isinstance(value, str):
                 raise FrameRejectedError(f"{card} is {value!r}; expected a time")
             if value is None:
@@ -224,12 +223,12 @@ class Camera:
             time = None if whole else self.value(header, "start_time")
             if whole or time is not None:
                 text = value if whole else f"{value}T{time}"
-                return plausible_mjd(mjd_of(text), f"the time is {text!r}")
+                return check_mjd(parse_time(text), f"the time is {text!r}")
             bare = bare or f"{card} is {value!r}, a date without a time"
-        raise FrameRejectedError(bare or f"the time of the exposure is missing ({self.card(header, 'start')})")
+        raise FrameRejectedError(bare or f"the start time is missing ({self.card(header, 'start')})")
 
     def read_gain_and_noise(self, header: RawHeader, amplifier: int = 0) -> tuple[float | None, float | None]:
-        """Gain [e-/ADU] and read noise [e-] of an amplifier.
+        """Read the gain [e-/ADU] and read noise [e-] of an amplifier.
 
         Parameters
         ----------
@@ -241,20 +240,20 @@ class Camera:
         Returns
         -------
         (float or None, float or None)
-            From the header of its plane, else the camera file; None where neither tells. A gain written as a list is
-            taken by the number of the amplifier, or averaged where a plane holds several that were put together. A gain
-            of 0 in the header is unknown where the camera file tells one.
+            From the header of the amplifier's plane, else the camera file, else None. From a gain written as a list the
+            element of the amplifier is taken, or the mean if the plane combines several amplifiers. A gain of 0 in the
+            header counts as unknown if the camera file gives one.
 
         Raises
         ------
         FrameRejectedError
-            If the header has a value that cannot be right.
+            If the header has an impossible value.
         """
-        rule, plane = self._of(amplifier, header)
-        known = self._binned("gain", rule.gain or self.gain, header)
+        rule, plane = self._find_plane(amplifier, header)
+        known = self._scale_by_binning("gain", rule.gain or self.gain, header)
         listed = self.value(plane, "gain")
         if isinstance(listed, str) and listed.startswith("["):
-            gains = numbers_of(listed)
+            gains = parse_numbers(listed)
             if not gains or not all(SMALLEST_GAIN <= gain <= LARGEST_GAIN for gain in gains):
                 raise FrameRejectedError(
                     f"{self.card(plane, 'gain')} is {listed!r}; expected e-/ADU above 0 and up to 100"
@@ -269,67 +268,67 @@ class Camera:
         return gain or known, read_noise or rule.read_noise or self.read_noise
 
     def saturation_level(self, header: RawHeader, amplifier: int = 0) -> float | None:
-        """Saturation [ADU] of an amplifier from the header, else the camera file; 0 in a header means unknown."""
-        rule, plane = self._of(amplifier, header)
-        known = self._binned("saturation", rule.saturation or self.saturation, header)
+        """Read the saturation [ADU] of an amplifier: header, else camera file; 0 in a header means unknown."""
+        rule, plane = self._find_plane(amplifier, header)
+        known = self._scale_by_binning("saturation", rule.saturation or self.saturation, header)
         return self.number(plane, "saturation", 0, 1e9, "ADU of 0 or more") or known
 
-    def _of(self, amplifier: int, header: RawHeader) -> tuple[AmplifierRule, RawHeader]:
-        """Rule of an amplifier, and the header of the plane that holds it."""
+    def _find_plane(self, amplifier: int, header: RawHeader) -> tuple[AmplifierRule, RawHeader]:
+        """Find the rule of an amplifier, and the header of its plane."""
         rule = self.amplifiers[amplifier]
-        told = 1 if len(self.amplifiers) == 1 else max(rule.plane for rule in self.amplifiers) + 1
-        if rule.plane >= len(header.planes) or len(header.planes) > told:
+        expected = 1 if len(self.amplifiers) == 1 else max(rule.plane for rule in self.amplifiers) + 1
+        if rule.plane >= len(header.planes) or len(header.planes) > expected:
             raise FrameRejectedError(
-                f"the file holds {len(header.planes)} image planes; {self.path.name} tells of {told}"
+                f"the file holds {len(header.planes)} image planes; {self.path.name} expects {expected}"
             )
         return rule, header.planes[rule.plane]
 
-    def _binned(self, what: str, number: float | None, header: RawHeader) -> float | None:
-        """Bring a number of the camera file, for unbinned pixels, to those of a frame."""
+    def _scale_by_binning(self, what: str, number: float | None, header: RawHeader) -> float | None:
+        """Scale a number of the camera file, for unbinned pixels, to the binning of a frame."""
         if number is None or what not in self.scale_with_binning:
             return number
         across, along = self.bins(header)
         return number * across * along
 
-    def crosstalk_of(self, header: RawHeader) -> tuple[tuple[float, ...], ...]:
-        """Share of the signal of each amplifier (row) that appears on each other (column); empty without crosstalk.
+    def read_crosstalk(self, header: RawHeader) -> tuple[tuple[float, ...], ...]:
+        """Read the fraction of the signal of each amplifier (row) that appears on each other one (column).
 
         Raises
         ------
         FrameRejectedError
-            If a card has no number from -1 to 1.
+            If a value is not a number between -1 and 1.
         """
         numbers = range(1, len(self.amplifiers) + 1)
         pairs = permutations(numbers, 2) if self.crosstalk_cards else ()
-        found = {pair: _share(header, crosstalk_card(self.crosstalk_cards, *pair)) for pair in pairs}
+        found = {pair: _read_share(header, name_crosstalk_card(self.crosstalk_cards, *pair)) for pair in pairs}
         if all(share is None for share in found.values()):
             return self.crosstalk
         return tuple(tuple(found.get((i, j)) or 0.0 for j in numbers) for i in numbers)
 
     def linearity_limit(self, header: RawHeader, amplifier: int = 0) -> float | None:
-        """Where linearity of an amplifier ends [ADU]: header, else camera file; 0 in a header means unknown."""
-        _, plane = self._of(amplifier, header)
-        known = self._binned("saturation", self.linearity, header)
+        """Read the linearity limit [ADU] of an amplifier: header, else camera file; 0 in a header means unknown."""
+        _, plane = self._find_plane(amplifier, header)
+        known = self._scale_by_binning("saturation", self.linearity, header)
         return self.number(plane, "linearity", 0, 1e9, "ADU of 0 or more") or known
 
     def east_longitude(self, header: RawHeader) -> float | None:
-        """Longitude of the observatory [deg east], from the header, else the camera file."""
+        """Read the longitude of the observatory [deg east]: header, else camera file."""
         for card in self.cards.get("longitude", ()):
-            degrees = degrees_of(header.value(card))
+            degrees = parse_degrees(header.value(card))
             if degrees is not None:
                 return degrees
         return self.longitude
 
     def pointing(self, header: RawHeader) -> tuple[float, float] | None:
-        """Right ascension and declination [deg]; None where a card is missing or cannot be understood.
+        """Read right ascension and declination [deg]; None if either is missing or cannot be read.
 
         Numbers are degrees, sexagesimal right ascensions are hours.
         """
         try:
             ra, dec = self.value(header, "ra"), self.value(header, "dec")
-        except FrameRejectedError:  # it serves nothing that a frame could not do without
+        except FrameRejectedError:  # a frame is usable without a pointing
             return None
-        alpha, delta = degrees_of(ra), degrees_of(dec)
+        alpha, delta = parse_degrees(ra), parse_degrees(dec)
         if alpha is None or delta is None:
             return None
         if is_sexagesimal(ra):
@@ -337,7 +336,7 @@ class Camera:
         return (alpha, delta) if 0 <= alpha <= 360 and -90 <= delta <= 90 else None
 
     def bins(self, header: RawHeader) -> tuple[int, int]:
-        """Binning in x and y; 1 x 1 where no card tells."""
+        """Read the binning in x and y; 1 x 1 if no keyword has it."""
         for cards in self.binning:
             values = [header.value(card) for card in cards]
             if any(value is None for value in values):
@@ -349,7 +348,7 @@ class Camera:
         return 1, 1
 
     def readout_mode(self, header: RawHeader) -> str:
-        """Values of the mode cards in words."""
+        """Join the values of the mode keywords."""
         return " ".join(str(value) for card in self.mode if (value := header.value(card)) is not None)
 
     def sections(self, header: RawHeader) -> tuple[Sections, ...]:
@@ -362,19 +361,19 @@ class Camera:
         Returns
         -------
         tuple of Sections
-            The whole plane where nothing tells of light-sensitive pixels; overscan areas are possibly none.
+            The image is the whole plane if no section is given.
 
         Raises
         ------
         FrameRejectedError
-            If a section cannot be read or lies outside the image, or the file does not hold these amplifiers.
+            If a section cannot be read or lies outside the image, or the file has other planes than expected.
         """
-        pairs = (self._of(n, header) for n in range(len(self.amplifiers)))
+        pairs = (self._find_plane(n, header) for n in range(len(self.amplifiers)))
         binning = self.bins(header)
-        return tuple(sections_of(rule, plane, binning) for rule, plane in pairs)
+        return tuple(find_sections(rule, plane, binning) for rule, plane in pairs)
 
     def _agrees(self, header: RawHeader, patterns: Patterns) -> bool:
-        return all(_like(self._look_up(header, name), wanted) for name, wanted in patterns.items())
+        return all(_matches(self._look_up(header, name), wanted) for name, wanted in patterns.items())
 
     def _look_up(self, header: RawHeader, name: str) -> Value | None:
         if name == "planes":
@@ -385,14 +384,14 @@ class Camera:
             return None
 
 
-def recognise(header: RawHeader, cameras: Sequence[Camera]) -> Camera:
-    """Find the camera of a header: the first that recognises it, else the first that recognises nothing.
+def recognise_camera(header: RawHeader, cameras: Sequence[Camera]) -> Camera:
+    """Find the camera of a header: the first that recognises it or has no rules to recognise.
 
     Parameters
     ----------
     header : RawHeader
     cameras : sequence of Camera
-        In the order in which they are asked, as `load_cameras` returns them: those that recognise nothing last.
+        Tried in this order; from `load_cameras`, those without rules come last.
 
     Returns
     -------
@@ -401,7 +400,7 @@ def recognise(header: RawHeader, cameras: Sequence[Camera]) -> Camera:
     Raises
     ------
     FrameRejectedError
-        If there is none.
+        If there is no such camera.
     """
     for camera in cameras:
         if camera.recognises(header) or not camera.recognise:
@@ -409,8 +408,8 @@ def recognise(header: RawHeader, cameras: Sequence[Camera]) -> Camera:
     raise FrameRejectedError("no camera file recognises the header")
 
 
-def _like(value: Value | None, wanted: tuple[str | float | None, ...]) -> bool:
-    """Whether a value is one of those wanted: text by pattern in any case, numbers by value, None is absence."""
+def _matches(value: Value | None, wanted: tuple[str | float | None, ...]) -> bool:
+    """Check a value against patterns: text ignoring case, numbers by value, None for a missing value."""
     for pattern in wanted:
         if pattern is None or value is None:
             if pattern is None and value is None:
@@ -423,15 +422,15 @@ def _like(value: Value | None, wanted: tuple[str | float | None, ...]) -> bool:
     return False
 
 
-def crosstalk_card(template: str, source: int, target: int) -> str:
-    """Name the card with the share of the signal of one amplifier that appears on another, both counted from 1."""
+def name_crosstalk_card(template: str, source: int, target: int) -> str:
+    """Name the crosstalk keyword of two amplifiers, both counted from 1."""
     return template.replace("{from}", str(source)).replace("{on}", str(target))
 
 
-def _share(header: RawHeader, card: str) -> float | None:
+def _read_share(header: RawHeader, card: str) -> float | None:
     value = header.value(card)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not -1 < value < 1:
-        raise FrameRejectedError(f"{card} is {value!r}; expected a share of the signal between -1 and 1")
+        raise FrameRejectedError(f"{card} is {value!r}; expected a fraction of the signal between -1 and 1")
     return float(value)

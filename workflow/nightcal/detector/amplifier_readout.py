@@ -221,15 +221,12 @@ class AmplifierReadout(Readout):
         own = {name: value for name, value in asdict(self.amplifier).items() if name not in PLACE_IN_FILE}
         return own | {"overscan_method": self.amplifier.method_name, "saturation": self.saturation}
 
-    def keywords(self) -> list[tuple[str, Any, str]]:
-        """Describe the overscan as product keywords."""
+    def keywords(self) -> dict[str, Any]:
+        """Describe the overscan: values for the header of a product, by keyword."""
         if not self.has_overscan:
-            return []
+            return {}
         areas = enumerate(self.amplifier.overscans, start=1)
-        return [
-            ("OVSCMETH", self.amplifier.method_name, "overscan method"),
-            *((f"OVSC{n:04d}", str(overscan), "overscan area") for n, overscan in areas),
-        ]
+        return {"OVSCMETH": self.amplifier.method_name} | {f"OVSC{n:04d}": str(overscan) for n, overscan in areas}
 
     @property
     def kept_area(self) -> Area | None:

@@ -179,27 +179,23 @@ class Mosaic(Readout):
             "crosstalk": self.crosstalk.tolist(),
         }
 
-    def keywords(self) -> list[tuple[str, Any, str]]:
-        """Describe each amplifier as product keywords: its place in the product, gain, read noise and overscan."""
-        cards: list[tuple[str, Any, str]] = [
-            ("NAMPS", len(self.readouts), "amplifiers put together"),
-            ("XTALKCOR", bool(self.crosstalk.any()), "crosstalk between amplifiers removed"),
-        ]
+    def keywords(self) -> dict[str, Any]:
+        """Describe each amplifier: values for the header of a product, by keyword."""
+        values: dict[str, Any] = {"NAMPS": len(self.readouts), "XTALKCOR": bool(self.crosstalk.any())}
         if any(readout.has_overscan for readout in self.readouts):
-            cards.append(("OVSCMETH", self.amplifiers[0].method_name, "overscan method"))
+            values["OVSCMETH"] = self.amplifiers[0].method_name
         for n, (readout, where) in enumerate(zip(self.readouts, self.places, strict=True), start=1):
-            cards += [
-                (f"AMPSEC{n:02d}", str(where.area), f"pixels of amplifier {n}"),
-                (f"GAINUS{n:02d}", readout.gain, "[electron/adu]"),
-                (f"RNUSED{n:02d}", readout.read_noise, "[electron]"),
-            ]
+            values |= {
+                f"AMPSEC{n:02d}": str(where.area),
+                f"GAINUS{n:02d}": readout.gain,
+                f"RNUSED{n:02d}": readout.read_noise,
+            }
             if np.isfinite(readout.saturation):
-                cards.append((f"SATUSE{n:02d}", readout.saturation, "[adu]"))
+                values[f"SATUSE{n:02d}"] = readout.saturation
             if readout.mean_level is not None:
-                sections = " ".join(map(str, readout.amplifier.overscans))
-                cards.append((f"OVSCLV{n:02d}", readout.mean_level, "[adu] mean overscan level"))
-                cards.append((f"OVSCSE{n:02d}", sections, "overscan areas"))
-        return cards
+                values[f"OVSCLV{n:02d}"] = readout.mean_level
+                values[f"OVSCSE{n:02d}"] = " ".join(map(str, readout.amplifier.overscans))
+        return values
 
     @property
     def kept_area(self) -> Area | None:
@@ -297,8 +293,8 @@ class Share(Readout):
         """List what must be known to repeat the calibration."""
         return self._readout.settings()
 
-    def keywords(self) -> list[tuple[str, Any, str]]:
-        """Describe the overscan as product keywords."""
+    def keywords(self) -> dict[str, Any]:
+        """Describe the overscan: values for the header of a product, by keyword."""
         return self._readout.keywords()
 
     @property

@@ -127,8 +127,8 @@ class Readout(ABC):
         """List what must be known to repeat the calibration, for a hash."""
 
     @abstractmethod
-    def keywords(self) -> list[tuple[str, Any, str]]:
-        """Describe overscan and amplifiers as product keywords: name, value and comment."""
+    def keywords(self) -> dict[str, Any]:
+        """Describe overscan and amplifiers: values for the header of a product, by keyword."""
 
     @property
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Write files atomically: a file that exists is complete."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from types import TracebackType
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all.
+    """Write a text file atomically.
 
     Parameters
     ----------
     path : Path
-        Replaced if it exists; its folder is made.
+        Replaced if it exists; its folder is created.
     text : str
         Written as UTF-8.
     """
-    with whole(path) as name:
+    with write_atomically(path) as name:
         Path(name).write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
-class whole:  # noqa: N801 - reads as a verb
-    """Give a temporary name beside a file's own; sync and rename when the block ends well."""
+class write_atomically:  # noqa: N801 - reads as a verb
+    """Provide a temporary file name in a ``with`` block; sync and rename the file if the block ends without error."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""Checksums of FITS headers and data, by rows, while they are in the cache (FITS standard, appendix J)."""
+"""Checksums of FITS headers and data (FITS standard, appendix J), computed by rows while they are in the cache."""
 
 import hashlib
 from pathlib import Path
@@ -12,19 +12,19 @@ WORD = 4
 PUNCTUATION = {*range(0x3A, 0x41), *range(0x5B, 0x61)}
 
 
-def sum_of_bytes(content: NDArray[np.uint8], position: int = 0) -> int:
-    """Sum of big-endian 32-bit words.
+def sum_bytes(content: NDArray[np.uint8], position: int = 0) -> int:
+    """Sum bytes as big-endian 32-bit words.
 
     Parameters
     ----------
     content : ndarray of uint8, shape (n,)
     position : int
-        Where the bytes begin in the data of which they are a part.
+        Offset of the bytes in the data unit.
 
     Returns
     -------
     int
-        Of parts, to be added up and `folded`.
+        Add the sums of all parts, then call `fold_carries`.
     """
     before = position % WORD
     if before or content.size % WORD:
@@ -34,15 +34,15 @@ def sum_of_bytes(content: NDArray[np.uint8], position: int = 0) -> int:
     return sum_of_words(content.view(np.uint32).byteswap())
 
 
-def folded(total: int) -> int:
-    """Add the carries of a sum at its low end, until it fits 32 bits."""
+def fold_carries(total: int) -> int:
+    """Add the carries of a sum back at its low end until it fits 32 bits."""
     while total > LARGEST_WORD:
         total = (total & LARGEST_WORD) + (total >> 32)
     return total
 
 
-def encoded(total: int) -> str:
-    """Write the complement of a sum as the 16 characters of ``CHECKSUM``.
+def encode_checksum(total: int) -> str:
+    """Encode the complement of a sum as the 16 characters of ``CHECKSUM``.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ def encoded(total: int) -> str:
     Returns
     -------
     str
-        Letters and digits that bring the sum to 0.
+        Letters and digits that make the sum 0.
     """
-    complement = ~folded(total) & LARGEST_WORD
+    complement = ~fold_carries(total) & LARGEST_WORD
     characters = [0] * 16
     for i in range(WORD):
         byte = complement >> (24 - 8 * i) & 0xFF
@@ -73,7 +73,7 @@ def encoded(total: int) -> str:
 HASH_DIGITS = 16
 
 
-def file_hash(path: Path) -> str:
-    """First digits of the SHA-256 of a file."""
+def hash_file(path: Path) -> str:
+    """Hash a file: the first digits of its SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:HASH_DIGITS]

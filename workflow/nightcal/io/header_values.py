@@ -1,4 +1,4 @@
-"""What the text of a header's values means: times, angles, lists."""
+"""Parse header values: times, angles, lists."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ _SEXAGESIMAL = re.compile(
 )
 
 
-def mjd_of(text: str) -> float:
-    """MJD of a date and time.
+def parse_time(text: str) -> float:
+    """Parse a date and time.
 
     Parameters
     ----------
     text : str
-        ``YYYY-MM-DDThh:mm:ss``, or with a blank for the T; 24:00:00 and a second of 60 are the next day's and minute's
-        first.
+        ``YYYY-MM-DDThh:mm:ss``, or with a blank in place of the T; 24:00:00 and second 60 are allowed.
 
     Returns
     -------
     float
-        [UTC]
+        [MJD, UTC]
 
     Raises
     ------
     FrameRejectedError
-        If it is no such time.
+        If the text is not such a time.
     """
     match = _TIME.fullmatch(text.strip())
     try:
@@ -49,8 +48,8 @@ def mjd_of(text: str) -> float:
     return (moment - MJD_ZERO) / timedelta(days=1)
 
 
-def iso_time(mjd: float) -> str:
-    """Write an MJD as FITS does (standard 9.1.1): ``YYYY-MM-DDThh:mm:ss.sss``.
+def format_time(mjd: float) -> str:
+    """Format an MJD as FITS does (standard 9.1.1): ``YYYY-MM-DDThh:mm:ss.sss``.
 
     Parameters
     ----------
@@ -66,20 +65,20 @@ def iso_time(mjd: float) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
 
 
-def julian_year(mjd: float) -> float:
-    """Julian year of an MJD, as 2024.17."""
+def mjd_to_julian_year(mjd: float) -> float:
+    """Convert an MJD to a Julian year, such as 2024.17."""
     return 2000 + (mjd - 51544.5) / 365.25
 
 
-def plausible_mjd(mjd: float, said: str) -> float:
-    """Refuse a time that no digital camera can have seen.
+def check_mjd(mjd: float, said: str) -> float:
+    """Reject a time before digital cameras, or in the far future.
 
     Parameters
     ----------
     mjd : float
         [UTC]
     said : str
-        What the message begins with.
+        Beginning of the message.
 
     Returns
     -------
@@ -89,20 +88,20 @@ def plausible_mjd(mjd: float, said: str) -> float:
     Raises
     ------
     FrameRejectedError
-        If it lies before 1968, or far ahead.
+        If the time is before 1968 or after 2132.
     """
     if not 40000 < mjd < 100000:
         raise FrameRejectedError(f"{said}; expected a time after 1968")
     return mjd
 
 
-def degrees_of(value: Value | None) -> float | None:
-    """Read an angle.
+def parse_degrees(value: Value | None) -> float | None:
+    """Parse an angle.
 
     Parameters
     ----------
     value : str, int, float, bool or None
-        A number of degrees, or ``[-]ddd mm ss`` with E or W behind it if need be.
+        Degrees as a number, or ``[-]ddd mm ss``, optionally followed by E or W.
 
     Returns
     -------
@@ -124,12 +123,12 @@ def degrees_of(value: Value | None) -> float | None:
 
 
 def is_sexagesimal(value: Value | None) -> bool:
-    """Whether an angle is written as ``dd mm ss``, or ``hh mm ss``."""
+    """Check whether an angle is written as ``dd mm ss`` or ``hh mm ss``."""
     return _SEXAGESIMAL.fullmatch(str(value).strip()) is not None
 
 
-def numbers_of(listed: str) -> list[float]:
-    """Read a list written in a string, as ``[1.0, 1.1]``; empty if one of its members is no number."""
+def parse_numbers(listed: str) -> list[float]:
+    """Parse a list in a string, such as ``[1.0, 1.1]``; empty if an element is not a number."""
     try:
         return [float(text) for text in listed.strip().strip("[]").split(",")]
     except ValueError:

@@ -1,16 +1,18 @@
-"""Cards of a product's header: what it keeps of the raw frame, and what nightcal adds."""
+"""Keywords of a product's header: those copied from the raw frame, and those that nightcal adds."""
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
 from astropy.io import fits
 
-from nightcal.io.header_values import iso_time
+from nightcal.io.header_values import format_time
+from nightcal.io.keyword import Keyword, match_any
+from nightcal.io.keyword_registry import find_keyword
 from nightcal.io.raw_header import RawHeader
 
 LONGEST_TEXT = 250  # of a value, over several cards if need be
@@ -25,14 +27,14 @@ RAW_ONLY = frozenset((
     "ZTILE1", "ZTILE2", "ZTILE3", "ZCMPTYPE", "ZNAME1", "ZVAL1", "ZNAME2", "ZVAL2", "ZQUANTIZ", "ZDITHER0", "ZBLANK",
     "ZTENSION", "ZPCOUNT", "ZGCOUNT", "ZEXTEND", "ZHECKSUM", "ZDATASUM",
 ))  # fmt: skip
-"""Cards that describe the raw file rather than the exposure."""
+"""Keywords that describe the raw file, not the exposure."""
 
 GEOMETRY = {"BIASSEC": "RAWBIAS", "TRIMSEC": "RAWTRIM", "DATASEC": "RAWDATA"}
-"""Sections of the raw image, which would mislead on a trimmed one, and the names they are kept under."""
+"""Sections of the raw image, which do not fit a trimmed one, and the names under which they are kept."""
 
 
-def kept_header(raw: RawHeader) -> fits.Header:
-    """Cards of a raw frame that its product keeps.
+def copy_raw_header(raw: RawHeader) -> fits.Header:
+    """Copy the keywords of a raw frame that its product keeps.
 
     Parameters
     ----------
@@ -41,18 +43,18 @@ def kept_header(raw: RawHeader) -> fits.Header:
     Returns
     -------
     astropy.io.fits.Header
-        As `product_header` makes it; cards that keep to the FITS standard stay as they were written. Of a file with
-        an extension for each amplifier, those of the primary header: the others describe parts of the image.
+        As `copy_cards` makes it, but valid cards keep their format. Of a file with one extension per amplifier, only
+        the primary header: the others describe parts of the image.
     """
-    images = raw.images()
+    images = raw.card_images()
     if images is None:
-        return product_header(raw.cards if raw.primary is None else raw.primary)
+        return copy_cards(raw.cards if raw.primary is None else raw.primary)
     kept = [(image[:8].rstrip(), image[8:]) for image in images]
     return fits.Header.fromstring("".join(f"{GEOMETRY.get(k, k):8}{rest}" for k, rest in kept if k not in RAW_ONLY))
 
 
-def product_header(raw: fits.Header) -> fits.Header:
-    """Cards of a raw frame that its product keeps: all but those that describe the raw file.
+def copy_cards(raw: fits.Header) -> fits.Header:
+    """Copy the cards of a raw header, except those that describe the raw file.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ def product_header(raw: fits.Header) -> fits.Header:
     Returns
     -------
     astropy.io.fits.Header
-        Cards that are not FITS are kept as comments.
+        Cards that are not valid FITS become comments.
     """
     header = fits.Header()
     for card in raw.cards:
@@ -70,7 +72,7 @@ def product_header(raw: fits.Header) -> fits.Header:
         except fits.VerifyError:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                # only the text as it stands in the file is safe to ask such a card for, and it has no public name
+                # of an invalid card, only the text in the file can be read safely, and it has no public name
                 header.add_comment(f"not FITS: {ascii_text(str(card._image).strip(), 60)}")
             continue
         if keyword in RAW_ONLY:
@@ -84,18 +86,25 @@ def product_header(raw: fits.Header) -> fits.Header:
     return header
 
 
-def set_cards(header: fits.Header, cards: Iterable[tuple[str, Any, str]]) -> None:
-    """Set cards, replacing what the raw frame had under the same names; text is made printable ASCII.
+def set_cards(
+    header: fits.Header,
+    cards: Mapping[str, Any] | Iterable[tuple[str, Any, str]],
+    keywords: Sequence[Keyword] = (),
+) -> None:
+    """Set keywords of a header, in place of what the raw frame had under the same names.
 
     Parameters
     ----------
     header : astropy.io.fits.Header
         Changed in place.
-    cards : iterable of (str, value, str)
-        Keyword, value and comment. Text goes on over CONTINUE cards (FITS standard 4.2.1.2), up to 250 characters;
-        comments are cut to what a card holds.
+    cards : mapping of str to value, or iterable of (str, value, str)
+        Values by keyword, or pairs of value and comment; else keyword, value and comment. Text becomes printable ASCII
+        of up to 250 characters, over CONTINUE cards (FITS standard 4.2.1.2) if need be; comments are cut to what a card
+        holds.
+    keywords : sequence of Keyword
+        Keywords of a mapping that are not in `nightcal.io.keyword_registry`.
     """
-    for keyword, value, comment in cards:
+    for keyword, value, comment in _with_comments(cards, keywords) if isinstance(cards, Mapping) else cards:
         while keyword in header and header.count(keyword) > 1:
             del header[keyword, 1]
         if isinstance(value, str):
@@ -105,8 +114,30 @@ def set_cards(header: fits.Header, cards: Iterable[tuple[str, Any, str]]) -> Non
             header[keyword] = (value, comment[:NUMBER_COMMENT])
 
 
+def _with_comments(values: Mapping[str, Any], keywords: Sequence[Keyword]) -> Iterator[tuple[str, Any, str]]:
+    for name, value in values.items():
+        keyword = next((known for known in keywords if known.name == name), None) or find_keyword(name)
+        if keyword is None:
+            raise ValueError(f"{name} is not a keyword of nightcal; add it to nightcal.io.keyword_registry")
+        yield (name, *value) if isinstance(value, tuple) else (name, value, keyword.card_comment)
+
+
+def remove_keywords(header: fits.Header, keywords: tuple[Keyword, ...]) -> None:
+    """Remove those of some keywords that only nightcal writes: in a raw frame they mean something else.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Changed in place.
+    keywords : tuple of Keyword
+    """
+    own = match_any(tuple(keyword for keyword in keywords if not keyword.standard))
+    for name in {name for name in header if own.fullmatch(name)}:
+        header.remove(name, remove_all=True)
+
+
 def mean_time_cards(mjd: float) -> list[tuple[str, Any, str]]:
-    """Keywords of the middle of an exposure, or of several (FITS paper IV, 4.4.2.2).
+    """Make the keywords of the middle of one or more exposures (FITS paper IV, 4.4.2.2).
 
     Parameters
     ----------
@@ -118,11 +149,11 @@ def mean_time_cards(mjd: float) -> list[tuple[str, Any, str]]:
     list of (str, value, str)
         ``MJD-AVG`` and ``DATE-AVG``.
     """
-    return [("MJD-AVG", mjd, "middle of exposure, UTC"), ("DATE-AVG", iso_time(mjd), "middle of exposure, UTC")]
+    return [("MJD-AVG", mjd, "middle of exposure, UTC"), ("DATE-AVG", format_time(mjd), "middle of exposure, UTC")]
 
 
 def ascii_text(text: str, length: int) -> str:
-    """Text as a FITS card can hold it: what is not printable ASCII is escaped, what is too long is cut.
+    """Make text fit a FITS card: escape what is not printable ASCII, and cut what is too long.
 
     Parameters
     ----------
@@ -133,21 +164,21 @@ def ascii_text(text: str, length: int) -> str:
     Returns
     -------
     str
-        Control characters become blanks.
+        Control characters are replaced by blanks.
     """
     escaped = text.encode("ascii", "backslashreplace").decode("ascii")
     return "".join(c if c.isprintable() else " " for c in escaped)[:length]
 
 
 def warn(header: fits.Header, text: str) -> None:
-    """Add a warning to a header, once, beside any cards of such a name that the raw frame had.
+    """Add a warning to a header, unless it is there already.
 
     Parameters
     ----------
     header : astropy.io.fits.Header
         Changed in place.
     text : str
-        One sentence; it goes into the first free card of ``WARN001``, ``WARN002``, ...
+        One sentence, for the first free keyword of ``WARN001``, ``WARN002``, and so on.
     """
     text = ascii_text(text, LONGEST_TEXT)
     if text not in warnings_of(header):
@@ -156,5 +187,5 @@ def warn(header: fits.Header, text: str) -> None:
 
 
 def warnings_of(header: fits.Header) -> list[str]:
-    """Warnings that a header carries."""
+    """Read the warnings in a header."""
     return [str(header[keyword]) for keyword in header if re.fullmatch(r"WARN\d{3}", keyword)]

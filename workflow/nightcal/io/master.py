@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nightcal.errors import UNREADABLE, blame_machine
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.io.checksum import file_hash
+from nightcal.io.checksum import hash_file
 
 PER_SECOND = ("/s", "s-1", "s**-1")
 """What units of a dark per second end in."""
@@ -119,7 +119,7 @@ def load_master(path: Path) -> MasterFrame:
         blame_machine(reason)
         raise ValueError(f"{path} cannot be read as a master ({reason})") from reason
     unit = "".join(str(header.get("BUNIT", "adu")).lower().split())
-    return MasterFrame(*planes, header, Path(path).name, file_hash(Path(path)), unit)
+    return MasterFrame(*planes, header, Path(path).name, hash_file(Path(path)), unit)
 
 
 def _stored(path: Path, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane] | None:

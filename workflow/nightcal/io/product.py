@@ -16,8 +16,8 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from nightcal.flags import MEANINGS, Flag
-from nightcal.io.atomic import whole
-from nightcal.io.checksum import encoded, folded, sum_of_bytes
+from nightcal.io.atomic import write_atomically
+from nightcal.io.checksum import encode_checksum, fold_carries, sum_bytes
 from nightcal.numerics.kernels import swap_and_sum
 
 BLOCK = 2880
@@ -135,14 +135,14 @@ class _Part:
             stored, total = swap_and_sum(rows)
         else:
             stored = rows.astype(self.dtype.newbyteorder(">"), copy=False).reshape(-1)
-            total = sum_of_bytes(stored.view(np.uint8), place)
+            total = sum_bytes(stored.view(np.uint8), place)
         self.sum += total
         _write_all(file, stored.view(np.uint8), self.data + place)
 
     def finish(self, file: int) -> None:
-        text = _with_value(self.text, "DATASUM", f"{folded(self.sum):010d}")
-        total = self.sum + sum_of_bytes(np.frombuffer(text, np.uint8))
-        text = _with_value(text, "CHECKSUM", encoded(total))
+        text = _with_value(self.text, "DATASUM", f"{fold_carries(self.sum):010d}")
+        total = self.sum + sum_bytes(np.frombuffer(text, np.uint8))
+        text = _with_value(text, "CHECKSUM", encode_checksum(total))
         _write_all(file, np.frombuffer(text, np.uint8), self.start)
         os.ftruncate(file, max(self.stop, os.fstat(file).st_size))
 
@@ -244,7 +244,7 @@ def product_file(
     shape, unit, header, dtype, survivors
         As for `ProductFile`.
     """
-    with whole(path) as name:
+    with write_atomically(path) as name:
         descriptor = os.open(name, os.O_RDWR)
         try:
             file = ProductFile(descriptor, (shape[0], shape[1]), unit, header, dtype, survivors)

@@ -1,4 +1,4 @@
-"""Where a product comes from: hashes of files and of options."""
+"""Provenance of a product: version and hash of the options."""
 
 from __future__ import annotations
 
@@ -13,21 +13,16 @@ from nightcal.io.keywords import set_cards
 from nightcal.version import __version__
 
 
-def provenance(header: fits.Header, options: Mapping[str, Any]) -> None:
-    """Write the version and a hash of the options that mattered into a header.
+def record_provenance(header: fits.Header, options: Mapping[str, Any]) -> None:
+    """Write the version, and a hash of the options that affect the product, into a header.
 
     Parameters
     ----------
     header : astropy.io.fits.Header
         Changed in place.
     options : mapping of str to anything
-        By name; their text is hashed, in any order.
+        By name; the order does not matter.
     """
     text = repr(sorted((key, str(value)) for key, value in options.items()))
-    set_cards(
-        header,
-        [
-            ("NIGHTCAL", __version__, "version of nightcal"),
-            ("CONFHASH", hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS], "hash of the options that mattered"),
-        ],
-    )
+    digest = hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
+    set_cards(header, {"NIGHTCAL": __version__, "CONFHASH": digest})

@@ -1,7 +1,7 @@
-"""One raw file's header: which image it holds, whether the file is whole, and its cards read with care.
+"""Read the header of a raw file, find its image and check that the file is complete.
 
-A plain file that keeps to the FITS standard is read here, from its 80-column cards; a night has thousands of them.
-Whatever is odd is left to astropy, which is slower and knows every convention.
+Plain standard FITS files, of which a night has thousands, are parsed here; anything else is left to astropy, which is
+slower and knows every convention.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from nightcal.io.sections import NOTHING
 if TYPE_CHECKING:
     from astropy.io import fits
 
-SUFFIXES = tuple(stem + end for stem in (".fits", ".fit", ".fts") for end in ("", ".fz", ".gz"))
-"""Names that raw frames have, in lower case."""
+SUFFIXES = tuple(strip_suffix + end for strip_suffix in (".fits", ".fit", ".fts") for end in ("", ".fz", ".gz"))
+"""Endings of the names of raw frames, in lower case."""
 
 _SUFFIX = re.compile("(" + "|".join(map(re.escape, sorted(SUFFIXES, key=len, reverse=True))) + r")\Z", re.I | re.A)
 
@@ -51,29 +51,29 @@ _VALUE = re.compile(
 Value = str | int | float | bool
 
 
-def stem(name: str) -> str:
-    """Name of a raw file without what makes it a FITS file: ``a.b.fits.fz`` is ``a.b``."""
+def strip_suffix(name: str) -> str:
+    """Strip the FITS suffix from a file name: ``a.b.fits.fz`` becomes ``a.b``."""
     return _SUFFIX.sub("", name)
 
 
 class RawHeader:
-    """The header of one raw frame.
+    """The header of a raw frame.
 
     Parameters
     ----------
     cards : astropy.io.fits.Header or str
-        The image's cards, then those of the primary header that the image does not have. As text: cards of 80
-        columns that keep to the FITS standard, without END; what is asked for is parsed, the rest is not.
+        The cards of the image, then those of the primary header that the image lacks. As text: standard cards of 80
+        columns without END, which are parsed on demand.
     hdu : int
-        Which HDU holds the image.
+        Index of the HDU that holds the image.
     shape : (int, int)
         Rows and columns as read out.
     plane : int, optional
-        Which plane of a cube, from 0.
+        Index of the plane in a cube.
     planes : tuple of RawHeader, optional
-        Of a file with several image planes, one for each: an extension, or a plane of a cube.
+        A header for each image plane (extension or plane of a cube) of a file with several.
     primary : astropy.io.fits.Header, optional
-        The primary header of a file whose images are in several extensions.
+        The primary header of a file with images in several extensions.
     """
 
     def __init__(
@@ -86,22 +86,22 @@ class RawHeader:
         primary: fits.Header | None = None,
     ) -> None:
         self._cards = cards
-        self._fields = _fields(cards) if isinstance(cards, str) else None
+        self._split_cards = _split_cards(cards) if isinstance(cards, str) else None
         self.hdu = hdu
         self.shape = shape
         self.plane = plane
         self.primary = primary
-        self._planes = planes
+        self._read_planes = planes
         self._asked: dict[str, Value | None] = {}
 
     @property
     def planes(self) -> tuple[RawHeader, ...]:
-        """Headers of all image planes of the file, in its order."""
-        return self._planes or (self,)
+        """Headers of all image planes, in file order."""
+        return self._read_planes or (self,)
 
     @cached_property
     def cards(self) -> fits.Header:
-        """All cards, for programs that need more than values."""
+        """All cards as an astropy header."""
         if not isinstance(self._cards, str):
             return self._cards
         from astropy.io import fits
@@ -110,11 +110,11 @@ class RawHeader:
 
     @property
     def data_start(self) -> int | None:
-        """Where the pixels begin in the file; None if astropy has to find out."""
-        return _whole_blocks(len(self._cards) + CARD) if isinstance(self._cards, str) else None
+        """Offset of the pixels in the file; None if astropy has to find it."""
+        return _round_up(len(self._cards) + CARD) if isinstance(self._cards, str) else None
 
-    def images(self) -> list[str] | None:
-        """Cards as they stand in the file, 80 columns each; None if one of them does not keep to the FITS standard."""
+    def card_images(self) -> list[str] | None:
+        """Split the header into its cards of 80 columns; None if a card does not follow the FITS standard."""
         if not isinstance(self._cards, str):
             return None
         images = [self._cards[start : start + CARD] for start in range(0, len(self._cards), CARD)]
@@ -122,54 +122,54 @@ class RawHeader:
         return images if plain else None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.cards if self._fields is None else self._fields)
+        return iter(self.cards if self._split_cards is None else self._split_cards)
 
     def value(self, name: str) -> Value | None:
-        """Value of a card; None if it is absent or says that there is none (empty, UNKNOWN, N/A).
+        """Look up the value of a keyword; None if it is absent or a placeholder (empty, UNKNOWN, N/A).
 
         Raises
         ------
         FrameRejectedError
-            If the card is there and cannot be parsed.
+            If the value cannot be parsed.
         """
         if name not in self._asked:
             self._asked[name] = self._value(name)
         return self._asked[name]
 
     def _value(self, name: str) -> Value | None:
-        if self._fields is not None:
-            field = self._fields.get(name)
+        if self._split_cards is not None:
+            field = self._split_cards.get(name)
             if field is None and name not in COMMENTARY and _KEYWORD.fullmatch(name):
                 return None
             match = _VALUE.fullmatch(field) if field is not None else None
-            if match is not None and ": " not in match[0]:  # perhaps a record of several values in one card
-                return _meaning(match)
-        return self._parsed_by_astropy(name)
+            if match is not None and ": " not in match[0]:  # a colon may mark a record-valued card
+                return _convert(match)
+        return self._read_with_astropy(name)
 
-    def _parsed_by_astropy(self, name: str) -> Value | None:
+    def _read_with_astropy(self, name: str) -> Value | None:
         from astropy.io import fits
 
         try:
             value = self.cards.get(name)
         except fits.VerifyError as error:
             raise FrameRejectedError(
-                f"{name} is {_as_written(self.cards.cards[name])!r}, not a value of FITS"
+                f"{name} is {_read_invalid_card(self.cards.cards[name])!r}, not a FITS value"
             ) from error
         if value is None or isinstance(value, fits.card.Undefined):
             return None
-        return _said(value) if isinstance(value, str) else value
+        return _clean_text(value) if isinstance(value, str) else value
 
 
-def _said(text: str) -> str | None:
+def _clean_text(text: str) -> str | None:
     stripped = text.strip()
     return None if stripped.upper() in NOTHING else stripped
 
 
-def _meaning(match: re.Match[str]) -> Value | None:
-    """Value of a card that keeps to the FITS standard (4.2)."""
+def _convert(match: re.Match[str]) -> Value | None:
+    """Convert a value that follows the FITS standard (4.2)."""
     kind, text = match.lastgroup, match[match.lastgroup or 0]
     if kind == "text":
-        return _said(text)
+        return _clean_text(text)
     if kind == "logical":
         return text == "T"
     if kind == "whole":
@@ -177,8 +177,8 @@ def _meaning(match: re.Match[str]) -> Value | None:
     return float(text.replace("D", "E")) if kind == "real" else None
 
 
-def _fields(cards: str) -> dict[str, str]:
-    """Find what stands right of ``= `` in each card, by keyword; of cards with equal keywords the first counts.
+def _split_cards(cards: str) -> dict[str, str]:
+    """Split cards into keywords and the text after ``= ``; of duplicate keywords the first is kept.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def _fields(cards: str) -> dict[str, str]:
     Raises
     ------
     ValueError
-        If one of them does not keep to the FITS standard.
+        If a card does not follow the FITS standard.
     """
     found = _CARD.findall(cards)
     fields: dict[str, str] = {}
@@ -201,16 +201,16 @@ def _fields(cards: str) -> dict[str, str]:
 
 
 ODD = ("CONTINUE", "HIERARCH", "END", "GROUPS", "XTENSION", "NIGHTCAL")
-"""Keywords that are left to astropy where a value stands beside them."""
+"""Keywords that are left to astropy."""
 
 
 def read_header(path: Path) -> RawHeader:
-    """Find the image of a raw file and read its header; the pixels stay unread.
+    """Find the image of a raw file and read its header, but not the pixels.
 
     Parameters
     ----------
     path : Path
-        Plain FITS, ``.fz`` or ``.gz``; the image in any HDU.
+        Plain FITS, ``.fz`` or ``.gz``, with the image in any HDU.
 
     Returns
     -------
@@ -222,14 +222,14 @@ def read_header(path: Path) -> RawHeader:
         If the file is not FITS, is truncated, or holds no image, or images of different sizes.
     """
     try:
-        plain = _read_plain(path)
+        plain = read_plain_header(path)
     except (OSError, ValueError, FrameRejectedError):
         plain = None
-    return _read_by_astropy(path) if plain is None else plain
+    return read_header_with_astropy(path) if plain is None else plain
 
 
-def _read_plain(path: Path) -> RawHeader | None:
-    """Read the header of a file that is one plain image, whole, and nothing else; None if it is anything else.
+def read_plain_header(path: Path) -> RawHeader | None:
+    """Read the header of a file that is a single plain, complete image; None for any other file.
 
     Raises
     ------
@@ -238,47 +238,48 @@ def _read_plain(path: Path) -> RawHeader | None:
     """
     with open(path, "rb", buffering=0) as file:
         head = file.read(AT_ONCE)
-        while (end := _end_of(head)) is None and len(head) < LONGEST_PLAIN and (more := file.read(AT_ONCE)):
+        while (end := _find_end(head)) is None and len(head) < LONGEST_PLAIN and (more := file.read(AT_ONCE)):
             head += more
         length = os.fstat(file.fileno()).st_size
     if end is None:
         return None
-    start = _whole_blocks(end + CARD)
+    start = _round_up(end + CARD)
     header = RawHeader(head[:end].decode("ascii"), 0, (0, 0))
     if head[end + CARD : start].strip(b" ") or not _is_plain_image(header):
         return None
     bits, columns, rows = (int(header.value(name) or 0) for name in ("BITPIX", "NAXIS1", "NAXIS2"))
     stop = start + abs(bits) // 8 * columns * rows
     header.shape = (rows, columns)
-    return header if stop <= length <= _whole_blocks(stop) else None
+    return header if stop <= length <= _round_up(stop) else None
 
 
 def _is_plain_image(header: RawHeader) -> bool:
-    """Whether cards are those of a primary image of two axes, in the order of the FITS standard (4.4.1)."""
-    first = list(header)[: len(FIRST)]
+    """Check for a two-dimensional primary image with its keywords in the order of the FITS standard (4.4.1)."""
+    names = list(header)
     bits, *axes = [header.value(name) for name in ("BITPIX", "NAXIS1", "NAXIS2")]
     return (
-        first == FIRST
+        names[: len(FIRST)] == FIRST
         and header.value("SIMPLE") is True
         and header.value("NAXIS") == 2
         and type(bits) is int
         and bits in BITS
         and all(type(length) is int and length > 0 for length in axes)
-        and header.value("PCOUNT") in (None, 0)
-        and header.value("GCOUNT") in (None, 1)
+        and ("PCOUNT" not in names or header.value("PCOUNT") == 0)
+        and ("GCOUNT" not in names or header.value("GCOUNT") == 1)
     )
 
 
-def _whole_blocks(length: int) -> int:
+def _round_up(length: int) -> int:
     return -(-length // BLOCK) * BLOCK
 
 
-def _end_of(head: bytes) -> int | None:
-    """Where the END card begins."""
+def _find_end(head: bytes) -> int | None:
+    """Find the offset of the END card."""
     return next((match.start() for match in _END.finditer(head) if match.start() % CARD == 0), None)
 
 
-def _read_by_astropy(path: Path) -> RawHeader:
+def read_header_with_astropy(path: Path) -> RawHeader:
+    """Read the header of any file with astropy; parameters and errors as for `read_header`."""
     from astropy.io import fits
 
     from nightcal.errors import UNREADABLE
@@ -288,13 +289,13 @@ def _read_by_astropy(path: Path) -> RawHeader:
         try:
             _check_axes(path)
             with fits.open(path, memmap=True, lazy_load_hdus=False) as hdus:
-                return _images(path, hdus)
+                return _find_planes(path, hdus)
         except UNREADABLE as error:
             blame_machine(error)
-            raise FrameRejectedError(_why_unreadable(path, error)) from error
+            raise FrameRejectedError(_explain_unreadable(path, error)) from error
 
 
-def _as_written(card: fits.Card) -> str:
+def _read_invalid_card(card: fits.Card) -> str:
     from astropy.io import fits
 
     repaired = copy(card)
@@ -305,13 +306,13 @@ def _as_written(card: fits.Card) -> str:
         return "unreadable text"
 
 
-def _images(path: Path, hdus: fits.HDUList) -> RawHeader:
-    """Find the image planes of a file: one, several extensions of one plane each, or a cube."""
+def _find_planes(path: Path, hdus: fits.HDUList) -> RawHeader:
+    """Find the image planes of a file: a single image, several extensions, or a cube."""
     places = [i for i, hdu in enumerate(hdus) if hdu.is_image and _has_pixels(hdu)]
     if not places:
         raise FrameRejectedError("the file holds no image")
     _check_length(path, places[-1])
-    planes = tuple(plane for i in places for plane in _planes(i, hdus))
+    planes = tuple(plane for i in places for plane in _read_planes(i, hdus))
     if any("NIGHTCAL" in plane.cards for plane in planes):
         raise FrameRejectedError("the file is a product of nightcal, not a raw frame")
     first = planes[0]
@@ -325,8 +326,8 @@ def _images(path: Path, hdus: fits.HDUList) -> RawHeader:
     return RawHeader(first.cards, first.hdu, first.shape, planes=planes, primary=primary)
 
 
-def _planes(index: int, hdus: fits.HDUList) -> list[RawHeader]:
-    """Headers of the image planes of one HDU, with the cards of the primary header that it does not have."""
+def _read_planes(index: int, hdus: fits.HDUList) -> list[RawHeader]:
+    """Read the headers of the image planes of an HDU, completed by the primary header."""
     hdu = hdus[index]
     axes = [hdu.header[f"NAXIS{i}"] for i in range(3, hdu.header["NAXIS"] + 1)]
     if any(length != 1 for length in axes[1:]):
@@ -344,7 +345,7 @@ def _has_pixels(hdu: fits.hdu.base._BaseHDU) -> bool:
 
 
 def _check_length(path: Path, index: int) -> None:
-    """Compare the file's length with what its headers promise; padding at the very end may be missing."""
+    """Compare the length of the file with its headers; padding at the very end may be missing."""
     from astropy.io import fits
 
     with fits.open(path, memmap=True, disable_image_compression=True) as hdus:
@@ -359,15 +360,15 @@ def _check_length(path: Path, index: int) -> None:
     else:
         found = path.stat().st_size
     if found < promised:
-        raise FrameRejectedError(f"the file is truncated: {found} bytes, its header promises {promised}")
+        raise FrameRejectedError(f"the file is truncated: {found} bytes; its header requires {promised}")
     if index > 0:
         _check_end(path, end)
 
 
 def _check_end(path: Path, end: int) -> None:
-    """Refuse a file that ends within an extension: astropy passes over what is left of it.
+    """Reject a file that ends within an extension, whose rest astropy ignores.
 
-    The last words of a gzip file tell its length, but not where it was cut off: it is read to its end.
+    The last bytes of a gzip file give its length, but not whether it was cut off, so it is read to the end.
     """
     packed = _is_gzip(path)
     with gzip.open(path) if packed else path.open("rb") as file:
@@ -377,7 +378,7 @@ def _check_end(path: Path, end: int) -> None:
             while packed and file.read(AT_ONCE):
                 pass
         except (EOFError, zlib.error) as error:
-            raise FrameRejectedError("the file is truncated: its gzip stream has no end") from error
+            raise FrameRejectedError("the file is truncated: the gzip stream has no end") from error
     if rest == EXTENSION:
         raise FrameRejectedError("the file is truncated: it ends within the header of an extension")
 
@@ -388,14 +389,14 @@ def _is_gzip(path: Path) -> bool:
 
 
 def _check_axes(path: Path) -> None:
-    """Refuse a number of axes that astropy would count for hours."""
+    """Reject a number of axes that would keep astropy busy for hours."""
     with path.open("rb") as file:
         match = _NAXIS.search(file.read(2880))
     if match is not None and int(match[1]) > LARGEST_NAXIS:
-        raise FrameRejectedError(f"NAXIS is {match[1].decode()[:20]}; expected a whole number up to {LARGEST_NAXIS}")
+        raise FrameRejectedError(f"NAXIS is {match[1].decode()[:20]}; expected an integer up to {LARGEST_NAXIS}")
 
 
-def _why_unreadable(path: Path, error: Exception) -> str:
+def _explain_unreadable(path: Path, error: Exception) -> str:
     text = " ".join(str(error).split())
     if not path.is_file():
         return "the file cannot be opened"

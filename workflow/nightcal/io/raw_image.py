@@ -1,12 +1,10 @@
-"""Opening raw frames and reading their pixels by rows."""
+"""Open raw frames and read their pixels by rows."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
@@ -18,7 +16,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from nightcal.errors import UNREADABLE, FrameRejectedError, blame_machine
-from nightcal.io.checksum import HASH_DIGITS, file_hash
+from nightcal.io.checksum import HASH_DIGITS, hash_file
 from nightcal.io.raw_header import RawHeader, read_header
 
 WORD = 2  # bytes
@@ -26,14 +24,14 @@ UNSIGNED = 0x8000
 
 
 class Buffer:
-    """Memory for one file after the other: to take new memory from the system costs as much as to read the file."""
+    """Memory that is reused from file to file: allocating it again costs as much as reading the file."""
 
     def __init__(self) -> None:
         self._bytes = np.empty(0, np.uint8)
         self._lent = False
 
     def lend(self, size: int) -> NDArray[np.uint8]:
-        """Lend so many bytes until they are given back; meanwhile, others get new ones."""
+        """Lend memory of this many bytes; while it is lent, others get new memory."""
         if self._lent:
             return np.empty(size, np.uint8)
         self._lent = True
@@ -42,16 +40,15 @@ class Buffer:
         return self._bytes[:size]
 
     def take_back(self, lent: NDArray[np.uint8]) -> None:
-        """Let the next borrower have the memory."""
+        """Take memory back, for the next file."""
         if lent.base is self._bytes:
             self._lent = False
 
 
 class RawFile:
-    """The file of a raw frame, whose image planes share it: what is open of it, and what is held in memory.
+    """The file of a raw frame, shared by its image planes: open handles and content held in memory.
 
-    One thread at a time reads or closes it (``lock``): a library that seeks before it reads would get the bytes that
-    another thread asked for.
+    Only one thread at a time may read or close it (``lock``), since astropy seeks before it reads.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,7 +63,7 @@ class RawFile:
 
     @property
     def descriptor(self) -> int:
-        """Of the file, opened when first asked for."""
+        """File descriptor, opened on first use."""
         if self._descriptor is None:
             self._descriptor = os.open(self.path, os.O_RDONLY)
         return self._descriptor
@@ -75,7 +72,7 @@ class RawFile:
     def digest(self) -> str:
         """First digits of the SHA-256 of the file."""
         if not self._digest:
-            self._digest = _digits(self.held) if self.held is not None else file_hash(self.path)
+            self._digest = _hash(self.held) if self.held is not None else hash_file(self.path)
         return self._digest
 
     def hold(self, buffer: Buffer | None) -> None:
@@ -87,7 +84,7 @@ class RawFile:
         self.held.flags.writeable = False
 
     def close(self) -> None:
-        """Close the file and let go of what is held of it."""
+        """Close the file and release its content."""
         with self.lock:
             if self.held is not None and self._buffer is not None:
                 self._buffer.take_back(self.held)
@@ -102,21 +99,21 @@ class RawFile:
 
 
 class RawImage:
-    """A raw frame whose pixels are read by rows: those of its one image plane, or of the first of several.
+    """A raw frame whose pixels are read by rows; of a file with several image planes, the first.
 
-    Use as a context manager, or `close` when done. Integers of 16 bits in a plain FITS file are read as they are
-    stored, without the detour over a library; compressed tiles are decompressed once each when rows are read in order.
+    Use it as a context manager, or call `close` when done. 16-bit integers in a plain FITS file are read directly;
+    compressed tiles are decompressed only once each if rows are read in order.
 
     Parameters
     ----------
     path : Path
     plane : (RawHeader, RawFile), optional
-        One of the `planes` of a frame, and the file that they share.
+        An image plane, and the file that the planes share.
 
     Raises
     ------
     FrameRejectedError
-        If the file cannot be used, here or when its pixels turn out to be unreadable.
+        If the file cannot be used; also when its pixels are read and turn out to be damaged.
     """
 
     def __init__(self, path: Path, plane: tuple[RawHeader, RawFile] | None = None) -> None:
@@ -125,7 +122,7 @@ class RawImage:
 
     @cached_property
     def planes(self) -> tuple[RawImage, ...]:
-        """All image planes of the file, in its order; they are open, held and closed together."""
+        """All image planes, in file order; they are opened, held and closed together."""
         return self, *(RawImage(self.path, (header, self._file)) for header in self.header.planes[1:])
 
     @property
@@ -135,7 +132,7 @@ class RawImage:
 
     @cached_property
     def zero(self) -> int | None:
-        """What is added to stored integers of 16 bits or less to give ADU: 0 or 32768; None for other numbers."""
+        """Offset from stored integers of 16 bits or less to ADU, 0 or 32768; None for other data types."""
         if self._number("BSCALE", 1) != 1 or self.header.value("BLANK") is not None:
             return None
         zeros = {8: (0,), 16: (0, UNSIGNED)}.get(self._bits, ())
@@ -164,16 +161,21 @@ class RawImage:
         self.close()
 
     def close(self) -> None:
-        """Close the file and let go of what is held of it; reading rows opens it again."""
+        """Close the file and release its content; reading rows opens it again."""
         self._file.close()
 
-    def hold(self, buffer: Buffer | None = None) -> None:
-        """Read the file once and keep it in memory until it is closed: pixels and `digest` come from there.
+    def hold(self, buffer: Buffer | None = None) -> RawImage:
+        """Read the file once and keep it in memory until it is closed, as source of pixels and `digest`.
 
         Parameters
         ----------
         buffer : Buffer, optional
-            Memory to be used again, for frames that are held one after the other.
+            Memory to reuse, for frames that are held one after the other.
+
+        Returns
+        -------
+        RawImage
+            The image itself, for a ``with`` block that closes it.
 
         Raises
         ------
@@ -181,7 +183,7 @@ class RawImage:
             As for `rows`.
         """
         if self._file.held is not None:
-            return
+            return self
         try:
             self._file.hold(buffer)
             for plane in self.planes:
@@ -191,22 +193,14 @@ class RawImage:
                     self._file.images[plane.header] = image
         except OSError as error:
             self.close()
-            raise self._unreadable(error) from error
+            raise self._make_rejection(error) from error
         except FrameRejectedError:
             self.close()
             raise
-
-    @contextmanager
-    def held(self, buffer: Buffer | None = None) -> Iterator[RawImage]:
-        """Hold the file in memory while the block lasts; parameters and errors as for `hold`."""
-        self.hold(buffer)
-        try:
-            yield self
-        finally:
-            self.close()
+        return self
 
     def words(self, start: int, stop: int, out: NDArray[np.uint16] | None = None) -> NDArray[np.uint16]:
-        """Rows as integers of 16 bits, signed and big-endian, as FITS stores them; add `zero`, which must not be None.
+        """Read rows as FITS stores them: signed big-endian 16-bit integers; add `zero` (not None) to get ADU.
 
         Parameters
         ----------
@@ -218,7 +212,7 @@ class RawImage:
         Returns
         -------
         ndarray of uint16, shape (stop - start, nx)
-            Read-only where it is what is held of the file.
+            Read-only if the file is held in memory.
 
         Raises
         ------
@@ -233,13 +227,15 @@ class RawImage:
             words = np.empty(shape, np.uint16) if out is None else out
             try:
                 with self._file.lock:
-                    found = os.preadv(self._file.descriptor, [words.data.cast("B")], self._place(start))
+                    found = os.preadv(self._file.descriptor, [words.data.cast("B")], self._locate_row(start))
             except OSError as error:
-                raise self._unreadable(error) from error
-            return self._whole(words, found, stop)
+                raise self._make_rejection(error) from error
+            return self._check_complete(words, found, stop)
         if held is not None and self._data_start:
-            stored = held[self._place(start) : self._place(stop)]
-            words = self._whole(stored[: stored.nbytes // WORD * WORD].view(np.uint16), stored.nbytes, stop, shape)
+            stored = held[self._locate_row(start) : self._locate_row(stop)]
+            words = self._check_complete(
+                stored[: stored.nbytes // WORD * WORD].view(np.uint16), stored.nbytes, stop, shape
+            )
         else:
             words = (self.rows(start, stop).astype(np.int32) - (self.zero or 0)).astype(">i2").view(np.uint16)
         if out is None:
@@ -247,19 +243,21 @@ class RawImage:
         out[:] = words
         return out
 
-    def _place(self, row: int) -> int:
-        """Where a row begins in the file."""
+    def _locate_row(self, row: int) -> int:
+        """Find the offset of a row in the file."""
         return self._data_start + row * self.shape[1] * WORD
 
-    def _whole(self, words: NDArray[np.uint16], found: int, stop: int, shape: tuple[int, int] | None = None) -> Any:
-        """Words in the shape of rows, if that many bytes were found."""
+    def _check_complete(
+        self, words: NDArray[np.uint16], found: int, stop: int, shape: tuple[int, int] | None = None
+    ) -> Any:
+        """Reshape words to rows; reject the frame if bytes are missing."""
         wanted = words.shape if shape is None else shape
         if found != wanted[0] * wanted[1] * WORD:
             raise FrameRejectedError(f"its pixels end before row {stop}")
         return words.reshape(wanted)
 
     def rows(self, start: int, stop: int) -> NDArray[np.generic]:
-        """Rows ``start`` to ``stop`` in ADU, in the data type of the file, native byte order.
+        """Read rows in ADU, in the data type of the file and native byte order.
 
         Parameters
         ----------
@@ -276,14 +274,14 @@ class RawImage:
         FrameRejectedError
             If the pixels cannot be read, or end before ``stop``.
         OSError
-            If the fault is the machine's and not the file's, as with too many open files.
+            If the machine is at fault, not the file, such as too many open files.
         """
         image = self._file.images.get(self.header)
         if image is not None:
             return image[start:stop]
         if self._data_start:
-            return self._native(self.words(start, stop))
-        rows = self._section(start, stop)
+            return self._to_native(self.words(start, stop))
+        rows = self._read_section(start, stop)
         if rows.shape != (stop - start, self.shape[1]):
             raise FrameRejectedError(f"its pixels end before row {stop}")
         return rows.astype(rows.dtype.newbyteorder("="), copy=False)
@@ -294,7 +292,7 @@ class RawImage:
 
     @property
     def largest(self) -> float:
-        """Largest value [ADU] that the file's integers can hold; infinity for floats."""
+        """Largest value [ADU] that the integers of the file can hold; infinity for floats."""
         bits = self._bits
         if bits < 0:
             return float("inf")
@@ -303,7 +301,7 @@ class RawImage:
 
     @cached_property
     def _data_start(self) -> int:
-        """Where words can be read straight from the file; 0 if they cannot."""
+        """Offset at which words can be read directly from the file; 0 if they cannot."""
         if self._bits != 8 * WORD or self.zero is None:
             return 0
         if self.header.data_start is not None:
@@ -317,16 +315,16 @@ class RawImage:
                     compressed = hdus._file.compression or isinstance(hdu, fits.CompImageHDU)
                     return 0 if compressed else int(hdu.fileinfo()["datLoc"]) + before
             except UNREADABLE as error:
-                raise self._unreadable(error) from error
+                raise self._make_rejection(error) from error
 
-    def _native(self, words: NDArray[np.uint16]) -> NDArray[np.generic]:
+    def _to_native(self, words: NDArray[np.uint16]) -> NDArray[np.generic]:
         native = words.byteswap()
         if self.zero:
             native ^= np.uint16(UNSIGNED)
             return native
         return native.view(np.int16)
 
-    def _section(self, start: int, stop: int) -> NDArray[np.generic]:
+    def _read_section(self, start: int, stop: int) -> NDArray[np.generic]:
         with self._file.lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -336,12 +334,12 @@ class RawImage:
                 planes = (*(0,) * (hdu.header["NAXIS"] - 3), self.header.plane)[: hdu.header["NAXIS"] - 2]
                 return np.asarray(hdu.section[(*planes, slice(start, stop), slice(None))])
             except (*UNREADABLE, RuntimeError) as error:
-                raise self._unreadable(error) from error
+                raise self._make_rejection(error) from error
 
-    def _unreadable(self, error: Exception) -> FrameRejectedError:
+    def _make_rejection(self, error: Exception) -> FrameRejectedError:
         blame_machine(error)
         return FrameRejectedError(f"its pixels cannot be read ({type(error).__name__}: {str(error)[:80]})")
 
 
-def _digits(content: NDArray[np.uint8]) -> str:
+def _hash(content: NDArray[np.uint8]) -> str:
     return hashlib.sha256(content.data).hexdigest()[:HASH_DIGITS]

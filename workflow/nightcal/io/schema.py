@@ -1,4 +1,4 @@
-"""Configuration and camera files against their schemas, with messages an observer can act on."""
+"""Check configuration and camera files against their schemas, with messages that an observer can act on."""
 
 import math
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ import yaml
 from nightcal.errors import ConfigurationError
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Ten times faster where PyYAML was built with libyaml."""
+"""Ten times faster if PyYAML was built with libyaml."""
 
 
 class _Loader(LOADER):  # type: ignore[valid-type, misc]
-    """Of two equal keys YAML allows neither; PyYAML takes the last, silently."""
+    """Reject duplicate keys, of which PyYAML silently takes the last."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys = [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
@@ -25,8 +25,8 @@ class _Loader(LOADER):  # type: ignore[valid-type, misc]
             if (key.tag, key.value) in ((other.tag, other.value) for other in scalars[:n]):
                 text = f"duplicate key: {key.value}"
                 raise yaml.constructor.ConstructorError(None, None, text, key.start_mark)
-        found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
-        return found
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
 
 
 def read_yaml(path: Path) -> Any:
@@ -35,14 +35,14 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     ConfigurationError
-        If the file is missing, unreadable or not YAML; with the line where that is known.
+        If the file is missing, unreadable or not YAML; with the line if known.
     """
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigurationError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def check(document: Any, schema: Mapping[str, Any], where: str) -> None:
@@ -54,7 +54,7 @@ def check(document: Any, schema: Mapping[str, Any], where: str) -> None:
         As read from YAML.
     schema : mapping
         A JSON schema whose ``description`` of each value completes the sentence "expected ..."; ``x-renamed`` maps keys
-        of earlier versions to their new names.
+        or values of earlier versions to their new names.
     where : str
         File name for the message.
 
@@ -63,29 +63,51 @@ def check(document: Any, schema: Mapping[str, Any], where: str) -> None:
     ConfigurationError
         With the key, the value and what was expected, for the first mistake.
     """
+    if mistake := find_mistake(document, schema):
+        raise ConfigurationError(f"{where}: {mistake}")
+
+
+def find_mistake(document: Any, schema: Mapping[str, Any]) -> str:
+    """Describe the first mistake in a document in one sentence; empty if there is none.
+
+    Parameters
+    ----------
+    document, schema
+        As for `check`.
+
+    Returns
+    -------
+    str
+    """
     mistakes = sorted(
-        jsonschema.Draft202012Validator(schema).iter_errors(_spelled_out(document)),
+        jsonschema.Draft202012Validator(schema).iter_errors(_spell_out(document)),
         key=lambda e: list(map(str, e.path)),
     )
-    if mistakes:
-        raise ConfigurationError(f"{where}: {_sentence(mistakes[0])}")
+    return _make_sentence(mistakes[0]) if mistakes else ""
 
 
-def _spelled_out(document: Any) -> Any:
-    """Write not-a-number and infinity as text, since no bound of a schema excludes them."""
+def _spell_out(document: Any) -> Any:
+    """Replace NaN and infinity by text, since the bounds of a schema do not exclude them."""
     if isinstance(document, Mapping):
-        return {key: _spelled_out(value) for key, value in document.items()}
+        return {key: _spell_out(value) for key, value in document.items()}
     if isinstance(document, list):
-        return [_spelled_out(value) for value in document]
-    return str(document) if isinstance(document, float) and not math.isfinite(document) else document
+        return [_spell_out(value) for value in document]
+    return _NotFinite(document) if isinstance(document, float) and not math.isfinite(document) else document
 
 
-def _in_yaml(value: Any) -> str:
-    """Write a value as the observer did; text keeps its quotes."""
+class _NotFinite(str):
+    """Text of a number that is not finite, shown without quotes."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _quote(value: Any) -> str:
+    """Write a value as in YAML, text in quotes."""
     return "empty" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _sentence(mistake: jsonschema.ValidationError) -> str:
+def _make_sentence(mistake: jsonschema.ValidationError) -> str:
     key = ".".join(map(str, mistake.absolute_path))
     instance: Any = mistake.instance
     schema: Any = mistake.schema
@@ -100,4 +122,7 @@ def _sentence(mistake: jsonschema.ValidationError) -> str:
     if mistake.validator == "required":
         missing = sorted(set(schema["required"]) - set(instance))[0]
         return f"{key + '.' if key else ''}{missing} is missing."
-    return f"{key or 'the file'} is {_in_yaml(instance)}; expected {schema.get('description', mistake.message)}."
+    start = f"{key or 'the file'} is {_quote(instance)}"
+    if isinstance(instance, str) and (renamed := schema.get("x-renamed", {}).get(instance)):
+        return f"{start}; it is now called {renamed}."
+    return f"{start}; expected {schema.get('description', mistake.message)}."

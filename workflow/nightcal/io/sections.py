@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Any
 
 NOTHING = {"", "UNKNOWN", "N/A", "NONE"}
-"""What observatories write where there is no value (compared in upper case)."""
+"""Placeholders for a missing value, in upper case."""
 
 _SECTION = re.compile(r"\[([^:,\[\]]+):([^:,\[\]]+),([^:,\[\]]+):([^:,\[\]]+)\]")
 _NUMBERS_ONLY = re.compile(r"[\[\]\d:,\s]{1,60}", re.A)
@@ -19,7 +19,7 @@ _TERM = re.compile(r"([+-]?)(\d+|[A-Z][A-Z0-9_]*)")
 class Area:
     """A rectangle of pixels: 0-based, half-open, as in ``image[ymin:ymax, xmin:xmax]``.
 
-    ``flip_x`` and ``flip_y`` tell that the section it came from was written in descending order.
+    ``flip_x`` and ``flip_y`` mark sections that were written in descending order.
     """
 
     xmin: int
@@ -40,7 +40,7 @@ class Area:
         return self.ymax - self.ymin, self.xmax - self.xmin
 
     def fits_in(self, shape: tuple[int, int]) -> bool:
-        """Whether the area holds pixels and all of them are pixels of an image of this shape."""
+        """Check that the area is not empty and lies within an image of this shape."""
         return 0 <= self.xmin < self.xmax <= shape[1] and 0 <= self.ymin < self.ymax <= shape[0]
 
     def __str__(self) -> str:
@@ -55,31 +55,31 @@ def parse_section(text: object, value: Callable[[str], Any] = lambda name: None)
     Parameters
     ----------
     text : object
-        ``[x1:x2,y1:y2]``: 1-based, inclusive, a descending range means a flip, spaces allowed. Each number may be a sum
-        of whole numbers and names of integer cards, as in ``[NAXIS1-COVER+1:NAXIS1,1:NAXIS2]``.
+        ``[x1:x2,y1:y2]``: 1-based, inclusive; a descending range means a flip; spaces allowed. Each number may be a sum
+        of integers and keywords with an integer value, as in ``[NAXIS1-COVER+1:NAXIS1,1:NAXIS2]``.
     value : function, optional
-        Looks the value of a card up by its name.
+        Looks up the value of a keyword.
 
     Returns
     -------
     Area or None
-        None where there is no section: nothing, an empty string, ``UNKNOWN``, ``N/A``.
+        None for a missing section: None, an empty string, ``UNKNOWN``, ``N/A``.
 
     Raises
     ------
     ValueError
-        If the text is no section, a name is not an integer card, or a pixel lies below 1.
+        If the text is not a section, a keyword is not an integer, or a pixel number is below 1.
     """
     if text is None or str(text).strip().upper() in NOTHING:
         return None
     if isinstance(text, str) and _NUMBERS_ONLY.fullmatch(text):
-        return _parsed(text)
+        return _parse_numbers(text)
     return _parse(str(text), value)
 
 
 @lru_cache(4096)
-def _parsed(text: str) -> Area:
-    """Read a section without names, of which a night has few."""
+def _parse_numbers(text: str) -> Area:
+    """Parse a section without keywords; a night has few different ones."""
     return _parse(text, lambda name: None)
 
 
@@ -87,30 +87,30 @@ def _parse(text: str, value: Callable[[str], Any]) -> Area:
     match = _SECTION.fullmatch(re.sub(r"\s*([\[\]:,+-])\s*", r"\1", text))
     if match is None:
         raise ValueError(f"{text!r} is not a section; expected [x1:x2,y1:y2]")
-    x1, x2, y1, y2 = (_number(term, value) for term in match.groups())
+    x1, x2, y1, y2 = (_parse_number(term, value) for term in match.groups())
     if min(x1, x2, y1, y2) < 1:
-        raise ValueError(f"section {text!r} begins below pixel 1, the first")
+        raise ValueError(f"section {text!r} begins below 1, the first pixel")
     return Area(min(x1, x2) - 1, max(x1, x2), min(y1, y2) - 1, max(y1, y2), flip_x=x1 > x2, flip_y=y1 > y2)
 
 
-def _number(text: str, value: Callable[[str], Any]) -> int:
+def _parse_number(text: str, value: Callable[[str], Any]) -> int:
     terms = _TERM.findall(text)
     if "".join(sign + value for sign, value in terms) != text or any(not sign for sign, _ in terms[1:]):
         raise ValueError(f"{text!r} is not a pixel number")
-    return sum((-1 if sign == "-" else 1) * _term(name, value) for sign, name in terms)
+    return sum((-1 if sign == "-" else 1) * _parse_term(name, value) for sign, name in terms)
 
 
-def _term(text: str, value: Callable[[str], Any]) -> int:
+def _parse_term(text: str, value: Callable[[str], Any]) -> int:
     if text.isdecimal():
         return int(text)
-    found = value(text)
-    if isinstance(found, bool) or not isinstance(found, int):
-        raise ValueError(f"{text} is {found!r}; expected a card with a whole number")
-    return found
+    number = value(text)
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise ValueError(f"{text} is {number!r}; expected a keyword with an integer value")
+    return number
 
 
 def as_dictionaries(areas: Sequence[Area]) -> list[dict[str, int]]:
-    """Areas as the dictionaries that users write: ``xmin``, ``xmax``, ``ymin``, ``ymax``."""
+    """Turn areas into dictionaries with ``xmin``, ``xmax``, ``ymin``, ``ymax``."""
     return [{"xmin": a.xmin, "xmax": a.xmax, "ymin": a.ymin, "ymax": a.ymax} for a in areas]
 
 
@@ -120,7 +120,7 @@ def as_area(entry: Area | Mapping[str, int]) -> Area:
     Raises
     ------
     ValueError
-        If a key is missing or unknown, a value is no whole number, or the area is empty, inverted or negative.
+        If a key is missing or unknown, a value is not an integer, or the area is empty, inverted or negative.
     """
     if isinstance(entry, Area):
         area = entry

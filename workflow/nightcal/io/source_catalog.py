@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.io import fits
 
-from nightcal.io.atomic import whole
+from nightcal.io.atomic import write_atomically
 from nightcal.io.keywords import set_cards
 from nightcal.io.product import STRUCTURE
 
@@ -43,7 +43,7 @@ def write_catalog(path: Path, table: Table, header: fits.Header | Iterable[tuple
     hdus = fits.HDUList([primary, _make_table_hdu(table)])
     for hdu in hdus:
         hdu.add_checksum(when="for the bytes as written")
-    with whole(path) as name:
+    with write_atomically(path) as name:
         hdus.writeto(name, overwrite=True)
 
 

@@ -15,15 +15,15 @@ from nightcal.cameras.camera import Camera
 from nightcal.detector.photon_transfer import GainAndReadNoise, measure_gain
 from nightcal.detector.subimages import Subimages, grids_of, read_subimages
 from nightcal.errors import FrameRejectedError
-from nightcal.io.checksum import file_hash
-from nightcal.io.keywords import set_cards, warn, warnings_of
+from nightcal.io.checksum import hash_file
+from nightcal.io.keywords import warn, warnings_of
 from nightcal.io.master import MasterFrame
 from nightcal.io.product import Product
-from nightcal.io.provenance import provenance
+from nightcal.io.provenance import record_provenance
 from nightcal.masters.bad_pixel_mask import USUAL, DefectLimits, make_bad_pixel_mask
 from nightcal.masters.common import empty_master
 from nightcal.masters.keywords import record_gain
-from nightcal.planning.setup_keywords import SETUP_CARDS, describe_setup
+from nightcal.planning.setup_keywords import copy_setup, write_setup
 from nightcal.stacking.calibration_frame import CalibrationFrame
 from nightcal.stacking.open_frames import OpenFrames, open_frames
 
@@ -58,14 +58,14 @@ def finish_master(
         log.warning("master %s: %s.", kind, reason)
         product = empty_master(kind, (1, 1), str(reason))
     if opened.frames:
-        describe_setup(product.header, opened.frames[0])
+        write_setup(product.header, opened.frames[0])
     record_gain(product.header, opened.noise)
     for text in warnings:
         warn(product.header, text)
     for text in warnings_of(product.header):
         log.warning("master %s: %s.", kind, text)
     noise = {"gain": opened.noise.gain, "read_noise": opened.noise.read_noise}
-    provenance(product.header, {**options, **noise, "camera": file_hash(opened.camera.path)})
+    record_provenance(product.header, {**options, **noise, "camera": hash_file(opened.camera.path)})
     for exposure in opened.exposures:
         exposure.readout.image.close()
     return product
@@ -91,10 +91,9 @@ def bad_pixel_mask_of(
     except FrameRejectedError as reason:
         return empty_master("bpm", (1, 1), str(reason))
     source = next((master.header for master in masters if not master.refused), fits.Header())
-    names = [card for card in source if card in SETUP_CARDS or card.startswith("NCAREA")]
-    set_cards(product.header, [(card, source[card], source.comments[card]) for card in names])
+    copy_setup(source, product.header)
     digests = {"masters": [master.digest for master in masters], "given": [mask.digest for mask in given]}
-    provenance(product.header, digests | asdict(limits))
+    record_provenance(product.header, digests | asdict(limits))
     return product
 
 

@@ -301,7 +301,7 @@ def _with_stars(judged: Accepted, dither: float) -> dict[int, str]:
 
     def spots_of(n: int) -> NDArray[np.float64]:
         if n not in spots:
-            with exposures[n].readout.image.held():
+            with exposures[n].readout.image.hold():
                 electrons, flags = exposures[n].readout.read()
             spots[n] = find_stars_in_flat(electrons, flags > 0)
         return spots[n]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.errors import ConfigurationError
 from nightcal.flags import Flag
+from nightcal.measurement.options import CosmicRayOptions
 from nightcal.numerics.kernels import cosmic_ray_kernels
+
+if TYPE_CHECKING:
+    from nightcal.measurement.frame import MeasuredFrame, Values
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -29,69 +31,6 @@ SQUARE = tuple((dy, dx) for dy in range(-2, 3) for dx in range(-2, 3))
 ROUND = tuple((dy, dx) for dy, dx in SQUARE if abs(dy * dx) < 4)
 UNKNOWN = 1e18
 """Variance of a pixel that is not finite [e-^2]."""
-
-
-@dataclass(frozen=True, slots=True)
-class CosmicRayOptions:
-    """Options of the search for cosmic rays.
-
-    Attributes
-    ----------
-    sigclip : float
-        Smallest Laplacian of a hit, in units of the noise. Lower finds fainter hits, and more noise.
-    sigfrac : float
-        Next to a hit, this fraction of `sigclip` is enough.
-    objlim : float
-        Smallest ratio of the Laplacian to the fine structure of the image: how much sharper than a star a hit must be.
-        Higher protects stars, and misses hits on them.
-    iterations : int
-        Number of rounds; after each, hits are replaced, so that the next round sees their neighbours.
-    clean : bool
-        Whether to replace the pixels hit by the mean around them. They keep their flag.
-    sharp_fwhm : float
-        Seeing [pix] below which the cores of stars begin to look like hits.
-    sharp_objlim : float
-        `objlim` for such frames, and for frames of unknown seeing.
-    """
-
-    sigclip: float = 4.5
-    sigfrac: float = 0.3
-    objlim: float = 5.0
-    iterations: int = 4
-    clean: bool = False
-    sharp_fwhm: float = 2.2
-    sharp_objlim: float = 7.0
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name == "clean":
-                ok, expected = isinstance(value, bool), "true or false"
-            elif field.name == "iterations":
-                ok = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 20
-                expected = "a whole number from 1 to 20"
-            else:
-                least = 0 if field.name in ("sharp_fwhm", "sigfrac") else math.nextafter(0, 1)
-                ok = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value < math.inf
-                expected = "a number above 0" if least else "a number, 0 or above"
-            if not ok:
-                raise ConfigurationError(f"cosmic_rays.{field.name} is {value!r}; expected {expected}.")
-
-    def adapt_to_seeing(self, fwhm: float) -> CosmicRayOptions:
-        """Adapt the options to the seeing of a frame.
-
-        Parameters
-        ----------
-        fwhm : float
-            [pix]; NaN if unknown, which counts as sharp.
-
-        Returns
-        -------
-        CosmicRayOptions
-            With a stricter `objlim` for sharp stars.
-        """
-        return self if fwhm >= self.sharp_fwhm else replace(self, objlim=max(self.objlim, self.sharp_objlim))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,24 +54,39 @@ class CosmicRays:
     options: CosmicRayOptions
     reason: str = ""
 
-    def make_keywords(self) -> list[tuple[str, Any, str]]:
-        """List the keywords for a header.
-
-        Returns
-        -------
-        list of (str, value, str)
-            Keyword, value and comment.
-        """
+    def make_keywords(self) -> dict[str, Any]:
+        """List the values for the header, by keyword."""
         used = self.options
-        return [
-            ("CRSTAT", self.reason or "done", "cosmic rays"),
-            ("CRNPIX", int(np.count_nonzero(self.hits)), "pixels hit by cosmic rays"),
-            ("CRSIGCLP", used.sigclip, "smallest Laplacian over noise of a hit"),
-            ("CRSIGFRC", used.sigfrac, "fraction of CRSIGCLP next to a hit"),
-            ("CROBJLIM", used.objlim, "smallest Laplacian over fine structure"),
-            ("CRITER", used.iterations, "largest number of rounds"),
-            ("CRCLEAN", self.cleaned is not None, "are pixels hit replaced?"),
-        ]
+        return {
+            "CRSTAT": self.reason or "done",
+            "CRNPIX": int(np.count_nonzero(self.hits)),
+            "CRSIGCLP": used.sigclip,
+            "CRSIGFRC": used.sigfrac,
+            "CROBJLIM": used.objlim,
+            "CRITER": used.iterations,
+            "CRCLEAN": self.cleaned is not None,
+        }
+
+
+def flag_cosmic_rays(frame: MeasuredFrame, options: CosmicRayOptions) -> Values:
+    """Flag the pixels of a frame that cosmic rays have hit, and replace them if the options ask for it.
+
+    Parameters
+    ----------
+    frame : MeasuredFrame
+    options : CosmicRayOptions
+
+    Returns
+    -------
+    dict
+        Values by keyword.
+    """
+    options = options.adapt_to_seeing(frame.fwhm)
+    found = find_cosmic_rays(frame.data, frame.mask, uncertainty=frame.uncertainty, options=options)
+    np.bitwise_or(frame.mask, Flag.COSMIC_RAY, out=frame.mask, where=found.hits)
+    if found.cleaned is not None:
+        frame.replace_pixels(found.hits, found.cleaned)
+    return found.make_keywords()
 
 
 def find_cosmic_rays(

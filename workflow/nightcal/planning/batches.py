@@ -1,4 +1,4 @@
-"""Which science frames one job reduces: those of equal masters, and always the same ones."""
+"""Group science frames into batches, one for each job; a batch stays the same when more frames arrive."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nightcal.planning.frames import Frame
-from nightcal.planning.naming import printable
+from nightcal.planning.naming import make_printable
 from nightcal.planning.records import Match, Setup
 
 BATCH_SIZE = 50
-Previous = Mapping[str, Mapping[str, str]]
-"""For each night, the batch of each raw file, by its name in the table."""
+PreviousBatches = Mapping[str, Mapping[str, str]]
+"""For each night, the batch of each raw file, by its name in ``plan.csv``."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScienceFrame:
-    """One science frame, the name of its product and what calibrates it."""
+    """A science frame, the name of its product, and the masters that calibrate it."""
 
     frame: Frame
     name: str
@@ -30,86 +30,88 @@ class ScienceFrame:
 
     @property
     def setup(self) -> Setup:
-        """Setup of the frame."""
-        return Setup.of(self.frame)
+        """The setup of the frame."""
+        return Setup.from_frame(self.frame)
 
     @property
     def matches(self) -> tuple[Match, ...]:
-        """What calibrates the frame, step by step."""
+        """What calibrates the frame, by step."""
         return self.bias, self.dark, self.flat, self.bpm, self.measured_gain
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Science frames that one job reduces with the same masters, in time order."""
+    """Science frames that a job reduces with the same masters, in time order."""
 
     name: str
     night: str
     members: tuple[ScienceFrame, ...]
 
 
-def make_batches(science: Sequence[ScienceFrame], size: int, previous: Previous) -> tuple[Batch, ...]:
-    """Put science frames of equal night, setup, masters and warnings into batches that later frames leave as they are.
+def make_batches(science: Sequence[ScienceFrame], size: int, previous: PreviousBatches) -> tuple[Batch, ...]:
+    """Put science frames with equal night, setup, masters and warnings into batches.
 
-    A frame stays in the batch it was in. New ones fill the last batch of their group, then begin others: a frame that
-    arrives late is reduced with few others, and never moves what is done already.
+    A frame stays in its previous batch. New frames first fill the last batch of their group, then begin new ones: a
+    late frame causes at most one batch to be reduced again.
 
     Parameters
     ----------
     science : sequence of ScienceFrame
         In time order.
     size : int
-        Largest number of frames in one batch.
+        Largest number of frames in a batch.
     previous : mapping of str to mapping of str to str
-        As made before. Where its batches hold frames that no longer fit together, or more than ``size``, those that
-        came first stay and the others are taken for new.
+        Earlier batches. If the frames of a batch no longer fit together, or exceed ``size``, the first ones stay and
+        the others count as new.
 
     Returns
     -------
     tuple of Batch
-        By night and name. Made again with its own result, it is the same.
+        Sorted by night and name. Given its own result as ``previous``, the function returns the same batches.
     """
     nights: dict[str, list[ScienceFrame]] = defaultdict(list)
-    for one in science:
-        nights[one.frame.night].append(one)
+    for item in science:
+        nights[item.frame.night].append(item)
     return tuple(
         batch
         for night in sorted(nights)
-        for batch in _of_one_night(night, nights[night], size, previous.get(night, {}))
+        for batch in _make_night_batches(night, nights[night], size, previous.get(night, {}))
     )
 
 
-def _of_one_night(night: str, science: Sequence[ScienceFrame], size: int, previous: Mapping[str, str]) -> list[Batch]:
-    ours = re.compile(rf"{night}_(\d{{4,9}})")
-    groups = {one.frame.name: _group(one) for one in science}
+def _make_night_batches(
+    night: str, science: Sequence[ScienceFrame], size: int, previous: Mapping[str, str]
+) -> list[Batch]:
+    pattern = re.compile(rf"{night}_(\d{{4,9}})")
+    groups = {item.frame.name: _find_group(item) for item in science}
     members: dict[int, list[ScienceFrame]] = {}
     last: dict[Hashable, int] = {}
 
-    def enter(one: ScienceFrame, number: int) -> None:
-        members.setdefault(number, []).append(one)
-        last[groups[one.frame.name]] = max(number, last.get(groups[one.frame.name], 0))
+    def add(item: ScienceFrame, number: int) -> None:
+        members.setdefault(number, []).append(item)
+        last[groups[item.frame.name]] = max(number, last.get(groups[item.frame.name], 0))
 
     new = []
-    for one in science:
-        match = ours.fullmatch(previous.get(printable(one.frame.name), ""))
-        beside = members.get(int(match[1]), []) if match else []
-        if match and len(beside) < size and (not beside or groups[beside[0].frame.name] == groups[one.frame.name]):
-            enter(one, int(match[1]))
+    for item in science:
+        match = pattern.fullmatch(previous.get(make_printable(item.frame.name), ""))
+        others = members.get(int(match[1]), []) if match else []
+        if match and len(others) < size and (not others or groups[others[0].frame.name] == groups[item.frame.name]):
+            add(item, int(match[1]))
         else:
-            new.append(one)
-    for one in new:
-        number = last.get(groups[one.frame.name])
+            new.append(item)
+    for item in new:
+        number = last.get(groups[item.frame.name])
         if number is None or len(members[number]) >= size:
             number = max(members, default=0) + 1
-        enter(one, number)
-    in_time = {one.frame.name: place for place, one in enumerate(science)}
+        add(item, number)
+    order = {item.frame.name: n for n, item in enumerate(science)}
     return [
-        Batch(f"{night}_{number:04d}", night, tuple(sorted(members[number], key=lambda one: in_time[one.frame.name])))
+        Batch(f"{night}_{number:04d}", night, tuple(sorted(members[number], key=lambda item: order[item.frame.name])))
         for number in sorted(members)
     ]
 
 
-def _group(science: ScienceFrame) -> Hashable:
+def _find_group(science: ScienceFrame) -> Hashable:
     return (
         science.setup,
         tuple((m.master and (m.master.night, m.master.name, m.master.path), m.warning) for m in science.matches),

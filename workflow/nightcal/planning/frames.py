@@ -1,4 +1,4 @@
-"""Reading a night's headers: one `Frame` record a file, with what is unusable and why."""
+"""Read the headers of raw frames: a `Frame` for each file, with the reason if it cannot be used."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,48 +8,48 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from nightcal.cameras.camera import Camera, recognise
+from nightcal.cameras.camera import Camera, recognise_camera
 from nightcal.detector.mosaic import place
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import MJD_ZERO
-from nightcal.io.raw_header import SUFFIXES, RawHeader, read_header, stem
+from nightcal.io.raw_header import SUFFIXES, RawHeader, read_header, strip_suffix
 
 SECONDS_A_DAY = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What one raw file's header says.
+    """The header of a raw file, interpreted.
 
     Attributes
     ----------
     path : Path
     name : str
-        The path below the raw folder.
+        Path relative to the raw folder.
     problem : str
-        Why the frame is set aside, in one sentence; empty for a good frame. The other attributes then hold what
-        could be read before the problem.
+        Why the frame is rejected; empty for a good frame. The other attributes then hold what was read before the
+        problem.
     camera, instrument : str
-        Name of the camera file, and of the instrument where one file serves several.
+        Name of the camera file, and of the instrument if the file serves several.
     kind : str
         ``bias``, ``dark``, ``flat``, ``science`` or ``other``.
     target, filter : str
-    light : str
-        What lit a flat: ``twilight``, ``dome``, or nothing where that is unknown.
+    flat_source : str
+        What illuminated a flat: ``twilight``, ``dome``, or empty if unknown.
     pointing : (float, float) or None
-        Right ascension and declination of a flat or science frame [deg], where its header tells.
-    exposure : float
+        Right ascension and declination of a flat or science frame [deg].
+    exposure_time : float
         [s]
     mjd : float or None
         Middle of the exposure [UTC].
     night : str
-        Date of the evening, YYYYMMDD, from noon to noon at the observatory.
+        Date of the evening, YYYYMMDD; a night runs from noon to noon at the observatory.
     set_temperature, temperature : float or None
         Set and measured [deg C].
     binning : (int, int)
         In x and y.
     mode : str
-        Readout mode, from the cards that the camera file names.
+        Readout mode, from the keywords listed in the camera file.
     shape : (int, int)
         Rows and columns as read out.
     gain, read_noise : float or None
@@ -57,10 +57,10 @@ class Frame:
     has_overscan : bool
         Whether every amplifier has overscan.
     area : str
-        Section of the light-sensitive pixels, of each amplifier if there are several.
+        Section of the light-sensitive pixels, for each amplifier.
     amplifiers : int
     has_longitude : bool
-        Whether the header or the camera file tells the longitude of the observatory; else Greenwich's is taken.
+        Whether the longitude of the observatory is known; if not, Greenwich is assumed.
     """
 
     path: Path
@@ -95,54 +95,54 @@ def scan(folder: Path, cameras: Sequence[Camera], leave_out: Sequence[Path] = ()
     Parameters
     ----------
     folder : Path
-        Searched to any depth, links followed; hidden files and folders are passed over.
+        Searched recursively; links are followed, hidden files and folders skipped.
     cameras : sequence of Camera
-        In the order in which they are asked.
+        Tried in this order.
     leave_out : sequence of Path
-        Folders not to search, such as that of the results.
+        Folders not to search, such as the results.
 
     Returns
     -------
     list of Frame
         Sorted by name.
     """
-    paths = sorted(find(folder, leave_out))
-    return without_copies([read_frame(path, path.relative_to(folder).as_posix(), cameras) for path in paths])
+    paths = sorted(find_files(folder, leave_out))
+    return reject_copies([read_frame(path, path.relative_to(folder).as_posix(), cameras) for path in paths])
 
 
-def without_copies(frames: Sequence[Frame]) -> list[Frame]:
-    """Set aside a second file of one exposure: packed beside unpacked, or the same name in another folder.
+def reject_copies(frames: Sequence[Frame]) -> list[Frame]:
+    """Reject a second file of the same exposure: compressed next to uncompressed, or a copy in another folder.
 
-    Stacked as if it were another exposure, it would make errors too small.
+    Stacking both would make the uncertainties too small.
     """
     first: dict[tuple[Any, ...], str] = {}
-    found = []
+    kept = []
     for frame in frames:
         if not frame.problem and "{" not in frame.name:
-            original = first.setdefault((stem(frame.path.name).lower(), *_EXPOSURE(frame)), frame.name)
+            original = first.setdefault((strip_suffix(frame.path.name).lower(), *_EXPOSURE(frame)), frame.name)
             if original != frame.name:
-                frame = replace(frame, problem=f"a copy of {original}: same name, type, time and exposure")
-        found.append(frame)
-    return found
+                frame = replace(frame, problem=f"copy of {original}: same name, type, time and exposure time")
+        kept.append(frame)
+    return kept
 
 
 _EXPOSURE = attrgetter(*(attribute.name for attribute in fields(Frame) if attribute.name not in ("path", "name")))
 
 
-def find(folder: Path, leave_out: Sequence[Path] = ()) -> Iterator[Path]:
-    """Yield the files below a folder whose names are those of FITS files.
+def find_files(folder: Path, leave_out: Sequence[Path] = ()) -> Iterator[Path]:
+    """Yield the files below a folder that have the name of a FITS file.
 
     Parameters
     ----------
     folder : Path
-        Searched to any depth, links followed; hidden files and folders are passed over.
+        Searched recursively; links are followed, hidden files and folders skipped.
     leave_out : sequence of Path
         Folders not to search.
 
     Yields
     ------
     Path
-        Below ``folder``, in the order of the file system.
+        In the order of the file system.
     """
     skipped = {os.path.realpath(path) for path in leave_out}
     seen = set()
@@ -159,13 +159,13 @@ def find(folder: Path, leave_out: Sequence[Path] = ()) -> Iterator[Path]:
 
 
 def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
-    """Read one file's header.
+    """Read the header of a raw file.
 
     Parameters
     ----------
     path : Path
     name : str
-        What the frame is called in the plan.
+        Name of the frame in the plan.
     cameras : sequence of Camera
 
     Returns
@@ -177,34 +177,34 @@ def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
         header = read_header(path)
     except FrameRejectedError as reason:
         return Frame(path, name, problem=str(reason))
-    return understand(path, name, header, cameras)
+    return interpret_header(path, name, header, cameras)
 
 
-def understand(path: Path, name: str, header: RawHeader, cameras: Sequence[Camera]) -> Frame:
-    """Say what a header that has been read means; parameters and result as for `read_frame`."""
+def interpret_header(path: Path, name: str, header: RawHeader, cameras: Sequence[Camera]) -> Frame:
+    """Interpret a header; parameters and result as for `read_frame`."""
     known: dict[str, Any] = {}
     try:
-        for more in _meaning(header, cameras):
+        for more in _interpret(header, cameras):
             known |= more
     except FrameRejectedError as reason:
         known["problem"] = str(reason)
     return Frame(path, name, **known)
 
 
-def _meaning(header: RawHeader, cameras: Sequence[Camera]) -> Iterator[dict[str, Any]]:
-    """Yield attributes of a frame, part by part: what comes before a problem is kept."""
-    camera = recognise(header, cameras)
+def _interpret(header: RawHeader, cameras: Sequence[Camera]) -> Iterator[dict[str, Any]]:
+    """Yield the attributes of a frame in parts, so that those before a problem are kept."""
+    camera = recognise_camera(header, cameras)
     yield {"camera": camera.name, "shape": header.shape}
     start = camera.start(header)
     longitude = camera.east_longitude(header)
-    yield {"night": night_of(start, longitude or 0.0), "has_longitude": longitude is not None}
+    yield {"night": find_night(start, longitude or 0.0), "has_longitude": longitude is not None}
     exposure_time = camera.exposure_time(header)
     yield {"exposure_time": exposure_time, "mjd": start + 0.5 * exposure_time / SECONDS_A_DAY}
-    yield _details(header, camera, exposure_time)
+    yield _read_details(header, camera, exposure_time)
 
 
-def night_of(mjd: float, longitude: float) -> str:
-    """Night of a moment: the date of its evening, from noon to noon in local mean time.
+def find_night(mjd: float, longitude: float) -> str:
+    """Find the night of a time: the date of the evening, from noon to noon in local mean time.
 
     Parameters
     ----------
@@ -218,30 +218,30 @@ def night_of(mjd: float, longitude: float) -> str:
     str
         YYYYMMDD.
     """
-    return f"{MJD_ZERO + timedelta(days=mjd + _east(longitude) / 360 - 0.5):%Y%m%d}"
+    return f"{MJD_ZERO + timedelta(days=mjd + _wrap_longitude(longitude) / 360 - 0.5):%Y%m%d}"
 
 
-def _east(longitude: float) -> float:
-    """Longitude from -180 to 180: local time runs behind that of Greenwich in the west, not a day ahead."""
+def _wrap_longitude(longitude: float) -> float:
+    """Bring a longitude to -180 to 180: west of Greenwich local time is behind, not almost a day ahead."""
     return longitude if -180 <= longitude <= 180 else (longitude + 180) % 360 - 180
 
 
-def _details(header: RawHeader, camera: Camera, exposure_time: float) -> dict[str, Any]:
+def _read_details(header: RawHeader, camera: Camera, exposure_time: float) -> dict[str, Any]:
     kind = camera.kind(header)
     if kind == "dark" and exposure_time == 0:
-        raise FrameRejectedError("a dark of 0 s holds no dark current")
+        raise FrameRejectedError("a dark of 0 s contains no dark current")
     numbers = range(len(camera.amplifiers))
     sections, binning = camera.sections(header), camera.bins(header)
     for rule, amplifier in zip(camera.amplifiers, sections, strict=True):
         if rule.polynomial and not amplifier.overscans:
-            raise FrameRejectedError("its response cannot be made linear: no overscan tells the bias level")
+            raise FrameRejectedError("linearity cannot be corrected: no overscan to measure the bias level")
     if len(sections) > 1:
         place([section.image for section in sections], [section.detector for section in sections], binning)
     gains, read_noises = zip(*(camera.read_gain_and_noise(header, n) for n in numbers), strict=True)
     for n in numbers:
         camera.saturation_level(header, n)
         camera.linearity_limit(header, n)
-    camera.crosstalk_of(header)
+    camera.read_crosstalk(header)
     return {
         "kind": kind,
         "instrument": str(camera.value(header, "instrument") or ""),
@@ -250,40 +250,40 @@ def _details(header: RawHeader, camera: Camera, exposure_time: float) -> dict[st
         "flat_source": camera.find_flat_source(header) if kind == "flat" else "",
         "pointing": camera.pointing(header) if kind in ("flat", "science") else None,
         "set_temperature": camera.number(header, "set_temperature", -273.15, 100, "degrees Celsius"),
-        "temperature": _measured_temperature(header, camera),
+        "temperature": _read_thermometer(header, camera),
         "binning": binning,
         "mode": camera.readout_mode(header),
-        "gain": _mean(gains),
-        "read_noise": _mean(read_noises),
+        "gain": _average(gains),
+        "read_noise": _average(read_noises),
         "has_overscan": all(amplifier.overscans for amplifier in sections),
         "area": ", ".join(map(str, sections)),
         "amplifiers": len(sections),
     }
 
 
-def _mean(numbers: Sequence[float | None]) -> float | None:
-    """Mean over amplifiers; None if one is unknown."""
+def _average(numbers: Sequence[float | None]) -> float | None:
+    """Average over amplifiers; None if a value is unknown."""
     known = [number for number in numbers if number is not None]
     return sum(known) / len(known) if len(known) == len(numbers) else None
 
 
-def _measured_temperature(header: RawHeader, camera: Camera) -> float | None:
-    """Read a thermometer that may be broken: a number that cannot be true sets no frame aside."""
+def _read_thermometer(header: RawHeader, camera: Camera) -> float | None:
+    """Read the measured temperature; an impossible value counts as missing, since the sensor may be broken."""
     try:
         return camera.number(header, "temperature", -273.15, 100, "degrees Celsius")
     except FrameRejectedError:
         return None
 
 
-def good_frame(path: Path, header: RawHeader, camera: Camera) -> Frame:
-    """Read what is known of a raw frame.
+def make_frame(path: Path, header: RawHeader, camera: Camera) -> Frame:
+    """Interpret the header of a frame that must be usable.
 
     Raises
     ------
     FrameRejectedError
-        If it cannot be used.
+        If the frame cannot be used.
     """
-    frame = understand(path, path.name, header, [camera])
+    frame = interpret_header(path, path.name, header, [camera])
     if frame.problem:
         raise FrameRejectedError(frame.problem)
     return frame

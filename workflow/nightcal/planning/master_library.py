@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nightcal.errors import blame_machine
-from nightcal.planning.frames import find
+from nightcal.planning.frames import find_files
 from nightcal.planning.records import PlannedMaster
-from nightcal.planning.setup_keywords import _described
-
-if TYPE_CHECKING:
-    pass
+from nightcal.planning.setup_keywords import read_planned_master
 
 KINDS = ("bias", "dark", "flat", "bpm")
 
@@ -23,18 +19,18 @@ def read_library(folder: Path) -> list[PlannedMaster]:
     Parameters
     ----------
     folder : Path
-        Such as the results of other nights; files that are no masters of nightcal are passed over.
+        Such as the results of other nights; files that are not masters of nightcal are skipped.
 
     Returns
     -------
     list of PlannedMaster
         Sorted by path.
     """
-    found = (_master(path) for path in sorted(find(folder)) if "{" not in str(path))
-    return [master for master in found if master is not None]
+    masters = (_read_master(path) for path in sorted(find_files(folder)) if "{" not in str(path))
+    return [master for master in masters if master is not None]
 
 
-def _master(path: Path) -> PlannedMaster | None:
+def _read_master(path: Path) -> PlannedMaster | None:
     from astropy.io import fits
 
     from nightcal.errors import UNREADABLE
@@ -49,6 +45,6 @@ def _master(path: Path) -> PlannedMaster | None:
     if header.get("MASTER") not in KINDS or "EMPTY" in header:
         return None
     try:
-        return _described(path, header)
-    except (KeyError, TypeError, ValueError):  # a master of another program, or of a version that said less
+        return read_planned_master(path, header)
+    except (KeyError, TypeError, ValueError):  # from another program, or an older version with fewer keywords
         return None

@@ -1,4 +1,4 @@
-"""Which master serves which frame: of the same setup, the closest in time."""
+"""Match frames with masters: of the same setup, the closest in time."""
 
 from __future__ import annotations
 
@@ -8,36 +8,35 @@ from dataclasses import dataclass, field, replace
 from math import floor
 from operator import itemgetter
 
-from nightcal.planning.dark_scaling import DarkPolicy, Span, amplification, equal, use_in_words
+from nightcal.planning.dark_scaling import DarkPolicy, Span, amplification, are_equal, describe_use
 from nightcal.planning.frames import Frame
 from nightcal.planning.records import Match, PlannedMaster, Setup
-from nightcal.planning.temperature import close, effective, off_set_point
+from nightcal.planning.temperature import are_close, choose_temperature, is_off_set_point
 
-LIGHT_DAYS = 1.0
-"""So much further away in time may a flat of the preferred light be than the nearest one."""
+PREFERENCE_DAYS = 1.0
+"""A flat of the preferred light source may be this much further away in time than the nearest flat [days]."""
 
-EMPTY = "refused"
-"""Warning of a match that an observer's policy forbids."""
+SKIPPED = ": step skipped"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What an observer may choose about a plan.
+    """Options of the planner.
 
     Attributes
     ----------
     split_hours : mapping of str to float or None
-        For bias, dark and flat: a pause longer than this begins another master.
+        For bias, dark and flat: a longer pause begins a new master.
     max_age_days : mapping of str to float or None
-        For bias, dark and flat: the largest time between frame and master.
+        For bias, dark and flat: largest time between frame and master.
     too_old : mapping of str to str
-        Beyond that: ``use``, ``skip`` the step, or ``refuse`` the frame; the first two are flagged.
+        Beyond that age: ``use`` the master, ``skip`` the step (both with a warning), or ``reject`` the frame.
     temperature_tolerance : float
-        Largest difference of temperatures between a dark and a frame [deg C].
-    darks : DarkPolicy
-        Which exposures a dark may serve.
+        Largest temperature difference between dark and frame [deg C].
     prefer_source : str
-        Of flats: ``twilight`` or ``dome`` before others up to a day nearer in time, or ``nearest``.
+        ``twilight`` or ``dome`` flats are preferred to others up to a day closer in time; ``nearest``: no preference.
+    darks : DarkPolicy
+        Which exposure times a dark may be used for.
     """
 
     split_hours: Mapping[str, float | None] = field(default_factory=dict)
@@ -49,8 +48,8 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fit:
-    """A dark that may serve frames, and what of it counts before time does."""
+class _DarkChoice:
+    """A dark that may be used, and the criteria that rank it before time does."""
 
     dark: PlannedMaster
     unsure: bool
@@ -58,34 +57,34 @@ class _Fit:
     scaled: bool
 
     def rank(self, days: float, limit: float | None) -> tuple[float, ...]:
-        """Order among those that may serve; the smallest is taken."""
+        """Rank the choice; the smallest rank wins."""
         return limit is not None and days > limit, self.unsure, self.factor, floor(days), self.scaled
 
 
 class MasterMatcher:
-    """Finds the master closest in time among those known so far.
+    """Choose the master closest in time among those known so far.
 
     Parameters
     ----------
     options : Options
     known : iterable of PlannedMaster
-        Those that compete from the start.
+        Masters that compete from the start.
     """
 
     def __init__(self, options: Options, known: Iterable[PlannedMaster]) -> None:
         self.options = options
         self.known: dict[tuple[str, Setup], list[PlannedMaster]] = defaultdict(list)
-        self._answers: dict[tuple[Setup, float | None, Span], tuple[list[_Fit], str, str]] = {}
-        self.among(known)
+        self._answers: dict[tuple[Setup, float | None, Span], tuple[list[_DarkChoice], str, str]] = {}
+        self.add(known)
 
-    def among(self, masters: Iterable[PlannedMaster]) -> None:
+    def add(self, masters: Iterable[PlannedMaster]) -> None:
         """Let more masters compete."""
         self._answers.clear()
         for master in masters:
             self.known[master.kind, master.setup].append(master)
 
     def __call__(self, kind: str, subject: Frame | PlannedMaster) -> Match:
-        """Choose a master of a kind for a frame, or for the frames of a master.
+        """Choose a master for a frame, or for the frames of a master.
 
         Parameters
         ----------
@@ -97,134 +96,129 @@ class MasterMatcher:
         Returns
         -------
         Match
-            Without a master, the reason; with ``EMPTY`` for a warning if the frame must not be used without.
         """
-        setup = subject.setup if isinstance(subject, PlannedMaster) else Setup.of(subject)
-        match = self._dark(setup, subject) if kind == "dark" else self._nearest(kind, setup, subject)
-        return self._flagged(subject, match) if kind == "dark" or (subject.kind, kind) == ("dark", "bias") else match
+        setup = subject.setup if isinstance(subject, PlannedMaster) else Setup.from_frame(subject)
+        match = self._choose_dark(setup, subject) if kind == "dark" else self._choose_nearest(kind, setup, subject)
+        if kind == "dark" or (subject.kind, kind) == ("dark", "bias"):
+            return self._warn_of_temperature(subject, match)
+        return match
 
-    def _nearest(self, kind: str, setup: Setup, subject: Frame | PlannedMaster) -> Match:
+    def _choose_nearest(self, kind: str, setup: Setup, subject: Frame | PlannedMaster) -> Match:
         rivals = self.known[kind, setup]
         if not rivals:
-            return Match(reason=_none_of(kind) + SKIPPED)
+            return Match(reason=f"no {kind} of this camera, binning, mode and shape{SKIPPED}")
         if kind == "flat":
             rivals = [m for m in rivals if m.filter == subject.filter]
             if not rivals:
                 return Match(reason=f"no flat in filter {subject.filter or '(none)'}{SKIPPED}")
         mjd = subject.mjd or 0.0
-        preferred = self._of_preferred_light(rivals, mjd) if kind == "flat" else rivals
-        best = min(preferred, key=lambda m: _nearness(m, mjd))
-        light = f"{best.flat_source} preferred, " if len(preferred) < len(rivals) else ""
-        return self._judged(kind, best, abs(best.mjd - mjd) * 24, light + _among(len(preferred)))
+        preferred = self._keep_preferred(rivals, mjd) if kind == "flat" else rivals
+        best = min(preferred, key=lambda m: _rank_by_time(m, mjd))
+        source = f"{best.flat_source} preferred, " if len(preferred) < len(rivals) else ""
+        return self._limit_age(kind, best, abs(best.mjd - mjd) * 24, source + _describe_choice(len(preferred)))
 
-    def _of_preferred_light(self, flats: Sequence[PlannedMaster], mjd: float) -> Sequence[PlannedMaster]:
-        """Flats of the preferred light; all, if the nearest of these is a day further away than another, or too old."""
+    def _keep_preferred(self, flats: Sequence[PlannedMaster], mjd: float) -> Sequence[PlannedMaster]:
+        """Keep flats of the preferred source; keep all if none of them is recent enough."""
         preferred = [m for m in flats if m.flat_source == self.options.prefer_source]
         limit = self.options.max_age_days.get("flat")
         nearest = min(abs(m.mjd - mjd) for m in flats)
-        reach = nearest + LIGHT_DAYS if limit is None else max(nearest, min(limit, nearest + LIGHT_DAYS))
+        reach = nearest + PREFERENCE_DAYS if limit is None else max(nearest, min(limit, nearest + PREFERENCE_DAYS))
         return preferred if any(abs(m.mjd - mjd) <= reach for m in preferred) else flats
 
-    def _dark(self, setup: Setup, subject: Frame | PlannedMaster) -> Match:
+    def _choose_dark(self, setup: Setup, subject: Frame | PlannedMaster) -> Match:
         tolerance = self.options.temperature_tolerance
         if self.options.darks.scaling == "bias_only":
             return Match(reason=f"dark: bias only, as configured{SKIPPED}")
-        wanted, exposures = _temperature(subject, tolerance), _exposures(subject)
+        wanted, exposures = _find_temperature(subject, tolerance), _find_exposures(subject)
         question = setup, wanted, exposures
         if question not in self._answers:
-            self._answers[question] = self._fits(*question)
-        fits, why, warning = self._answers[question]
-        if not fits:
-            return self._without_dark(subject, why, warning)
+            self._answers[question] = self._list_darks(*question)
+        choices, why, warning = self._answers[question]
+        if not choices:
+            if self.options.darks.otherwise == "reject":
+                return Match(reason=f"{why}: frame rejected", rejected=True)
+            return Match(reason=why + SKIPPED, warning=warning if isinstance(subject, Frame) else "")
         mjd, limit = subject.mjd or 0.0, self.options.max_age_days.get("dark")
-        ranks = [fit.rank(abs(fit.dark.mjd - mjd), limit) for fit in fits]
-        rank, _, fit = min(
-            zip(ranks, [_nearness(fit.dark, mjd) for fit in fits], fits, strict=True), key=itemgetter(0, 1)
+        ranks = [choice.rank(abs(choice.dark.mjd - mjd), limit) for choice in choices]
+        rank, _, choice = min(
+            zip(ranks, [_rank_by_time(choice.dark, mjd) for choice in choices], choices, strict=True),
+            key=itemgetter(0, 1),
         )
-        equals, best = ranks.count(rank), fit.dark
-        how = _among(equals) if equals == len(fits) else f"best of {len(fits)} by exposure and time"
-        match = self._judged("dark", best, abs(best.mjd - mjd) * 24, how, use_in_words(best.exposures, exposures))
-        if match.master is None or not fit.unsure:
+        equals, best = ranks.count(rank), choice.dark
+        how = _describe_choice(equals)
+        if equals < len(choices):
+            how = f"best of {len(choices)} by exposure time and time"
+        match = self._limit_age("dark", best, abs(best.mjd - mjd) * 24, how, describe_use(best.exposures, exposures))
+        if match.master is None or not choice.unsure:
             return match
         unknown = "temperature of the dark or of the frames unknown"
-        return replace(match, reason=f"{match.reason}; {unknown}", warning=_joined(match.warning, unknown))
+        return replace(match, reason=f"{match.reason}; {unknown}", warning=_join(match.warning, unknown))
 
-    def _fits(self, setup: Setup, wanted: float | None, exposures: Span) -> tuple[list[_Fit], str, str]:
-        """Find the darks that may serve; if there is none, say why, in the plan and in a header."""
+    def _list_darks(self, setup: Setup, wanted: float | None, exposures: Span) -> tuple[list[_DarkChoice], str, str]:
+        """List the darks that may be used; if there are none, the reasons for the plan and for a header."""
         policy, tolerance, rivals = self.options.darks, self.options.temperature_tolerance, self.known["dark", setup]
         if not rivals:
-            return [], _none_of("dark"), ""
-        known = [(effective(m, tolerance), m) for m in rivals]
-        alike = [(t, m) for t, m in known if None in (t, wanted) or close(t, wanted, tolerance)]
+            return [], "no dark of this camera, binning, mode and shape", ""
+        known = [(choose_temperature(m, tolerance), m) for m in rivals]
+        alike = [(t, m) for t, m in known if None in (t, wanted) or are_close(t, wanted, tolerance)]
         if not alike:
             why = f"no dark within {tolerance:g} C of {wanted:g} C"
-            return [], why, "no dark of this temperature: dark skipped"
-        fits = [
-            _Fit(
+            return [], why, "no dark at this temperature: dark not subtracted"
+        choices = [
+            _DarkChoice(
                 m,
                 (t is None) != (wanted is None),
                 amplification(m.exposures, exposures),
-                not equal(m.exposures, exposures),
+                not are_equal(m.exposures, exposures),
             )
             for t, m in alike
             if policy.allows(setup.camera, m.exposures, exposures)
         ]
-        why = "" if fits else policy.refusal(setup.camera, [m.exposures for _, m in alike], exposures)
-        return fits, why, "no dark may be scaled to this exposure: dark skipped"
+        why = "" if choices else policy.explain_rejection(setup.camera, [m.exposures for _, m in alike], exposures)
+        return choices, why, "no dark can be scaled to this exposure time: dark not subtracted"
 
-    def _without_dark(self, subject: Frame | PlannedMaster, why: str, warning: str = "") -> Match:
-        if self.options.darks.otherwise == "refuse":
-            return Match(reason=f"{why}: frame refused", warning=EMPTY)
-        return Match(reason=why + SKIPPED, warning=warning if isinstance(subject, Frame) else "")
-
-    def _flagged(self, subject: Frame | PlannedMaster, match: Match) -> Match:
-        """Warn of frames whose CCD was off its set temperature."""
+    def _warn_of_temperature(self, subject: Frame | PlannedMaster, match: Match) -> Match:
+        """Add a warning if the CCD was off its set temperature."""
         tolerance = self.options.temperature_tolerance
         frames = subject.frames if isinstance(subject, PlannedMaster) else (subject,)
-        if match.warning == EMPTY or not any(off_set_point(frame, tolerance) for frame in frames):
+        if match.rejected or not any(is_off_set_point(frame, tolerance) for frame in frames):
             return match
         whose = f"{subject.kind} frames: " if isinstance(subject, PlannedMaster) else ""
         warning = f"{whose}CCD more than {tolerance:g} C off its set temperature"
-        return replace(match, warning=_joined(match.warning, warning))
+        return replace(match, warning=_join(match.warning, warning))
 
-    def _judged(self, kind: str, best: PlannedMaster, hours: float, how: str, use: str = "") -> Match:
+    def _limit_age(self, kind: str, best: PlannedMaster, hours: float, how: str, use: str = "") -> Match:
+        """Make the match with a master, unless it is too old."""
         reason = f"{kind}: {how}, {hours:.1f} h" + (f", {use}" if use else "")
         limit = self.options.max_age_days.get(kind)
         if limit is None or hours <= 24 * limit:
             return Match(best, hours, reason)
         policy = self.options.too_old.get(kind, "use")
-        old = f"{kind} {best.name} of {best.night} is {hours / 24:.1f} days away, the limit is {limit:g}"
+        old = f"{kind} {best.name} of {best.night} is {hours / 24:.1f} days away (limit {limit:g})"
         if policy == "use":
             return Match(best, hours, f"{reason}; {old}: used and flagged", warning=f"{kind} older than {limit:g} days")
         if policy == "skip":
             return Match(None, hours, f"{old}{SKIPPED}")
-        return Match(None, hours, f"{old}: frame refused", warning=EMPTY)
+        return Match(None, hours, f"{old}: frame rejected", rejected=True)
 
 
-SKIPPED = ": step skipped"
+def _describe_choice(rivals: int) -> str:
+    return "only candidate" if rivals == 1 else f"nearest of {rivals} in time"
 
 
-def _none_of(kind: str) -> str:
-    return f"no {kind} of this camera, binning, mode and shape"
-
-
-def _among(rivals: int) -> str:
-    return "the only one" if rivals == 1 else f"nearest of {rivals} in time"
-
-
-def _nearness(master: PlannedMaster, mjd: float) -> tuple[float, float, bool, str, str]:
+def _rank_by_time(master: PlannedMaster, mjd: float) -> tuple[float, float, bool, str, str]:
     return abs(master.mjd - mjd), master.mjd, master.path is not None, master.night, master.name
 
 
-def _joined(*warnings: str) -> str:
+def _join(*warnings: str) -> str:
     return "; ".join(warning for warning in warnings if warning)
 
 
-def _exposures(subject: Frame | PlannedMaster) -> Span:
+def _find_exposures(subject: Frame | PlannedMaster) -> Span:
     return subject.exposures if isinstance(subject, PlannedMaster) else (subject.exposure_time, subject.exposure_time)
 
 
-def _temperature(subject: Frame | PlannedMaster, tolerance: float) -> float | None:
+def _find_temperature(subject: Frame | PlannedMaster, tolerance: float) -> float | None:
     frames = subject.frames if isinstance(subject, PlannedMaster) else (subject,)
-    known = (effective(frame, tolerance) for frame in frames)
+    known = (choose_temperature(frame, tolerance) for frame in frames)
     return next((degrees for degrees in known if degrees is not None), None)

@@ -7,41 +7,41 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from nightcal.io.raw_header import stem
+from nightcal.io.raw_header import strip_suffix
 from nightcal.planning.frames import Frame
 
 LONGEST_NAME = 60
 
 
-def slug(text: str) -> str:
-    """Make header text safe in a file name: letters, digits and ``. _ + -``, never first a dot or hyphen."""
+def slugify(text: str) -> str:
+    """Make header text safe in a file name: letters, digits and ``. _ + -``, not beginning with a dot or hyphen."""
     clean = re.sub(r"[^A-Za-z0-9._+-]+", "-", text.strip()).strip(".-")
     if len(clean) > LONGEST_NAME:
-        clean = clean[: LONGEST_NAME - 9] + "-" + digest(text)
-    return clean or digest(text)
+        clean = clean[: LONGEST_NAME - 9] + "-" + hash_text(text)
+    return clean or hash_text(text)
 
 
-def printable(text: str) -> str:
-    """Text for a table: control characters and bytes that are no UTF-8 are escaped."""
+def make_printable(text: str) -> str:
+    """Escape control characters and bytes that are not UTF-8."""
     if text.isprintable():
         return text
     escaped = text.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in escaped)
 
 
-def digest(text: str) -> str:
-    """First digits of a hash, to tell apart what would have the same name."""
+def hash_text(text: str) -> str:
+    """Hash text into 8 digits, to distinguish names that would be equal."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
-def product_names(frames: Sequence[Frame]) -> dict[str, str]:
-    """Names of the products of science frames: the file's own, with its folder's where two are alike."""
+def name_products(frames: Sequence[Frame]) -> dict[str, str]:
+    """Name the products of science frames after their files; with the folder where two names are equal."""
 
-    def settle(names: dict[str, str], longer: Callable[[str], str]) -> dict[str, str]:
+    def lengthen(names: dict[str, str], longer: Callable[[str], str]) -> dict[str, str]:
         count = Counter((nights[raw], name.lower()) for raw, name in names.items())
         return {raw: longer(raw) if count[nights[raw], name.lower()] > 1 else name for raw, name in names.items()}
 
     nights = {frame.name: frame.night for frame in frames}
-    names = {frame.name: slug(stem(frame.name).rpartition("/")[2]) for frame in frames}
-    names = settle(names, lambda raw: slug(stem(raw).replace("/", "_")))
-    return settle(names, lambda raw: f"{slug(stem(raw).replace('/', '_'))}_{digest(raw)}")
+    names = {frame.name: slugify(strip_suffix(frame.name).rpartition("/")[2]) for frame in frames}
+    names = lengthen(names, lambda raw: slugify(strip_suffix(raw).replace("/", "_")))
+    return lengthen(names, lambda raw: f"{slugify(strip_suffix(raw).replace('/', '_'))}_{hash_text(raw)}")

@@ -1,4 +1,4 @@
-"""Records."""
+"""The planner's records: the setup of a frame, a planned master, and the match of a frame with a master."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from nightcal.planning.dark_scaling import Span
 from nightcal.planning.frames import Frame
-from nightcal.planning.naming import digest, slug
+from nightcal.planning.naming import hash_text, slugify
 
 LONGEST_SETUP = 110
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What frames must share before one may calibrate another."""
+    """What a frame must share with the frames that calibrate it."""
 
     camera: str
     instrument: str
@@ -28,74 +28,74 @@ class Setup:
     amplifiers: int = 1
 
     @staticmethod
-    def of(frame: Frame) -> Setup:
+    def from_frame(frame: Frame) -> Setup:
         """Take the setup from a frame."""
-        return _shared(*_IN_FRAME(frame))
+        return _make_setup(*_IN_FRAME(frame))
 
     @property
     def name(self) -> str:
         """The setup in a file name."""
-        return _name_of(self)
+        return _name_setup(self)
 
 
-_shared = cache(Setup)  # thousands of frames have few setups
-
-
+_make_setup = cache(Setup)  # thousands of frames share a few setups
 _IN_FRAME = attrgetter(*(attribute.name for attribute in fields(Setup)))
 
 
 @cache
-def _name_of(setup: Setup) -> str:
+def _name_setup(setup: Setup) -> str:
     rows, columns = setup.shape
     binning = f"{setup.binning[0]}x{setup.binning[1]}"
     pixels = f"{columns}x{rows}" + (f"x{setup.amplifiers}" if setup.amplifiers > 1 else "")
     parts = (setup.camera, setup.instrument, pixels, binning, setup.mode)
-    name = "_".join(slug(part) for part in parts if part)
-    return name if len(name) <= LONGEST_SETUP else f"{name[:LONGEST_SETUP]}_{digest(name)}"
+    name = "_".join(slugify(part) for part in parts if part)
+    return name if len(name) <= LONGEST_SETUP else f"{name[:LONGEST_SETUP]}_{hash_text(name)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The master chosen for a step, or none, and why."""
+    """The master chosen for a step, or None, and why.
+
+    With ``rejected`` the frame must not be used, since no master is allowed for it.
+    """
 
     master: PlannedMaster | None = None
     gap_hours: float | None = None
     reason: str = ""
     warning: str = ""
+    rejected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedMaster:
-    """One master that exists in the library or will be made.
+    """A master that will be made, or that exists in a library.
 
     Attributes
     ----------
     kind : str
-        ``bias``, ``dark``, ``flat``, ``bpm`` (bad pixel mask) or ``gain`` (gain and read noise, measured).
+        ``bias``, ``dark``, ``flat``, ``bpm`` (bad pixel mask) or ``gain`` (measured gain and read noise).
     name : str
-        Stem of the file name, unique within its night.
+        File name without suffix, unique within the night.
     night : str
     setup : Setup
     mjd : float
-        Mean of the middles of the exposures.
-    filter : str
-        Of a flat.
-    light : str
-        Of a flat: ``twilight``, ``dome``, or nothing where that is unknown.
+        Mean mid-exposure of its frames.
+    filter, flat_source : str
+        Of a flat; the source is ``twilight``, ``dome``, or empty if unknown.
     set_temperature, temperature : float or None
-        Of a dark, as set and as measured, of its first frame [deg C].
+        Set and measured temperature of the first frame of a dark [deg C].
     exposures : (float, float)
-        Shortest and longest of a dark or flat [s]; 0 where that is unknown.
+        Shortest and longest exposure time of a dark or flat [s]; 0 if unknown.
     frames : tuple of Frame
-        What is stacked, in time order.
+        The frames to stack, in time order.
     ingredients : tuple of PlannedMaster
-        Masters that a bad pixel mask is made from.
+        Masters from which a bad pixel mask is made.
     user_masks : tuple of Path
-        Masks of the observer that are added to it.
+        The observer's masks, which are added to a bad pixel mask.
     bias, dark, measured_gain : Match
         What calibrates the frames before they are stacked.
     path : Path or None
-        Where a master of the library is; None for one of these nights.
+        File of a library master; None for a master that will be made.
     """
 
     kind: str
@@ -118,5 +118,5 @@ class PlannedMaster:
 
     @property
     def matches(self) -> tuple[Match, ...]:
-        """What calibrates the frames, step by step."""
+        """What calibrates the frames, by step."""
         return self.bias, self.dark, self.measured_gain

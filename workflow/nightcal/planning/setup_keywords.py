@@ -1,4 +1,4 @@
-"""A detector setup as header keywords, written and read in one place."""
+"""The setup of a detector as keywords of a master: written, copied and read here, and nowhere else."""
 
 from __future__ import annotations
 
@@ -7,60 +7,71 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from nightcal.planning.dark_scaling import Span
 from nightcal.planning.frames import Frame
 from nightcal.planning.records import PlannedMaster, Setup
 
 if TYPE_CHECKING:
     from astropy.io import fits
 
-
 AREA_LENGTH = 200
-"""Characters of the areas of many amplifiers that go into one card."""
+"""Longest part of an area description in a keyword; the rest goes to ``NCAREA02`` and so on."""
+
+_SHARED = (
+    "NIGHT", "NCCAMERA", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NCOVSC", "NCNX", "NCNY", "NCAMPS",
+)  # fmt: skip
+"""Keywords that all masters of a setup and night share, besides ``NCAREA`` and its continuation."""
 
 
-def describe_setup(header: fits.Header, frame: Frame) -> None:
-    """Say in a master's header for which frames it serves, so that a library of masters can be searched.
+def write_setup(header: fits.Header, frame: Frame) -> None:
+    """Write the setup into the header of a master, so that it can serve other nights as part of a library.
 
     Parameters
     ----------
     header : astropy.io.fits.Header
-        Of the master; changed in place.
+        Changed in place.
     frame : Frame
-        The first of those stacked.
+        The first of the stacked frames.
     """
     from nightcal.io.keywords import set_cards
 
     area = wrap(frame.area, AREA_LENGTH)
-    cards: list[tuple[str, Any, str]] = [  # the first ones are SETUP_CARDS
-        ("NIGHT", frame.night, "date of the evening"),
-        ("NCCAMERA", frame.camera, "camera file"),
-        ("NCINSTR", frame.instrument, "instrument"),
-        ("NCXBIN", frame.binning[0], "binning in x"),
-        ("NCYBIN", frame.binning[1], "binning in y"),
-        ("NCMODE", frame.mode, "readout mode"),
-        ("NCAREA", "".join(area[:1]), "light-sensitive pixels of the raw frames"),
-        ("NCOVSC", frame.has_overscan, "frames have overscan"),
-        ("NCNX", frame.shape[1], "columns of the raw frames"),
-        ("NCNY", frame.shape[0], "rows of the raw frames"),
-        ("NCAMPS", frame.amplifiers, "amplifiers of the raw frames"),
-        ("FILTER", frame.filter, "filter"),
-    ]
-    cards += [(f"NCAREA{n:02d}", piece, "and so on") for n, piece in enumerate(area[1:], start=2)]
-    temperatures = ("SET-TEMP", frame.set_temperature, "[deg C]"), ("CCD-TEMP", frame.temperature, "[deg C] measured")
-    cards += [card for card in temperatures if card[1] is not None]
-    if frame.flat_source:
-        cards.append(("FLATSRC", frame.flat_source, "what lit the flat"))
-    set_cards(header, cards)
+    values: dict[str, Any] = {
+        "NIGHT": frame.night,
+        "NCCAMERA": frame.camera,
+        "NCINSTR": frame.instrument,
+        "NCXBIN": frame.binning[0],
+        "NCYBIN": frame.binning[1],
+        "NCMODE": frame.mode,
+        "NCAREA": "".join(area[:1]),
+        "NCOVSC": frame.has_overscan,
+        "NCNX": frame.shape[1],
+        "NCNY": frame.shape[0],
+        "NCAMPS": frame.amplifiers,
+        "FILTER": frame.filter,
+    }
+    values |= {f"NCAREA{n:02d}": piece for n, piece in enumerate(area[1:], start=2)}
+    temperatures = {"SET-TEMP": frame.set_temperature, "CCD-TEMP": frame.temperature}
+    values |= {keyword: degrees for keyword, degrees in temperatures.items() if degrees is not None}
+    set_cards(header, values | ({"FLATSRC": frame.flat_source} if frame.flat_source else {}))
 
 
-SETUP_CARDS = (
-    "NIGHT", "NCCAMERA", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NCAREA", "NCOVSC", "NCNX", "NCNY", "NCAMPS",
-)  # fmt: skip
-"""Cards of `describe_setup` that masters of one setup share, but for what goes on in ``NCAREA02`` and so on."""
+def copy_setup(source: fits.Header, target: fits.Header) -> None:
+    """Copy the setup from the header of a master to that of the bad pixel mask made from it."""
+    from nightcal.io.keywords import set_cards
+
+    names = [name for name in source if name in _SHARED or name.startswith("NCAREA")]
+    set_cards(target, [(name, source[name], source.comments[name]) for name in names])
 
 
-def _described(path: Path, header: fits.Header) -> PlannedMaster:
+def read_planned_master(path: Path, header: fits.Header) -> PlannedMaster:
+    """Read the header of a library master.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If a keyword is missing or has the wrong type.
+    """
+    parts = takewhile(header.__contains__, (f"NCAREA{n:02d}" for n in count(2)))
     setup = Setup(
         camera=header["NCCAMERA"],
         instrument=header["NCINSTR"],
@@ -68,9 +79,11 @@ def _described(path: Path, header: fits.Header) -> PlannedMaster:
         mode=header["NCMODE"],
         shape=(header["NCNY"], header["NCNX"]),
         has_overscan=header["NCOVSC"],
-        area=_area(header),
+        area=" ".join([header["NCAREA"], *(header[name] for name in parts)]),
         amplifiers=header.get("NCAMPS", 1),
     )
+    is_dark = header["MASTER"] == "dark"
+    seconds = [float(header.get(name, header["EXPTIME"])) for name in ("EXPMIN", "EXPMAX")] if is_dark else [0.0, 0.0]
     return PlannedMaster(
         header["MASTER"],
         path.stem,
@@ -79,19 +92,8 @@ def _described(path: Path, header: fits.Header) -> PlannedMaster:
         header["MJD-AVG"],
         filter=header.get("FILTER", ""),
         flat_source=header.get("FLATSRC", ""),
-        set_temperature=header.get("SET-TEMP") if header["MASTER"] == "dark" else None,
-        temperature=header.get("CCD-TEMP") if header["MASTER"] == "dark" else None,
-        exposures=_exposures(header) if header["MASTER"] == "dark" else (0.0, 0.0),
+        set_temperature=header.get("SET-TEMP") if is_dark else None,
+        temperature=header.get("CCD-TEMP") if is_dark else None,
+        exposures=(seconds[0], seconds[1]),
         path=path,
     )
-
-
-def _area(header: fits.Header) -> str:
-    """Areas of all amplifiers, which may go on over several cards."""
-    names = takewhile(header.__contains__, (f"NCAREA{n:02d}" for n in count(2)))
-    return " ".join([header["NCAREA"], *(header[name] for name in names)])
-
-
-def _exposures(header: fits.Header) -> Span:
-    """Shortest and longest exposure of a dark; one number where its header knows no more."""
-    return float(header.get("EXPMIN", header["EXPTIME"])), float(header.get("EXPMAX", header["EXPTIME"]))

@@ -6,55 +6,44 @@ from typing import Protocol
 
 
 class Thermometer(Protocol):
-    """What has a set temperature and a measured one [deg C], None where no header tells."""
+    """A frame or master with a set and a measured temperature [deg C]; None if unknown."""
 
     @property
     def set_temperature(self) -> float | None:
-        """As the observer set it."""
+        """Set point."""
 
     @property
     def temperature(self) -> float | None:
-        """As measured."""
+        """Measured temperature."""
 
 
-def effective(one: Thermometer, tolerance: float) -> float | None:
-    """Temperature that makes the dark current: the set one, or the measured one where the CCD was off it.
+def choose_temperature(frame: Thermometer, tolerance: float) -> float | None:
+    """Choose the temperature that determines the dark current.
 
     Parameters
     ----------
-    one : Thermometer
-        A frame, or a master by its first frame.
+    frame : Thermometer
+        A frame or a master.
     tolerance : float
-        Largest difference between the two that a regulated CCD has [deg C].
+        Largest difference between set and measured temperature of a regulated CCD [deg C].
 
     Returns
     -------
     float or None
-        [deg C]. The set one is preferred, for it does not waver from frame to frame; without one, the measured one
-        counts; None if neither is known.
+        The set temperature, which does not fluctuate from frame to frame; the measured one if there is no set
+        temperature or the CCD was off it; None if neither is known [deg C].
     """
-    return one.temperature if one.set_temperature is None or off_set_point(one, tolerance) else one.set_temperature
+    if frame.set_temperature is None or is_off_set_point(frame, tolerance):
+        return frame.temperature
+    return frame.set_temperature
 
 
-def off_set_point(one: Thermometer, tolerance: float) -> bool:
-    """Whether a CCD was farther from its set temperature than the tolerance [deg C]; False where that is unknown."""
-    known = one.set_temperature is not None and one.temperature is not None
-    return known and not close(one.set_temperature, one.temperature, tolerance)
+def is_off_set_point(frame: Thermometer, tolerance: float) -> bool:
+    """Check whether the CCD was off its set temperature by more than the tolerance [deg C]; False if unknown."""
+    known = frame.set_temperature is not None and frame.temperature is not None
+    return known and not are_close(frame.set_temperature, frame.temperature, tolerance)
 
 
-def close(one: float | None, other: float | None, tolerance: float) -> bool:
-    """Whether two temperatures, or their absence, are alike.
-
-    Parameters
-    ----------
-    one, other : float or None
-        [deg C]; None where a header does not tell.
-    tolerance : float
-        Largest difference [deg C].
-
-    Returns
-    -------
-    bool
-        Two absent ones are alike, one absent and one present are not.
-    """
-    return one == other or (one is not None and other is not None and abs(one - other) <= tolerance)
+def are_close(first: float | None, second: float | None, tolerance: float) -> bool:
+    """Check whether two temperatures [deg C] differ by at most the tolerance; None is close to None only."""
+    return first == second or (first is not None and second is not None and abs(first - second) <= tolerance)

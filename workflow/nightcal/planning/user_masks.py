@@ -1,4 +1,4 @@
-"""Bad pixel masks that an observer brings: their size is known when the night is planned, their pixels are not."""
+"""The observer's own bad pixel masks: planning needs their size only."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from nightcal.cameras.geometry import size_of
+from nightcal.cameras.geometry import find_size
 from nightcal.errors import ConfigurationError, FrameRejectedError
 from nightcal.planning.records import Setup
 
 
 @dataclass(frozen=True, slots=True)
 class UserMask:
-    """A mask: its file, its rows and columns."""
+    """File and shape (rows, columns) of a mask."""
 
     path: Path
     shape: tuple[int, int]
@@ -27,9 +27,9 @@ def read_user_masks(paths: Sequence[str], where: str) -> tuple[UserMask, ...]:
     Parameters
     ----------
     paths : sequence of str
-        FITS files; the first image of two axes counts.
+        FITS files; the first two-dimensional image is used.
     where : str
-        What the configuration calls them, for messages.
+        Name of the configuration key, for messages.
 
     Returns
     -------
@@ -38,12 +38,12 @@ def read_user_masks(paths: Sequence[str], where: str) -> tuple[UserMask, ...]:
     Raises
     ------
     ConfigurationError
-        If a file cannot be read or holds no image, or its path cannot be told to Snakemake.
+        If a file cannot be read or holds no image, or its path contains ``{``.
     """
-    return tuple(UserMask(Path(path), _shape(path, where)) for path in paths)
+    return tuple(UserMask(Path(path), _read_shape(path, where)) for path in paths)
 
 
-def _shape(path: str, where: str) -> tuple[int, int]:
+def _read_shape(path: str, where: str) -> tuple[int, int]:
     from astropy.io import fits
 
     from nightcal.errors import UNREADABLE
@@ -57,28 +57,28 @@ def _shape(path: str, where: str) -> tuple[int, int]:
     except UNREADABLE as error:
         raise ConfigurationError(f"{where} is {path!r}, which cannot be read ({error}).") from error
     if not images:
-        raise ConfigurationError(f"{where} is {path!r}; expected a FITS file with an image of two axes.")
+        raise ConfigurationError(f"{where} is {path!r}; expected a FITS file with a two-dimensional image.")
     return int(images[0].header["NAXIS2"]), int(images[0].header["NAXIS1"])
 
 
 @cache
-def light_sensitive(setup: Setup) -> tuple[int, int]:
-    """Rows and columns of the light-sensitive pixels of a setup."""
+def find_image_size(setup: Setup) -> tuple[int, int]:
+    """Find rows and columns of the light-sensitive area of a setup."""
     try:
-        return size_of(setup.area, setup.binning) or setup.shape
-    except (ValueError, FrameRejectedError):  # of a library: nobody knows who wrote it
+        return find_size(setup.area, setup.binning) or setup.shape
+    except (ValueError, FrameRejectedError):  # a library master with an area from elsewhere
         return setup.shape
 
 
-def fitting(user_masks: Sequence[UserMask], setup: Setup) -> tuple[Path, ...]:
-    """Masks of the size of a setup's light-sensitive area."""
-    return tuple(mask.path for mask in user_masks if mask.shape == light_sensitive(setup))
+def find_fitting(user_masks: Sequence[UserMask], setup: Setup) -> tuple[Path, ...]:
+    """Find the masks that have the size of a setup's light-sensitive area."""
+    return tuple(mask.path for mask in user_masks if mask.shape == find_image_size(setup))
 
 
-def without(user_masks: Sequence[UserMask], setup: Setup) -> str:
-    """Say that masks were given and none of them fits; empty if there is nothing to say."""
-    if not user_masks or fitting(user_masks, setup):
+def explain_misfit(user_masks: Sequence[UserMask], setup: Setup) -> str:
+    """Explain that masks were given but none has the right size; empty if there is nothing to explain."""
+    if not user_masks or find_fitting(user_masks, setup):
         return ""
-    rows, columns = light_sensitive(setup)
-    sizes = ", ".join(f"{mask.path.name} has {mask.shape[1]} x {mask.shape[0]} pixels" for mask in user_masks)
-    return f"no bad pixel mask of yours fits {columns} x {rows} pixels: {sizes}"
+    rows, columns = find_image_size(setup)
+    sizes = ", ".join(f"{mask.path.name} has {mask.shape[1]} x {mask.shape[0]}" for mask in user_masks)
+    return f"no bad_pixels mask has {columns} x {rows} pixels ({sizes})"

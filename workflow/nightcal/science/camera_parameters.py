@@ -41,7 +41,7 @@ def read_parameters(
     amplifiers, _ = read_amplifiers(raw, camera, stand_in)
     first = amplifiers[0]
     if len(amplifiers) > 1 or first.polynomial or not first.reads_forwards:
-        return {"amplifiers": amplifiers, "binning": camera.bins(raw), "crosstalk": camera.crosstalk_of(raw)}
+        return {"amplifiers": amplifiers, "binning": camera.bins(raw), "crosstalk": camera.read_crosstalk(raw)}
     names = ("overscans", "overscan_method", "image_area", "gain", "saturation", "linearity")
     bleed = first.bleed if first.bleed.directions else None
     return {name: getattr(first, name) for name in names} | {"read_noise": known[0][1], "bleed": bleed}

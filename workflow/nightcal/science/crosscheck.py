@@ -205,7 +205,7 @@ class _Amplifiers:
         self.areas = [place for place in places if place] or [Area(0, shape[1], 0, shape[0])]
         self.crosstalk = np.zeros((len(numbers),) * 2)
         if header.get("XTALKCOR"):
-            self.crosstalk[:] = camera.crosstalk_of(raw)
+            self.crosstalk[:] = camera.read_crosstalk(raw)
 
     def read_together(self) -> bool:
         """Whether the first pixels of all image areas are read at the same time."""

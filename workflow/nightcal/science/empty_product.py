@@ -8,9 +8,9 @@ import numpy as np
 from astropy.io import fits
 
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.io.keywords import kept_header, set_cards
+from nightcal.io.keywords import copy_raw_header, set_cards
 from nightcal.io.product import Product
-from nightcal.io.provenance import provenance
+from nightcal.io.provenance import record_provenance
 from nightcal.io.raw_header import RawHeader
 from nightcal.science.arithmetic import NO_DATA_SIGMA
 
@@ -33,14 +33,9 @@ def empty_product(path: Path, reason: str, unit: str = "electron", raw: RawHeade
     Product
         Of the shape of the raw frame, 1 x 1 if nobody knows.
     """
-    header = fits.Header() if raw is None else kept_header(raw)
+    header = fits.Header() if raw is None else copy_raw_header(raw)
     shape = (1, 1) if raw is None else raw.shape
-    provenance(header, {"unit": unit})
-    cards = [
-        ("RAWFILE", path.name, "raw frame"),
-        ("EMPTY", reason, "why there is no data"),
-        ("SKIPPED", "bias,dark,flat", "steps that were not applied"),
-    ]
-    set_cards(header, cards)
+    record_provenance(header, {"unit": unit})
+    set_cards(header, {"RAWFILE": path.name, "EMPTY": reason, "SKIPPED": "bias,dark,flat"})
     mask = np.full(shape, Flag.NO_DATA, dtype=MASK_DTYPE)
     return Product(np.zeros(shape, np.float32), np.full(shape, NO_DATA_SIGMA, np.float32), mask, unit, header)

@@ -12,7 +12,7 @@ from astropy.io import fits
 from nightcal.detector.readout import Readout
 from nightcal.io.keywords import set_cards, warn
 from nightcal.io.master import MasterFrame
-from nightcal.io.provenance import provenance
+from nightcal.io.provenance import record_provenance
 from nightcal.io.sections import Area
 from nightcal.masters.keywords import inherit_warnings, note_dark_scaling, note_skipped, used_cards
 
@@ -43,13 +43,14 @@ def describe(
     FrameRejectedError
         If the overscan holds nothing, or the pixels cannot be read.
     """
-    cards = _describe_readout(readout)
-    provenance(header, readout.settings() | {"unit": unit})
+    record_provenance(header, readout.settings() | {"unit": unit})
     for text in readout.warnings:
         warn(header, text)
+    set_cards(header, _describe_readout(readout))
     if readout.kept_area is not None:
-        cards.append(("TRIMMED", str(readout.kept_area), "area of the raw image that is kept"))
+        set_cards(header, {"TRIMMED": str(readout.kept_area)})
         _shift_wcs(header, readout.kept_area)
+    cards: list[tuple[str, Any, str]] = []
     for step, master in masters.items():
         cards.append((f"{step.upper()}COR", master is not None, f"{step} applied"))
         cards += used_cards(step, master)
@@ -63,27 +64,20 @@ def describe(
     note_skipped(header, {step: masters[step] for step in ("bias", "dark", "flat")}, "steps that were not applied")
 
 
-def _describe_readout(readout: Readout) -> list[tuple[str, Any, str]]:
-    """Gain, read noise, limits and overscan as product keywords."""
-    level, bleeding = readout.mean_level, readout.bleeding
-    cards: list[tuple[str, Any, str]] = [
-        ("GAINUSED", readout.gain, "[electron/adu]"),
-        ("RNUSED", readout.read_noise, "[electron]"),
-        ("OVSCCOR", readout.has_overscan, "overscan level subtracted"),
-    ]
+def _describe_readout(readout: Readout) -> dict[str, Any]:
+    """List gain, read noise, limits and overscan: values by keyword."""
+    values: dict[str, Any] = {
+        "GAINUSED": readout.gain,
+        "RNUSED": readout.read_noise,
+        "OVSCCOR": readout.has_overscan,
+    }
     if math.isfinite(readout.saturation):
-        cards += [
-            ("SATUSED", readout.saturation, "[adu] raw values from here on are flagged"),
-            ("SATSRC", readout.limit_source, "what that limit is"),
-        ]
-    if bleeding.directions:
-        cards += [
-            ("BLEEDDIR", ",".join(bleeding.directions), "where saturated pixels leak to"),
-            ("BLEEDPIX", bleeding.pixels, "[pix] how far"),
-        ]
-    if level is not None:
-        cards.append(("OVSCLEV", level, "[adu] mean overscan level"))
-    return cards + readout.keywords()
+        values |= {"SATUSED": readout.saturation, "SATSRC": readout.limit_source}
+    if readout.bleeding.directions:
+        values |= {"BLEEDDIR": ",".join(readout.bleeding.directions), "BLEEDPIX": readout.bleeding.pixels}
+    if readout.mean_level is not None:
+        values["OVSCLEV"] = readout.mean_level
+    return values | readout.keywords()
 
 
 def _shift_wcs(header: fits.Header, area: Area) -> None:

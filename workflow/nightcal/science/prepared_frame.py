@@ -11,7 +11,7 @@ from astropy.io import fits
 
 from nightcal.detector.readout import Readout
 from nightcal.flags import MASK_DTYPE
-from nightcal.io.keywords import kept_header, set_cards
+from nightcal.io.keywords import copy_raw_header, set_cards
 from nightcal.io.product import Product, product_file
 from nightcal.io.raw_image import Buffer
 from nightcal.science.arithmetic import CalibratedRows, calibrate_rows
@@ -112,8 +112,8 @@ def prepare_frame(
     """
     image = readout.image
     image.hold(buffer)
-    header = kept_header(image.header)
-    set_cards(header, [("RAWFILE", image.path.name, "raw frame"), ("RAWSHA", image.digest, "its SHA-256 begins")])
+    header = copy_raw_header(image.header)
+    set_cards(header, {"RAWFILE": image.path.name, "RAWSHA": image.digest})
     describe(header, readout, exposure_time, masters.masters, unit)
-    set_cards(header, [("NMASKED", 0, "pixels with a flag")])
+    set_cards(header, {"NMASKED": 0})
     return PreparedFrame(readout, masters, exposure_time, unit, header)

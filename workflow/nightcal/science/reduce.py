@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
@@ -15,16 +15,16 @@ from nightcal.cameras.amplifiers import choose_gain, open_raw
 from nightcal.cameras.camera import Camera
 from nightcal.detector.photon_transfer import GainAndReadNoise
 from nightcal.errors import FrameRejectedError
-from nightcal.io.header_values import julian_year
+from nightcal.io.header_values import mjd_to_julian_year
 from nightcal.io.keywords import mean_time_cards, set_cards, warn, warnings_of
 from nightcal.io.master import MasterFrame
 from nightcal.io.product import Product, write_product
-from nightcal.io.provenance import provenance
+from nightcal.io.provenance import record_provenance
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.raw_image import Buffer, RawImage
 from nightcal.masters.keywords import record_gain
 from nightcal.numerics import kernels
-from nightcal.planning.frames import Frame, good_frame
+from nightcal.planning.frames import Frame, make_frame
 from nightcal.science.empty_product import empty_product
 from nightcal.science.master_rows import MasterCache
 from nightcal.science.prepared_frame import PreparedFrame, prepare_frame
@@ -32,7 +32,8 @@ from nightcal.science.prepared_frame import PreparedFrame, prepare_frame
 if TYPE_CHECKING:  # nights that are only calibrated do without
     from astropy.table import Table
 
-    from nightcal.measurement.measure import FrameInfo, Steps
+    from nightcal.measurement.frame import FrameInfo
+    from nightcal.science.measure import Measurements
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +53,8 @@ class ScienceBatch:
         ``electron`` or ``adu``, of the products.
     warnings : sequence of str
         For the headers.
-    steps : Steps or None
-        What is measured in the calibrated frames; None for nothing.
+    measurements : Measurements or None
+        What to measure in the calibrated frames; None for nothing.
     """
 
     camera: Camera
@@ -61,7 +62,7 @@ class ScienceBatch:
     measured: GainAndReadNoise | None = None
     unit: str = "electron"
     warnings: Sequence[str] = ()
-    steps: Steps | None = None
+    measurements: Measurements | None = None
     _cache: MasterCache = field(default_factory=MasterCache, init=False, repr=False)
     _buffer: Buffer = field(default_factory=Buffer, init=False, repr=False)
 
@@ -72,11 +73,11 @@ class ScienceBatch:
         prepared = prepare_frame(readout, masters, frame.exposure_time, self.unit, self._buffer)
         header = prepared.header
         record_gain(header, gain)
-        cards: list[tuple[str, Any, str]] = [] if frame.mjd is None else mean_time_cards(frame.mjd)
-        for step in ("BIAS", "DARK", "FLAT", "BPM"):
-            if f"{step}MJD" in header and frame.mjd is not None:
-                cards.append((f"{step}AGE", frame.mjd - header[f"{step}MJD"], "[d] from master to frame"))
-        set_cards(header, [("NIGHT", frame.night, "date of the evening"), *cards])
+        set_cards(header, {"NIGHT": frame.night})
+        if frame.mjd is not None:
+            set_cards(header, mean_time_cards(frame.mjd))
+            dated = [step for step in ("BIAS", "DARK", "FLAT", "BPM") if f"{step}MJD" in header]
+            set_cards(header, {f"{step}AGE": frame.mjd - header[f"{step}MJD"] for step in dated})
         for text in self.warnings:
             warn(header, text)
         return prepared
@@ -111,14 +112,14 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
     frames : int
         Frames of this kind: from some number on, compiled loops pay.
     """
-    raw, steps = None, batch.steps
+    raw, measurements = None, batch.measurements
     try:
         image = RawImage(path)
         raw = image.header
         kernels.prepare(kernels.SCIENCE_STEPS * frames * raw.shape[0] * raw.shape[1])
-        frame = good_frame(path, raw, batch.camera)
+        frame = make_frame(path, raw, batch.camera)
         prepared = batch.prepare(image, frame)
-        if steps:
+        if measurements:
             product = prepared.product()
         else:
             prepared.write(out)
@@ -127,24 +128,25 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
         empty = empty_product(path, str(reason), batch.unit, raw)
         for text in batch.warnings:
             warn(empty.header, text)
-        _write_empty(empty, out, steps, catalog)
+        _write_empty(empty, out, measurements, catalog)
         return
     header = prepared.header
-    if steps:
-        _measure_and_write(product, _frame_info(raw, frame, batch.camera, header), steps, out, catalog)
+    if measurements:
+        info = _frame_info(raw, frame, batch.camera, header)
+        _measure_and_write(product, info, measurements, out, catalog)
     skipped = header.get("SKIPPED", "")
     remarks = [f"skipped: {skipped}"] * bool(skipped) + warnings_of(header)
-    remarks += [str(header[card]) for card in ("WCSSTAT", "ZPSTAT") if steps and card in header]
+    remarks += [str(header[card]) for card in ("WCSSTAT", "ZPSTAT") if measurements and card in header]
     log.info("%s: calibrated%s", path.name, "".join(f"; {remark}" for remark in remarks))
 
 
-def _write_empty(refused: Product, out: Path, steps: Steps | None, catalog: Path | None) -> None:
+def _write_empty(empty: Product, out: Path, measurements: Measurements | None, catalog: Path | None) -> None:
     """Write a product without data, and a table without sources."""
-    write_product(out, refused)
-    if steps and catalog is not None:
-        from nightcal.measurement.measure import nothing_measured
+    write_product(out, empty)
+    if measurements and catalog is not None:
+        from nightcal.science.measure import measure_empty
 
-        _write_table(catalog, nothing_measured(refused, steps), refused)
+        _write_table(catalog, measure_empty(empty, measurements), empty)
 
 
 def _write_table(catalog: Path, table: Table | None, product: Product) -> None:
@@ -154,13 +156,15 @@ def _write_table(catalog: Path, table: Table | None, product: Product) -> None:
         write_catalog(catalog, table, product.header)
 
 
-def _measure_and_write(product: Product, known: FrameInfo, steps: Steps, out: Path, catalog: Path | None) -> None:
-    from nightcal.measurement.measure import measure
+def _measure_and_write(
+    product: Product, info: FrameInfo, measurements: Measurements, out: Path, catalog: Path | None
+) -> None:
+    from nightcal.science.measure import measure
 
-    steps = steps.for_frame(known)
-    provenance(product.header, {"calibration": product.header["CONFHASH"], **steps.origin})
-    product, table = measure(product, known, steps)
-    set_cards(product.header, [("NMASKED", int(np.count_nonzero(product.mask)), "pixels with a flag")])
+    measurements = measurements.for_frame(info)
+    record_provenance(product.header, {"calibration": product.header["CONFHASH"], **measurements.origin})
+    product, table = measure(product, info, measurements)
+    set_cards(product.header, {"NMASKED": int(np.count_nonzero(product.mask))})
     write_product(out, product)
     if catalog is not None:
         _write_table(catalog, table, product)
@@ -168,11 +172,11 @@ def _measure_and_write(product: Product, known: FrameInfo, steps: Steps, out: Pa
 
 def _frame_info(raw: RawHeader, frame: Frame, camera: Camera, header: fits.Header) -> FrameInfo:
     from nightcal.measurement.astrometry.pointing import find_hint
-    from nightcal.measurement.measure import FrameInfo
+    from nightcal.measurement.frame import FrameInfo
 
     return FrameInfo(
         exposure_time=frame.exposure_time,
-        epoch=None if frame.mjd is None else julian_year(frame.mjd),
+        epoch=None if frame.mjd is None else mjd_to_julian_year(frame.mjd),
         filter=frame.filter,
         gain=header["GAINUSED"],
         hint=find_hint(raw, camera),

@@ -14,7 +14,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.cameras.camera import Camera, Patterns, crosstalk_card
+from nightcal.cameras.camera import Camera, Patterns, name_crosstalk_card
 from nightcal.cameras.geometry import AmplifierRule, Sections
 from nightcal.detector.crosstalk import Order, read_together
 from nightcal.detector.linearity import linearise
@@ -253,13 +253,13 @@ def simulate_camera(camera: Camera, size: int, binning: tuple[int, int] = (1, 1)
     for name in _find_names_in_sections(camera):
         common.setdefault(name, OVERSCAN if name != "ROVER" else 0)
     common |= {
-        crosstalk_card(camera.crosstalk_cards, i + 1, j + 1): (GHOST if _are_neighbours(i, j) else 0.0)
+        name_crosstalk_card(camera.crosstalk_cards, i + 1, j + 1): (GHOST if _are_neighbours(i, j) else 0.0)
         for i, j in permutations(range(count), 2)
         if camera.crosstalk_cards
     }
     header = _make_header(common, own, plane_shape, cube)
     try:
-        sections, crosstalk = camera.sections(header), camera.crosstalk_of(header)
+        sections, crosstalk = camera.sections(header), camera.read_crosstalk(header)
         known = [camera.read_gain_and_noise(header, n) for n in range(count)]
         limits = [camera.saturation_level(header, n) or STUCK_ADU for n in range(count)]
         alone = count == 1 and sections[0].detector is None

@@ -106,7 +106,7 @@ def judge(
     for opened in exposures:
         exposure = replace(opened, keep_open=len(exposures) <= MOST_OPEN)
         try:
-            with exposure.readout.image.held(buffer):
+            with exposure.readout.image.hold(buffer):
                 _check_like(exposure, exposures[0])
                 found = level(exposure)
                 log.info("%s: level %.2f e-", exposure.path.name, found)

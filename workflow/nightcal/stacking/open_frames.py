@@ -12,7 +12,7 @@ from nightcal.cameras.camera import Camera
 from nightcal.detector.photon_transfer import ASSUMED, GainAndReadNoise
 from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_image import RawImage
-from nightcal.planning.frames import Frame, good_frame
+from nightcal.planning.frames import Frame, make_frame
 from nightcal.stacking.calibration_frame import CalibrationFrame, RejectedFrame
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def open_frames(paths: Sequence[Path], camera: Camera, measured: GainAndReadNois
         frame = None
         try:
             image = RawImage(path)
-            frame = good_frame(path, image.header, camera)
+            frame = make_frame(path, image.header, camera)
             readout, gain = open_raw(image, camera, measured)
         except FrameRejectedError as reason:
             log.warning("%s: set aside: %s.", path.name, reason)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from astropy.io import fits
 
 from nightcal.errors import UNREADABLE
-from nightcal.io.keywords import set_cards, warn
+from nightcal.io.keyword_registry import ASTROMETRY
+from nightcal.io.keywords import remove_keywords, set_cards, warn
 from nightcal.measurement.astrometry.solution import Solution, make_keywords
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def write_wcs(header: fits.Header, solution: Solution) -> None:
         not solved, the raw WCS is unchanged.
     solution : Solution
     """
-    _remove_keywords(header, OWN_KEYWORDS)
+    remove_keywords(header, ASTROMETRY)
     set_cards(header, make_keywords(solution))
     if solution.wcs is None:
         return
@@ -66,21 +67,6 @@ def write_wcs(header: fits.Header, solution: Solution) -> None:
     if not readable:
         warn(header, "the WCS of the raw header cannot be read: removed")
     set_cards(header, make_wcs_keywords(solution.wcs))
-
-
-OWN_KEYWORDS = (
-    "WCSSTAT",
-    "WCSCAT",
-    "WCSNREF",
-    "WCSNMAT",
-    "WCSRMS",
-    "WCSCHNC",
-    "WCSORDER",
-    "WCSSCALE",
-    "WCSROT",
-    "WCSMIRR",
-)
-"""Keywords of `nightcal.measurement.astrometry.solution.make_keywords`, removed from the raw header first."""
 
 
 def make_wcs_keywords(wcs: WCS) -> list[tuple[str, Any, str]]:

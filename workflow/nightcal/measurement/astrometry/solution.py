@@ -13,6 +13,7 @@ from nightcal.measurement.astrometry.patterns import Search, find_likely_plates
 from nightcal.measurement.astrometry.plate import fit_linear_plate
 from nightcal.measurement.astrometry.plate_fit import RefinedPlate, Sources, Stars, refine_plate
 from nightcal.measurement.astrometry.sip import make_wcs
+from nightcal.measurement.options import AstrometryOptions
 from nightcal.measurement.sources.records import UNRELIABLE
 from nightcal.measurement.sources.table import read_column
 from nightcal.measurement.star_catalog.record import BUNDLED_NAME, StarCatalog
@@ -23,53 +24,6 @@ if TYPE_CHECKING:
 
 LARGEST_MOTION = 0.1  # [deg] from the epoch of the catalogue to that of the frame
 USUAL_ERROR = 0.1  # [pix] of a position without an error
-
-
-@dataclass(frozen=True, slots=True)
-class AstrometryOptions:
-    """Options of the astrometry.
-
-    Attributes
-    ----------
-    search_radius : float
-        Largest error of the pointing in the header [arcmin].
-    scale_tolerance : float
-        Largest error of the pixel scale, as a fraction.
-    distortion : int
-        Highest order of the distortion polynomials: 3, 2, or 1 for none. Order 3 needs 50 matches and order 2 needs 30,
-        and either must lower the residuals by more than chance would.
-    smallest_number : int
-        Smallest number of matches for a solution.
-    largest_rms : float
-        Largest root mean square distance between stars and sources [pix].
-    largest_chance : float
-        Largest probability that the match is a coincidence.
-    blind : bool
-        Whether to try ``solve-field`` of astrometry.net, if installed, on frames that are not solved.
-    """
-
-    search_radius: float = 30.0
-    scale_tolerance: float = 0.1
-    distortion: int = 3
-    smallest_number: int = 6
-    largest_rms: float = 1.0
-    largest_chance: float = 1e-6
-    blind: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        limits = {
-            "search_radius": (0.1, 600, "arcmin from 0.1 to 600"),
-            "scale_tolerance": (0.001, 0.5, "a fraction from 0.001 to 0.5"),
-            "distortion": (1, 3, "1, 2 or 3"),
-            "smallest_number": (4, 1000, "a number of stars from 4 to 1000"),
-            "largest_rms": (0.01, 10, "pixels from 0.01 to 10"),
-            "largest_chance": (0, 0.01, "a probability from 0 to 0.01"),
-        }
-        for name, (low, high, expected) in limits.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"astrometry.{name} is {value!r}; expected {expected}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,23 +212,23 @@ def add_positions(table: Table, solution: Solution) -> None:
         table[name].description = f"{words} of the windowed position (ICRS)"
 
 
-def make_keywords(solution: Solution) -> list[tuple[str, Any, str]]:
-    """List the keywords that describe a solution, or say why there is none."""
-    keywords: list[tuple[str, Any, str]] = [("WCSSTAT", solution.status, "astrometry")]
+def make_keywords(solution: Solution) -> dict[str, Any]:
+    """List the values for the header, by keyword: how a frame was solved, or why it was not."""
+    found: dict[str, Any] = {"WCSSTAT": solution.status}
     if solution.catalog:
-        keywords.append(("WCSCAT", solution.catalog, "reference stars"))
+        found["WCSCAT"] = solution.catalog
     if solution.solved:
-        keywords += [
-            ("WCSNREF", solution.number, "stars fitted"),
-            ("WCSNMAT", len(solution.matches[0]), "sources matched with stars"),
-            ("WCSRMS", round(solution.rms, 4), "[arcsec] rms distance of those fitted"),
-            ("WCSCHNC", float(f"{solution.chance:.2g}"), "probability of a match by chance"),
-            ("WCSORDER", solution.sip_order, "order of the fit: 1 linear, 2, 3 distortion"),
-            ("WCSSCALE", round(solution.scale, 6), "[arcsec/pix] at the centre of the frame"),
-            ("WCSROT", round(solution.rotation, 4), "[deg] position angle of the y axis, N to E"),
-            ("WCSMIRR", solution.mirrored, "east is to the right with north up"),
-        ]
-    return keywords
+        found |= {
+            "WCSNREF": solution.number,
+            "WCSNMAT": len(solution.matches[0]),
+            "WCSRMS": round(solution.rms, 4),
+            "WCSCHNC": float(f"{solution.chance:.2g}"),
+            "WCSORDER": solution.sip_order,
+            "WCSSCALE": round(solution.scale, 6),
+            "WCSROT": round(solution.rotation, 4),
+            "WCSMIRR": solution.mirrored,
+        }
+    return found
 
 
 def _find_usable_sources(table: Table) -> NDArray[np.intp]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.errors import ConfigurationError
+from nightcal.measurement.options import FilterRule, PhotometryOptions
 from nightcal.measurement.photometry.aperture_corrections import MAGNITUDE, ApertureCorrections, select_least_crowded
 from nightcal.measurement.photometry.line_fit import fit_line
 from nightcal.measurement.photometry.neighbours import Matches, NeighbourFlux
@@ -24,89 +24,6 @@ FEWEST_STARS = 3
 """Smallest number of stars for a zero point."""
 
 Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class FilterRule:
-    """Catalogue bands to compare a filter of the camera with.
-
-    Attributes
-    ----------
-    band : str
-        Band of the catalogue nearest to the filter.
-    colour : tuple of two str, optional
-        Two bands, ``("g", "r")`` for the colour g - r. None: no colour term.
-    colour_term : float, optional
-        Known from better nights [mag per mag of colour]; used if the stars of the frame do not determine it. None: 0.
-    """
-
-    band: str
-    colour: tuple[str, str] | None = None
-    colour_term: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PhotometryOptions:
-    """Options of the zero point.
-
-    Attributes
-    ----------
-    minimum_snr : float
-        Smallest expected signal-to-noise ratio of a star.
-    largest_error : float
-        Largest error of a catalogue magnitude [mag]. Stars without an error, in a catalogue with errors, get this
-        one.
-    most_crowded : float
-        Largest flux of neighbours in the aperture, as a fraction of the star's; it is subtracted. If fewer than ten
-        stars are within the limit, the ten least crowded are used.
-    clip : float
-        Stars more than this many sigma from the fit are rejected.
-    fit_colour_term : bool
-        False: always use the colour term of the filter's rule.
-    fewest_for_colour : int
-        Smallest number of stars to fit the colour term.
-    narrowest_colour : float
-        Smallest standard deviation of the stars' colours to fit it [mag].
-    resamples : int
-        Number of bootstrap resamples for the errors.
-    seed : int
-        Of the bootstrap: the same frame always has the same errors.
-    """
-
-    minimum_snr: float = 20.0
-    largest_error: float = 0.1
-    most_crowded: float = 0.05
-    clip: float = 3.5
-    fit_colour_term: bool = True
-    fewest_for_colour: int = 10
-    narrowest_colour: float = 0.15
-    resamples: int = 500
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        for key, least in LEAST.items():
-            value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
-                raise ConfigurationError(f"photometry.{key} is {value!r}; expected a number of {least} or more")
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int" and not isinstance(value, int):
-                raise ConfigurationError(f"photometry.{field.name} is {value!r}; expected a whole number")
-            if field.type == "bool" and not isinstance(value, bool):
-                raise ConfigurationError(f"photometry.{field.name} is {value!r}; expected true or false")
-
-
-LEAST = {
-    "minimum_snr": 3,
-    "largest_error": 0.001,
-    "most_crowded": 0,
-    "clip": 2,
-    "fewest_for_colour": 4,
-    "narrowest_colour": 0.01,
-    "resamples": 100,
-    "seed": 0,
-}
-"""Smallest value of each numerical option."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -295,8 +295,8 @@ def add_magnitudes(table: Table, zero_point: ZeroPoint) -> Table:
     return result
 
 
-def make_keywords(zero_point: ZeroPoint) -> list[tuple[str, Any, str]]:
-    """List the keywords of a zero point.
+def make_keywords(zero_point: ZeroPoint) -> dict[str, Any]:
+    """List the values for the header, by keyword.
 
     Parameters
     ----------
@@ -304,34 +304,32 @@ def make_keywords(zero_point: ZeroPoint) -> list[tuple[str, Any, str]]:
 
     Returns
     -------
-    list of (str, value, str)
-        Keyword, value and comment: ``ZPSTAT`` always, numbers if known.
+    dict
+        ``ZPSTAT`` always, numbers if they are known. With an aperture correction goes its comment.
     """
-    numbers = [
-        ("ZP", zero_point.zero_point, "[mag] of a total flux of 1 electron/s"),
-        ("ZPERR", zero_point.error, "[mag] 1 sigma error of ZP"),
-        ("ZPCTERM", zero_point.colour_term, "colour term, per mag of ZPCOLOR"),
-        ("ZPCTERR", zero_point.colour_term_error, "error of ZPCTERM, 0 if not fitted"),
-        ("ZPCMEAN", zero_point.mean_colour, "[mag] colour that ZP holds for"),
-        ("ZPRMS", zero_point.scatter, "[mag] rms of the stars used"),
-        ("ZPSCAT", zero_point.intrinsic_scatter, "[mag] scatter in excess of the errors"),
-        ("ZPAPER", zero_point.aperture, "[pix] diameter of the aperture compared"),
-        ("MAGLIM5", zero_point.limiting_magnitude, "[mag] point source of 5 sigma"),
-    ]
-    found: list[tuple[str, Any, str]] = [("ZPSTAT", zero_point.status, "zero point")]
+    numbers = {
+        "ZP": zero_point.zero_point,
+        "ZPERR": zero_point.error,
+        "ZPCTERM": zero_point.colour_term,
+        "ZPCTERR": zero_point.colour_term_error,
+        "ZPCMEAN": zero_point.mean_colour,
+        "ZPRMS": zero_point.scatter,
+        "ZPSCAT": zero_point.intrinsic_scatter,
+        "ZPAPER": zero_point.aperture,
+        "MAGLIM5": zero_point.limiting_magnitude,
+    }
+    found: dict[str, Any] = {"ZPSTAT": zero_point.status}
     if math.isfinite(zero_point.zero_point):
-        found += [("ZPBAND", zero_point.band, "band of the catalogue"), ("ZPNSTAR", zero_point.number, "stars used")]
-        found += [("ZPCOLOR", zero_point.colour, "colour of the colour term")] if zero_point.colour else []
-    found += [(key, float(f"{value:.6g}"), comment) for key, value, comment in numbers if math.isfinite(value)]
-    return found + _make_correction_keywords(zero_point.corrections)
+        found |= {"ZPBAND": zero_point.band, "ZPNSTAR": zero_point.number}
+        found |= {"ZPCOLOR": zero_point.colour} if zero_point.colour else {}
+    found |= {key: float(f"{value:.6g}") for key, value in numbers.items() if math.isfinite(value)}
+    return found | _make_correction_keywords(zero_point.corrections)
 
 
-def _make_correction_keywords(corrections: ApertureCorrections) -> list[tuple[str, Any, str]]:
-    """List the keywords of the aperture corrections."""
-    found: list[tuple[str, Any, str]] = [("APNSTAR", corrections.number, "stars used for aperture corrections")]
-    each = [
-        (f"APCOR{n}", value, f"[mag] correction, aperture of {diameter:.4g} pix")
-        for n, (diameter, value) in enumerate(zip(corrections.diameters, corrections.values, strict=True), start=1)
-    ]
-    each += [("APCORK", corrections.kron, "[mag] correction of FLUX_AUTO")]
-    return found + [(key, round(value, 5), comment) for key, value, comment in each if math.isfinite(value)]
+def _make_correction_keywords(corrections: ApertureCorrections) -> dict[str, Any]:
+    """List the values of the aperture corrections, by keyword."""
+    found: dict[str, Any] = {"APNSTAR": corrections.number}
+    for n, (diameter, value) in enumerate(zip(corrections.diameters, corrections.values, strict=True), start=1):
+        if math.isfinite(value):
+            found[f"APCOR{n}"] = round(value, 5), f"[mag] correction, aperture of {diameter:.4g} pix"
+    return found | ({"APCORK": round(corrections.kron, 5)} if math.isfinite(corrections.kron) else {})

@@ -1,6 +1,7 @@
 """Detect and measure the sources of a calibrated frame."""
 
-from nightcal.measurement.sources.records import SourceOptions, Sources, Statistics, make_keywords
+from nightcal.measurement.options import SourceOptions
+from nightcal.measurement.sources.records import Sources, Statistics, make_keywords
 from nightcal.measurement.sources.search import find_sources
 from nightcal.measurement.sources.seeing import estimate_seeing
 

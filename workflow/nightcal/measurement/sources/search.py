@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.flags import Flag
+from nightcal.measurement.options import SourceOptions
 from nightcal.measurement.sources.background import Background, estimate_background, refine_background
 from nightcal.measurement.sources.detection import apply_matched_filter, extract
 from nightcal.measurement.sources.filling import fill_hidden_pixels
@@ -25,7 +26,7 @@ from nightcal.measurement.sources.measure import (
 )
 from nightcal.measurement.sources.moments import FWHM, Moments, measure_moments
 from nightcal.measurement.sources.profile import measure_profile_fwhm
-from nightcal.measurement.sources.records import SourceFlag, SourceOptions, Sources, Statistics
+from nightcal.measurement.sources.records import SourceFlag, Sources, Statistics
 from nightcal.measurement.sources.seeing import ROUNDEST, WIDTHS, estimate_seeing, find_half_sample_mode
 from nightcal.measurement.sources.table import make_empty_table, make_table
 

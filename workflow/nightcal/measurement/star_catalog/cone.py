@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nightcal.io.atomic import whole
+from nightcal.io.atomic import write_atomically
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -135,7 +135,7 @@ def download_cone(cone: Cone, catalogue: str, path: Path, faintest: float = 19.0
     stars = stars[np.lexsort([np.asarray(stars[name], dtype=float) for name in reversed(source.positions)])]
     stars["ref_epoch"] = source.epoch
     stars.meta = {"comments": [f"{source.table} of VizieR, {cone.radius:.2f} deg around {cone.ra} {cone.dec}"]}
-    with whole(path) as name:
+    with write_atomically(path) as name:
         stars.write(name, format="ascii.ecsv", overwrite=True)
     return len(stars)
 

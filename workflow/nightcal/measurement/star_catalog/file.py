@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.errors import UNREADABLE, ConfigurationError, blame_machine
-from nightcal.io.header_values import degrees_of, is_sexagesimal
+from nightcal.io.header_values import is_sexagesimal, parse_degrees
 from nightcal.measurement.star_catalog.record import StarCatalog
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def _read_positions(table: Table, name: str | None, key: str, path: Path) -> NDA
 
 
 def _read_angle(text: str, hours: float) -> float:
-    degrees = degrees_of(text)
+    degrees = parse_degrees(text)
     if degrees is None:
         return np.nan
     return degrees * hours if is_sexagesimal(text) else degrees

@@ -1,6 +1,6 @@
 """From a calibrated frame in memory to a measured sky, step by step."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +10,15 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
 from helpers import REPOSITORY
-from nightcal.config import measurements_of
+from nightcal.config import select_measurements
 from nightcal.errors import ConfigurationError
 from nightcal.flags import Flag
 from nightcal.io.product import Product
 from nightcal.measurement.astrometry.pointing import Hint
-from nightcal.measurement.measure import STEPS, FrameInfo, measure, nothing_measured, steps_of
+from nightcal.measurement.frame import FrameInfo
 from nightcal.measurement.star_catalog.cone import round_cone
 from nightcal.science.empty_product import empty_product
+from nightcal.science.measure import measure, measure_empty, read_measurements
 from nightcal.simulation.sky import CENTRE, PASSBANDS, SCALE, make_camera_wcs, make_sky
 
 SHAPE = (380, 500)
@@ -74,7 +75,7 @@ def product(frame, unit="electron", **cards):
 
 @pytest.fixture(scope="module")
 def measured(frame, catalog):
-    return measure(product(frame), KNOWN, steps_of(EVERYTHING, [catalog]))
+    return measure(product(frame), KNOWN, read_measurements(EVERYTHING, [catalog]))
 
 
 def test_everything_is_measured_and_the_header_tells(measured):
@@ -106,7 +107,7 @@ def test_hits_are_flagged_and_the_image_stays(measured, frame, hits):
 @pytest.mark.parametrize(("unit", "gain"), [("electron", 1.0), ("adu", 1.7)])
 def test_hits_are_replaced_where_that_is_asked_for_and_nothing_else_is_touched(frame, hits, unit, gain):
     raw = product(frame, unit)
-    image, table = measure(raw, replace(KNOWN, gain=gain), steps_of({"cosmic_rays": {"clean": True}}))
+    image, table = measure(raw, replace(KNOWN, gain=gain), read_measurements({"cosmic_rays": {"clean": True}}))
     found = image.mask & Flag.COSMIC_RAY > 0
     assert table is None
     np.testing.assert_array_equal(image.data[~found], raw.data[~found])
@@ -115,14 +116,14 @@ def test_hits_are_replaced_where_that_is_asked_for_and_nothing_else_is_touched(f
 
 
 def test_a_frame_in_adu_gives_the_same_sources_and_zero_point(measured, frame, catalog):
-    image, table = measure(product(frame, "adu"), KNOWN, steps_of(EVERYTHING, [catalog]))
+    image, table = measure(product(frame, "adu"), KNOWN, read_measurements(EVERYTHING, [catalog]))
     assert image.header["ZP"] == measured[0].header["ZP"]
     np.testing.assert_array_equal(table["FLUX_AUTO"], measured[1]["FLUX_AUTO"])
     np.testing.assert_array_equal(image.data, frame[0] / np.float32(2))
 
 
 def test_a_step_that_is_switched_off_leaves_no_trace(frame, catalog):
-    image, table = measure(product(frame), KNOWN, steps_of({"sources": {}}, [catalog]))
+    image, table = measure(product(frame), KNOWN, read_measurements({"sources": {}}, [catalog]))
     assert not image.mask.any()
     assert not {"WCSSTAT", "ZPSTAT", "CRSTAT"} & set(image.header)
     assert not {"ALPHAWIN_J2000", "MAG_AUTO"} & set(table.colnames)
@@ -130,7 +131,7 @@ def test_a_step_that_is_switched_off_leaves_no_trace(frame, catalog):
 
 def test_without_sources_the_header_says_why_nothing_else_is_there(frame):
     sections = {name: section for name, section in EVERYTHING.items() if name in ("astrometry", "photometry")}
-    image, table = measure(product(frame, ZP=99.0, WCSSTAT="solved: elsewhere"), KNOWN, steps_of(sections))
+    image, table = measure(product(frame, ZP=99.0, WCSSTAT="solved: elsewhere"), KNOWN, read_measurements(sections))
     assert table is None
     assert image.header["WCSSTAT"] == "not solved: sources are switched off"
     assert image.header["ZPSTAT"] == "no zero point: sources are switched off"
@@ -138,7 +139,7 @@ def test_without_sources_the_header_says_why_nothing_else_is_there(frame):
 
 
 def test_without_reference_stars_everything_else_is_there_and_the_header_says_why(frame):
-    image, table = measure(product(frame), KNOWN, steps_of(EVERYTHING))
+    image, table = measure(product(frame), KNOWN, read_measurements(EVERYTHING))
     assert image.header["WCSSTAT"].startswith("not solved: ")
     assert "bundled bright stars" in image.header["WCSSTAT"]
     assert image.header["ZPSTAT"] == "no zero point: the frame has no astrometric solution"
@@ -149,7 +150,7 @@ def test_without_reference_stars_everything_else_is_there_and_the_header_says_wh
 
 def test_blind_solving_without_its_program_is_told_beside_the_reason(frame, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    image, _ = measure(product(frame), KNOWN, steps_of(EVERYTHING | {"astrometry": {"blind": True}}))
+    image, _ = measure(product(frame), KNOWN, read_measurements(EVERYTHING | {"astrometry": {"blind": True}}))
     assert "bundled bright stars" in image.header["WCSSTAT"]
     assert image.header["WCSSTAT"].endswith("; blind: solve-field of astrometry.net is not installed")
 
@@ -158,7 +159,7 @@ def test_what_the_raw_frame_said_of_these_things_is_not_taken_for_our_own(frame,
     raw = {"ZP": 99.0, "ZPERR": 0.001, "FWHM": 77.0, "SEEING": 5.0, "APCOR9": 1.0, "SRCSTAT": "fine"}
     no_filter = {**EVERYTHING, "photometry": {}}
     dark = np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32)
-    image, _ = measure(product(dark, **raw), KNOWN, steps_of(no_filter, [catalog]))
+    image, _ = measure(product(dark, **raw), KNOWN, read_measurements(no_filter, [catalog]))
     assert not {"ZP", "ZPERR", "FWHM", "SEEING", "APCOR9"} & set(image.header)
     assert image.header["SRCSTAT"] != "fine"
 
@@ -166,8 +167,8 @@ def test_what_the_raw_frame_said_of_these_things_is_not_taken_for_our_own(frame,
 @pytest.mark.parametrize("names", [["sources"], ["sources", "astrometry"], list(EVERYTHING)])
 def test_the_table_of_a_frame_that_cannot_be_used_has_the_columns_of_any_other(names, measured):
     sections = {name: EVERYTHING[name] for name in names} | {"sources": {"apertures": [2.0, 5.0]}}
-    steps = steps_of(sections)
-    empty = nothing_measured(empty_product(Path("a.fits"), "truncated"), steps)
+    steps = read_measurements(sections)
+    empty = measure_empty(empty_product(Path("a.fits"), "truncated"), steps)
     _, table = measure(Product(*np.zeros((2, 20, 20), np.float32), np.ones((20, 20), np.uint8), "adu", fits.Header()),
                        KNOWN, steps)  # fmt: skip
     assert len(empty) == 0
@@ -190,14 +191,17 @@ def fields(catalog, tmp_path_factory):
 
 
 def test_a_frame_is_compared_with_the_stars_of_its_own_field(frame, fields):
-    steps = steps_of(EVERYTHING, fields=fields)
+    steps = read_measurements(EVERYTHING, fields=fields)
     image, _ = measure(product(frame), KNOWN, steps.for_frame(KNOWN))
     assert image.header["WCSCAT"] == fields[0].name
 
 
 def test_what_else_a_job_measures_does_not_show_in_the_provenance_of_a_frame(catalog, fields):
     both = {**EVERYTHING, "photometry": {"filters": {"R": {"band": "r", "colour": ["g", "r"]}, "V": {"band": "V"}}}}
-    alone, together = steps_of(EVERYTHING, [catalog], None, fields[:1]), steps_of(both, [catalog], None, fields)
+    alone, together = (
+        read_measurements(EVERYTHING, [catalog], None, fields[:1]),
+        read_measurements(both, [catalog], None, fields),
+    )
     assert alone.for_frame(KNOWN).origin == together.for_frame(KNOWN).origin
     assert together.for_frame(replace(KNOWN, filter="V")).origin != together.for_frame(KNOWN).origin
 
@@ -206,23 +210,18 @@ def test_names_of_columns_are_those_of_the_observers_own_stars(catalog, fields, 
     own = Table.read(catalog)
     own.rename_columns(["ra", "dec"], ["alpha", "delta"])
     own.write(tmp_path / "own.csv")
-    steps = steps_of(EVERYTHING, [tmp_path / "own.csv"], {"ra": "alpha", "dec": "delta"}, fields)
+    steps = read_measurements(EVERYTHING, [tmp_path / "own.csv"], {"ra": "alpha", "dec": "delta"}, fields)
     assert len(steps.stars[0]) == len(steps.fields[fields[0].name])
-
-
-@pytest.mark.parametrize("name", STEPS)
-def test_the_shipped_configuration_has_every_option_and_its_default(name):
-    shipped = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())[name]
-    assert shipped.pop("enabled") is True
-    shipped.pop("filters", None)
-    options = asdict(STEPS[name]())
-    assert {key: tuple(v) if isinstance(v, list) else v for key, v in shipped.items()} == options
 
 
 def test_the_filters_of_the_shipped_configuration_are_understood():
     shipped = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
     names = {"V", "gp", "SDSS-R", "g-Sloan", "Ic"}
-    rules = steps_of({"photometry": measurements_of(shipped, names)["photometry"]}).filters
+    rules = (
+        read_measurements({"photometry": select_measurements(shipped, names)["photometry"]})
+        .options["photometry"]
+        .filters
+    )
     assert {name: rule.band for name, rule in rules.items()} == {
         "V": "V", "gp": "g", "SDSS-R": "r", "g-Sloan": "g", "Ic": "i"
     }  # fmt: skip
@@ -232,14 +231,18 @@ def test_the_filters_of_the_shipped_configuration_are_understood():
     ("sections", "told"),
     [
         ({"sources": 3}, "sources is 3; expected its options by name"),
-        ({"cosmics": {}}, "cosmics is no step; expected cosmic_rays, sources, astrometry, photometry"),
+        ({"cosmics": {}}, "unknown step cosmics; expected one of cosmic_rays, sources, astrometry, photometry"),
         ({"sources": {"threshold": -1}}, "sources.threshold is -1"),
         ({"sources": {"treshold": 3}}, "sources.treshold is not a known key; expected threshold, minimum_area"),
-        ({"astrometry": {"distortion": 7}}, "astrometry.distortion is 7"),
-        ({"photometry": {"filters": {"V": {"band": "V", "color": []}}}}, "color"),
+        ({"astrometry": {"distortion": 7}}, "astrometry.distortion is 7; expected 1, 2 or 3"),
+        (
+            {"photometry": {"filters": {"V": {"band": "V", "color": []}}}},
+            "photometry.filters.V.color is not a known key",
+        ),
+        ({"photometry": {"filters": {"V": {}}}}, "photometry.filters.V.band is missing"),
     ],
 )
 def test_a_wrong_option_is_named(sections, told):
     with pytest.raises(ConfigurationError) as mistake:
-        steps_of(sections)
+        read_measurements(sections)
     assert told in str(mistake.value)

@@ -8,7 +8,7 @@ from astropy.io import fits
 from helpers import REPOSITORY, masters_of
 from nightcal.cameras.camera_file import load_camera
 from nightcal.io.source_catalog import read_catalog
-from nightcal.measurement.measure import steps_of
+from nightcal.science.measure import read_measurements
 from nightcal.science.reduce import ScienceBatch, reduce_frame
 from nightcal.simulation.night import add_cosmic_rays, expose, simulate_night, write_raw
 from nightcal.simulation.sky import CENTRE, PASSBANDS, make_sky
@@ -41,8 +41,8 @@ def measured(tmp_path_factory):
         paths = [folder / f"{name}_{seed}.fits" for name in ("raw", "science", "catalog")]
         believed = CENTRE[0] + 0.02, CENTRE[1] - 0.01
         write_raw(paths[0], raw, chip, "Light Frame", EXPOSURE, "R", datetime(2024, 3, 2, 1), "Field", believed)
-        steps = steps_of(STEPS, [folder / "stars.csv"])
-        batch = ScienceBatch(camera=camera, masters=masters, steps=steps)
+        measurements = read_measurements(STEPS, [folder / "stars.csv"])
+        batch = ScienceBatch(camera=camera, masters=masters, measurements=measurements)
         reduce_frame(*paths[:2], batch, paths[2])
         found.append((fits.getheader(paths[1]), read_catalog(paths[2]), sky))
     return found

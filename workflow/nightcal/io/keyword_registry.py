@@ -1,0 +1,431 @@
+"""Every keyword that nightcal writes into the headers of its products: unit, comment, and what it says."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from nightcal.io.keyword import ALL, MASTERS, SCIENCE, STACKS, Keyword, match_any
+
+
+def _standard(*names: str, comment: str = "", products: tuple[str, ...] = SCIENCE) -> tuple[Keyword, ...]:
+    return tuple(Keyword(name, comment, products=products, standard=True) for name in names)
+
+
+FILE = (
+    *_standard("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXISn", "PCOUNT", "GCOUNT", "EXTEND", products=ALL),
+    Keyword("EXTNAME", "extension name", products=ALL, standard=True),
+    Keyword("BUNIT", "unit of the image", products=ALL, standard=True),
+    Keyword("CHECKSUM", "of the HDU; FITS standard 4.4.2.7", products=ALL, standard=True),
+    Keyword("DATASUM", "of its data", products=ALL, standard=True),
+    Keyword("COMMENT", "", products=ALL, standard=True, note="a card of the raw frame that is not FITS"),
+    Keyword("UTYPE", "one standard deviation", products=ALL, note="of `UNCERT`: `StdDevUncertainty`"),
+    Keyword("BITn", "", products=ALL, note="of `MASK`: the name of that bit"),
+)
+"""Of every HDU: FITS itself, and what the extensions hold."""
+
+PROVENANCE = (
+    Keyword("RAWFILE", "raw frame"),
+    Keyword("RAWSHA", "its SHA-256 begins", note="first 16 digits of its SHA-256"),
+    Keyword("NIGHTCAL", "version of nightcal", products=ALL),
+    Keyword(
+        "CONFHASH",
+        "hash of the options used",
+        products=ALL,
+        note="hash of the options used: of a science frame geometry, overscan method, gain, read noise, "
+        "saturation, unit, and what was measured with which options and reference stars; of a master rejection, "
+        "limits, gain, read noise and camera file; of a bad pixel mask the masters, masks and limits",
+    ),
+    Keyword("NIGHT", "date of the evening", products=ALL),
+    Keyword(
+        "MJD-AVG",
+        "middle of exposure, UTC",
+        products=ALL,
+        standard=True,
+        note="middle of the exposure, UTC; of a master the mean over its frames, of a bad pixel mask over its masters. "
+        "Masters are chosen by it",
+    ),
+    Keyword("DATE-AVG", "middle of exposure, UTC", products=ALL, standard=True, note="the same as a date"),
+    Keyword("EMPTY", "why there is no data", products=ALL),
+    Keyword("WARNnnn", "", products=ALL, note="a warning; see above"),
+    Keyword("RAWBIAS", "", note="`BIASSEC` of the raw frame, which does not fit the product"),
+    Keyword("RAWTRIM", "", note="`TRIMSEC`, likewise"),
+    Keyword("RAWDATA", "", note="`DATASEC`, likewise"),
+)
+"""Of every product: where it comes from."""
+
+OVERSCAN = (
+    Keyword("OVSCCOR", "overscan level subtracted"),
+    Keyword("OVSCLEV", "mean overscan level", "adu", (*SCIENCE, *STACKS)),
+    Keyword("OVSCMETH", "overscan method"),
+    Keyword("OVSCnnnn", "overscan area"),
+    Keyword("OVSCLVnn", "mean overscan level", "adu", note="mean overscan level of an amplifier"),
+    Keyword("OVSCSEnn", "overscan areas", note="overscan areas of an amplifier"),
+)
+CROSSTALK = (
+    Keyword(
+        "XTALKCOR",
+        "crosstalk between amplifiers removed",
+        note="crosstalk between amplifiers removed; only if there are several",
+    ),
+)
+SATURATION = (
+    Keyword(
+        "SATUSED",
+        "raw values from here on are flagged",
+        "adu",
+        note="raw values from here on are flagged, the smallest of all amplifiers; absent for floating-point raw "
+        "frames without a limit",
+    ),
+    Keyword(
+        "SATSRC",
+        "what that limit is",
+        note="what that limit is: `saturation`, `linearity`, or `file`, the largest integer that the file can hold",
+    ),
+    Keyword("SATUSEnn", "", "adu", note="the same of an amplifier"),
+    Keyword("BLEEDDIR", "where saturated pixels leak to", note="directions in which saturated pixels leak"),
+    Keyword("BLEEDPIX", "how far", "pix"),
+)
+GAIN = (
+    Keyword("GAINUSED", "", "electron/adu", (*SCIENCE, *STACKS), note="gain; the mean of all amplifiers"),
+    Keyword("RNUSED", "", "electron", (*SCIENCE, *STACKS), note="read noise; the root mean square of all amplifiers"),
+    Keyword(
+        "GAINSRC",
+        "source of gain and read noise",
+        products=(*SCIENCE, *STACKS),
+        note="where gain and read noise come from: see below",
+    ),
+    Keyword("GAINUSnn", "", "electron/adu", (*SCIENCE, *STACKS), note="gain of an amplifier"),
+    Keyword("RNUSEDnn", "", "electron", (*SCIENCE, *STACKS), note="read noise of an amplifier"),
+)
+MOSAIC = (
+    Keyword("NAMPS", "amplifiers put together", note="number of amplifiers, if there are several"),
+    Keyword(
+        "AMPSECnn",
+        "pixels of this amplifier",
+        products=(*SCIENCE, *STACKS),
+        note="pixels of an amplifier in the product",
+    ),
+)
+TRIM = (
+    Keyword(
+        "TRIMMED", "area of the raw image that is kept", note="area of the raw image that is kept; absent if all is"
+    ),
+)
+
+
+def _master(step: str, *more: Keyword, inherited: tuple[str, ...] = SCIENCE) -> tuple[Keyword, ...]:
+    """List the keywords of a step that applies a master."""
+    name = step.upper()
+    return (
+        Keyword(f"{name}COR", f"{step} applied"),
+        Keyword(f"{name}MAST", f"master {step}", products=inherited),
+        Keyword(f"{name}SHA", "its SHA-256 begins", products=inherited, note="first 16 digits of its SHA-256"),
+        Keyword(f"{name}MJD", "its mean time", note="its mean time [MJD]"),
+        Keyword(f"{name}AGE", "from master to frame", "d", note="time from master to frame"),
+        *more,
+    )
+
+
+BIAS = _master("bias", inherited=("science", "dark", "flat"))
+DARK = _master(
+    "dark",
+    Keyword("DARKMULT", "by which the dark was multiplied", "s", note="exposure time by which the dark was multiplied"),
+    Keyword(
+        "DARKFACT",
+        "exposure over the longest one of the dark",
+        products=("science", "flat"),
+        note="exposure time over the longest one of the dark; above 1, the noise of the dark is multiplied",
+    ),
+    inherited=("science", "flat"),
+)
+FLAT = _master("flat")
+BPM = _master("bpm")
+SKIPPED = (
+    Keyword("SKIPPED", "steps that were not applied", products=ALL, note="steps that were not applied; see above"),
+)
+MASK = (Keyword("NMASKED", "pixels with a flag", note="pixels with any bit"),)
+
+COSMIC_RAYS = (
+    Keyword("CRSTAT", "cosmic rays", note="`done`, or why there was no search or its result is rejected"),
+    Keyword("CRNPIX", "pixels hit by cosmic rays"),
+    Keyword("CRSIGCLP", "smallest Laplacian over noise of a hit", note="`sigclip` as used"),
+    Keyword("CRSIGFRC", "fraction of CRSIGCLP next to a hit", note="`sigfrac` as used"),
+    Keyword(
+        "CROBJLIM",
+        "smallest Laplacian over fine structure",
+        note="`objlim` as used; it shows whether the frame counted as sharp",
+    ),
+    Keyword("CRITER", "largest number of rounds", note="`iterations` as used"),
+    Keyword("CRCLEAN", "are pixels hit replaced?", note="whether hit pixels are replaced in the image"),
+)
+SOURCES = (
+    Keyword("SKYLEVEL", "median level of the sky", "electron"),
+    Keyword("SKYNOISE", "standard deviation of the sky", "electron"),
+    Keyword(
+        "FWHM",
+        "typical full width at half maximum",
+        "pix",
+        note="full width at half maximum of the profile that up to 200 good stars share",
+    ),
+    Keyword("SEEING", "FWHM on the sky", "arcsec", note="FWHM on the sky, if the pixel scale is known"),
+    Keyword("ELLIPTIC", "typical 1 - b/a of the stars"),
+    Keyword("NSOURCES", "sources found"),
+    Keyword("NSTARS", "stars in FWHM, ELLIPTIC", note="good stars: bright, without flags, of the common width"),
+    Keyword(
+        "SRCSTAT",
+        "",
+        note="why there are no sources, or what went wrong; absent if nothing did",
+    ),
+)
+WCS = (
+    Keyword("WCSAXES", "number of axes", standard=True),
+    Keyword("CTYPEn", "right ascension or declination, tangent plane", standard=True),
+    Keyword("CUNITn", "", standard=True),
+    Keyword(
+        "CRVALn", "right ascension or declination", "deg", standard=True, note="coordinates of the reference pixel"
+    ),
+    Keyword("CRPIXn", "reference pixel, the first is 1", standard=True),
+    Keyword("CDn_n", "", "deg/pix", standard=True, note="matrix from pixels to the sky"),
+    Keyword("LONPOLE", "", "deg", standard=True),
+    Keyword("RADESYS", "system of the coordinates", standard=True),
+    *(
+        keyword
+        for name in ("A", "B", "AP", "BP")
+        for keyword in (
+            Keyword(f"{name}_ORDER", "order of the SIP polynomial", standard=True),
+            Keyword(f"{name}_n_n", "", standard=True, note="SIP coefficient"),
+        )
+    ),
+    *_standard("WCSNAMEa", "CTYPEna", "CUNITna", "CRVALna", "CRPIXna", "CDn_na", "LONPOLEa", "RADESYSa", "EQUINOXa"),
+    Keyword("RAWRADES", "", note="`RADESYS` of the raw frame"),
+    Keyword("RAWEQUIN", "", note="`EQUINOX` of the raw frame"),
+    Keyword("RAWEPOCH", "", note="`EPOCH` of the raw frame"),
+)
+ASTROMETRY = (
+    Keyword(
+        "WCSSTAT", "astrometry", note="`solved: 143 stars of refcat2.ecsv, rms 0.21 arcsec`, or `not solved: ` and why"
+    ),
+    Keyword("WCSCAT", "reference stars"),
+    Keyword("WCSNREF", "stars fitted"),
+    Keyword(
+        "WCSNMAT", "sources matched with stars", note="sources matched with stars, flagged and rejected ones included"
+    ),
+    Keyword(
+        "WCSRMS",
+        "rms distance of those fitted",
+        "arcsec",
+        note="rms distance of the fitted sources from their stars, both axes together",
+    ),
+    Keyword("WCSCHNC", "probability of a match by chance"),
+    Keyword("WCSORDER", "order of the fit: 1 linear, 2, 3 distortion"),
+    Keyword("WCSSCALE", "at the centre of the frame", "arcsec/pix", note="pixel scale at the centre of the frame"),
+    Keyword("WCSROT", "position angle of the y axis, N to E", "deg"),
+    Keyword("WCSMIRR", "east is to the right with north up"),
+    *WCS,
+)
+PHOTOMETRY = (
+    Keyword("ZPSTAT", "zero point", note="number of stars, catalogue and band, or why there is no zero point"),
+    Keyword("ZPBAND", "band of the catalogue"),
+    Keyword("ZPNSTAR", "stars used"),
+    Keyword("ZPCOLOR", "colour of the colour term"),
+    Keyword("ZP", "of a total flux of 1 electron/s", "mag", note="magnitude of 1 electron/s in the largest aperture"),
+    Keyword("ZPERR", "1 sigma error of ZP", "mag"),
+    Keyword("ZPCTERM", "colour term, per mag of ZPCOLOR"),
+    Keyword("ZPCTERR", "error of ZPCTERM, 0 if not fitted"),
+    Keyword("ZPCMEAN", "colour that ZP holds for", "mag"),
+    Keyword("ZPRMS", "rms of the stars used", "mag"),
+    Keyword(
+        "ZPSCAT",
+        "scatter in excess of the errors",
+        "mag",
+        note="scatter in excess of the errors of frame and catalogue",
+    ),
+    Keyword("ZPAPER", "diameter of the aperture compared", "pix"),
+    Keyword(
+        "MAGLIM5",
+        "point source of 5 sigma",
+        "mag",
+        note="magnitude of a 5 sigma point source in the most sensitive aperture, from the errors of faint sources",
+    ),
+    Keyword("APNSTAR", "stars used for aperture corrections"),
+    Keyword("APCORn", "correction of an aperture", "mag", note="aperture correction; the comment has the diameter"),
+    Keyword("APCORK", "correction of FLUX_AUTO", "mag"),
+)
+CATALOG = (
+    Keyword("APERn", "diameter of a circular aperture", "pix", ("catalog",)),
+    *_standard("TFIELDS", "TTYPEn", "TFORMn", "TUNITn", "TDIMn", products=("catalog",)),
+    Keyword("TCOMMn", "", products=("catalog",), note="what the column holds"),
+)
+"""Of the table of sources."""
+
+STACK = (
+    Keyword("MASTER", "kind of master", products=MASTERS, note="`bias`, `dark`, `flat` or `bpm`"),
+    Keyword("MJDFIRST", "middle of the first exposure", products=STACKS),
+    Keyword("MJDLAST", "middle of the last exposure", products=STACKS),
+    Keyword(
+        "NCOMBINE",
+        "frames stacked",
+        products=MASTERS,
+        note="frames stacked; of a bad pixel mask, masters used",
+        standard=True,
+    ),
+    Keyword("NREJECT", "frames left out", products=STACKS),
+    Keyword("IMCMBnnn", "input", products=MASTERS, note="what it was made from", standard=True),
+    Keyword("IMSHAnnn", "its SHA-256 begins", products=MASTERS, note="first 16 digits of its SHA-256"),
+    Keyword("REJnnn", "rejected", products=STACKS, note="a rejected frame"),
+    Keyword("REJWnnn", "", products=STACKS, note="why it was rejected"),
+    Keyword("REJMnnn", "middle of its exposure", products=STACKS),
+    Keyword(
+        "NOISERAT",
+        "measured over modelled noise",
+        products=STACKS,
+        note="measured over modelled noise; 1 for a single frame",
+    ),
+    Keyword("NUSEDAVG", "mean number of frames a pixel is averaged over", products=STACKS),
+    Keyword(
+        "BIASLVL", "mean level of the frames", "electron", ("bias",), note="mean level of the frames after overscan"
+    ),
+    Keyword("BIASDRFT", "scatter of the levels", "electron", ("bias",)),
+    Keyword("NOISY", "pixels much noisier than read and photon noise", products=("bias", "dark")),
+    Keyword(
+        "RNMEASn",
+        "measured read noise",
+        "electron",
+        ("bias",),
+        note="measured read noise of an amplifier, of the gain in use",
+    ),
+    Keyword("RNERRn", "its error", "electron", ("bias",)),
+    Keyword("RNADUn", "the same", "adu", ("bias",), note="the measured read noise in ADU"),
+    Keyword(
+        "DARKCURR",
+        "typical dark current",
+        "electron/s",
+        ("dark",),
+        note="typical dark current; if negative, that of the image is 0",
+    ),
+    Keyword(
+        "DARKTEFF",
+        "by which an error of the bias enters",
+        "s",
+        ("dark",),
+        note="exposure time by which an error of the bias enters",
+    ),
+    Keyword(
+        "EXPTIME",
+        "of the frames; the image is per second",
+        "s",
+        ("dark",),
+        note="the same, for other programs; the image is per second all the same",
+        standard=True,
+    ),
+    Keyword("EXPMIN", "shortest exposure", "s", ("dark",)),
+    Keyword("EXPMAX", "longest exposure; frames are matched by it", "s", ("dark",)),
+    Keyword("NHOT", "hot pixels", products=("dark", "bpm")),
+    Keyword("HOTLIMIT", "a hot pixel exceeds this", "electron/s", ("dark",)),
+    Keyword(
+        "RNDARK",
+        "read noise, by the scatter of frames",
+        "electron",
+        ("dark",),
+        note="read noise from the scatter of two frames or more, all amplifiers together",
+    ),
+    Keyword(
+        "DARKGLOW",
+        "light that does not scale, at most",
+        "electron",
+        ("dark",),
+        note="largest signal that does not scale with exposure time; only for mixed exposure times",
+    ),
+    Keyword("DARKGERR", "its error", "electron", ("dark",)),
+    Keyword(
+        "FLATLVL", "mean light in the central quarter", "electron", ("flat",), note="mean signal in the central quarter"
+    ),
+    Keyword("FLATLOW", "pixels below 0.2, set to 1", products=("flat",)),
+    Keyword(
+        "FLATDEP",
+        "largest departure from typical shape",
+        "percent",
+        ("flat",),
+        note="largest departure of a frame from the shape of the set; absent for fewer than 3 frames",
+    ),
+    Keyword("NRESID", "compact bright spots, as of stars", products=("flat",)),
+    Keyword("FLATSRC", "light source of the flat", products=("flat",), note="`twilight` or `dome`; absent if unknown"),
+    Keyword("GNMEASn", "measured gain", "electron/adu", ("flat",), note="measured gain of an amplifier"),
+    Keyword("GNERRn", "its error", "electron/adu", ("flat",)),
+    Keyword("NBAD", "bad pixels", products=("bpm",)),
+    Keyword("NNODATA", "without data in a master", products=("bpm",)),
+    Keyword("NNOISY", "noisier than read and photon noise", products=("bpm",)),
+    Keyword("NLEVEL", "off the level of column and row", products=("bpm",)),
+    Keyword("NDARKHOT", "hot in a dark", products=("bpm",)),
+    Keyword("NWARM", "warmer than those around", products=("bpm",)),
+    Keyword("NUNRESP", "unlike those around in all flats", products=("bpm",)),
+    Keyword("NRATIO", "unlike in two flats", products=("bpm",)),
+    Keyword("NCOLUMN", "between bad pixels of a column", products=("bpm",)),
+    Keyword("RATIOn", "the two flats", products=("bpm",), note="the two flats whose ratio was searched"),
+    Keyword("NGIVEN", "only in masks that were given", products=("bpm",), note="only in masks of the observer"),
+    Keyword("USRMKnnn", "input", products=("bpm",), note="a mask of the observer"),
+    Keyword("USSHAnnn", "its SHA-256 begins", products=("bpm",), note="first 16 digits of its SHA-256"),
+)
+"""Of masters: what they are made from, and how good they are."""
+
+SETUP = (
+    Keyword("NCCAMERA", "camera file", products=MASTERS),
+    Keyword("NCINSTR", "instrument", products=MASTERS),
+    Keyword("NCXBIN", "binning in x", products=MASTERS),
+    Keyword("NCYBIN", "binning in y", products=MASTERS),
+    Keyword("NCMODE", "readout mode", products=MASTERS),
+    Keyword("NCAREA", "light-sensitive pixels of the raw frames", products=MASTERS),
+    Keyword("NCAREAnn", "continued", products=MASTERS, note="the same of further amplifiers"),
+    Keyword("NCOVSC", "raw frames have overscan", products=MASTERS),
+    Keyword("NCNX", "columns of the raw frames", products=MASTERS),
+    Keyword("NCNY", "rows of the raw frames", products=MASTERS),
+    Keyword("NCAMPS", "amplifiers of the raw frames", products=MASTERS),
+    Keyword("FILTER", "filter", products=STACKS, note="filter; empty but for a flat", standard=True),
+    Keyword("SET-TEMP", "", "deg C", STACKS, note="set temperature of the first frame", standard=True),
+    Keyword("CCD-TEMP", "measured", "deg C", STACKS, note="measured temperature of the first frame", standard=True),
+)
+"""Of masters: the frames that they are for. A library of masters is searched by these."""
+
+KEYWORDS: dict[str, tuple[Keyword, ...]] = {
+    "file": FILE,
+    "provenance": PROVENANCE,
+    "overscan": OVERSCAN,
+    "crosstalk": CROSSTALK,
+    "saturation": SATURATION,
+    "gain": GAIN,
+    "mosaic": MOSAIC,
+    "trim": TRIM,
+    "bias": BIAS,
+    "dark": DARK,
+    "flat": FLAT,
+    "bpm": BPM,
+    "skipped": SKIPPED,
+    "mask": MASK,
+    "cosmic_rays": COSMIC_RAYS,
+    "sources": SOURCES,
+    "astrometry": ASTROMETRY,
+    "photometry": PHOTOMETRY,
+    "catalog": CATALOG,
+    "stack": STACK,
+    "setup": SETUP,
+}
+"""Keywords by the step that writes them, or else by what they describe."""
+
+_ALL = tuple(keyword for group in KEYWORDS.values() for keyword in group)
+_BY_NAME = {keyword.name: keyword for keyword in _ALL}
+
+
+@cache
+def find_keyword(name: str) -> Keyword | None:
+    """Find a keyword of a header in the registry.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    Keyword or None
+        None if nightcal does not write it.
+    """
+    return _BY_NAME.get(name) or next((keyword for keyword in _ALL if match_any((keyword,)).fullmatch(name)), None)

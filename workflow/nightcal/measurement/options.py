@@ -1,0 +1,316 @@
+"""Options of the measurements: what an observer may set in ``config.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, ClassVar, Self
+
+from nightcal.errors import ConfigurationError
+from nightcal.io.options import Options, option
+
+
+@dataclass(frozen=True)
+class CosmicRayOptions(Options):
+    """Limits of the search for cosmic rays."""
+
+    section: ClassVar[str] = "cosmic_rays"
+    disabled: ClassVar[str] = "no search for cosmic rays"
+
+    sigclip: float = option(
+        4.5,
+        "smallest Laplacian of a hit, in units of the noise",
+        above=0,
+        advice="lower finds fainter hits, and more noise: single pixels, about one in ten thousand",
+    )
+    sigfrac: float = option(
+        0.3,
+        "fraction of sigclip that is enough beside a hit",
+        above=0,
+        maximum=1,
+        advice="higher if the flags extend too far around hits",
+    )
+    objlim: float = option(
+        5.0,
+        "how much sharper than a star a hit must be",
+        above=0,
+        advice="higher if cores of stars are flagged; hits on stars are then missed",
+    )
+    iterations: int = option(
+        4,
+        "largest number of rounds; each searches around the hits of the last",
+        minimum=1,
+        maximum=20,
+        advice="more for long, broad tracks; a frame without new hits is finished earlier",
+    )
+    clean: bool = option(
+        False,
+        "true: replace hit pixels by the mean around them; they keep their flag",
+        advice="true to see hits replaced in the image; the replaced values are estimates",
+    )
+    sharp_fwhm: float = option(
+        2.2, "seeing below which, or if it is unknown, sharp_objlim replaces objlim", unit="pixels", minimum=0
+    )
+    sharp_objlim: float = option(
+        7.0,
+        "objlim of such frames, in which cores of stars look like hits",
+        above=0,
+        advice="5 if you prefer to lose one star core in a hundred over one hit in fifteen",
+    )
+
+    def adapt_to_seeing(self, fwhm: float) -> CosmicRayOptions:
+        """Adapt the options to the seeing of a frame.
+
+        Parameters
+        ----------
+        fwhm : float
+            [pixels]; NaN if unknown, which counts as sharp.
+
+        Returns
+        -------
+        CosmicRayOptions
+            With the `objlim` to use: that for sharp stars if need be, never a lower one.
+        """
+        return self if fwhm >= self.sharp_fwhm else replace(self, objlim=max(self.objlim, self.sharp_objlim))
+
+
+@dataclass(frozen=True)
+class SourceOptions(Options):
+    """How sources are found and measured."""
+
+    section: ClassVar[str] = "sources"
+    disabled: ClassVar[str] = "no catalogues, hence no astrometry and no zero point"
+
+    threshold: float = option(
+        5.0,
+        "smallest signal-to-noise ratio of a source after the matched filter",
+        above=0,
+        advice="4 if fainter sources are worth some false ones; noise of 16 million pixels exceeds 5 about five times, "
+        "but rarely in `minimum_area` pixels at once",
+    )
+    minimum_area: int = option(
+        3,
+        "smallest number of connected pixels above the threshold",
+        minimum=1,
+        advice="5 if single hot pixels come through",
+    )
+    background_box: int = option(
+        64,
+        "side of the boxes in which the sky is measured",
+        unit="pixels",
+        minimum=8,
+        advice="several times the size of galaxies or defocused stars, if that is more; 32 for a nebula with fine "
+        "structure",
+    )
+    deblend_levels: int = option(64, "brightness levels at which a source is searched for parts", minimum=1)
+    deblend_contrast: float = option(
+        0.0005,
+        "smallest fraction of the flux that makes a part a source; 1: no deblending",
+        minimum=0,
+        maximum=1,
+        advice="0.005 if large galaxies break into pieces; leave it for a globular cluster",
+    )
+    apertures: tuple[float, ...] = option(
+        (1.5, 2.0, 3.0, 6.0),
+        "diameters, ascending; the largest should hold practically all the flux of a star",
+        schema={
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "number", "exclusiveMinimum": 0, "description": "a diameter above 0"},
+            "description": "a list of diameters",
+        },
+        advice="keep the largest near 6 FWHM: the zero point takes it for the whole flux of a star",
+    )
+    aperture_unit: str = option(
+        "fwhm",
+        "unit of the diameters: fwhm (of the stars of the frame) or pixel",
+        choices=("fwhm", "pixel"),
+        advice="`pixel` for the same apertures in all frames of a night",
+    )
+    kron_factor: float = option(
+        2.5, "size of the Kron aperture in Kron radii", above=0, advice="to compare with another program's magnitudes"
+    )
+    kron_minimum: float = option(3.5, "its smallest size in standard deviations of the source", above=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(low >= high for low, high in pairwise(self.apertures)):
+            found = ", ".join(f"{diameter:g}" for diameter in self.apertures)
+            raise ConfigurationError(f"sources.apertures is [{found}]; expected ascending diameters.")
+
+
+@dataclass(frozen=True)
+class AstrometryOptions(Options):
+    """How sources are matched with reference stars, and which match is believed."""
+
+    section: ClassVar[str] = "astrometry"
+    disabled: ClassVar[str] = "no positions on the sky, hence no zero point"
+
+    search_radius: float = option(
+        30.0,
+        "largest error of the pointing in the header",
+        unit="arcmin",
+        minimum=0.1,
+        maximum=600,
+        advice="your telescope points worse than that, or so well that bad frames should fail sooner",
+    )
+    scale_tolerance: float = option(
+        0.1,
+        "largest error of the pixel scale, as a fraction of it",
+        minimum=0.001,
+        maximum=0.5,
+        advice="the scale in the header is worse; smaller is faster",
+    )
+    distortion: int = option(
+        3,
+        "highest order of the distortion: 3, 2, or 1 for none",
+        choices=(1, 2, 3),
+        advice="the optics have none, or the corners lack stars, where polynomials diverge",
+    )
+    smallest_number: int = option(6, "fewest matched stars of a believable match", minimum=4, maximum=1000)
+    largest_rms: float = option(
+        1.0,
+        "largest rms distance between stars and sources of such a match",
+        unit="pixels",
+        minimum=0.01,
+        maximum=10,
+        advice="images are trailed, or you want a stricter limit",
+    )
+    largest_chance: float = option(
+        1e-6, "largest probability that it is chance", minimum=0, maximum=0.01, advice="rarely"
+    )
+    blind: bool = option(
+        False,
+        "true: try solve-field (astrometry.net), if installed, on frames that are not solved",
+        advice="headers do not have the pointing of the telescope: see below",
+    )
+
+
+BAND = {"type": "string", "minLength": 1, "description": "the name of a band"}
+RULE = {
+    "type": "object",
+    "description": "band, colour, colour_term and names",
+    "additionalProperties": False,
+    "required": ["band"],
+    "properties": {
+        "band": BAND,
+        "colour": {
+            "type": ["array", "null"], "minItems": 2, "maxItems": 2, "items": BAND, "description": "two bands, or null"
+        },
+        "colour_term": {"type": ["number", "null"], "description": "magnitudes per magnitude, or null"},
+        "names": {
+            "type": "array", "items": {"type": ["string", "number"], "description": "a name"},
+            "description": "a list of names",
+        },
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class FilterRule:
+    """Band and colour of the catalogue that a filter of the camera is compared with.
+
+    Attributes
+    ----------
+    band : str
+        The band of the catalogue nearest to the filter.
+    colour : tuple of two str, optional
+        Bands whose difference is the colour, as ``("g", "r")`` for g - r. None: no colour term.
+    colour_term : float, optional
+        Known from better nights [mag per mag of colour]; used if the stars of the frame cannot determine it. None: 0.
+    """
+
+    band: str
+    colour: tuple[str, str] | None = None
+    colour_term: float | None = None
+
+
+@dataclass(frozen=True)
+class PhotometryOptions(Options):
+    """Which stars give the zero point, and how it is fitted."""
+
+    section: ClassVar[str] = "photometry"
+    disabled: ClassVar[str] = "no zero point and no magnitudes"
+
+    minimum_snr: float = option(
+        20.0,
+        "smallest expected signal-to-noise ratio of a comparison star",
+        minimum=3,
+        advice="lower for fields with few stars",
+    )
+    largest_error: float = option(
+        0.1,
+        "largest error of its catalogue magnitude",
+        unit="magnitudes",
+        minimum=0.001,
+        advice="lower for a catalogue with many poor stars",
+    )
+    most_crowded: float = option(
+        0.05,
+        "largest flux of neighbours in its aperture, as a fraction of its own; it is subtracted",
+        minimum=0,
+        advice="lower if the shape of stars changes over the field",
+    )
+    clip: float = option(3.5, "stars further from the fit are rejected", unit="sigma", minimum=2)
+    fit_colour_term: bool = option(
+        True, "false: always use the colour_term of the filter", advice="false is steadier in a time series"
+    )
+    fewest_for_colour: int = option(10, "fewest stars to fit the colour term", minimum=4)
+    narrowest_colour: float = option(
+        0.15, "smallest standard deviation of their colours to fit it", unit="magnitudes", minimum=0.01
+    )
+    resamples: int = option(500, "bootstrap samples for the errors", minimum=100)
+    seed: int = option(1, "seed of the bootstrap", minimum=0)
+    filters: Mapping[str, FilterRule] = option(
+        {},
+        "for each filter, by its name in headers: band of the catalogue, colour, other names; and colour_term, for "
+        "frames with too few stars to fit it",
+        schema={"type": "object", "description": "filters by name", "additionalProperties": RULE},
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        rules = {name: _rule(rule) for name, rule in self.filters.items()}
+        object.__setattr__(self, "filters", rules)
+
+    @classmethod
+    def select(cls, section: Mapping[str, Any], filters: Collection[str]) -> dict[str, Any]:
+        """Keep the rules of some filters, under the names that these filters have in headers."""
+        rules = section.get("filters", {})
+        known = {name: find_rule(rules, name) for name in sorted(filters)}
+        return {**section, "filters": {name: rule for name, rule in known.items() if rule}}
+
+    def for_filter(self, name: str) -> Self:
+        """Keep the rule of one filter."""
+        return replace(self, filters={key: rule for key, rule in self.filters.items() if key == name})
+
+
+def _rule(rule: FilterRule | Mapping[str, Any]) -> FilterRule:
+    if isinstance(rule, FilterRule):
+        return rule
+    colour = rule.get("colour")
+    return FilterRule(rule["band"], None if colour is None else (colour[0], colour[1]), rule.get("colour_term"))
+
+
+def find_rule(rules: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any] | None:
+    """Find the rule of a filter.
+
+    Parameters
+    ----------
+    rules : mapping of str to mapping
+        As in the configuration: by name, with other names in ``names``.
+    name : str
+        Name of the filter in a header.
+
+    Returns
+    -------
+    dict or None
+        The rule with that name or other name; else the only rule whose name differs in upper and lower case alone.
+    """
+    named = [(str(alias), rule) for key, rule in rules.items() for alias in (key, *rule.get("names", ()))]
+    found = [rule for alias, rule in named if alias == name]
+    found = found or [rule for alias, rule in named if alias.lower() == name.lower()]
+    if not found or any(rule is not found[0] for rule in found):
+        return None
+    return {key: value for key, value in found[0].items() if key != "names"}

@@ -1,0 +1,37 @@
+"""The step ``photometry``."""
+
+from __future__ import annotations
+
+from nightcal.measurement.frame import MeasuredFrame, Values
+from nightcal.measurement.photometry import PhotometryOptions, add_magnitudes, fit_zero_point, make_keywords
+
+
+def measure_zero_point(frame: MeasuredFrame, options: PhotometryOptions) -> Values:
+    """Fit the zero point of a frame, and give its sources magnitudes.
+
+    Parameters
+    ----------
+    frame : MeasuredFrame
+        Its sources get magnitudes.
+    options : PhotometryOptions
+
+    Returns
+    -------
+    dict
+        Values by keyword.
+    """
+    if frame.table is None:
+        return {"ZPSTAT": "no zero point: sources are switched off"}
+    solution, info = frame.solution, frame.info
+    matches = solution.matches if solution is not None and solution.solved else None
+    zero_point = fit_zero_point(
+        frame.table,
+        frame.stars,
+        matches,
+        info.exposure_time,
+        options.filters.get(info.filter),
+        options,
+        filter_name=info.filter,
+    )
+    frame.table = add_magnitudes(frame.table, zero_point)
+    return make_keywords(zero_point)
