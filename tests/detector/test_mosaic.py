@@ -348,7 +348,7 @@ def test_a_descending_image_section_turns_the_image(tmp_path, section):
     np.testing.assert_array_equal(fits.getdata(tmp_path / "out.fits"), raw[::step_y, ::step_x].astype(np.float32))
 
 
-def test_a_file_of_several_planes_that_its_camera_does_not_tell_of_is_set_aside(tmp_path):
+def test_a_file_of_several_planes_that_its_camera_does_not_tell_of_is_rejected(tmp_path):
     cards = fits.Header(SINGLE)
     planes = [fits.ImageHDU(np.ones((8, 8), np.int16)) for _ in range(3)]
     fits.HDUList([fits.PrimaryHDU(header=cards), *planes]).writeto(tmp_path / "a.fits")
@@ -368,7 +368,7 @@ def test_a_plane_that_no_amplifier_tells_of_is_not_passed_over(tmp_path):
     assert read_frame(path, path.name, [camera]).problem == "the file holds 5 image planes; four.yaml expects 4"
 
 
-def test_planes_of_different_size_are_set_aside(tmp_path):
+def test_planes_of_different_size_are_rejected(tmp_path):
     planes = [fits.ImageHDU(np.ones((8, n), np.int16)) for n in (8, 9)]
     fits.HDUList([fits.PrimaryHDU(header=fits.Header(SINGLE)), *planes]).writeto(tmp_path / "a.fits")
     frame = read_frame(tmp_path / "a.fits", "a.fits", [load_camera(CAMERAS / "generic.yaml")])
@@ -413,7 +413,7 @@ def test_a_simulated_star_fills_the_integers_of_a_camera_without_a_limit():
          "[32:10,32:17] 23"),
     ],
 )  # fmt: skip
-def test_amplifiers_that_make_no_mosaic_are_set_aside_by_their_headers(tmp_path, section, problem):
+def test_amplifiers_that_make_no_mosaic_are_rejected_by_their_headers(tmp_path, section, problem):
     camera = load_camera(CAMERAS / "lco-sinistro.yaml")
     night(tmp_path, camera, 16, n_bias=1, n_dark=0, n_flat=0, n_science=0)
     path = tmp_path / "raw" / "bias_001.fits"

@@ -167,7 +167,7 @@ def test_the_primary_header_serves_an_image_in_an_extension(tmp_path):
         ([fits.PrimaryHDU(np.zeros((3, 4))), fits.ImageHDU(np.zeros((3, 5)))], "differ in size"),
     ],
 )
-def test_a_file_without_image_planes_of_one_size_is_set_aside(hdus, reason, tmp_path):
+def test_a_file_without_image_planes_of_one_size_is_rejected(hdus, reason, tmp_path):
     fits.HDUList([hdu.copy() for hdu in hdus]).writeto(tmp_path / "raw.fits")
     with pytest.raises(FrameRejectedError, match=reason):
         RawImage(tmp_path / "raw.fits")
@@ -198,7 +198,7 @@ def test_the_planes_of_a_file_are_read_each_by_itself(form, held, rng, tmp_path)
 
 @pytest.mark.parametrize("name", ["raw.fits", "raw.fits.gz", "raw.fits.fz"])
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.6])
-def test_a_truncated_file_is_set_aside(name, kept, rng, tmp_path):
+def test_a_truncated_file_is_rejected(name, kept, rng, tmp_path):
     values = rng.integers(0, 60000, (300, 300), dtype=np.uint16)
     hdu = fits.CompImageHDU(values) if name.endswith("fz") else fits.PrimaryHDU(values)
     hdus = fits.HDUList([fits.PrimaryHDU(), hdu] if name.endswith("fz") else [hdu])

@@ -33,7 +33,7 @@ def test_the_plan_has_every_stranger_and_the_night_as_it_was(arcsat, arcsat_amon
 
 
 @pytest.mark.parametrize("name", STRANGERS)
-def test_a_stranger_is_set_aside_with_a_reason(arcsat_among_strangers, name):
+def test_a_stranger_is_rejected_with_a_reason(arcsat_among_strangers, name):
     row = arcsat_among_strangers.plan[name]
     assert row["role"] == "rejected"
     assert row["reason"].strip()

@@ -294,7 +294,7 @@ def is_refused(product, word):
     assert np.isfinite(product.uncertainty).all()
 
 
-def test_truncated_frame_is_set_aside_and_its_neighbours_are_reduced(take, camera):
+def test_truncated_frame_is_rejected_and_its_neighbours_are_reduced(take, camera):
     paths = [sky_frame(take, "a"), truncate(sky_frame(take, "torn")), sky_frame(take, "b")]
     shared = batch(camera)
     products = [reduced(path, shared) for path in paths]
@@ -315,14 +315,14 @@ def test_truncated_frame_is_set_aside_and_its_neighbours_are_reduced(take, camer
         ({"DATE_OBS": "yesterday"}, "yesterday"),
     ],
 )
-def test_a_frame_whose_header_makes_no_sense_is_set_aside(cards, word, take, camera):
+def test_a_frame_whose_header_makes_no_sense_is_rejected(cards, word, take, camera):
     product = reduced(sky_frame(take, **cards), batch(camera))
     is_refused(product, word)
     assert product.header["OBJECT"] == ""
     assert product.data.shape == (128, 160)
 
 
-def test_a_frame_of_another_shape_than_its_master_is_set_aside(take, camera, tmp_path):
+def test_a_frame_of_another_shape_than_its_master_is_rejected(take, camera, tmp_path):
     fits.PrimaryHDU(np.zeros((64, 64), np.float32)).writeto(tmp_path / "bias.fits")
     product = reduced(sky_frame(take), batch(camera, tmp_path / "bias.fits"))
     is_refused(product, "64 x 64")

@@ -203,6 +203,34 @@ def star_fields(science):
     return sorted({round_cone(*field): field for field in fields}.values())
 
 
+# ---- cross-check
+
+
+def choose_checked(night):
+    """Choose a science frame of each setup for the cross-check, by name of the setup: the first with most masters."""
+    chosen = {}
+    for science in PLAN.find_science(night):
+        masters = sum(match.master is not None for match in (science.bias, science.dark, science.flat))
+        if science.setup not in chosen or masters > chosen[science.setup][0]:
+            chosen[science.setup] = masters, science
+    names = [setup.name for setup in chosen]
+    numbered = (name if names.count(name) == 1 else f"{name}_{n}" for n, name in enumerate(names, start=1))
+    return {name: science for name, (_, science) in zip(numbered, chosen.values())}
+
+
+CHECKED = {night: choose_checked(night) for night in NIGHTS} if config["crosscheck"] else {}
+
+
+def checked_frame(w):
+    """Science frame of a cross-check."""
+    return CHECKED[w.night][w.setup]
+
+
+def crosscheck_paths(night):
+    """Cross-checks of a night, if switched on."""
+    return [f"{RESULTS}/{night}/crosscheck_{name}.json" for name in CHECKED.get(night, {})]
+
+
 # ---- nights
 
 
