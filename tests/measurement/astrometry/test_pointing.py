@@ -91,7 +91,7 @@ def test_a_card_that_is_not_fits_is_ignored():
 def test_check_camera_shows_the_scale():
     camera = Camera("mine", "mine", Path("mine.yaml"), cards=CARDS, pixel_scale=0.4)
     assert LINES["scale"](camera, RawHeader(fits.Header(PLACE), 0, (9, 9))) == (
-        "0.4 arcsec a pixel as read out (from the camera file)"
+        "0.4 arcsec per pixel as read out (from the camera file)"
     )
 
 
