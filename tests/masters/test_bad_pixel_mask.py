@@ -14,9 +14,9 @@ from nightcal.io.product import Product, write_product
 from nightcal.io.sections import Area
 from nightcal.masters.bad_pixel_mask import DefectLimits, make_bad_pixel_mask
 from nightcal.masters.bias import make_master_bias
-from nightcal.masters.common import empty_master
+from nightcal.masters.common import make_empty_master
 from nightcal.masters.dark import make_master_dark
-from nightcal.masters.finish import bad_pixel_mask_of
+from nightcal.masters.finish import finish_bad_pixel_mask
 from nightcal.masters.flat import make_master_flat
 from nightcal.simulation.night import make_chip
 from simulated_chip import Camera, loaded
@@ -210,7 +210,7 @@ def test_a_given_mask_joins_what_the_masters_say(dtype, masters, mask, tmp_path)
     assert both.data[10, 11] & both.data[12, 13] & Flag.BAD
     changed = np.argwhere(both.data != mask.data).tolist()
     assert changed == [[10, 11], [12, 13]]
-    assert both.header["NGIVEN"] == 2
+    assert both.header["NUSERMSK"] == 2
     assert (both.header["USRMK001"], both.header["USSHA001"]) == ("mine.fits", given.digest)
 
 
@@ -243,24 +243,24 @@ def test_a_mask_of_another_size_is_left_out_and_warned_about(masters, mask, tmp_
     other = plain_mask(tmp_path / "binned.fits", (160, 160))
     product = make_bad_pixel_mask(masters, [other], DefectLimits(warm=5.0))
     np.testing.assert_array_equal(product.data, mask.data)
-    text = "bad pixel mask binned.fits of 160 x 160 pixels does not fit 320 x 320: not used"
+    text = "bad pixel mask binned.fits has 160 x 160 pixels; expected 320 x 320: not used"
     assert text in warnings_of(product.header)
     assert text in caplog.text
     assert "USRMK001" not in product.header
 
 
 def test_without_a_usable_master_the_given_mask_is_the_mask(tmp_path):
-    nothing = loaded(empty_master("bias", (1, 1), "all frames were torn"), tmp_path / "bias.fits")
-    with pytest.raises(FrameRejectedError, match="none of the masters"):
+    nothing = loaded(make_empty_master("bias", (1, 1), "all frames were torn"), tmp_path / "bias.fits")
+    with pytest.raises(FrameRejectedError, match="all masters are empty"):
         make_bad_pixel_mask([nothing])
-    product = bad_pixel_mask_of([nothing], [plain_mask(tmp_path / "mine.fits")])
+    product = finish_bad_pixel_mask([nothing], [plain_mask(tmp_path / "mine.fits")])
     assert np.argwhere(product.data).tolist() == [[10, 11], [12, 13]]
     assert "EMPTY" not in product.header
 
 
 def test_a_mask_of_another_night_is_an_ingredient(mask, tmp_path):
     old = loaded(mask, tmp_path / "bpm.fits")
-    product = bad_pixel_mask_of([old], [plain_mask(tmp_path / "mine.fits")])
+    product = finish_bad_pixel_mask([old], [plain_mask(tmp_path / "mine.fits")])
     expected = mask.data.copy()
     expected[[10, 12], [11, 13]] |= Flag.BAD
     np.testing.assert_array_equal(product.data, expected)

@@ -11,7 +11,7 @@ from nightcal.io.keywords import warnings_of
 from nightcal.io.master import load_master
 from nightcal.masters.bad_pixel_mask import make_bad_pixel_mask
 from nightcal.masters.bias import make_master_bias
-from nightcal.masters.common import Rejection, empty_master
+from nightcal.masters.common import Rejection, make_empty_master
 from nightcal.masters.dark import make_master_dark
 from nightcal.masters.flat import make_master_flat
 from nightcal.simulation.night import make_chip
@@ -206,14 +206,14 @@ def test_a_frame_without_a_number_is_left_out_and_named(make, camera, chip):
 
 def test_frames_that_could_not_be_opened_are_named_too(camera, tmp_path):
     refused = [RejectedFrame(tmp_path / "torn.fits", "the file is truncated")]
-    header = make_master_bias(camera.biases(3), refused=refused).header
+    header = make_master_bias(camera.biases(3), rejected=refused).header
     assert (header["REJ001"], header["REJW001"]) == ("torn.fits", "the file is truncated")
 
 
 @pytest.mark.parametrize("make", ["bias", "dark", "flat"])
 def test_without_any_usable_frame_there_is_no_master(make, camera):
     frames = [of_nothing(camera), of_nothing(camera)]
-    with pytest.raises(FrameRejectedError, match="none of 2 frames can be used"):
+    with pytest.raises(FrameRejectedError, match="none of the 2 frames can be used"):
         master_of(make, frames)
 
 
@@ -359,8 +359,8 @@ def test_amplifier_glow_shows_in_darks_of_mixed_exposure(camera, chip):
     header = make_master_dark(frames, bias).header
     assert header["DARKGLOW"] == pytest.approx(12, abs=4 * header["DARKGERR"])
     (text,) = warnings_of(header)
-    assert text.startswith("dark does not scale with exposure: +1")
-    assert "around pixel 248, 8, amplifier glow?" in text
+    assert text.startswith("dark does not scale with exposure time: +1")
+    assert "near pixel 248, 8 (amplifier glow?)" in text
 
 
 def test_glow_cannot_be_told_from_current_at_one_exposure(camera):
@@ -529,7 +529,7 @@ def test_a_frame_without_overscan_needs_a_master_bias(kind, camera):
 
 @pytest.mark.parametrize("kind", ["dark", "flat"])
 def test_a_master_bias_that_holds_nothing_is_none(kind, camera):
-    nothing = loaded(empty_master("bias", SHAPE, "all frames were torn"), camera.folder / "nothing.fits")
+    nothing = loaded(make_empty_master("bias", SHAPE, "all frames were torn"), camera.folder / "nothing.fits")
     frames = without_overscan(camera, camera.darks([60.0] * 3) if kind == "dark" else camera.flats([20000.0] * 3))
     with pytest.raises(FrameRejectedError, match="neither a master bias nor overscan"):
         make_master_dark(frames, nothing) if kind == "dark" else make_master_flat(frames, nothing, None)
@@ -602,7 +602,7 @@ def test_low_flat_stays_with_its_own_flat_and_unresponsive_pixels_are_bad(night,
 
 def test_a_master_that_could_not_be_made_does_not_spoil_the_mask(camera, chip):
     bias = loaded(make_master_bias(camera.biases(5)), camera.folder / "bias.fits")
-    same_size = loaded(empty_master("dark", SHAPE, "no frame"), camera.folder / "dark.fits")
+    same_size = loaded(make_empty_master("dark", SHAPE, "no frame"), camera.folder / "dark.fits")
     bpm = make_bad_pixel_mask([bias, same_size])
     np.testing.assert_array_equal(bpm.data & Flag.BAD > 0, chip.stuck)
     assert bpm.header["MJD-AVG"] == pytest.approx(bias.header["MJD-AVG"])
@@ -611,15 +611,15 @@ def test_a_master_that_could_not_be_made_does_not_spoil_the_mask(camera, chip):
 @pytest.mark.parametrize("refused_first", [True, False])
 def test_a_master_refused_before_its_size_was_known_does_not_spoil_the_mask(refused_first, camera, chip):
     bias = loaded(make_master_bias(camera.biases(5)), camera.folder / "bias.fits")
-    nothing = loaded(empty_master("dark", (1, 1), "no frame"), camera.folder / "dark.fits")
+    nothing = loaded(make_empty_master("dark", (1, 1), "no frame"), camera.folder / "dark.fits")
     bpm = make_bad_pixel_mask([nothing, bias] if refused_first else [bias, nothing])
     np.testing.assert_array_equal(bpm.data & Flag.BAD > 0, chip.stuck)
 
 
 @pytest.mark.parametrize("kind", ["bias", "dark"])
 def test_a_refused_master_is_not_subtracted(kind, camera, chip, caplog):
-    nothing = loaded(empty_master(kind, SHAPE, "all frames were torn"), camera.folder / "nothing.fits")
-    assert nothing.refused == "all frames were torn"
+    nothing = loaded(make_empty_master(kind, SHAPE, "all frames were torn"), camera.folder / "nothing.fits")
+    assert nothing.why_empty == "all frames were torn"
     flat = make_master_flat(
         camera.flats([20000.0] * 3), nothing if kind == "bias" else None, nothing if kind == "dark" else None
     )

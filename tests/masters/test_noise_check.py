@@ -19,7 +19,7 @@ from nightcal.io.product import write_product
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
 from nightcal.masters.bias import make_master_bias
-from nightcal.masters.finish import finish_master, measure_gain_of_frames
+from nightcal.masters.finish import finish_master, measure_gain_from_files
 from nightcal.masters.flat import make_master_flat
 from nightcal.masters.noise_check import note_gain, note_read_noise
 from nightcal.simulation.camera import simulate_camera
@@ -246,31 +246,29 @@ def four(tmp_path_factory):
 
 
 def test_masters_of_four_amplifiers_tell_gain_and_read_noise_of_each(four, tmp_path):
-    bias = make_master_bias(open_frames(four.bias, four.camera).exposures)
+    bias = make_master_bias(open_frames(four.bias, four.camera).frames)
     assert cards(bias.header, "RNMEAS") == pytest.approx(four.truth.read_noises, rel=0.02)
     write_product(tmp_path / "master.fits", bias)
-    flats = open_frames(four.flat, four.camera).exposures
+    flats = open_frames(four.flat, four.camera).frames
     flat = make_master_flat(flats, load_master(tmp_path / "master.fits"), None)
     assert cards(flat.header, "GNMEAS") == pytest.approx(four.truth.gains, rel=0.02)
     assert not [text for text in warnings_of(flat.header) if "measured" in text]
 
 
 def test_each_of_four_amplifiers_takes_what_was_measured_of_it(four):
-    noise = measure_gain_of_frames([*four.bias, *four.flat], four.untold)
+    noise = measure_gain_from_files([*four.bias, *four.flat], four.untold)
     assert np.transpose(noise.amplifiers) == pytest.approx(
         np.array([four.truth.gains, four.truth.read_noises]), rel=0.02
     )
-    parts = open_frames(four.flat, four.untold, noise).exposures[0].readout.parts
+    parts = open_frames(four.flat, four.untold, noise).frames[0].readout.parts
     assert [(part.gain, part.read_noise) for part in parts] == list(noise.amplifiers)
 
 
 def test_a_night_without_a_measurement_takes_for_each_amplifier_what_its_master_bias_was_made_with(four, tmp_path):
-    measured = measure_gain_of_frames([*four.bias, *four.flat], four.untold)
+    measured = measure_gain_from_files([*four.bias, *four.flat], four.untold)
     opened = open_frames(four.bias, four.untold, measured)
-    write_product(
-        tmp_path / "master.fits", finish_master("bias", opened, lambda: make_master_bias(opened.exposures), {})
-    )
+    write_product(tmp_path / "master.fits", finish_master("bias", opened, lambda: make_master_bias(opened.frames), {}))
     known = choose_gain(None, load_master(tmp_path / "master.fits"))
-    parts = open_frames(four.flat, four.untold, known).exposures[0].readout.parts
+    parts = open_frames(four.flat, four.untold, known).frames[0].readout.parts
     assert [part.gain for part in parts] == pytest.approx([gain for gain, _ in measured.amplifiers], rel=1e-12)
     assert [part.read_noise for part in parts] == pytest.approx([noise for _, noise in measured.amplifiers], rel=1e-12)

@@ -13,8 +13,8 @@ from nightcal.detector.overscan import OverscanMethods
 from nightcal.errors import FrameRejectedError
 from nightcal.io.master import load_master
 from nightcal.numerics.robust import clipped_mean
-from nightcal.stacking.calibration_frame import in_order, judge, make_stack_input, whole_level
-from nightcal.stacking.stack import StackInput, as_numbers, stack
+from nightcal.stacking.calibration_frame import accept_frames, find_whole_level, make_stack_input, sort_frames
+from nightcal.stacking.stack import StackInput, convert_to_numbers, stack
 from small_night import SHAPE, Night, make_all
 
 RESULTS = ("mean", "uncertainty", "survivors", "noisy")
@@ -120,10 +120,10 @@ def test_frames_of_words_and_of_numbers_stack_together(frames, numbers, loops):
 def test_words_taken_for_numbers_are_the_same_numbers(frames):
     stack_input = frames.inputs()[0]
     out = np.empty((4, stack_input.columns), np.float32)
-    as_numbers(stack_input).read(10, 14, out)
+    convert_to_numbers(stack_input).read(10, 14, out)
     np.testing.assert_array_equal(out, frames.raw[0, 10:14])
     numbers = frames.inputs(numbers=[0])[0]
-    assert as_numbers(numbers) is numbers
+    assert convert_to_numbers(numbers) is numbers
 
 
 def test_the_order_of_frames_changes_no_bit(frames, rng, loops):
@@ -234,7 +234,7 @@ def test_the_level_of_a_bias_is_the_clipped_mean_of_its_pixels(dtype, method, tm
     good = electrons[flags == 0].astype(float)
     assert (flags > 0).any()
     expected = clipped_mean(good, 3.5, 6.0)
-    found = whole_level(exposure, 3.5)
+    found = find_whole_level(exposure, 3.5)
     assert found == pytest.approx(float(expected.mean), abs=1e-6 * night.chip.gain * night.chip.bias_level)
 
 
@@ -273,7 +273,7 @@ def test_frames_are_judged_in_the_order_of_time_and_let_go_of(tmp_path):
             raise FrameRejectedError("too bright")
         return 5.0
 
-    judged = judge(in_order(frames[::-1]), [], level)
-    assert [e.path for e in judged.exposures] == [frames[i].path for i in (0, 1, 3, 4)]
-    assert [(r.path, r.reason, r.mjd) for r in judged.refused] == [(frames[2].path, "too bright", frames[2].mjd)]
+    judged = accept_frames(sort_frames(frames[::-1]), [], level)
+    assert [e.path for e in judged.frames] == [frames[i].path for i in (0, 1, 3, 4)]
+    assert [(r.path, r.reason, r.mjd) for r in judged.rejected] == [(frames[2].path, "too bright", frames[2].mjd)]
     assert all(image._file.held is None for image in held)

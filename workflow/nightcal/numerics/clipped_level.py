@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.numerics.robust import RSTD
+from nightcal.numerics.robust import RSTD, median_of_many
 
 
 class FrameLevel(NamedTuple):
@@ -71,9 +71,9 @@ def level_of_values(values: NDArray[np.float32], k: float, floor: float) -> Fram
     known = values.ravel() if finite.all() else values[finite]
     if known.size == 0:
         return NOTHING
-    median = _median(known)
+    median = median_of_many(known)
     deviations = np.abs(known - median)  # of whole and half numbers exact in either precision
-    spread = RSTD * float(_median(deviations))
+    spread = RSTD * float(median_of_many(deviations))
     keep = deviations <= _not_above(k * max(spread, floor), deviations.dtype)
     survivors = int(np.count_nonzero(keep))
     mean = float(np.sum(known, dtype=np.float64, where=keep)) / survivors
@@ -85,14 +85,6 @@ def _median_of_counts(values: NDArray[Any], counts: NDArray[np.int64]) -> float:
     last = int(reached[-1])
     low, high = np.searchsorted(reached, [(last - 1) // 2 + 1, last // 2 + 1])
     return 0.5 * (float(values[low]) + float(values[high]))
-
-
-def _median(values: NDArray[np.float32]) -> np.float32:
-    """Median, in the precision of the values; numpy's own takes the slower road of two partitions at once."""
-    half = len(values) // 2
-    parted = np.partition(values, half)
-    high = parted[half]
-    return high if len(values) % 2 else np.float32(0.5 * (np.float64(parted[:half].max()) + np.float64(high)))
 
 
 def _not_above(limit: float, dtype: np.dtype[Any]) -> Any:

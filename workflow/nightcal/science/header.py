@@ -14,7 +14,7 @@ from nightcal.io.keywords import set_cards, warn
 from nightcal.io.master import MasterFrame
 from nightcal.io.provenance import record_provenance
 from nightcal.io.sections import Area
-from nightcal.masters.keywords import inherit_warnings, note_dark_scaling, note_skipped, used_cards
+from nightcal.masters.keywords import inherit_warnings, name_master, note_dark_scaling, note_skipped
 
 
 def describe(
@@ -53,9 +53,9 @@ def describe(
     cards: list[tuple[str, Any, str]] = []
     for step, master in masters.items():
         cards.append((f"{step.upper()}COR", master is not None, f"{step} applied"))
-        cards += used_cards(step, master)
-        if master is not None and isinstance(master.header.get("MJD-AVG"), int | float):
-            cards.append((f"{step.upper()}MJD", master.header["MJD-AVG"], "its mean time"))
+        cards += name_master(step, master)
+        if master is not None and master.mjd is not None:
+            cards.append((f"{step.upper()}MJD", master.mjd, "its mean time"))
     inherit_warnings(header, *masters.values())
     if masters["dark"] is not None:
         cards.append(("DARKMULT", exposure_time, "[s] by which the dark was multiplied"))

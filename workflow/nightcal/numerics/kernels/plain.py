@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.numerics.kernels.order import merge_order
-from nightcal.numerics.robust import RSTD
+from nightcal.numerics.robust import RSTD, median_of_sorted
 
 PIXELS = 8192
 """Pixels of a tile: small enough that all its frames stay in the cache."""
@@ -159,8 +159,8 @@ def clip_pixels(values: Values, k: float, floor: tuple[float, float]) -> tuple[A
         incomplete = np.flatnonzero(ordered[-1] == np.inf)
         if incomplete.size:
             part = np.stack([row[incomplete] for row in ordered])
-            median[incomplete] = _median(part)
-            deviation[incomplete] = _median(np.sort(np.abs(part - median[incomplete]), axis=0))
+            median[incomplete] = _find_median(part)
+            deviation[incomplete] = _find_median(np.sort(np.abs(part - median[incomplete]), axis=0))
         width = _half_width(k, deviation, median, floor)
         count, total, squares = (np.zeros_like(median) for _ in range(3))
         difference, size = np.empty_like(median), np.empty_like(median)
@@ -182,12 +182,12 @@ def clip_weighted(
 ) -> tuple[Any, tuple[Any, Any, Any]]:
     """As `clip_pixels`, each frame judged by its own noise."""
     with np.errstate(invalid="ignore"):
-        median = _median(np.stack(_sorted(values)))
+        median = _find_median(np.stack(_sorted(values)))
         deviations = np.empty_like(values)
         for deviation, value, noise in zip(deviations, values, noises, strict=True):
             deviation[:] = np.abs(value - median) / noise
         deviations[np.isnan(deviations)] = np.inf
-        width = _half_width(k, _median(np.stack(_sorted(deviations))), median, floor)
+        width = _half_width(k, _find_median(np.stack(_sorted(deviations))), median, floor)
         count, total, weight, squares = (np.zeros_like(median) for _ in range(4))
         for value, one, noise in zip(values, weights, noises, strict=True):
             difference = value - median
@@ -233,12 +233,9 @@ def _middle_deviation(ordered: list[Values], median: NDArray[np.float64]) -> NDA
     return np.maximum(low, 0.0) if odd else 0.5 * (low + high)
 
 
-def _median(ordered: NDArray[Any]) -> NDArray[np.float64]:
-    """Median along the first axis of what is finite in sorted values that end in infinity."""
-    seen = np.count_nonzero(ordered < np.inf, axis=0)
-    low = np.take_along_axis(ordered, np.maximum(seen - 1, 0)[np.newaxis] // 2, axis=0)[0].astype(np.float64)
-    high = np.take_along_axis(ordered, np.minimum(seen // 2, len(ordered) - 1)[np.newaxis], axis=0)[0]
-    return np.where(seen > 0, 0.5 * (low + high), np.nan)
+def _find_median(ordered: NDArray[Any]) -> NDArray[np.float64]:
+    """Find the median along the first axis of the finite part of sorted values that end in infinity."""
+    return median_of_sorted(ordered, np.count_nonzero(ordered < np.inf, axis=0))
 
 
 def swap_and_sum(image: NDArray[np.float32]) -> tuple[NDArray[Any], int]:
