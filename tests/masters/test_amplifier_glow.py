@@ -32,14 +32,14 @@ def corner(light):
     return glow
 
 
-def test_a_glowing_corner_is_found_with_its_light_and_its_place():
+def test_a_glowing_corner_is_found_with_its_signal_and_place():
     glow = find_glow(maps_of(np.random.default_rng(1), corner(5.0), 0.02), TIMES, SHAPE)
     assert glow.signal == pytest.approx(5, abs=4 * glow.error)
     assert (glow.x, glow.y) == (620, 10)
     assert glow.matters(6.0)
 
 
-def test_the_error_of_the_light_is_honest():
+def test_the_error_of_the_glow_is_honest():
     rng = np.random.default_rng(2)
     found = [find_glow(maps_of(rng, corner(5.0), 0.02), TIMES, SHAPE) for _ in range(400)]
     pulls = [(glow.signal - 5) / glow.error for glow in found]
@@ -47,7 +47,7 @@ def test_the_error_of_the_light_is_honest():
     assert np.mean(pulls) == pytest.approx(0, abs=0.15)
 
 
-def test_uneven_dark_current_is_no_glow():
+def test_uneven_dark_current_is_not_glow():
     rng = np.random.default_rng(3)
     current = rng.uniform(0, 0.5, MAP)
     found = [find_glow(maps_of(rng, 0.0, current), TIMES, SHAPE) for _ in range(200)]
@@ -63,13 +63,13 @@ def test_a_glow_that_the_read_noise_hides_does_not_matter():
     assert glow.matters(2.0)
 
 
-def test_exposures_that_hardly_differ_tell_nothing():
+def test_nearly_equal_exposure_times_show_no_glow():
     glow = find_glow(maps_of(np.random.default_rng(5), corner(5.0), 0.02, [60, 60, 61]), [60, 60, 61], SHAPE)
     assert not glow.matters(6.0)
 
 
 @pytest.mark.parametrize("light", [0.0, 5.0])
-def test_a_drift_of_one_amplifier_is_no_glow(light):
+def test_a_drift_of_one_amplifier_is_not_glow(light):
     rng = np.random.default_rng(7)
     maps = maps_of(rng, corner(light), 0.02)
     for one in maps:

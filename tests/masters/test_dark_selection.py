@@ -22,7 +22,7 @@ def frames_of(times, said, of_level):
 
 @pytest.mark.parametrize("of_level", [0.0, 9.0])
 @pytest.mark.parametrize("said", [5.0, 7.0, 14.0])
-def test_read_noise_is_what_dark_current_and_overscan_leave_of_the_scatter(said, of_level):
+def test_read_noise_is_the_scatter_less_that_of_dark_current_and_overscan(said, of_level):
     times, current = [60.0] * 4, 0.3
     ratio = np.sqrt((49 + of_level + 60 * current) / (said**2 + of_level + 60 * current))
     found = measure_read_noise(*frames_of(times, said, of_level), ratio, current)
@@ -30,7 +30,7 @@ def test_read_noise_is_what_dark_current_and_overscan_leave_of_the_scatter(said,
 
 
 @pytest.mark.parametrize("times", [[10.0] * 5 + [100.0], [30.0, 60.0, 300.0]])
-def test_weights_that_a_wrong_read_noise_gave_do_not_matter(times):
+def test_weights_from_a_wrong_read_noise_do_not_matter(times):
     exposures, inputs = frames_of(times, 12.0, 0.0)
     weights = np.square(times) / np.mean(np.square(times))
     current, true = 0.5, 7.0
@@ -43,6 +43,6 @@ def test_weights_that_a_wrong_read_noise_gave_do_not_matter(times):
     assert found == pytest.approx(true, rel=0.01)
 
 
-def test_one_dark_or_nothing_but_dark_current_tells_no_read_noise():
+def test_one_dark_or_scatter_from_dark_current_alone_gives_no_read_noise():
     assert measure_read_noise(*frames_of([60.0], 7.0, 0.0), 1.0, 0.1) is None
     assert measure_read_noise(*frames_of([60.0] * 3, 7.0, 0.0), 0.1, 5.0) is None

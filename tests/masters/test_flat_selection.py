@@ -74,12 +74,12 @@ def test_a_set_that_changes_steadily_keeps_all_its_frames():
     assert out_of(np.linspace(-0.03, 0.03, 9)) == []
 
 
-def test_a_small_departure_is_no_reason():
+def test_a_small_departure_is_accepted():
     assert out_of([0, 0, 0.015]) == []
     assert out_of([0, 0, 0.015], least=0.01) == [2]
 
 
-def test_noise_is_no_departure():
+def test_noise_alone_is_not_a_departure():
     found, _ = compare_shapes(*maps([0] * 9, level=200.0, noise=8.0), 0.02)
     assert max(found) == 0
 
@@ -112,7 +112,7 @@ def test_the_level_of_a_frame_does_not_matter():
     np.testing.assert_allclose(scaled, found, rtol=1e-12)
 
 
-def test_what_no_frame_sees_is_left_out():
+def test_blocks_without_data_in_all_frames_are_left_out():
     light, error = maps([0] * 4)
     for image in light:
         image[3, 4], image[:, 15] = np.nan, 10.0  # a block without pixels, and a side that the light does not reach
@@ -121,7 +121,7 @@ def test_what_no_frame_sees_is_left_out():
     assert max(found) < 0.002
 
 
-def test_a_light_map_is_the_median_of_its_blocks_with_its_error():
+def test_a_signal_map_is_the_median_of_its_blocks_with_its_error():
     rng = np.random.default_rng(5)
     truth = 1000 * (1 + 0.2 * X + 0.1 * Y)
     images = [(rng.poisson(truth) + rng.normal(0, 6, SHAPE)).astype(np.float32) for _ in range(50)]
@@ -139,7 +139,7 @@ def test_a_light_map_is_the_median_of_its_blocks_with_its_error():
 
 
 @pytest.mark.parametrize("shape", [(5, 2027), (64, 521), (1, 1), (1000, 3)])
-def test_a_frame_of_any_size_has_a_light_map(shape):
+def test_a_frame_of_any_size_has_a_signal_map(shape):
     image = np.full(shape, 500.0, np.float32)
     found = map_signal(lambda a, b: image[a:b], shape, 9.0)
     assert isinstance(found, SignalMap)
@@ -185,7 +185,7 @@ def test_who_is_kept_does_not_depend_on_the_order(frames, order):
     assert len({place for place, _ in kept}) == len(kept)
 
 
-def test_spots_of_the_chip_are_told_from_those_of_the_sky():
+def test_spots_of_the_chip_are_distinguished_from_those_of_the_sky():
     chip = np.array([[10.0, 20.0], [50.0, 60.0]])
     assert count_new_spots(np.vstack([chip + 1, [[100.0, 3.0]]]), chip) == 1
     assert count_new_spots(chip, np.empty((0, 2))) == 2
@@ -218,8 +218,8 @@ class Twilight:
 
     def flat(self, electrons=30000.0, pointing=0, cloud=0.0, sky=1.0, light="twilight", seconds=5.0):
         scene = electrons * (1 + cloud * X) + (stars(pointing, electrons=30000.0) if sky else 0.0)
-        exposure = self.camera.take("Flat Field", seconds, scene / seconds, "V")
-        return replace(exposure, flat_source=light, pointing=(10.0 + 30 * pointing * ARCSEC, -30.0))
+        frame = self.camera.take("Flat Field", seconds, scene / seconds, "V")
+        return replace(frame, flat_source=light, pointing=(10.0 + 30 * pointing * ARCSEC, -30.0))
 
     def bias(self):
         return loaded(make_master_bias(self.camera.biases(16)), self.camera.folder / "bias.fits")
@@ -234,7 +234,7 @@ def refused(header):
     return {header[f"REJ{n:03d}"]: header[f"REJW{n:03d}"] for n in range(1, header["NREJECT"] + 1)}
 
 
-def test_a_twilight_set_loses_just_its_bad_frames_and_the_master_shows_no_star(twilight, chip):
+def test_a_twilight_set_loses_only_its_bad_frames_and_the_master_shows_no_star(twilight, chip):
     good = [twilight.flat(30000 + 500 * n, n) for n in range(9)]
     clouds = [twilight.flat(28000, 20, cloud=0.06), twilight.flat(28000, 21, cloud=-0.1)]
     saturated, faint = twilight.flat(91000, 22), twilight.flat(45, 23, sky=0)
@@ -244,7 +244,7 @@ def test_a_twilight_set_loses_just_its_bad_frames_and_the_master_shows_no_star(t
     reasons = refused(master.header)
     expected = {"clouds": clouds, "saturated": [saturated], "too faint": [faint], "stars": undithered}
     assert {name: why[: len(word)] for name, why in reasons.items() for word in expected if why.startswith(word)} == {
-        exposure.path.name: word for word, exposures in expected.items() for exposure in exposures
+        frame.path.name: word for word, exposures in expected.items() for frame in exposures
     }
     assert len(reasons) == 7
     assert good[2].path.name in reasons[undithered[0].path.name]
@@ -266,7 +266,7 @@ def test_the_order_of_the_frames_does_not_matter(twilight):
     assert len(refused(one.header)) == 3  # a cloud, and of two pairs on one spot the fainter frames
 
 
-def test_what_is_left_out_reaches_the_table_of_the_night(twilight):
+def test_rejected_frames_reach_the_table_of_the_night(twilight):
     frames = [twilight.flat(pointing=n, cloud=0.2 * (n == 3)) for n in range(5)]
     header = make_master_flat(frames, None, None).header
     columns = {"role": "stacked", "product": "masters/flat.fits", "reason": "one of 5"}
@@ -293,7 +293,7 @@ def test_bright_spots_of_the_chip_are_not_taken_for_stars(n_spots, elsewhere, ch
 
 
 @pytest.mark.parametrize("light", ["dome", ""])
-def test_frames_that_are_not_known_to_be_twilight_are_not_asked_for_a_dither(light, twilight):
+def test_frames_that_are_not_known_to_be_twilight_need_no_dither(light, twilight):
     frames = [twilight.flat(pointing=0, light=light) for _ in range(4)]
     header = make_master_flat(frames, None, None).header
     assert header["NREJECT"] == 0
@@ -302,7 +302,7 @@ def test_frames_that_are_not_known_to_be_twilight_are_not_asked_for_a_dither(lig
     assert bool(told) == (light != "dome")
 
 
-def test_stars_that_stay_are_told_where_no_pointing_is_known(twilight):
+def test_stars_that_stay_are_warned_about_without_a_pointing(twilight):
     frames = [replace(twilight.flat(pointing=0), pointing=None) for _ in range(4)]
     header = make_master_flat(frames, None, None).header
     assert header["NREJECT"] == 0
@@ -316,7 +316,7 @@ def test_of_a_set_on_one_spot_the_best_exposed_frame_is_left(twilight):
     assert any("too few" in text for text in warnings_of(header))
 
 
-def test_no_dither_is_asked_for_if_the_observer_says_so(twilight):
+def test_the_observer_can_switch_off_the_dither_test(twilight):
     frames = [twilight.flat(pointing=0) for _ in range(4)]
     assert make_master_flat(frames, None, None, limits=FlatLimits(dither=0)).header["NREJECT"] == 0
 
@@ -326,7 +326,7 @@ def judged(frames, bias=None, **limits):
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_fewer_than_three_frames_cannot_be_judged_and_that_is_said(n, twilight, caplog):
+def test_fewer_than_three_frames_are_not_compared_and_that_is_logged(n, twilight, caplog):
     caplog.set_level("INFO")
     frames = [twilight.flat(pointing=n, cloud=0.1 * n) for n in range(n)]
     found, departure = judged(frames)
@@ -343,7 +343,7 @@ def test_the_departure_is_in_the_reason_and_in_the_header(twilight):
     assert header["FLATDEP"] == pytest.approx(1, abs=0.3)
 
 
-def test_light_that_was_never_steady_is_warned_about(twilight):
+def test_unsteady_illumination_is_warned_about(twilight):
     frames = [twilight.flat(pointing=n, cloud=0.02 * n) for n in range(7)]
     header = make_master_flat(frames, None, None).header
     assert header["NREJECT"] == 0
@@ -351,24 +351,24 @@ def test_light_that_was_never_steady_is_warned_about(twilight):
 
 
 @pytest.mark.parametrize(("ratio", "n_kept"), [(5.0, 4), (50.0, 4), (150.0, 3)])
-def test_a_flat_of_too_small_a_signal_to_noise_is_refused(ratio, n_kept, twilight):
+def test_a_flat_of_too_low_signal_to_noise_is_rejected(ratio, n_kept, twilight):
     frames = [twilight.flat(30000, n, sky=0) for n in range(3)] + [twilight.flat(10000, 3, sky=0)]  # 173 and 98
     found, _ = judged(frames, faintest=ratio)
     assert len(found.frames) == n_kept
 
 
-def test_a_stuck_column_is_no_saturation(twilight, chip):
+def test_a_stuck_column_does_not_count_as_saturation(twilight, chip):
     assert chip.stuck.any()
     found, _ = judged([twilight.flat(pointing=n) for n in range(3)])
     assert not found.rejected
 
 
-def test_the_part_that_is_saturated_is_in_the_reason(twilight):
+def test_the_saturated_fraction_is_in_the_reason(twilight):
     with pytest.raises(FrameRejectedError, match=r"saturated: \d+\.\d percent of the pixels in the central quarter"):
         judged([twilight.flat(89000)])
 
 
-def test_masters_are_taken_off_before_a_frame_is_judged(twilight):
+def test_masters_are_subtracted_before_a_frame_is_judged(twilight):
     """A bias that slopes by 2 e- from side to side is 4 percent of 50 e-, and no cloud."""
     frames = [twilight.flat(20000, n, sky=0) for n in range(4)] + [twilight.flat(80, 9, sky=0)]
     assert len(judged(frames, twilight.bias())[0].frames) == 5

@@ -164,7 +164,7 @@ def test_pencil_and_paper():
     assert clip(column, floor=(90000.0, 0.0)).survivors[0, 0] == 7
 
 
-def test_equal_weights_are_no_weights(rng):
+def test_equal_weights_change_nothing(rng):
     for n in (1, 4, 17, 33):
         cube = zoo(rng, n)
         found, weighted = clip(cube), clip(cube, weights=np.ones(n))
@@ -286,7 +286,7 @@ def test_images_of_any_shape(shape, rng):
     assert_is_clipped_mean(clip(cube, floor=FLOORS[1]), cube, 3.0, FLOORS[1])
 
 
-def test_what_is_at_the_limit_or_above_does_not_enter():
+def test_values_at_the_limit_or_above_do_not_enter():
     integers = np.array([99, 100, 101, 100]).reshape(4, 1, 1)
     for raw in (as_words(integers), integers.astype(np.float32)):
         for limit, entered in [(99.0, 0), (99.5, 1), (100.0, 1), (100.5, 3), (101.0, 3), (102.0, 4), (np.inf, 4)]:
@@ -322,7 +322,7 @@ def sorted_by_network(values):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 11, 16])
-def test_the_network_sorts_all_there_is_to_sort(n):
+def test_the_network_sorts_all_sequences(n):
     # Knuth's 0-1 principle: what sorts all sequences of 0 and 1 sorts all sequences.
     zeros_and_ones = (np.arange(2**n) >> np.arange(n)[:, np.newaxis] & 1).astype(np.uint8)
     np.testing.assert_array_equal(sorted_by_network(zeros_and_ones), np.sort(zeros_and_ones, axis=0))
@@ -353,7 +353,7 @@ def sorted_by_tiles(values):
 
 
 @needs_numba
-def test_the_compiled_network_sorts_all_there_is_to_sort_in_a_block():
+def test_the_compiled_network_sorts_all_sequences_in_a_block():
     zeros_and_ones = (np.arange(2**16) >> np.arange(16)[:, np.newaxis] & 1).astype(np.float32)
     np.testing.assert_array_equal(sorted_by_tiles(zeros_and_ones), np.sort(zeros_and_ones, axis=0))
 
@@ -422,7 +422,7 @@ def test_all_work_is_done_by_numpy_where_numba_is_absent(without_numba, monkeypa
 
 
 @needs_numba
-def test_what_has_to_do_with_no_cache_is_raised(monkeypatch):
+def test_errors_other_than_those_of_the_cache_are_raised(monkeypatch):
     def fail(*args, **options):
         raise RuntimeError("out of luck")
 

@@ -17,7 +17,7 @@ from nightcal.numerics.robust import (
     lower_median,
     median,
     median_of_many,
-    pooled,
+    pool_scatter,
     rstd,
 )
 from nightcal.stacking.clipping_bias import find_clipping_bias, find_noise_ratio
@@ -79,7 +79,7 @@ def test_survivors_and_mean_of_whole_adu_are_those_of_pencil_and_paper(values):
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 64])
-def test_one_pass_about_the_median_is_what_astropy_does_in_one_pass(n):
+def test_one_pass_about_the_median_agrees_with_astropy(n):
     stack = np.random.default_rng(n).standard_t(2, (n, 500))
     peer = sigma_clip(
         stack,
@@ -168,7 +168,7 @@ def test_without_a_floor_quantised_data_lose_all_but_the_mode():
     assert clipped.mean == 1000
 
 
-def test_the_floor_of_quantisation_keeps_what_digitising_made():
+def test_the_floor_of_quantisation_keeps_digitised_values():
     # 3 / sqrt(12) = 0.87 ADU is less than one step; with 0.2 ADU of read noise in quadrature, 3 floors are 1.05 ADU
     values = [1000] * 5 + [1001, 1004]
     assert pytest.approx(math.sqrt(1 / 12)) == QUANTISATION
@@ -297,7 +297,7 @@ def trial(n, k, floor, seed=20240301, values=2_000_000):
 
 
 @pytest.mark.parametrize(("n", "loss"), [(5, 1.12), (64, 1.03)])
-def test_clipping_without_a_floor_costs_what_the_design_says(n, loss):
+def test_clipping_without_a_floor_costs_12_percent_for_5_frames_and_3_for_64(n, loss):
     mean, _, _ = trial(n, 3, 0, values=6_000_000)
     assert np.std(mean) * math.sqrt(n) == pytest.approx(loss, abs=0.01)
     stacks = np.random.default_rng(11).standard_normal((n, 6_000_000 // n))
@@ -321,7 +321,7 @@ def test_a_camera_file_with_the_wrong_noise_is_found_out(n, planted, floored):
     """The model says 1; the frames really scatter by ``planted``."""
     stacks = np.random.default_rng(n + 77).normal(0, planted, (n, 40_000))
     scatter = clipped_mean(stacks, 3.0, 1.0 if floored else 0.0).scatter
-    ratio, _ = find_noise_ratio(pooled(scatter**2), n, 3.0, floored)
+    ratio, _ = find_noise_ratio(pool_scatter(scatter**2), n, 3.0, floored)
     assert ratio == pytest.approx(planted, rel=0.02)
 
 
@@ -330,13 +330,13 @@ def test_the_error_of_a_clipped_mean_is_honest_with_ratio_and_response(n):
     """What a master does: model noise x ratio x response / sqrt(survivors) is the true error of the mean."""
     stacks = np.random.default_rng(n).normal(0, 2.0, (n, 60_000))
     clipped = clipped_mean(stacks, 3.0, 1.0)
-    ratio, response = find_noise_ratio(pooled(clipped.scatter**2), n, 3.0)
+    ratio, response = find_noise_ratio(pool_scatter(clipped.scatter**2), n, 3.0)
     pull = clipped.mean / (ratio * response.noise / np.sqrt(clipped.survivors))
     assert np.std(pull) == pytest.approx(1, rel=0.02)
 
 
 @pytest.mark.parametrize("measured", [math.nan, 0.0, -1.0])
-def test_a_scatter_that_nobody_measured_leaves_the_model_alone(measured):
+def test_an_unknown_scatter_leaves_the_model_unchanged(measured):
     assert find_noise_ratio(measured, 5, 3.0)[0] == 1
 
 
@@ -345,15 +345,15 @@ def test_a_single_frame_keeps_the_model_noise():
 
 
 def test_pooled_scatter_is_that_of_the_quieter_95_percent():
-    assert pooled(np.arange(1.0, 101)[::-1]) == pytest.approx(math.sqrt(48))  # the mean of 1 to 95 is 48
+    assert pool_scatter(np.arange(1.0, 101)[::-1]) == pytest.approx(math.sqrt(48))  # the mean of 1 to 95 is 48
 
 
 def test_noisy_pixels_and_holes_do_not_move_the_pooled_scatter():
     variances = np.full(1000, 4.0)
     variances[::25] = 1e6
     variances[1::100] = np.nan
-    assert pooled(variances) == pytest.approx(2)
-    assert np.isnan(pooled(np.array([np.nan, np.inf])))
+    assert pool_scatter(variances) == pytest.approx(2)
+    assert np.isnan(pool_scatter(np.array([np.nan, np.inf])))
 
 
 def test_the_best_frame_is_not_rejected_for_the_noise_of_the_others():
@@ -401,7 +401,7 @@ def test_ratio_and_noise_of_unequal_values_are_honest(times, ratio):
     weights = np.square(times) / np.mean(np.square(times))
     values = np.random.default_rng(13).normal(0, ratio, (len(times), 100_000)) / np.sqrt(weights)[:, np.newaxis]
     clipped = clipped_mean(values, 3.0, 1.0, weights)
-    found, response = find_noise_ratio(pooled(clipped.scatter**2), len(times), 3.0, weights=tuple(weights))
+    found, response = find_noise_ratio(pool_scatter(clipped.scatter**2), len(times), 3.0, weights=tuple(weights))
     assert found == pytest.approx(ratio, rel=0.01)
     pulls = clipped.mean / (found * response.noise / np.sqrt(clipped.weight))
     assert pulls.std() == pytest.approx(1, abs=0.01)

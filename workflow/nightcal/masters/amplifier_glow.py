@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nightcal.io.master import MasterFrame
 from nightcal.io.sections import Area
 from nightcal.numerics.blocks import cut_blocks
-from nightcal.numerics.clipped_level import level_of_values
+from nightcal.numerics.clipped_level import measure_level
 from nightcal.stacking.calibration_frame import CalibrationFrame
 
 BLOCKS = 16
@@ -103,7 +103,7 @@ def map_blocks(frame: CalibrationFrame, bias: MasterFrame, k: float) -> BlockMap
         signal[(flags > 0) | (bias.mask[rows] > 0)] = np.nan
         bias_variance = bias.variance[rows]
         for column, cut in enumerate(columns):
-            level = level_of_values(signal[:, cut], k, noise**0.5)
+            level = measure_level(signal[:, cut], k, noise**0.5)
             if level.survivors > 0:
                 found.level[row, column] = level.mean
                 found.variance[row, column] = (noise + max(0.0, level.mean)) / level.survivors + by_row

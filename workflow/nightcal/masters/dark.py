@@ -28,7 +28,7 @@ from nightcal.masters.common import (
 )
 from nightcal.masters.dark_selection import measure_read_noise, select_darks
 from nightcal.numerics.blocks import cut_strips, thin_rows
-from nightcal.numerics.clipped_level import level_of_values
+from nightcal.numerics.clipped_level import measure_level
 from nightcal.stacking.calibration_frame import CalibrationFrame, RejectedFrame, make_stack_input, sort_frames
 from nightcal.stacking.stack import Stack, StackInput
 
@@ -80,7 +80,7 @@ def make_master_dark(
     time = _find_effective_time(frames, inputs)
     stacked = stack_frames(frames, lambda some: _make_inputs(some, accepted.levels, bias), rejection, [bias], threads)
     add_variance(stacked, bias, 1 / time)
-    typical = level_of_values(thin_rows(stacked.mean), rejection.frame_sigma, 0.0)
+    typical = measure_level(thin_rows(stacked.mean), rejection.frame_sigma, 0.0)
     hot_pixels = _find_hot(stacked, typical.mean, hot * typical.rstd)
     mask = make_mask(stacked, bias)
     mask[hot_pixels] |= Flag.HOT

@@ -17,7 +17,7 @@ from nightcal.numerics.blocks import (
     measure_blocks,
     thin_rows,
 )
-from nightcal.numerics.clipped_level import level_of_values
+from nightcal.numerics.clipped_level import measure_level
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -88,7 +88,7 @@ def find_outliers(rest: Image, variance: Plane, k: float, both: bool = True) -> 
     found = np.zeros(rest.shape, dtype=bool)
     if np.isinf(k):
         return found
-    limit = np.float32(k * level_of_values(thin_rows(rest), k, 0.0).rstd)
+    limit = np.float32(k * measure_level(thin_rows(rest), k, 0.0).rstd)
     for strip in cut_strips(len(rest), STRIP):
         part = np.abs(rest[strip]) if both else rest[strip]
         least = np.maximum(np.float32(OWN_SIGMA) * np.sqrt(variance[strip]), limit)

@@ -1,4 +1,4 @@
-"""The level of a frame: the mean of its pixels within 3.5 rstd of their median."""
+"""Measure the level of a frame: the mean of its pixels within 3.5 rstd of their median."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from nightcal.numerics.robust import RSTD, median_of_many
 
 
 class FrameLevel(NamedTuple):
-    """Clipped mean of many values, their rstd, and how many there were before and after clipping."""
+    """Clipped mean of many values, their rstd, and their number before and after clipping."""
 
     mean: float
     rstd: float
@@ -20,23 +20,23 @@ class FrameLevel(NamedTuple):
 NOTHING = FrameLevel(float("nan"), float("nan"), 0, 0)
 
 
-def level_of_histogram(counts: NDArray[np.int64], lowest: int, k: float, floor: float) -> FrameLevel:
-    """Clipped mean of integers, exactly.
+def measure_histogram_level(counts: NDArray[np.int64], lowest: int, k: float, floor: float) -> FrameLevel:
+    """Find the exact clipped mean of integers from their histogram.
 
     Parameters
     ----------
     counts : ndarray of int64, shape (n,)
-        How often ``lowest``, ``lowest + 1``, ... occur.
+        Numbers of values ``lowest``, ``lowest + 1``, ...
     lowest : int
     k : float
-        Half-width of what is kept, in rstd.
+        Half-width of the clipping, in rstd.
     floor : float
-        Smallest rstd that is believed.
+        Smallest rstd to use.
 
     Returns
     -------
     FrameLevel
-        `NOTHING` of no values.
+        `NOTHING` if there are no values.
     """
     filled = np.flatnonzero(counts)
     counts, values = counts[filled], filled + lowest
@@ -52,15 +52,15 @@ def level_of_histogram(counts: NDArray[np.int64], lowest: int, k: float, floor: 
     return FrameLevel(int(np.dot(kept, values)) / survivors, spread, total, survivors)
 
 
-def level_of_values(values: NDArray[np.float32], k: float, floor: float) -> FrameLevel:
-    """Clipped mean of numbers.
+def measure_level(values: NDArray[np.float32], k: float, floor: float) -> FrameLevel:
+    """Find the clipped mean of numbers.
 
     Parameters
     ----------
     values : ndarray of float32
-        Any shape; what is not finite is left out.
+        Any shape; values that are not finite are left out.
     k, floor : float
-        As for `level_of_histogram`.
+        As for `measure_histogram_level`.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def level_of_values(values: NDArray[np.float32], k: float, floor: float) -> Fram
     if known.size == 0:
         return NOTHING
     median = median_of_many(known)
-    deviations = np.abs(known - median)  # of whole and half numbers exact in either precision
+    deviations = np.abs(known - median)  # exact in either precision for whole and half numbers
     spread = RSTD * float(median_of_many(deviations))
     keep = deviations <= _not_above(k * max(spread, floor), deviations.dtype)
     survivors = int(np.count_nonzero(keep))
@@ -88,6 +88,6 @@ def _median_of_counts(values: NDArray[Any], counts: NDArray[np.int64]) -> float:
 
 
 def _not_above(limit: float, dtype: np.dtype[Any]) -> Any:
-    """Largest number of a type that is not above a limit."""
+    """Find the largest number of a type that is not above a limit."""
     rounded = dtype.type(limit)
     return np.nextafter(rounded, dtype.type(-np.inf)) if float(rounded) > limit else rounded

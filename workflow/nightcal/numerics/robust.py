@@ -18,14 +18,14 @@ QUANTISATION = 1 / np.sqrt(12)
 """Standard deviation [ADU] that digitising to whole ADU adds."""
 
 TRIM = 0.95
-"""Part of the pixels, the quieter ones, whose scatter is pooled: bad pixels stay out of it."""
+"""Fraction of the pixels, the quieter ones, whose scatter is pooled, so that bad pixels stay out."""
 
 TRIALS = 1_000_000
 """Gaussian values of a Monte Carlo."""
 
 
 class Clipped(NamedTuple):
-    """A clipped mean and what it was made of; arrays without the first axis of the input.
+    """A clipped mean and its survivors; arrays without the first axis of the input.
 
     ``mean`` is NaN where nothing survived, ``scatter`` (of the survivors, per unit weight) is NaN for fewer than two.
     """
@@ -88,7 +88,7 @@ def median_of_many(values: NDArray[np.float32]) -> np.float32:
 
 
 def rstd(values: ArrayLike) -> NDArray[np.float64]:
-    """Robust standard deviation along the first axis: 1.4826 x MAD about the median.
+    """Find the robust standard deviation along the first axis: 1.4826 x MAD about the median.
 
     Parameters
     ----------
@@ -113,21 +113,20 @@ def clipped_mean(
     floor: ArrayLike | Callable[[NDArray[np.float64]], NDArray[np.float64]] = 0.0,
     weights: ArrayLike | None = None,
 ) -> Clipped:
-    """Mean along the first axis of the values within ``k`` rstd of the median, in one pass.
+    """Find the mean along the first axis of the values within ``k`` rstd of the median, in one pass.
 
     Parameters
     ----------
     values : array_like, shape (n, ...)
-        What is not finite is left out.
+        Values that are not finite are left out.
     k : float
-        Half-width of what is kept, in rstd.
+        Half-width of the clipping, in rstd.
     floor : array_like, broadcastable to (...), or function
-        Smallest rstd that is believed, in the units of the values, or a function that finds it from the median. The
-        MAD of quantised data can be 0, and the MAD of a few values is often far too small: without a floor
+        Smallest rstd to use, in the units of the values, or a function that finds it from the median. The MAD of
+        quantised data can be 0, and the MAD of a few values is often far too small: without a floor
         ``[1000] * 5 + [1001, 1004]`` loses all but the mode.
     weights : array_like, shape (n,), optional
-        Inverse variances relative to the typical frame's. Deviations are then compared in units of each frame's own
-        noise.
+        Inverse variances relative to the typical frame's. Deviations are then in units of each frame's own noise.
 
     Returns
     -------
@@ -163,13 +162,13 @@ def clipped_mean(
     return Clipped(mean, survivors, weight_sum, scatter)
 
 
-def pooled(variances: NDArray[np.float64]) -> float:
-    """Square root of the mean of the quieter 95 percent of many pixels' variances.
+def pool_scatter(variances: NDArray[np.float64]) -> float:
+    """Find the root mean square scatter of the quieter 95 percent of many pixels.
 
     Parameters
     ----------
     variances : ndarray
-        Any shape; what is not finite is left out.
+        Any shape; values that are not finite are left out.
 
     Returns
     -------
@@ -185,7 +184,7 @@ def pooled(variances: NDArray[np.float64]) -> float:
 
 
 def deviation_noise(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Noise of each value's distance from the median of all, in units of that among values of weight 1.
+    """Find the noise of each value's deviation from the median of all, in units of that of values of weight 1.
 
     Parameters
     ----------
@@ -199,10 +198,11 @@ def deviation_noise(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Notes
     -----
-    The value and the median both scatter: without the noise of the median the best frame would be rejected for that of
-    the others. Of a few values of very unequal noise the median has no closed form, so this is a fixed Monte Carlo of
-    a million Gaussian values. (For many values its variance is ``pi / 2 n / sum(sqrt(w))^2``; of one good value among
-    eight bad ones that is a fifth of the true noise, and the good one would be lost in every fourth pixel.)
+    Value and median both scatter: without the noise of the median, the best frame would be rejected for the noise of
+    the others. The noise of the median of a few values of very unequal noise has no closed form, so it comes from a
+    Monte Carlo of a million Gaussian values with a fixed seed. (The variance for many values,
+    ``pi / 2 n / sum(sqrt(w))^2``, is a fifth of the true noise for one good value among eight bad ones: the good value
+    would be lost in every fourth pixel.)
     """
     order = np.argsort(weights, kind="stable")
     noise = np.empty(len(order))
@@ -212,7 +212,7 @@ def deviation_noise(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=64)
 def _deviation_noise(weights: tuple[float, ...]) -> tuple[float, ...]:
-    """Of weights in ascending order: frames in any order then have the same noise."""
+    """Find the noise for weights in ascending order, so that it does not depend on the order of the frames."""
     n = len(weights)
     sigmas, kinds = np.unique(1 / np.sqrt(np.array(weights)), return_inverse=True)
     values = np.random.default_rng(n).standard_normal((n, max(2, TRIALS // n)), dtype=np.float32)

@@ -17,7 +17,7 @@ from nightcal.flags import Flag
 from nightcal.io.master import MasterFrame
 from nightcal.io.raw_image import Buffer
 from nightcal.numerics import kernels
-from nightcal.numerics.clipped_level import FrameLevel, level_of_histogram, level_of_values
+from nightcal.numerics.clipped_level import FrameLevel, measure_histogram_level, measure_level
 from nightcal.stacking.stack import StackInput
 
 log = logging.getLogger(__name__)
@@ -177,12 +177,12 @@ def find_whole_level(frame: CalibrationFrame, k: float) -> float:
     stored = readout.stored
     level = None if stored is None else stored.whole_level
     if stored is None or zero is None or (level is not None and level.value.ndim):
-        return _check_usable(level_of_values(_read_usable(frame), k, floor), readout.shape[0] * readout.shape[1])
+        return _check_usable(measure_level(_read_usable(frame), k, floor), readout.shape[0] * readout.shape[1])
     words = readout.image.words(readout.area.ymin, readout.area.ymax)[:, readout.area.slices[1]]
     counts = kernels.histogram(words.ravel())
     below = readout.saturation - zero + 0x8000  # what is saturated does not count
     counts[max(0, int(np.ceil(min(below, len(counts))))) :] = 0
-    found = level_of_histogram(counts, zero - 0x8000, k, floor / electronics.gain)
+    found = measure_histogram_level(counts, zero - 0x8000, k, floor / electronics.gain)
     overscan = 0.0 if level is None else float(level.value)
     return (_check_usable(found, words.size) - overscan) * electronics.gain
 
@@ -220,7 +220,7 @@ def find_central_level(
         raise FrameRejectedError(
             f"saturated: {100 * saturated / known:.1f} percent of the pixels in the central quarter"
         )
-    return _check_usable(level_of_values(signal, k, frame.readout.electronics.read_variance**0.5), known)
+    return _check_usable(measure_level(signal, k, frame.readout.electronics.read_variance**0.5), known)
 
 
 def read_signal(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nightcal.numerics.kernels import plain
-from nightcal.numerics.robust import TRIALS, deviation_noise, pooled
+from nightcal.numerics.robust import TRIALS, deviation_noise, pool_scatter
 
 
 class ClippingBias(NamedTuple):
@@ -52,7 +52,7 @@ def find_clipping_bias(n: int, k: float, floor: float, weights: tuple[float, ...
         each = np.array(weights)
         stacks /= np.sqrt(each).astype(np.float32)[:, np.newaxis]
         weight, (mean, scatter, _) = plain.clip_weighted(stacks, each, deviation_noise(each), k, (floor**2, 0.0))
-    return ClippingBias(float(np.sqrt(np.mean(mean**2 * weight))), pooled(scatter))
+    return ClippingBias(float(np.sqrt(np.mean(mean**2 * weight))), pool_scatter(scatter))
 
 
 def find_noise_ratio(
@@ -63,7 +63,7 @@ def find_noise_ratio(
     Parameters
     ----------
     measured : float
-        `pooled` of (scatter / model noise) squared over the pixels of a stack of ``n`` frames.
+        `pool_scatter` of (scatter / model noise) squared over the pixels of a stack of ``n`` frames.
     n : int
         Frames in the stack.
     k : float

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nightcal.numerics.blocks import cut_strips
 from nightcal.numerics.kernels import clip
 from nightcal.numerics.kernels.arguments import not_below, whole_and_part
-from nightcal.numerics.robust import deviation_noise, pooled
+from nightcal.numerics.robust import deviation_noise, pool_scatter
 from nightcal.numerics.shot_noise import expected_signal
 from nightcal.stacking.clipping_bias import ClippingBias, find_noise_ratio
 
@@ -251,7 +251,7 @@ def _find_ratio(
         for strip in cut_strips(len(mean), STRIP)[::every]
     ]
     return find_noise_ratio(
-        pooled(np.concatenate(relative)), frames, k, floored, None if weights is None else tuple(weights.tolist())
+        pool_scatter(np.concatenate(relative)), frames, k, floored, None if weights is None else tuple(weights.tolist())
     )
 
 
