@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import combinations
@@ -124,47 +124,37 @@ def _search_defects(
     """Flag the pixels that each search finds, in place; return their numbers as cards."""
     biases, darks, flats, earlier = ([m for m in masters if m.kind == k] for k in ("bias", "dark", "flat", "bpm"))
     pair = _choose_pair(flats)
+    no_data, bad, hot = (partial(_get_flagged, flag=flag) for flag in (Flag.NO_DATA, Flag.BAD, Flag.HOT))
+    off_level = partial(_find_off_level, limit=limits.bias_sigma)
+    warm, odd = partial(_find_warm, limit=limits.warm), partial(_find_odd_response, limit=limits.response)
     cards: list[tuple[str, Any, str]] = []
 
-    def flag_pixels(keyword: str, comment: str, flag: np.uint8, found: Mask | None) -> None:
-        if found is not None:
-            np.bitwise_or(bits, flag, out=bits, where=found)
-            cards.append((keyword, int(np.count_nonzero(found)), comment))
+    def flag_pixels(keyword: str, comment: str, flag: np.uint8, found: Iterable[Mask], combine: Any = or_) -> None:
+        masks = iter(found)  # one in memory at a time
+        first = next(masks, None)
+        if first is not None:
+            mask = reduce(combine, masks, first)
+            np.bitwise_or(bits, flag, out=bits, where=mask)
+            cards.append((keyword, int(np.count_nonzero(mask)), comment))
 
     for mask in earlier:
         bits |= np.asarray(mask.mask) & (Flag.BAD | Flag.HOT)
-    flag_pixels(
-        "NNODATA",
-        "without data in a master",
-        Flag.BAD,
-        _combine(masters, partial(_get_flagged, flag=Flag.NO_DATA), or_),
-    )
-    noisy = _combine(biases + darks, partial(_get_flagged, flag=Flag.BAD), or_)
-    flag_pixels("NNOISY", "noisier than read and photon noise", Flag.BAD, noisy)
-    off_level = _combine(biases, partial(_find_off_level, limit=limits.bias_sigma), or_)
-    flag_pixels("NLEVEL", "off the level of column and row", Flag.BAD, off_level)
-    flag_pixels("NDARKHOT", "hot in a dark", Flag.HOT, _combine(darks, partial(_get_flagged, flag=Flag.HOT), or_))
-    warm = _combine(darks, partial(_find_warm, limit=limits.warm), or_)
-    flag_pixels("NWARM", "warmer than their surroundings", Flag.HOT, warm)
-    odd = _combine(flats, partial(_find_odd_response, limit=limits.response), and_)
-    flag_pixels("NUNRESP", "unlike their surroundings in all flats", Flag.BAD, odd)
+    flag_pixels("NNODATA", "without data in a master", Flag.BAD, map(no_data, masters))
+    flag_pixels("NNOISY", "noisier than read and photon noise", Flag.BAD, map(bad, biases + darks))
+    flag_pixels("NLEVEL", "off the level of column and row", Flag.BAD, map(off_level, biases))
+    flag_pixels("NDARKHOT", "hot in a dark", Flag.HOT, map(hot, darks))
+    flag_pixels("NWARM", "warmer than their surroundings", Flag.HOT, map(warm, darks))
+    flag_pixels("NUNRESP", "unlike their surroundings in all flats", Flag.BAD, map(odd, flats), and_)
     if pair is not None:
-        flag_pixels("NRATIO", "odd ratio of two flats", Flag.BAD, find_ratio_outliers(_divide(*pair)))
+        flag_pixels("NRATIO", "odd ratio of two flats", Flag.BAD, [find_ratio_outliers(_divide(*pair))])
         cards += [(f"RATIO{n}", flat.name, "flat of the ratio") for n, flat in enumerate(pair, start=1)]
     if user_masks:
         before = np.count_nonzero(bits)
         for mask in user_masks:
             bits |= np.asarray(mask.mask)
         cards.append(("NUSERMSK", int(np.count_nonzero(bits) - before), "known from user masks only"))
-    flag_pixels("NCOLUMN", "between bad pixels of a column", Flag.BAD, fill_columns(bits > 0))
+    flag_pixels("NCOLUMN", "between bad pixels of a column", Flag.BAD, [fill_columns(bits > 0)])
     return cards
-
-
-def _combine(
-    masters: Sequence[MasterFrame], find: Callable[[MasterFrame], Mask], how: Callable[[Mask, Mask], Mask]
-) -> Mask | None:
-    """Combine the pixels found in each master by OR or AND; None without masters."""
-    return reduce(how, map(find, masters)) if masters else None
 
 
 def _get_flagged(master: MasterFrame, flag: np.uint8) -> Mask:

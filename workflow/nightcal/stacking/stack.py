@@ -203,11 +203,7 @@ def _clip(
             raw = cube[:, : stop - start] if stop - start == height else np.empty_like(cube[:, : stop - start])
             for stack_input, out in zip(inputs, raw, strict=True):
                 stack_input.read(start, stop, out)
-            masters = (
-                np.stack([rows(start, stop) for rows in images])
-                if images
-                else np.empty((0, stop - start, shape[1]), np.float32)
-            )
+            masters = np.array([rows(start, stop) for rows in images], np.float32).reshape(-1, stop - start, shape[1])
             block = slice(start, stop)
             clip(
                 raw, first_column, np.ascontiguousarray(offsets[:, block]), scales, limits, masters, factors,
