@@ -97,16 +97,11 @@ def make_bad_pixel_mask(
     cards = _search_defects(bits, masters, fitting, limits)
     header = fits.Header()
     times = [master.mjd for master in masters if master.mjd is not None]
-    set_cards(header, [("MASTER", "bpm", "kind of master")])
+    set_cards(header, {"MASTER": "bpm"})
     if times:
         set_cards(header, mean_time_cards(float(np.mean(times))))
-    totals: list[tuple[str, Any, str]] = [
-        ("NBAD", int(np.count_nonzero(bits & Flag.BAD)), "bad pixels"),
-        ("NHOT", int(np.count_nonzero(bits & Flag.HOT)), "hot pixels"),
-        *cards,
-        ("NCOMBINE", len(masters), "masters searched"),
-    ]
-    set_cards(header, totals)
+    n_bad, n_hot = (int(np.count_nonzero(bits & flag)) for flag in (Flag.BAD, Flag.HOT))
+    set_cards(header, {"NBAD": n_bad, "NHOT": n_hot} | cards | {"NCOMBINE": len(masters)})
     list_inputs(header, [(master.name, master.digest) for master in masters])
     list_inputs(header, [(mask.name, mask.digest) for mask in fitting], "USRMK", "USSHA")
     for mask in user_masks:
@@ -120,40 +115,40 @@ def make_bad_pixel_mask(
 
 def _search_defects(
     bits: NDArray[np.uint8], masters: Sequence[MasterFrame], user_masks: Sequence[MasterFrame], limits: DefectLimits
-) -> list[tuple[str, Any, str]]:
-    """Flag the pixels that each search finds, in place; return their numbers as cards."""
+) -> dict[str, Any]:
+    """Flag the pixels that each search finds, in place; return their numbers by keyword."""
     biases, darks, flats, earlier = ([m for m in masters if m.kind == k] for k in ("bias", "dark", "flat", "bpm"))
     pair = _choose_pair(flats)
     no_data, bad, hot = (partial(_get_flagged, flag=flag) for flag in (Flag.NO_DATA, Flag.BAD, Flag.HOT))
     off_level = partial(_find_off_level, limit=limits.bias_sigma)
     warm, odd = partial(_find_warm, limit=limits.warm), partial(_find_odd_response, limit=limits.response)
-    cards: list[tuple[str, Any, str]] = []
+    cards: dict[str, Any] = {}
 
-    def flag_pixels(keyword: str, comment: str, flag: np.uint8, found: Iterable[Mask], combine: Any = or_) -> None:
+    def flag_pixels(keyword: str, flag: np.uint8, found: Iterable[Mask], combine: Any = or_) -> None:
         masks = iter(found)  # one in memory at a time
         first = next(masks, None)
         if first is not None:
             mask = reduce(combine, masks, first)
             np.bitwise_or(bits, flag, out=bits, where=mask)
-            cards.append((keyword, int(np.count_nonzero(mask)), comment))
+            cards[keyword] = int(np.count_nonzero(mask))
 
     for mask in earlier:
         bits |= np.asarray(mask.mask) & (Flag.BAD | Flag.HOT)
-    flag_pixels("NNODATA", "without data in a master", Flag.BAD, map(no_data, masters))
-    flag_pixels("NNOISY", "noisier than read and photon noise", Flag.BAD, map(bad, biases + darks))
-    flag_pixels("NLEVEL", "off the level of column and row", Flag.BAD, map(off_level, biases))
-    flag_pixels("NDARKHOT", "hot in a dark", Flag.HOT, map(hot, darks))
-    flag_pixels("NWARM", "warmer than their surroundings", Flag.HOT, map(warm, darks))
-    flag_pixels("NUNRESP", "unlike their surroundings in all flats", Flag.BAD, map(odd, flats), and_)
+    flag_pixels("NNODATA", Flag.BAD, map(no_data, masters))
+    flag_pixels("NNOISY", Flag.BAD, map(bad, biases + darks))
+    flag_pixels("NLEVEL", Flag.BAD, map(off_level, biases))
+    flag_pixels("NDARKHOT", Flag.HOT, map(hot, darks))
+    flag_pixels("NWARM", Flag.HOT, map(warm, darks))
+    flag_pixels("NUNRESP", Flag.BAD, map(odd, flats), and_)
     if pair is not None:
-        flag_pixels("NRATIO", "odd ratio of two flats", Flag.BAD, [find_ratio_outliers(_divide(*pair))])
-        cards += [(f"RATIO{n}", flat.name, "flat of the ratio") for n, flat in enumerate(pair, start=1)]
+        flag_pixels("NRATIO", Flag.BAD, [find_ratio_outliers(_divide(*pair))])
+        cards |= {f"RATIO{n}": flat.name for n, flat in enumerate(pair, start=1)}
     if user_masks:
         before = np.count_nonzero(bits)
         for mask in user_masks:
             bits |= np.asarray(mask.mask)
-        cards.append(("NUSERMSK", int(np.count_nonzero(bits) - before), "known from user masks only"))
-    flag_pixels("NCOLUMN", "between bad pixels of a column", Flag.BAD, [fill_columns(bits > 0)])
+        cards["NUSERMSK"] = int(np.count_nonzero(bits) - before)
+    flag_pixels("NCOLUMN", Flag.BAD, [fill_columns(bits > 0)])
     return cards
 
 

@@ -61,11 +61,7 @@ def make_master_bias(
     mask = make_mask(stacked)
     np.bitwise_or(mask, Flag.BAD, out=mask, where=stacked.noisy)
     header = make_header("bias", accepted, stacked)
-    cards = [
-        ("BIASLVL", mean_level, "[electron] mean level of the frames"),
-        ("BIASDRFT", float(np.std(accepted.levels)), "[electron] scatter of the frame levels"),
-        ("NOISY", int(np.count_nonzero(stacked.noisy)), "pixels much noisier than the read noise"),
-    ]
-    set_cards(header, cards)
+    drift, noisy = float(np.std(accepted.levels)), int(np.count_nonzero(stacked.noisy))
+    set_cards(header, {"BIASLVL": mean_level, "BIASDRFT": drift, "NOISY": noisy})
     note_read_noise(header, accepted.frames)
     return make_product(stacked, mask, "electron", header, fill=mean_level, pedestal=-mean_level)

@@ -58,7 +58,7 @@ def make_empty_master(kind: str, shape: tuple[int, int], reason: str) -> Product
         Image and uncertainty are 0, every pixel is ``NO_DATA``.
     """
     header = fits.Header()
-    set_cards(header, [("MASTER", kind, "kind of master"), ("EMPTY", reason, "why there is no data")])
+    set_cards(header, {"MASTER": kind, "EMPTY": reason})
     header["MJD-AVG"] = 0.0
     unit = {"bias": "electron", "dark": "electron / s"}.get(kind, "")
     zeros = np.zeros(shape, np.float32)
@@ -171,27 +171,26 @@ def make_header(kind: str, accepted: Accepted, stacked: Stack) -> fits.Header:
     frames = accepted.frames
     times = [frame.mjd for frame in frames]
     electronics = frames[0].readout.electronics
-    cards: list[tuple[str, Any, str]] = [
-        ("MASTER", kind, "kind of master"),
-        *mean_time_cards(float(np.mean(times))),
-        ("MJDFIRST", min(times), "middle of first exposure"),
-        ("MJDLAST", max(times), "middle of last exposure"),
-        ("NCOMBINE", len(frames), "frames stacked"),
-        ("NREJECT", len(accepted.rejected), "frames rejected"),
-        ("GAINUSED", electronics.gain, "[electron/adu]"),
-        ("RNUSED", electronics.read_noise, "[electron]"),
-        ("NOISERAT", stacked.ratio, "measured / modelled noise"),
-        ("NUSEDAVG", float(stacked.survivors.mean()), "mean number of frames averaged in a pixel"),
-    ]
+    header = fits.Header()
+    set_cards(header, {"MASTER": kind})
+    set_cards(header, mean_time_cards(float(np.mean(times))))
+    cards: dict[str, Any] = {
+        "MJDFIRST": min(times),
+        "MJDLAST": max(times),
+        "NCOMBINE": len(frames),
+        "NREJECT": len(accepted.rejected),
+        "GAINUSED": electronics.gain,
+        "RNUSED": electronics.read_noise,
+        "NOISERAT": stacked.ratio,
+        "NUSEDAVG": float(stacked.survivors.mean()),
+    }
     parts = frames[0].readout.parts
     for n, part in enumerate(parts if len(parts) > 1 else (), start=1):
-        cards.append((f"AMPSEC{n:02d}", str(part.area), f"pixels of amplifier {n}"))
-        cards.append((f"GAINUS{n:02d}", part.gain, "[electron/adu]"))
-        cards.append((f"RNUSED{n:02d}", part.read_noise, "[electron]"))
+        cards[f"AMPSEC{n:02d}"] = str(part.area), f"pixels of amplifier {n}"
+        cards |= {f"GAINUS{n:02d}": part.gain, f"RNUSED{n:02d}": part.read_noise}
     levels = [level for frame in frames if (level := frame.readout.mean_level) is not None]
     if levels:
-        cards.append(("OVSCLEV", float(np.mean(levels)), "[adu] mean overscan level"))
-    header = fits.Header()
+        cards["OVSCLEV"] = float(np.mean(levels))
     set_cards(header, cards)
     list_inputs(header, [(frame.path.name, frame.readout.image.digest) for frame in frames])
     list_rejected(header, [(frame.path.name, frame.reason, frame.mjd) for frame in accepted.rejected])
@@ -207,7 +206,7 @@ def note_masters(header: fits.Header, masters: Mapping[str, MasterFrame | None])
     for step, master in masters.items():
         set_cards(header, name_master(step, master))
     inherit_warnings(header, *masters.values())
-    note_skipped(header, masters, "steps not applied to the frames")
+    note_skipped(header, masters)
 
 
 def make_product(

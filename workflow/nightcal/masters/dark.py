@@ -88,20 +88,18 @@ def make_master_dark(
     pedestal = min(0.0, typical.mean)
     header = make_header("dark", accepted, stacked)
     times = [frame.exposure_time for frame in frames]
-    cards = [
-        ("DARKCURR", typical.mean, "[electron/s] typical dark current"),
-        ("DARKTEFF", time, "[s] effective exposure time for the bias error"),
-        ("EXPTIME", time, "[s] effective exposure; the image is per second"),
-        ("EXPMIN", min(times), "[s] shortest exposure"),
-        ("EXPMAX", max(times), "[s] longest exposure, used for matching"),
-        ("NHOT", int(np.count_nonzero(hot_pixels)), "hot pixels"),
-        ("NOISY", int(np.count_nonzero(stacked.noisy)), "pixels much noisier than read and photon noise"),
-        ("HOTLIMIT", typical.mean + hot * typical.rstd - pedestal, "[electron/s] threshold of hot pixels"),
-    ]
+    cards = {
+        "DARKCURR": typical.mean,
+        "DARKTEFF": time,
+        "EXPTIME": time,
+        "EXPMIN": min(times),
+        "EXPMAX": max(times),
+        "NHOT": int(np.count_nonzero(hot_pixels)),
+        "NOISY": int(np.count_nonzero(stacked.noisy)),
+        "HOTLIMIT": typical.mean + hot * typical.rstd - pedestal,
+    }
     read_noise = measure_read_noise(frames, inputs, stacked.ratio, typical.mean)
-    if read_noise is not None:
-        cards.append(("RNDARK", read_noise, "[electron] read noise from scatter of frames"))
-    set_cards(header, cards)
+    set_cards(header, cards if read_noise is None else cards | {"RNDARK": read_noise})
     note_masters(header, {"bias": bias})
     if glow is not None:
         _note_glow(header, glow, frames[0].read_variance ** 0.5)
@@ -143,11 +141,7 @@ def _find_hot(stacked: Stack, typical: float, excess: float) -> NDArray[np.bool_
 
 
 def _note_glow(header: fits.Header, glow: Glow, read_noise: float) -> None:
-    cards = [
-        ("DARKGLOW", glow.signal, "[electron] largest signal that does not scale"),
-        ("DARKGERR", glow.error, "[electron] error of DARKGLOW"),
-    ]
-    set_cards(header, cards)
+    set_cards(header, {"DARKGLOW": glow.signal, "DARKGERR": glow.error})
     if glow.matters(read_noise):
         place = f"{glow.signal:+.2g} e- in each frame near pixel {glow.x}, {glow.y}"
         cause = "amplifier glow" if glow.signal > 0 else "excess in the bias"

@@ -93,12 +93,7 @@ def make_master_flat(
     stacked.mean[low], stacked.uncertainty[low] = 1.0, 0.0
     spots = len(find_stars_in_flat(stacked.mean, mask != 0))
     header = make_header("flat", accepted, stacked)
-    cards = [
-        ("FLATLVL", float(levels.mean()), "[electron] mean signal in the central quarter"),
-        ("FLATLOW", int(np.count_nonzero(low)), "pixels below 0.2, set to 1"),
-        ("NRESID", spots, "compact bright spots, possibly stars"),
-    ]
-    set_cards(header, cards)
+    set_cards(header, {"FLATLVL": float(levels.mean()), "FLATLOW": int(np.count_nonzero(low)), "NRESID": spots})
     note_gain(header, frames, bias)
     note_dark_scaling(header, dark, float(times.max()), "flat frames: ")
     _note_quality(header, frames, spots, departure, limits)
@@ -128,7 +123,7 @@ def _note_quality(
 ) -> None:
     """Note how alike the frames are, and warn of unsteady illumination and of stars."""
     if departure is not None:
-        set_cards(header, [("FLATDEP", departure, "[percent] largest departure from typical shape")])
+        set_cards(header, {"FLATDEP": departure})
         if departure > UNSTEADY * limits.departure:
             warn(header, f"flat frames differ in shape by up to {departure:.1f} percent: unsteady illumination?")
     if spots > CHIP_SPOTS and any(frame.flat_source != "dome" for frame in frames):

@@ -48,7 +48,7 @@ def list_inputs(
         Keywords without their number.
     """
     for n, (name, digest) in enumerate(inputs[:MOST_NUMBERED], start=1):
-        set_cards(header, [(f"{names}{n:03d}", name, "input"), (f"{hashes}{n:03d}", digest, "first digits of SHA-256")])
+        set_cards(header, {f"{names}{n:03d}": name, f"{hashes}{n:03d}": digest})
     _note_unlisted(header, len(inputs), "inputs")
 
 
@@ -63,9 +63,9 @@ def list_rejected(header: fits.Header, rejected: Sequence[tuple[str, str, float 
         File name, reason and middle of exposure [MJD] of each frame.
     """
     for n, (name, reason, mjd) in enumerate(rejected[:MOST_NUMBERED], start=1):
-        set_cards(header, [(f"REJ{n:03d}", name, "rejected frame"), (f"REJW{n:03d}", reason, "")])
+        set_cards(header, {f"REJ{n:03d}": name, f"REJW{n:03d}": reason})
         if mjd is not None:
-            set_cards(header, [(f"REJM{n:03d}", mjd, "[d] middle of exposure, MJD")])
+            set_cards(header, {f"REJM{n:03d}": mjd})
     _note_unlisted(header, len(rejected), "rejected frames")
 
 
@@ -74,19 +74,17 @@ def _note_unlisted(header: fits.Header, number: int, what: str) -> None:
         header.add_comment(f"{number - MOST_NUMBERED} more {what} are not listed")
 
 
-def name_master(step: str, master: MasterFrame | None) -> list[tuple[str, Any, str]]:
+def name_master(step: str, master: MasterFrame | None) -> dict[str, Any]:
     """Make the cards that name the master of a step; none if there was no master."""
-    if master is None:
-        return []
     name = step.upper()
-    return [(f"{name}MAST", master.name, f"master {step}"), (f"{name}SHA", master.digest, "first digits of SHA-256")]
+    return {} if master is None else {f"{name}MAST": master.name, f"{name}SHA": master.digest}
 
 
-def note_skipped(header: fits.Header, masters: Mapping[str, MasterFrame | None], comment: str) -> None:
+def note_skipped(header: fits.Header, masters: Mapping[str, MasterFrame | None]) -> None:
     """List the steps that had no master in ``SKIPPED``; no card if all steps had a master."""
     skipped = ",".join(step for step, master in masters.items() if master is None)
     if skipped:
-        set_cards(header, [("SKIPPED", skipped, comment)])
+        set_cards(header, {"SKIPPED": skipped})
 
 
 def note_dark_scaling(header: fits.Header, dark: MasterFrame | None, exposure_time: float, whose: str = "") -> None:
@@ -106,7 +104,7 @@ def note_dark_scaling(header: fits.Header, dark: MasterFrame | None, exposure_ti
     longest = None if dark is None else dark.longest_exposure_time
     if longest is None:
         return
-    set_cards(header, [("DARKFACT", exposure_time / longest, "exposure time / longest one of the dark")])
+    set_cards(header, {"DARKFACT": exposure_time / longest})
     factor = amplification((longest, longest), (exposure_time, exposure_time))
     if factor > 1:
         warn(header, f"{whose}dark of {longest:g} s scaled up {factor:.2g} times")
@@ -122,6 +120,6 @@ def record_gain(header: fits.Header, noise: GainAndReadNoise) -> None:
     noise : GainAndReadNoise
         Gain and read noise that were used.
     """
-    set_cards(header, [("GAINSRC", noise.source, "source of gain and read noise")])
+    set_cards(header, {"GAINSRC": noise.source})
     if noise.warning:
         warn(header, noise.warning)

@@ -59,12 +59,8 @@ def note_read_noise(header: fits.Header, frames: Sequence[CalibrationFrame]) -> 
         noise = read_noise_from(each, _average_level_variance(readout, part))
         if noise is None or noise.error > LARGEST_ERROR * noise.value:
             continue
-        cards = [
-            (f"RNMEAS{n}", _round(noise.value), "[electron] measured read noise"),
-            (f"RNERR{n}", _round(noise.error), "[electron] error of measured read noise"),
-            (f"RNADU{n}", _round(noise.value / part.gain), "[adu] measured read noise"),
-        ]
-        set_cards(header, cards)
+        numbers = {"RNMEAS": noise.value, "RNERR": noise.error, "RNADU": noise.value / part.gain}
+        set_cards(header, {f"{name}{n}": _round(number) for name, number in numbers.items()})
         if part.read_noise > 0:
             used = _find_used_noise(part)
             text = f"read noise of {used:.3g} e- used, {noise.value:.3g} measured with {part.gain:.3g} e-/ADU"
@@ -102,11 +98,7 @@ def note_gain(header: fits.Header, frames: Sequence[CalibrationFrame], bias: Mas
         if relative is None or relative.error > LARGEST_ERROR * relative.value:
             continue
         gain = Measured(relative.value * part.gain, relative.error * part.gain)
-        cards = [
-            (f"GNMEAS{n}", _round(gain.value), "[electron/adu] measured gain"),
-            (f"GNERR{n}", _round(gain.error), "[electron/adu] error of measured gain"),
-        ]
-        set_cards(header, cards)
+        set_cards(header, {f"GNMEAS{n}": _round(gain.value), f"GNERR{n}": _round(gain.error)})
         text = f"gain of {part.gain:.3g} e-/ADU used, {gain.value:.3g} measured"
         _warn_if_far(header, parts, part, gain, part.gain, text)
 
