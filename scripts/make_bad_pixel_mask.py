@@ -1,4 +1,4 @@
-"""Gather what the masters of a night say about pixels into a bad pixel mask.
+"""Make a bad pixel mask from the masters of a night.
 
 python scripts/make_bad_pixel_mask.py bias.fits dark.fits flat_V.fits --user-mask mine.fits --out bpm.fits
 """
@@ -9,14 +9,14 @@ from nightcal.cli import make_parser, run
 from nightcal.io.master import as_mask, load_master
 from nightcal.io.product import write_product
 from nightcal.masters.bad_pixel_mask import DefectLimits
-from nightcal.masters.finish import bad_pixel_mask_of
+from nightcal.masters.finish import finish_bad_pixel_mask
 
 
 def main() -> None:
     arguments = make_parser(__doc__, frames=None)
     arguments.add_argument("masters", nargs="*", type=Path, help="master bias, darks and flats of one camera and mode")
     arguments.add_argument(
-        "--user-mask", action="append", default=[], type=Path, help="a mask of your own: not 0 is bad"
+        "--user-mask", action="append", default=[], type=Path, help="your own mask: pixels that are not 0 are bad"
     )
     arguments.add_argument("--bias_sigma", type=float, default=10.0, help="departure of a bias pixel [rstd]")
     arguments.add_argument(
@@ -26,9 +26,9 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="the bad pixel mask")
     args = arguments.parse_args()
     masters = [load_master(path) for path in args.masters]
-    given = [as_mask(load_master(path)) for path in args.user_mask]
+    user_masks = [as_mask(load_master(path)) for path in args.user_mask]
     limits = DefectLimits(args.bias_sigma, args.warm, args.response)
-    write_product(args.out, bad_pixel_mask_of(masters, given, limits))
+    write_product(args.out, finish_bad_pixel_mask(masters, user_masks, limits))
 
 
 if __name__ == "__main__":

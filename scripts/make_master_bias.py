@@ -21,7 +21,7 @@ def main() -> None:
     master = finish_master(
         "bias",
         opened,
-        lambda: make_master_bias(opened.exposures, rejection, opened.refused, args.threads),
+        lambda: make_master_bias(opened.frames, rejection, opened.rejected, args.threads),
         asdict(rejection),
         args.warn,
     )

@@ -27,7 +27,7 @@ def main() -> None:
     master = finish_master(
         "dark",
         opened,
-        lambda: make_master_dark(opened.exposures, bias, rejection, opened.refused, args.hot, args.threads),
+        lambda: make_master_dark(opened.frames, bias, rejection, opened.rejected, args.hot, args.threads),
         asdict(rejection) | {"hot": args.hot},
         args.warn,
     )

@@ -36,7 +36,7 @@ def main() -> None:
     master = finish_master(
         "flat",
         opened,
-        lambda: make_master_flat(opened.exposures, bias, dark, rejection, opened.refused, args.threads, limits),
+        lambda: make_master_flat(opened.frames, bias, dark, rejection, opened.rejected, args.threads, limits),
         asdict(rejection) | asdict(limits),
         args.warn,
     )

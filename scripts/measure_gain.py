@@ -8,14 +8,14 @@ from pathlib import Path
 from nightcal.cameras.camera_file import load_camera
 from nightcal.cli import make_parser, run
 from nightcal.detector.photon_transfer import write_gain
-from nightcal.masters.finish import measure_gain_of_frames
+from nightcal.masters.finish import measure_gain_from_files
 
 
 def main() -> None:
     arguments = make_parser(__doc__, frames="raw bias frames and flats")
     arguments.add_argument("--out", type=Path, required=True, help="gain and read noise (JSON)")
     args = arguments.parse_args()
-    write_gain(args.out, measure_gain_of_frames(args.frames, load_camera(args.camera)))
+    write_gain(args.out, measure_gain_from_files(args.frames, load_camera(args.camera)))
 
 
 if __name__ == "__main__":

@@ -67,11 +67,11 @@ def masters_of(folder, camera, *kinds):
         if kinds and kind not in kinds:
             continue
         opened = open_frames(sorted(folder.glob(f"{kind}_*.fits")), camera)
-        assert not opened.refused
+        assert not opened.rejected
         path = folder.parent / f"master_{kind}.fits"
-        write_product(path, finish_master(kind, opened, lambda m=make, o=opened: m(o.exposures), {}))
+        write_product(path, finish_master(kind, opened, lambda m=make, o=opened: m(o.frames), {}))
         made[kind] = load_master(path)
-        assert not made[kind].refused
+        assert not made[kind].why_empty
     return made
 
 

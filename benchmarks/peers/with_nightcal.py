@@ -141,4 +141,4 @@ def _exposures(job: Job) -> list:
     from nightcal.cameras.camera_file import load_camera
     from nightcal.stacking.open_frames import open_frames
 
-    return open_frames([Path(path) for path in job.frames], load_camera(CAMERA)).exposures
+    return open_frames([Path(path) for path in job.frames], load_camera(CAMERA)).frames

@@ -253,7 +253,7 @@ def test_extensions_cube_and_one_plane_give_the_same_pixels(tmp_path):
     np.testing.assert_allclose(cube[0], extensions[0], rtol=1e-6, atol=1e-3)
 
     opened = open_frames([path], camera)
-    electrons, flags = opened.exposures[0].readout.read()
+    electrons, flags = opened.frames[0].readout.read()
     np.testing.assert_array_equal(flags, extensions[2])
     cards["GAIN"] = 1.0
     fits.PrimaryHDU(electrons, cards).writeto(tmp_path / "plane.fits")
@@ -273,7 +273,7 @@ def test_no_ghost_of_a_saturated_star_is_left(tmp_path):
         electrons = rng.poisson(400.0, simulated.shape) + star
         simulated.write(path, simulated.digitise(electrons, rng), "science", 10.0, START, filter="V")
         opened = open_frames([path], camera)
-        readout = opened.exposures[0].readout
+        readout = opened.frames[0].readout
         assert isinstance(readout, Mosaic)
         without.append(readout.read()[0][10:20, 108:118])
         readout.crosstalk[:] = 0
@@ -320,7 +320,7 @@ def test_a_ghost_on_a_shared_image_is_mirrored(tmp_path, halves):
     electrons[20:24, 10:14] = 40000.0
     raw = simulated.digitise(electrons, np.random.default_rng(3))
     simulated.write(tmp_path / "a.fits", raw, "science", 10.0, START, filter="V")
-    readout = open_frames([tmp_path / "a.fits"], halves).exposures[0].readout
+    readout = open_frames([tmp_path / "a.fits"], halves).frames[0].readout
     ghost = np.s_[20:24, 128 - 14 : 128 - 10]
     assert abs(readout.read()[0][ghost].mean()) < 6
     readout.crosstalk[:] = 0
@@ -431,7 +431,7 @@ def test_every_shipped_camera_reads_its_simulated_night(tmp_path, name):
     assert [frame.problem for frame in frames] == [""] * 5
     assert [frame.kind for frame in frames] == ["bias", "bias", "dark", "science", "flat"]
     opened = open_frames([tmp_path / "raw" / "field_V_001.fits"], camera)
-    electrons, _ = opened.exposures[0].readout.read()
+    electrons, _ = opened.frames[0].readout.read()
     assert electrons.shape == simulated.shape
 
 
@@ -462,8 +462,8 @@ def test_a_master_of_another_size_makes_an_empty_master_and_no_error(tmp_path):
         night(tmp_path / str(size), camera, size, n_bias=3, n_dark=3, n_flat=1, n_science=1)
     bias = masters_of(tmp_path / "16" / "raw", camera, "bias")["bias"]
     opened = open_frames(sorted((tmp_path / "24" / "raw").glob("dark_*.fits")), camera)
-    master = finish_master("dark", opened, lambda: make_master_dark(opened.exposures, bias), {})
-    assert master.header["EMPTY"].endswith("has 32 x 32 pixels, the frames 48 x 48")
+    master = finish_master("dark", opened, lambda: make_master_dark(opened.frames, bias), {})
+    assert master.header["EMPTY"].endswith("has 32 x 32 pixels; expected 48 x 48 as in the frames")
 
 
 def test_frames_are_not_stacked_with_others_of_which_one_amplifier_has_another_gain(tmp_path):
@@ -472,5 +472,5 @@ def test_frames_are_not_stacked_with_others_of_which_one_amplifier_has_another_g
     with fits.open(tmp_path / "raw" / "bias_002.fits", mode="update") as hdus:
         hdus[1].header["GAIN"], hdus[2].header["GAIN"] = hdus[2].header["GAIN"], hdus[1].header["GAIN"]
     opened = open_frames(sorted((tmp_path / "raw").glob("bias_*.fits")), camera)
-    master = finish_master("bias", opened, lambda: make_master_bias(opened.exposures), {})
+    master = finish_master("bias", opened, lambda: make_master_bias(opened.frames), {})
     assert (master.header["NCOMBINE"], master.header["REJ001"]) == (2, "bias_002.fits")

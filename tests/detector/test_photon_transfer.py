@@ -20,9 +20,10 @@ from nightcal.detector.photon_transfer import (
     read_noise_from,
     write_gain,
 )
-from nightcal.detector.subimages import Grid
+from nightcal.detector.subimages import Grid, SubimageValues
 from nightcal.io.sections import Area
 from nightcal.simulation.night import add_cosmic_rays, expose, make_chip
+from scipy.stats import chi2
 
 SHAPE = (256, 256)
 
@@ -80,6 +81,25 @@ def test_read_noise_is_not_taken_for_light_in_faint_flats(rng):
     chip = make_chip(SHAPE, gain=1.5, read_noise=12.0)
     found = measure(biases(chip, rng, 8), flats(chip, rng, [300] * 8))
     assert found.gain == pytest.approx(1.5, rel=0.03)
+
+
+def test_the_error_of_a_number_from_pairs_that_share_frames_is_honest(rng):
+    """Successive pairs share a frame, so that their numbers are not independent."""
+    pixels, tiles, frames = 200, 40, 7
+    median = chi2.median(pixels) / pixels
+
+    def compare(one, other):
+        value = np.mean((one - other) ** 2, axis=1) / 2 / median
+        return SubimageValues(value, np.full(tiles, np.sqrt(2 / pixels)))
+
+    pulls = []
+    for _ in range(1500):
+        pairs = Pairs(compare)
+        for frame in rng.standard_normal((frames, tiles, pixels), dtype=np.float32):
+            pairs.add(frame)
+        found = pairs.typical()
+        pulls.append((found.value - 1) / found.error)
+    assert np.std(pulls) == pytest.approx(1, abs=0.05)
 
 
 def test_one_pair_of_each_suffices(rng):

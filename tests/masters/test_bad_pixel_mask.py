@@ -14,9 +14,9 @@ from nightcal.io.product import Product, write_product
 from nightcal.io.sections import Area
 from nightcal.masters.bad_pixel_mask import DefectLimits, make_bad_pixel_mask
 from nightcal.masters.bias import make_master_bias
-from nightcal.masters.common import empty_master
+from nightcal.masters.common import make_empty_master
 from nightcal.masters.dark import make_master_dark
-from nightcal.masters.finish import bad_pixel_mask_of
+from nightcal.masters.finish import finish_bad_pixel_mask
 from nightcal.masters.flat import make_master_flat
 from nightcal.simulation.night import make_chip
 from simulated_chip import Camera, loaded
@@ -106,7 +106,7 @@ def test_planted_defects_are_in_the_mask(kind, mask, defects):
     assert found.mean() >= (0.95 if kind in ("warm", "noisy", "unsteady") else 1.0)
 
 
-def test_hardly_a_good_pixel_is_in_the_mask(mask, defects):
+def test_few_good_pixels_are_in_the_mask(mask, defects):
     planted = np.any(list(defects.where.values()), axis=0)
     planted[HOT_ROWS, HOT_COLUMN] = True
     assert np.count_nonzero((mask.data > 0) & ~planted) <= MOST_FALSE * planted.size
@@ -119,7 +119,7 @@ def test_a_column_that_is_mostly_hot_is_bad_along_the_run(mask, defects):
     assert not mask.data[HOT_ROWS.stop : HOT_ROWS.stop + 20, HOT_COLUMN].any()
 
 
-def test_each_way_of_searching_is_counted(mask, defects):
+def test_each_search_is_counted(mask, defects):
     counts = {"NNODATA": "stuck", "NLEVEL": "level", "NRATIO": "colour"}
     for keyword, kind in counts.items():
         assert mask.header[keyword] == pytest.approx(np.count_nonzero(defects.where[kind]), abs=6)
@@ -160,7 +160,7 @@ def test_low_flat_and_the_dead_pixels_of_one_filter_only(masters, defects):
     assert not (two.data & Flag.LOW_FLAT).any()
 
 
-def test_two_flats_of_one_filter_and_unlike_light_are_compared(masters):
+def test_two_flats_of_one_filter_and_unequal_levels_are_compared(masters):
     _, _, flat_v, flat_r = masters
     header = flat_v.header.copy()
     header["FLATLVL"] = flat_v.header["FLATLVL"] / 3
@@ -172,7 +172,7 @@ def test_two_flats_of_one_filter_and_unlike_light_are_compared(masters):
     assert product.data[150, 151] & Flag.BAD
 
 
-def test_the_seams_of_amplifiers_with_levels_of_their_own_are_no_defects():
+def test_seams_between_amplifiers_of_different_levels_are_not_defects():
     rng = np.random.default_rng(31)
     image = rng.normal(1000, 1.5, SHAPE).astype(np.float32)
     image[150:, 170:] += 200
@@ -186,7 +186,7 @@ def test_the_seams_of_amplifiers_with_levels_of_their_own_are_no_defects():
     assert np.argwhere(make_bad_pixel_mask([bias]).data).tolist() == [[151, 171]]
 
 
-def test_what_masters_warn_of_stays_with_the_frames_that_use_them(masters):
+def test_warnings_of_masters_are_not_passed_on_to_the_mask(masters):
     warned = [replace(master, header=master.header.copy()) for master in masters]
     for n, master in enumerate(warned):
         master.header["WARN001"], master.header["SKIPPED"] = f"something about master {n}", "bias"
@@ -204,17 +204,17 @@ def plain_mask(path, shape=SHAPE, dtype=np.uint8):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
-def test_a_given_mask_joins_what_the_masters_say(dtype, masters, mask, tmp_path):
+def test_a_user_mask_is_added_to_the_defects_found(dtype, masters, mask, tmp_path):
     given = plain_mask(tmp_path / "mine.fits", dtype=dtype)
     both = make_bad_pixel_mask(masters, [given], DefectLimits(warm=5.0))
     assert both.data[10, 11] & both.data[12, 13] & Flag.BAD
     changed = np.argwhere(both.data != mask.data).tolist()
     assert changed == [[10, 11], [12, 13]]
-    assert both.header["NGIVEN"] == 2
+    assert both.header["NUSERMSK"] == 2
     assert (both.header["USRMK001"], both.header["USSHA001"]) == ("mine.fits", given.digest)
 
 
-def test_a_given_mask_with_an_undefined_pixel_keeps_its_bad_ones(tmp_path):
+def test_a_user_mask_with_an_undefined_pixel_keeps_its_bad_ones(tmp_path):
     image = np.zeros(SHAPE, np.float32)
     image[10, 11], image[12, 13], image[20, 21] = 1, 7, np.nan
     fits.PrimaryHDU(image).writeto(tmp_path / "mine.fits")
@@ -231,7 +231,7 @@ def test_bits_of_another_program_are_bad_pixels_however_high_they_are(tmp_path):
     assert np.argwhere(product.data & Flag.BAD).tolist() == [[10, 11], [12, 13]]
 
 
-def test_a_given_mask_of_nightcal_keeps_its_bits(masters, mask, tmp_path):
+def test_a_user_mask_of_nightcal_keeps_its_bits(masters, mask, tmp_path):
     given = as_mask(loaded(mask, tmp_path / "bpm.fits"))
     alone = make_bad_pixel_mask([], [given])
     np.testing.assert_array_equal(alone.data, mask.data)
@@ -239,28 +239,28 @@ def test_a_given_mask_of_nightcal_keeps_its_bits(masters, mask, tmp_path):
     np.testing.assert_array_equal(again.data, mask.data)
 
 
-def test_a_mask_of_another_size_is_left_out_and_warned_about(masters, mask, tmp_path, caplog):
+def test_a_mask_of_another_size_is_not_used_and_warned_about(masters, mask, tmp_path, caplog):
     other = plain_mask(tmp_path / "binned.fits", (160, 160))
     product = make_bad_pixel_mask(masters, [other], DefectLimits(warm=5.0))
     np.testing.assert_array_equal(product.data, mask.data)
-    text = "bad pixel mask binned.fits of 160 x 160 pixels does not fit 320 x 320: not used"
+    text = "bad pixel mask binned.fits has 160 x 160 pixels; expected 320 x 320: not used"
     assert text in warnings_of(product.header)
     assert text in caplog.text
     assert "USRMK001" not in product.header
 
 
-def test_without_a_usable_master_the_given_mask_is_the_mask(tmp_path):
-    nothing = loaded(empty_master("bias", (1, 1), "all frames were torn"), tmp_path / "bias.fits")
-    with pytest.raises(FrameRejectedError, match="none of the masters"):
+def test_without_a_usable_master_the_user_mask_is_the_mask(tmp_path):
+    nothing = loaded(make_empty_master("bias", (1, 1), "all frames were torn"), tmp_path / "bias.fits")
+    with pytest.raises(FrameRejectedError, match="all masters are empty"):
         make_bad_pixel_mask([nothing])
-    product = bad_pixel_mask_of([nothing], [plain_mask(tmp_path / "mine.fits")])
+    product = finish_bad_pixel_mask([nothing], [plain_mask(tmp_path / "mine.fits")])
     assert np.argwhere(product.data).tolist() == [[10, 11], [12, 13]]
     assert "EMPTY" not in product.header
 
 
-def test_a_mask_of_another_night_is_an_ingredient(mask, tmp_path):
+def test_a_mask_of_another_night_can_be_used(mask, tmp_path):
     old = loaded(mask, tmp_path / "bpm.fits")
-    product = bad_pixel_mask_of([old], [plain_mask(tmp_path / "mine.fits")])
+    product = finish_bad_pixel_mask([old], [plain_mask(tmp_path / "mine.fits")])
     expected = mask.data.copy()
     expected[[10, 12], [11, 13]] |= Flag.BAD
     np.testing.assert_array_equal(product.data, expected)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from nightcal.masters.dark_selection import scattered_read_noise
+from nightcal.masters.dark_selection import measure_read_noise
 
 
 def frames_of(times, said, of_level):
@@ -22,15 +22,15 @@ def frames_of(times, said, of_level):
 
 @pytest.mark.parametrize("of_level", [0.0, 9.0])
 @pytest.mark.parametrize("said", [5.0, 7.0, 14.0])
-def test_read_noise_is_what_dark_current_and_overscan_leave_of_the_scatter(said, of_level):
+def test_read_noise_is_the_scatter_less_that_of_dark_current_and_overscan(said, of_level):
     times, current = [60.0] * 4, 0.3
     ratio = np.sqrt((49 + of_level + 60 * current) / (said**2 + of_level + 60 * current))
-    found = scattered_read_noise(*frames_of(times, said, of_level), ratio, current)
+    found = measure_read_noise(*frames_of(times, said, of_level), ratio, current)
     assert found == pytest.approx(7)
 
 
 @pytest.mark.parametrize("times", [[10.0] * 5 + [100.0], [30.0, 60.0, 300.0]])
-def test_weights_that_a_wrong_read_noise_gave_do_not_matter(times):
+def test_weights_from_a_wrong_read_noise_do_not_matter(times):
     exposures, inputs = frames_of(times, 12.0, 0.0)
     weights = np.square(times) / np.mean(np.square(times))
     current, true = 0.5, 7.0
@@ -39,10 +39,10 @@ def test_weights_that_a_wrong_read_noise_gave_do_not_matter(times):
     mean = np.average(values, axis=0, weights=weights)
     scatter = np.mean(np.sum(weights[:, np.newaxis] * (values - mean) ** 2, axis=0)) / (len(times) - 1)
     model = np.mean(weights**2 * (144 / np.square(times) + current / np.array(times)))
-    found = scattered_read_noise(exposures, inputs, np.sqrt(scatter / model), current)
+    found = measure_read_noise(exposures, inputs, np.sqrt(scatter / model), current)
     assert found == pytest.approx(true, rel=0.01)
 
 
-def test_one_dark_or_nothing_but_dark_current_tells_no_read_noise():
-    assert scattered_read_noise(*frames_of([60.0], 7.0, 0.0), 1.0, 0.1) is None
-    assert scattered_read_noise(*frames_of([60.0] * 3, 7.0, 0.0), 0.1, 5.0) is None
+def test_one_dark_or_scatter_from_dark_current_alone_gives_no_read_noise():
+    assert measure_read_noise(*frames_of([60.0], 7.0, 0.0), 1.0, 0.1) is None
+    assert measure_read_noise(*frames_of([60.0] * 3, 7.0, 0.0), 0.1, 5.0) is None

@@ -19,7 +19,7 @@ from nightcal.io.product import write_product
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
 from nightcal.masters.bias import make_master_bias
-from nightcal.masters.finish import finish_master, measure_gain_of_frames
+from nightcal.masters.finish import finish_master, measure_gain_from_files
 from nightcal.masters.flat import make_master_flat
 from nightcal.masters.noise_check import note_gain, note_read_noise
 from nightcal.simulation.camera import simulate_camera
@@ -55,14 +55,14 @@ def quadrants(gains=GAINS, noises=NOISES):
 
 def take(rng, n, light=0.0, said=None):
     """Frames of the four true amplifiers, opened with the gains that the header says."""
-    exposures = []
+    frames = []
     for _ in range(n):
         image = np.empty((2 * SIDE, 2 * SIDE), np.float32)
         for true, part in zip(quadrants(), said or quadrants(), strict=True):
             charge = rng.poisson(light, (SIDE, SIDE)) + rng.normal(0, true.read_noise, (SIDE, SIDE))
             image[part.area.slices] = np.rint(charge / true.gain) * part.gain
-        exposures.append(CalibrationFrame(FourAmplifiers(image, said or quadrants()), 1.0, 60000.0))
-    return exposures
+        frames.append(CalibrationFrame(FourAmplifiers(image, said or quadrants()), 1.0, 60000.0))
+    return frames
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_wrong_read_noise_of_one_amplifier_is_found_and_named(rng):
 
 
 @pytest.mark.parametrize("percent", [-10, 14])
-def test_a_gain_that_is_a_little_wrong_is_no_warning(percent, rng):
+def test_a_gain_that_is_a_little_wrong_gives_no_warning(percent, rng):
     said = quadrants(np.multiply(GAINS, 1 + percent / 100), NOISES)
     header = fits.Header()
     note_gain(header, take(rng, 6, 20000.0, said), None)
@@ -123,23 +123,23 @@ def test_a_gain_that_is_a_little_wrong_is_no_warning(percent, rng):
 
 
 @pytest.mark.parametrize("lights", [(3.0,) * 4, (20000.0, 1000.0, 20000.0, 1000.0), (20000.0,)])
-def test_flats_that_cannot_tell_leave_no_card_and_no_warning(lights, rng):
+def test_unsuitable_flats_give_no_card_and_no_warning(lights, rng):
     header = fits.Header()
     note_gain(header, [take(rng, 1, light)[0] for light in lights], None)
     assert not list(header)
 
 
-def test_a_read_noise_that_nobody_knows_is_measured_and_not_compared(rng):
+def test_an_unknown_read_noise_is_measured_and_not_compared(rng):
     header = fits.Header()
     note_read_noise(header, take(rng, 6, said=quadrants(noises=(0.0,) * 4)))
     assert cards(header, "RNMEAS") == pytest.approx(with_digitisation(), rel=0.02)
     assert not warnings_of(header)
 
 
-def test_a_saturated_amplifier_tells_nothing_and_the_others_do(rng):
-    exposures = take(rng, 4, 20000.0)
-    for exposure in exposures:
-        plain = exposure.readout.rows
+def test_a_saturated_amplifier_is_skipped_and_the_others_are_measured(rng):
+    frames = take(rng, 4, 20000.0)
+    for frame in frames:
+        plain = frame.readout.rows
 
         def rows(start, stop, plain=plain):
             electrons, flags = plain(start, stop)
@@ -147,9 +147,9 @@ def test_a_saturated_amplifier_tells_nothing_and_the_others_do(rng):
                 flags[:, :SIDE] = Flag.SATURATED
             return electrons, flags
 
-        exposure.readout.rows = rows
+        frame.readout.rows = rows
     header = fits.Header()
-    note_gain(header, exposures, None)
+    note_gain(header, frames, None)
     assert "GNMEAS1" not in header
     assert [header[f"GNMEAS{n}"] for n in (2, 3, 4)] == pytest.approx(GAINS[1:], rel=0.02)
 
@@ -163,7 +163,7 @@ def chip():
 
 
 @pytest.fixture
-def exposures(chip, tmp_path):
+def frames(chip, tmp_path):
     """Take frames of the chip, opened with the gain and read noise that a header says."""
 
     def take(n, adu=0.0, stem="bias", gain=chip.gain, read_noise=chip.read_noise):
@@ -187,38 +187,38 @@ def exposures(chip, tmp_path):
     return take
 
 
-def test_masters_tell_gain_and_read_noise(exposures, chip, tmp_path):
-    bias = make_master_bias(exposures(6))
+def test_masters_measure_gain_and_read_noise(frames, chip, tmp_path):
+    bias = make_master_bias(frames(6))
     assert bias.header["RNMEAS1"] == pytest.approx(chip.read_noise, rel=0.02)
     assert bias.header["RNADU1"] == pytest.approx(chip.read_noise / chip.gain, rel=0.02)
     assert not warnings_of(bias.header)
     write_product(tmp_path / "master.fits", bias)
-    flat = make_master_flat(exposures(6, 20000.0, "flat"), load_master(tmp_path / "master.fits"), None)
+    flat = make_master_flat(frames(6, 20000.0, "flat"), load_master(tmp_path / "master.fits"), None)
     assert flat.header["GNMEAS1"] == pytest.approx(chip.gain, rel=0.02)
     assert not any("gain" in text for text in warnings_of(flat.header))
 
 
-def test_a_wrong_gain_in_the_header_warns_in_the_flat(exposures, chip, tmp_path):
-    write_product(tmp_path / "master.fits", make_master_bias(exposures(6, gain=2.0)))
-    flat = make_master_flat(exposures(6, 20000.0, "flat", gain=2.0), load_master(tmp_path / "master.fits"), None)
+def test_a_wrong_gain_in_the_header_warns_in_the_flat(frames, chip, tmp_path):
+    write_product(tmp_path / "master.fits", make_master_bias(frames(6, gain=2.0)))
+    flat = make_master_flat(frames(6, 20000.0, "flat", gain=2.0), load_master(tmp_path / "master.fits"), None)
     assert flat.header["GNMEAS1"] == pytest.approx(chip.gain, rel=0.02)
     assert any(text.startswith("gain of 2 e-/ADU used, 1.5") for text in warnings_of(flat.header))
     # 6 e- at 1.5 e-/ADU are 8 e- at 2 e-/ADU
     assert any(text.startswith("read noise of 6 e- used, 8") for text in warnings_of(flat.header))
 
 
-def test_faint_flats_take_the_read_noise_that_the_bias_measured(exposures, chip, tmp_path):
+def test_faint_flats_take_the_read_noise_that_the_bias_measured(frames, chip, tmp_path):
     # The header says a third of the read noise; the rest of it would pass for photon noise.
-    write_product(tmp_path / "master.fits", make_master_bias(exposures(6, read_noise=2.0)))
-    faint = exposures(6, 200.0, "flat", read_noise=2.0)
+    write_product(tmp_path / "master.fits", make_master_bias(frames(6, read_noise=2.0)))
+    faint = frames(6, 200.0, "flat", read_noise=2.0)
     alone = make_master_flat(faint, None, None)
     helped = make_master_flat(faint, load_master(tmp_path / "master.fits"), None)
     assert helped.header["GNMEAS1"] == pytest.approx(chip.gain, rel=0.02)
     assert alone.header["GNMEAS1"] < 0.95 * chip.gain
 
 
-def test_one_frame_tells_nothing(exposures):
-    assert not [card for card in make_master_bias(exposures(1)).header if card.startswith("RN") and card != "RNUSED"]
+def test_one_frame_gives_no_read_noise(frames):
+    assert not [card for card in make_master_bias(frames(1)).header if card.startswith("RN") and card != "RNUSED"]
 
 
 # --- frames of four amplifiers on disk -------------------------------------------------------------------------------
@@ -245,32 +245,30 @@ def four(tmp_path_factory):
     return SimpleNamespace(camera=camera, untold=load_camera(folder / "untold.yaml"), truth=simulated, **paths)
 
 
-def test_masters_of_four_amplifiers_tell_gain_and_read_noise_of_each(four, tmp_path):
-    bias = make_master_bias(open_frames(four.bias, four.camera).exposures)
+def test_masters_measure_gain_and_read_noise_of_each_of_four_amplifiers(four, tmp_path):
+    bias = make_master_bias(open_frames(four.bias, four.camera).frames)
     assert cards(bias.header, "RNMEAS") == pytest.approx(four.truth.read_noises, rel=0.02)
     write_product(tmp_path / "master.fits", bias)
-    flats = open_frames(four.flat, four.camera).exposures
+    flats = open_frames(four.flat, four.camera).frames
     flat = make_master_flat(flats, load_master(tmp_path / "master.fits"), None)
     assert cards(flat.header, "GNMEAS") == pytest.approx(four.truth.gains, rel=0.02)
     assert not [text for text in warnings_of(flat.header) if "measured" in text]
 
 
-def test_each_of_four_amplifiers_takes_what_was_measured_of_it(four):
-    noise = measure_gain_of_frames([*four.bias, *four.flat], four.untold)
+def test_each_of_four_amplifiers_gets_its_own_measurement(four):
+    noise = measure_gain_from_files([*four.bias, *four.flat], four.untold)
     assert np.transpose(noise.amplifiers) == pytest.approx(
         np.array([four.truth.gains, four.truth.read_noises]), rel=0.02
     )
-    parts = open_frames(four.flat, four.untold, noise).exposures[0].readout.parts
+    parts = open_frames(four.flat, four.untold, noise).frames[0].readout.parts
     assert [(part.gain, part.read_noise) for part in parts] == list(noise.amplifiers)
 
 
-def test_a_night_without_a_measurement_takes_for_each_amplifier_what_its_master_bias_was_made_with(four, tmp_path):
-    measured = measure_gain_of_frames([*four.bias, *four.flat], four.untold)
+def test_a_night_without_a_measurement_takes_gain_and_read_noise_from_its_master_bias(four, tmp_path):
+    measured = measure_gain_from_files([*four.bias, *four.flat], four.untold)
     opened = open_frames(four.bias, four.untold, measured)
-    write_product(
-        tmp_path / "master.fits", finish_master("bias", opened, lambda: make_master_bias(opened.exposures), {})
-    )
+    write_product(tmp_path / "master.fits", finish_master("bias", opened, lambda: make_master_bias(opened.frames), {}))
     known = choose_gain(None, load_master(tmp_path / "master.fits"))
-    parts = open_frames(four.flat, four.untold, known).exposures[0].readout.parts
+    parts = open_frames(four.flat, four.untold, known).frames[0].readout.parts
     assert [part.gain for part in parts] == pytest.approx([gain for gain, _ in measured.amplifiers], rel=1e-12)
     assert [part.read_noise for part in parts] == pytest.approx([noise for _, noise in measured.amplifiers], rel=1e-12)

@@ -25,7 +25,9 @@ NUMBA = importlib.util.find_spec("numba") is not None
 LOOPS = [plain, *([load_compiled()] if NUMBA else [])]
 needs_numba = pytest.mark.skipif(not NUMBA, reason="numba is not installed")
 
-NUMBERS_OF_FRAMES = [*range(1, 71), 100, 200]
+NUMBERS_OF_FRAMES = [*range(1, 10), 15, 16, 17, 18, 31, 32, 33, 48, 49, 64, 65, 200]
+"""Blocks of the sorting network have 16 rows."""
+
 NO_FLOOR = (0.0, 0.0)
 FLOORS = [NO_FLOOR, (1 / 12, 0.0), (0.25, 0.5)]
 FEW = settings(deadline=None, derandomize=True, database=None, max_examples=150)
@@ -162,7 +164,7 @@ def test_pencil_and_paper():
     assert clip(column, floor=(90000.0, 0.0)).survivors[0, 0] == 7
 
 
-def test_equal_weights_are_no_weights(rng):
+def test_equal_weights_change_nothing(rng):
     for n in (1, 4, 17, 33):
         cube = zoo(rng, n)
         found, weighted = clip(cube), clip(cube, weights=np.ones(n))
@@ -171,7 +173,7 @@ def test_equal_weights_are_no_weights(rng):
         np.testing.assert_allclose(found.mean, weighted.mean, rtol=2 * HALF_BIT)
 
 
-@pytest.mark.parametrize("n", [2, 5, 16, 17, 40])
+@pytest.mark.parametrize("n", [5, 16, 40])
 def test_the_order_of_frames_changes_no_bit(n, rng):
     cube = zoo(rng, n)
     first = clip(cube, floor=FLOORS[1])
@@ -179,7 +181,7 @@ def test_the_order_of_frames_changes_no_bit(n, rng):
         assert_same_bits(clip(np.ascontiguousarray(rng.permutation(cube)), floor=FLOORS[1]), first)
 
 
-@pytest.mark.parametrize("n", [7, 8, 16, 17, 33])
+@pytest.mark.parametrize("n", [7, 16, 33])
 def test_sums_are_taken_in_the_same_order(n, rng):
     # Beside 2^56, 64 bits hold multiples of 16 only: another order of the same terms gives another sum.
     cube = rng.integers(-40, 40, (n, 1, 500)).astype(np.float32)
@@ -246,7 +248,7 @@ def test_words_are_the_numbers_that_they_stand_for(n, rng):
     assert_same_bits(clip(as_words(integers), **how), clip(integers.astype(np.float32), **how))
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 16, 30])
+@pytest.mark.parametrize("n", [1, 5, 30])
 def test_an_offset_of_each_row_is_taken_off_to_a_millionth(n, rng):
     integers = np.rint(rng.normal(1000, 3, (n, 5, 100))).astype(int)
     integers[3:][rng.random(integers[3:].shape) < 0.05] += 20000
@@ -259,7 +261,7 @@ def test_an_offset_of_each_row_is_taken_off_to_a_millionth(n, rng):
 
 
 @pytest.mark.parametrize("words", [True, False])
-@pytest.mark.parametrize(("first", "width"), [(0, 520), (3, 256), (1, 257), (255, 1), (256, 255), (0, 1), (519, 1)])
+@pytest.mark.parametrize(("first", "width"), [(0, 520), (3, 256), (1, 257), (519, 1)])
 def test_offsets_scales_masters_and_columns_with_exact_numbers(first, width, words, rng):
     # Quarters and powers of 2 are exact in 32 bits, so that the reference sees the very same numbers.
     n, rows = 6, 3
@@ -278,13 +280,13 @@ def test_offsets_scales_masters_and_columns_with_exact_numbers(first, width, wor
         assert_is_clipped_mean(found, values, **how)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 255), (4, 256), (2, 257), (1, 4097), (300, 2)])
+@pytest.mark.parametrize("shape", [(1, 1), (4, 256), (2, 257), (300, 2)])
 def test_images_of_any_shape(shape, rng):
     cube = rng.normal(5, 1, (9, *shape)).astype(np.float32)
     assert_is_clipped_mean(clip(cube, floor=FLOORS[1]), cube, 3.0, FLOORS[1])
 
 
-def test_what_is_at_the_limit_or_above_does_not_enter():
+def test_values_at_the_limit_or_above_do_not_enter():
     integers = np.array([99, 100, 101, 100]).reshape(4, 1, 1)
     for raw in (as_words(integers), integers.astype(np.float32)):
         for limit, entered in [(99.0, 0), (99.5, 1), (100.0, 1), (100.5, 3), (101.0, 3), (102.0, 4), (np.inf, 4)]:
@@ -319,14 +321,14 @@ def sorted_by_network(values):
     return np.array(rows)
 
 
-@pytest.mark.parametrize("n", range(1, 17))
-def test_the_network_sorts_all_there_is_to_sort(n):
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 11, 16])
+def test_the_network_sorts_all_sequences(n):
     # Knuth's 0-1 principle: what sorts all sequences of 0 and 1 sorts all sequences.
     zeros_and_ones = (np.arange(2**n) >> np.arange(n)[:, np.newaxis] & 1).astype(np.uint8)
     np.testing.assert_array_equal(sorted_by_network(zeros_and_ones), np.sort(zeros_and_ones, axis=0))
 
 
-@pytest.mark.parametrize("n", [*range(17, 71), 100, 128, 200, 257])
+@pytest.mark.parametrize("n", [17, 31, 32, 33, 64, 65, 100, 257])
 def test_the_network_sorts_many_values(n, rng):
     permutations = rng.permuted(np.tile(np.arange(n), (99, 1)), axis=1).T
     values = np.concatenate([rng.random((n, 300)) < rng.random(300), permutations], axis=1)
@@ -351,7 +353,7 @@ def sorted_by_tiles(values):
 
 
 @needs_numba
-def test_the_compiled_network_sorts_all_there_is_to_sort_in_a_block():
+def test_the_compiled_network_sorts_all_sequences_in_a_block():
     zeros_and_ones = (np.arange(2**16) >> np.arange(16)[:, np.newaxis] & 1).astype(np.float32)
     np.testing.assert_array_equal(sorted_by_tiles(zeros_and_ones), np.sort(zeros_and_ones, axis=0))
 
@@ -365,8 +367,8 @@ def test_the_compiled_network_merges_all_sorted_blocks(blocks):
     np.testing.assert_array_equal(sorted_by_tiles(values), np.sort(values, axis=0))
 
 
-@pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 5, 7, 1000, 65535, 65536, 65537, 200_003])
-@pytest.mark.parametrize("spread", [1, 50, 0x8000])
+@pytest.mark.parametrize("length", [0, 1, 3, 4, 5, 65535, 65536, 65537, 200_003])
+@pytest.mark.parametrize("spread", [1, 0x8000])
 @pytest.mark.parametrize("loops", LOOPS, ids=lambda loops: loops.__name__)
 def test_a_histogram_counts_each_integer(loops, spread, length, rng):
     integers = rng.integers(-spread, spread, length)
@@ -420,7 +422,7 @@ def test_all_work_is_done_by_numpy_where_numba_is_absent(without_numba, monkeypa
 
 
 @needs_numba
-def test_what_has_to_do_with_no_cache_is_raised(monkeypatch):
+def test_errors_other_than_those_of_the_cache_are_raised(monkeypatch):
     def fail(*args, **options):
         raise RuntimeError("out of luck")
 

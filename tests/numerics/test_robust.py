@@ -1,4 +1,4 @@
-"""The median, the rstd and the clipped mean say what statistics says, for any number of frames."""
+"""Median, rstd and clipped mean agree with the statistics module, numpy and astropy for any number of frames."""
 
 import math
 import statistics
@@ -9,11 +9,21 @@ import pytest
 from astropy.stats import sigma_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nightcal.numerics.robust import QUANTISATION, RSTD, clipped_mean, deviation_noise, median, pooled, rstd
-from nightcal.stacking.clipping_bias import clipping_bias, noise_ratio
+from nightcal.numerics.robust import (
+    QUANTISATION,
+    RSTD,
+    clipped_mean,
+    deviation_noise,
+    lower_median,
+    median,
+    median_of_many,
+    pool_scatter,
+    rstd,
+)
+from nightcal.stacking.clipping_bias import find_clipping_bias, find_noise_ratio
 from scipy import stats
 
-ANY_NUMBER_OF_FRAMES = range(1, 71)
+ANY_NUMBER_OF_FRAMES = [1, 2, 3, 4, 5, 16, 17, 70]
 FEW = settings(deadline=None, derandomize=True, database=None, max_examples=150)
 ADU = st.floats(-1e6, 1e6, allow_nan=False)
 SPOILT = st.sampled_from([math.nan, math.inf, -math.inf])
@@ -36,32 +46,40 @@ def same_values(one, other):
     return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("n", ANY_NUMBER_OF_FRAMES)
-def test_median_and_rstd_are_those_of_the_statistics_module(n):
-    values = np.random.default_rng(n).normal(1000, 30, n).tolist()
+@FEW
+@given(st.lists(ADU, min_size=1, max_size=70))
+def test_median_and_rstd_are_those_of_the_statistics_module(values):
     assert median(values) == pytest.approx(statistics.median(values), rel=1e-14)
     assert rstd(values) == pytest.approx(1.4826 * paper_mad(values), rel=1e-12, abs=1e-9)
 
 
-@pytest.mark.parametrize("n", ANY_NUMBER_OF_FRAMES)
-@pytest.mark.parametrize("k", ["3", "3.5"])
-def test_survivors_and_mean_of_whole_adu_are_those_of_pencil_and_paper(n, k):
-    rng = np.random.default_rng(n)
-    values = np.rint(rng.normal(1000, 4, n)).astype(int)
-    values[rng.random(n) < 0.1] += 300
-    kept = paper_survivors(values.tolist(), k)
-    clipped = clipped_mean(values, float(k))
-    assert clipped.survivors == len(kept)
-    assert clipped.mean == pytest.approx(float(sum(kept) / len(kept)), rel=1e-14)
-    assert clipped.weight == len(kept)
-    if len(kept) > 1:
-        assert clipped.scatter == pytest.approx(statistics.stdev(map(float, kept)), rel=1e-10, abs=1e-12)
-    else:
-        assert np.isnan(clipped.scatter)
+@FEW
+@given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=40), st.lists(st.just(math.nan), max_size=5))
+def test_all_medians_are_those_of_the_statistics_module(values, missing):
+    single = np.array(values, np.float32)
+    assert median_of_many(single) == np.float32(statistics.median(values))
+    assert median(single) == statistics.median(values)
+    rows = np.tile(np.array(values + missing, np.float32), (2, 1))
+    assert lower_median(rows).tolist() == [statistics.median_low(values)] * 2
+    assert median(rows, axis=1).tolist() == [statistics.median(values)] * 2
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 16, 17, 64])
-def test_one_pass_about_the_median_is_what_astropy_does_in_one_pass(n):
+@FEW
+@given(st.lists(st.one_of(st.integers(985, 1015), st.integers(985, 1315)), min_size=1, max_size=70))
+def test_survivors_and_mean_of_whole_adu_are_those_of_pencil_and_paper(values):
+    for k in ("3", "3.5"):
+        kept = paper_survivors(values, k)
+        clipped = clipped_mean(values, float(k))
+        assert clipped.survivors == clipped.weight == len(kept)
+        assert clipped.mean == pytest.approx(float(sum(kept) / len(kept)), rel=1e-14)
+        if len(kept) > 1:
+            assert clipped.scatter == pytest.approx(statistics.stdev(map(float, kept)), rel=1e-10, abs=1e-12)
+        else:
+            assert np.isnan(clipped.scatter)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 64])
+def test_one_pass_about_the_median_agrees_with_astropy(n):
     stack = np.random.default_rng(n).standard_t(2, (n, 500))
     peer = sigma_clip(
         stack,
@@ -127,7 +145,7 @@ def test_rstd_of_a_gaussian_is_its_standard_deviation():
     assert rstd(np.random.default_rng(3).normal(1000, 7.5, 400_000)) == pytest.approx(7.5, rel=0.005)
 
 
-@pytest.mark.parametrize("n", ANY_NUMBER_OF_FRAMES)
+@pytest.mark.parametrize("n", [1, 2, 7])
 def test_nothing_is_lost_of_constant_data(n):
     clipped = clipped_mean([1234.0] * n, 3)
     assert clipped.survivors == n
@@ -150,7 +168,7 @@ def test_without_a_floor_quantised_data_lose_all_but_the_mode():
     assert clipped.mean == 1000
 
 
-def test_the_floor_of_quantisation_keeps_what_digitising_made():
+def test_the_floor_of_quantisation_keeps_digitised_values():
     # 3 / sqrt(12) = 0.87 ADU is less than one step; with 0.2 ADU of read noise in quadrature, 3 floors are 1.05 ADU
     values = [1000] * 5 + [1001, 1004]
     assert pytest.approx(math.sqrt(1 / 12)) == QUANTISATION
@@ -161,8 +179,8 @@ def test_the_floor_of_quantisation_keeps_what_digitising_made():
     assert clipped_mean(values, 3, 4 / 3).survivors == 7
 
 
-@pytest.mark.parametrize("n", [3, 7, 20, 51])
-@pytest.mark.parametrize("floor", ["0", "0.5", "2", "20"])
+@pytest.mark.parametrize("n", [7, 20])
+@pytest.mark.parametrize("floor", ["0", "2", "20"])
 def test_the_wider_of_rstd_and_floor_decides(n, floor):
     values = [*np.rint(np.random.default_rng(n).normal(1000, 3, n)).astype(int).tolist(), 1010, 1055]
     assert clipped_mean(values, 3, float(floor)).survivors == len(paper_survivors(values, "3", floor))
@@ -176,7 +194,7 @@ def test_a_floor_may_follow_the_level_of_each_pixel():
     np.testing.assert_array_equal(clipped_mean(stack, 3, floor=[10.0, 2.0]).survivors, [7, 6])
 
 
-@pytest.mark.parametrize("n", [5, 6, 16, 63])
+@pytest.mark.parametrize("n", [5, 6, 63])
 def test_a_cosmic_ray_in_one_frame_leaves_no_trace(n):
     clean = np.random.default_rng(n).normal(300, 5, (n, 200))
     hit = clean.copy()
@@ -279,7 +297,7 @@ def trial(n, k, floor, seed=20240301, values=2_000_000):
 
 
 @pytest.mark.parametrize(("n", "loss"), [(5, 1.12), (64, 1.03)])
-def test_clipping_without_a_floor_costs_what_the_design_says(n, loss):
+def test_clipping_without_a_floor_costs_12_percent_for_5_frames_and_3_for_64(n, loss):
     mean, _, _ = trial(n, 3, 0, values=6_000_000)
     assert np.std(mean) * math.sqrt(n) == pytest.approx(loss, abs=0.01)
     stacks = np.random.default_rng(11).standard_normal((n, 6_000_000 // n))
@@ -287,23 +305,23 @@ def test_clipping_without_a_floor_costs_what_the_design_says(n, loss):
 
 
 @pytest.mark.parametrize(("n", "floor"), [(3, 0.0), (5, 0.0), (5, 1.0), (16, 0.5), (64, 0.0)])
-def test_clipping_response_is_that_of_an_independent_trial(n, floor):
+def test_the_clipping_bias_is_that_of_an_independent_trial(n, floor):
     mean, count, variance = trial(n, 3, floor)
-    response = clipping_bias(n, 3.0, floor)
-    assert response.noise == pytest.approx(np.sqrt(np.mean(mean**2 * count)), rel=0.01)
+    bias = find_clipping_bias(n, 3.0, floor)
+    assert bias.noise == pytest.approx(np.sqrt(np.mean(mean**2 * count)), rel=0.01)
     quieter = np.sort(variance[np.isfinite(variance)])
     quieter = quieter[: round(0.95 * quieter.size)]
-    assert response.scatter == pytest.approx(np.sqrt(quieter.mean()), rel=0.005)
+    assert bias.scatter == pytest.approx(np.sqrt(quieter.mean()), rel=0.005)
 
 
 @pytest.mark.parametrize("floored", [True, False])
-@pytest.mark.parametrize("planted", [0.5, 1, 3])
-@pytest.mark.parametrize("n", [5, 16, 64])
+@pytest.mark.parametrize("planted", [0.5, 3])
+@pytest.mark.parametrize("n", [5, 64])
 def test_a_camera_file_with_the_wrong_noise_is_found_out(n, planted, floored):
     """The model says 1; the frames really scatter by ``planted``."""
     stacks = np.random.default_rng(n + 77).normal(0, planted, (n, 40_000))
     scatter = clipped_mean(stacks, 3.0, 1.0 if floored else 0.0).scatter
-    ratio, _ = noise_ratio(pooled(scatter**2), n, 3.0, floored)
+    ratio, _ = find_noise_ratio(pool_scatter(scatter**2), n, 3.0, floored)
     assert ratio == pytest.approx(planted, rel=0.02)
 
 
@@ -312,30 +330,30 @@ def test_the_error_of_a_clipped_mean_is_honest_with_ratio_and_response(n):
     """What a master does: model noise x ratio x response / sqrt(survivors) is the true error of the mean."""
     stacks = np.random.default_rng(n).normal(0, 2.0, (n, 60_000))
     clipped = clipped_mean(stacks, 3.0, 1.0)
-    ratio, response = noise_ratio(pooled(clipped.scatter**2), n, 3.0)
+    ratio, response = find_noise_ratio(pool_scatter(clipped.scatter**2), n, 3.0)
     pull = clipped.mean / (ratio * response.noise / np.sqrt(clipped.survivors))
     assert np.std(pull) == pytest.approx(1, rel=0.02)
 
 
 @pytest.mark.parametrize("measured", [math.nan, 0.0, -1.0])
-def test_a_scatter_that_nobody_measured_leaves_the_model_alone(measured):
-    assert noise_ratio(measured, 5, 3.0)[0] == 1
+def test_an_unknown_scatter_leaves_the_model_unchanged(measured):
+    assert find_noise_ratio(measured, 5, 3.0)[0] == 1
 
 
 def test_a_single_frame_keeps_the_model_noise():
-    assert noise_ratio(7.0, 1, 3.0)[0] == 1
+    assert find_noise_ratio(7.0, 1, 3.0)[0] == 1
 
 
 def test_pooled_scatter_is_that_of_the_quieter_95_percent():
-    assert pooled(np.arange(1.0, 101)[::-1]) == pytest.approx(math.sqrt(48))  # the mean of 1 to 95 is 48
+    assert pool_scatter(np.arange(1.0, 101)[::-1]) == pytest.approx(math.sqrt(48))  # the mean of 1 to 95 is 48
 
 
 def test_noisy_pixels_and_holes_do_not_move_the_pooled_scatter():
     variances = np.full(1000, 4.0)
     variances[::25] = 1e6
     variances[1::100] = np.nan
-    assert pooled(variances) == pytest.approx(2)
-    assert np.isnan(pooled(np.array([np.nan, np.inf])))
+    assert pool_scatter(variances) == pytest.approx(2)
+    assert np.isnan(pool_scatter(np.array([np.nan, np.inf])))
 
 
 def test_the_best_frame_is_not_rejected_for_the_noise_of_the_others():
@@ -383,7 +401,7 @@ def test_ratio_and_noise_of_unequal_values_are_honest(times, ratio):
     weights = np.square(times) / np.mean(np.square(times))
     values = np.random.default_rng(13).normal(0, ratio, (len(times), 100_000)) / np.sqrt(weights)[:, np.newaxis]
     clipped = clipped_mean(values, 3.0, 1.0, weights)
-    found, response = noise_ratio(pooled(clipped.scatter**2), len(times), 3.0, weights=tuple(weights))
+    found, response = find_noise_ratio(pool_scatter(clipped.scatter**2), len(times), 3.0, weights=tuple(weights))
     assert found == pytest.approx(ratio, rel=0.01)
     pulls = clipped.mean / (found * response.noise / np.sqrt(clipped.weight))
     assert pulls.std() == pytest.approx(1, abs=0.01)

@@ -48,7 +48,7 @@ def test_holes_are_left_out_of_the_mean_of_their_neighbours(shape, marked, rng):
     assert (found >= 0).all()
 
 
-def test_a_hole_in_a_float_raw_does_not_change_what_is_far_from_it(rng):
+def test_a_hole_in_a_float_raw_does_not_change_distant_pixels(rng):
     image = rng.normal(900, 30, (12, 12)).astype(np.float32)
     holed = image.copy()
     holed[5, 6] = np.nan
@@ -80,5 +80,5 @@ def test_rows_by_rows_as_the_whole(rng):
         np.testing.assert_array_equal(rows[: 30 - start], whole[start : start + 7])
 
 
-def test_light_is_never_negative(rng):
+def test_the_expected_signal_is_never_negative(rng):
     assert (expected_signal(rng.normal(-500, 10, (9, 9)), 36.0) == 0).all()

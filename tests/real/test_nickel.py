@@ -190,7 +190,7 @@ def test_the_darks_lie_below_the_bias_in_one_corner_whatever_their_exposure(nick
     assert max(by_hand) < 0
     assert np.mean(by_hand) < -0.5  # ADU
     assert header["DARKGLOW"] < -5 * header["DARKGERR"]
-    assert "around pixel 992, 992, more in the bias?" in " ".join(map(str, header.values()))
+    assert "near pixel 992, 992 (excess in the bias?)" in " ".join(map(str, header.values()))
 
 
 def test_no_flat_is_left_out_and_no_star_is_seen_in_a_master(nickel):

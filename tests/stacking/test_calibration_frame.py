@@ -13,8 +13,8 @@ from nightcal.detector.overscan import OverscanMethods
 from nightcal.errors import FrameRejectedError
 from nightcal.io.master import load_master
 from nightcal.numerics.robust import clipped_mean
-from nightcal.stacking.calibration_frame import in_order, judge, make_stack_input, whole_level
-from nightcal.stacking.stack import StackInput, as_numbers, stack
+from nightcal.stacking.calibration_frame import accept_frames, find_whole_level, make_stack_input, sort_frames
+from nightcal.stacking.stack import StackInput, convert_to_numbers, stack
 from small_night import SHAPE, Night, make_all
 
 RESULTS = ("mean", "uncertainty", "survivors", "noisy")
@@ -117,13 +117,13 @@ def test_frames_of_words_and_of_numbers_stack_together(frames, numbers, loops):
     assert_same_bits(frames.stack(frames.inputs(numbers)), frames.stack(frames.inputs()))
 
 
-def test_words_taken_for_numbers_are_the_same_numbers(frames):
+def test_stored_integers_convert_to_the_same_numbers(frames):
     stack_input = frames.inputs()[0]
     out = np.empty((4, stack_input.columns), np.float32)
-    as_numbers(stack_input).read(10, 14, out)
+    convert_to_numbers(stack_input).read(10, 14, out)
     np.testing.assert_array_equal(out, frames.raw[0, 10:14])
     numbers = frames.inputs(numbers=[0])[0]
-    assert as_numbers(numbers) is numbers
+    assert convert_to_numbers(numbers) is numbers
 
 
 def test_the_order_of_frames_changes_no_bit(frames, rng, loops):
@@ -229,32 +229,32 @@ def test_integers_of_any_kind_make_the_same_masters(dtype, tmp_path):
 @pytest.mark.parametrize("dtype", [None, "f4"])
 def test_the_level_of_a_bias_is_the_clipped_mean_of_its_pixels(dtype, method, tmp_path, loops):
     night = Night(tmp_path, method)
-    exposure = night.take("Bias Frame", dtype=dtype)
-    electrons, flags = exposure.readout.read()
+    frame = night.take("Bias Frame", dtype=dtype)
+    electrons, flags = frame.readout.read()
     good = electrons[flags == 0].astype(float)
     assert (flags > 0).any()
     expected = clipped_mean(good, 3.5, 6.0)
-    found = whole_level(exposure, 3.5)
+    found = find_whole_level(frame, 3.5)
     assert found == pytest.approx(float(expected.mean), abs=1e-6 * night.chip.gain * night.chip.bias_level)
 
 
-def test_a_layer_is_what_it_says_of_the_electrons(tmp_path):
-    exposure = Night(tmp_path, OverscanMethods.row_mean).take("Bias Frame")
-    electrons, flags = exposure.readout.read()
-    stack_input = make_stack_input(exposure, scale=0.5, shift=3.0)
+def test_a_stack_input_of_stored_integers_gives_the_electrons(tmp_path):
+    frame = Night(tmp_path, OverscanMethods.row_mean).take("Bias Frame")
+    electrons, flags = frame.readout.read()
+    stack_input = make_stack_input(frame, scale=0.5, shift=3.0)
     words = np.empty((SHAPE[0], stack_input.columns), np.uint16)
     stack_input.read(0, SHAPE[0], words)
     stored = words.view(">i2")[:, : SHAPE[1]].astype(float)
     found = (stored - stack_input.offset[:, np.newaxis]) * stack_input.scale
     np.testing.assert_allclose(found, (electrons - 3.0) * 0.5, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(stored >= stack_input.limit, flags > 0)
-    assert stack_input.variance == pytest.approx(exposure.read_variance / 4)
+    assert stack_input.variance == pytest.approx(frame.read_variance / 4)
 
 
-def test_a_layer_of_numbers_is_what_it_says_of_the_electrons(tmp_path):
-    exposure = Night(tmp_path).take("Bias Frame", dtype="f4")
-    electrons, flags = exposure.readout.read()
-    stack_input = make_stack_input(exposure, scale=0.5, shift=3.0)
+def test_a_stack_input_of_numbers_gives_the_electrons(tmp_path):
+    frame = Night(tmp_path).take("Bias Frame", dtype="f4")
+    electrons, flags = frame.readout.read()
+    stack_input = make_stack_input(frame, scale=0.5, shift=3.0)
     numbers = np.zeros((SHAPE[0], stack_input.columns), np.float32)
     stack_input.read(0, SHAPE[0], numbers)
     found = (numbers[:, : SHAPE[1]] - stack_input.offset) * stack_input.scale
@@ -262,18 +262,14 @@ def test_a_layer_of_numbers_is_what_it_says_of_the_electrons(tmp_path):
     np.testing.assert_allclose(found[flags == 0], (electrons[flags == 0] - 3.0) * 0.5, rtol=1e-5, atol=1e-5)
 
 
-def test_frames_are_judged_in_the_order_of_time_and_let_go_of(tmp_path):
+def test_frames_are_accepted_in_the_order_of_time(tmp_path):
     frames = Night(tmp_path).frames("bias")
-    held = []
 
-    def level(exposure):
-        held.append(exposure.readout.image)
-        assert [image for image in held if image._file.held is not None] == [exposure.readout.image]
-        if exposure.path == frames[2].path:
+    def find_level(frame):
+        if frame.path == frames[2].path:
             raise FrameRejectedError("too bright")
         return 5.0
 
-    judged = judge(in_order(frames[::-1]), [], level)
-    assert [e.path for e in judged.exposures] == [frames[i].path for i in (0, 1, 3, 4)]
-    assert [(r.path, r.reason, r.mjd) for r in judged.refused] == [(frames[2].path, "too bright", frames[2].mjd)]
-    assert all(image._file.held is None for image in held)
+    accepted = accept_frames(sort_frames(frames[::-1]), [], find_level)
+    assert [frame.path for frame in accepted.frames] == [frames[i].path for i in (0, 1, 3, 4)]
+    assert [(r.path, r.reason, r.mjd) for r in accepted.rejected] == [(frames[2].path, "too bright", frames[2].mjd)]

@@ -22,7 +22,7 @@ from nightcal.io.raw_header import read_header
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
 from nightcal.masters.bias import make_master_bias
-from nightcal.masters.finish import bad_pixel_mask_of, finish_master, measure_gain_of_frames
+from nightcal.masters.finish import finish_bad_pixel_mask, finish_master, measure_gain_from_files
 from nightcal.masters.flat import make_master_flat
 from nightcal.masters.keywords import record_gain
 from nightcal.planning.frames import read_frame
@@ -89,7 +89,7 @@ def test_gain_and_read_noise_of_the_header_count_first(take, camera):
     assert noise.warning == ""
 
 
-def test_a_measurement_serves_where_the_header_tells_nothing(take, camera):
+def test_a_measurement_serves_if_the_header_has_no_gain(take, camera):
     assert find_gain(read_header(take("a", GAIN=None, RDNOISE=None)), camera, MEASURED) == MEASURED
 
 
@@ -130,7 +130,7 @@ def test_a_warning_stays_when_only_the_read_noise_is_known(take, camera):
 # --- opening ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_readout_is_what_header_and_camera_file_say(take, camera, chip):
+def test_a_readout_follows_header_and_camera_file(take, camera, chip):
     readout, gain = open_raw(RawImage(take("a")), camera)
     assert (readout.area, readout.has_overscan) == (Area(0, 128, 0, 128), True)
     assert (readout.gain, readout.read_noise, readout.saturation) == (1.5, 6.0, chip.saturation)
@@ -150,9 +150,9 @@ def test_frames_that_cannot_be_opened_are_named_and_the_others_serve(take, camer
         take("b", minutes=1),
     ]
     opened = open_frames(paths, camera)
-    assert [exposure.path.name for exposure in opened.exposures] == ["a.fits", "b.fits"]
-    assert [frame.name for frame in opened.frames] == ["a.fits", "b.fits"]
-    reasons = {refusal.path.name: refusal.reason for refusal in opened.refused}
+    assert [frame.path.name for frame in opened.frames] == ["a.fits", "b.fits"]
+    assert [record.name for record in opened.records] == ["a.fits", "b.fits"]
+    reasons = {refusal.path.name: refusal.reason for refusal in opened.rejected}
     assert set(reasons) == {"torn.fits", "note.fits", "elsewhere.fits", "negative.fits", "missing.fits"}
     assert "truncated" in reasons["torn.fits"]
     assert "[500:600,1:128]" in reasons["elsewhere.fits"]
@@ -161,15 +161,15 @@ def test_frames_that_cannot_be_opened_are_named_and_the_others_serve(take, camer
 
 
 def test_an_exposure_knows_its_time(take, camera):
-    exposure = open_frames([take("a", "Dark Frame", 120.0)], camera).exposures[0]
-    assert exposure.exposure_time == 120
+    frame = open_frames([take("a", "Dark Frame", 120.0)], camera).frames[0]
+    assert frame.exposure_time == 120
     # 2024-03-01 22:00 UTC is MJD 60370.91667; its middle one minute later.
-    assert exposure.mjd == pytest.approx(60370 + (22 + 1 / 60) / 24, abs=1e-6)
+    assert frame.mjd == pytest.approx(60370 + (22 + 1 / 60) / 24, abs=1e-6)
 
 
 def test_rows_of_a_readout_are_electrons_above_the_overscan(take, camera, chip):
     path = take("a", "Flat Field", 10.0, 1000.0, "V")
-    readout = open_frames([path], camera).exposures[0].readout
+    readout = open_frames([path], camera).frames[0].readout
     electrons, flags = readout.read()
     raw = fits.getdata(path).astype(float)
     expected = (raw[:, :128] - raw[:, 128:].mean()) * 1.5
@@ -199,10 +199,10 @@ def reduced(path, *args):
 
 def finished(paths, camera, kind="bias"):
     opened = open_frames(paths, camera)
-    return finish_master(kind, opened, lambda: make_master_bias(opened.exposures, refused=opened.refused), {"k": 3})
+    return finish_master(kind, opened, lambda: make_master_bias(opened.frames, rejected=opened.rejected), {"k": 3})
 
 
-def test_a_master_knows_for_which_frames_it_serves(take, camera):
+def test_a_master_has_the_setup_of_its_frames(take, camera):
     header = finished([take(f"b{n}", minutes=n) for n in range(3)], camera).header
     assert (header["NCCAMERA"], header["NCINSTR"]) == ("generic", "Simulated CCD")
     assert (header["NCXBIN"], header["NCYBIN"], header["NCNX"], header["NCNY"]) == (1, 1, 160, 128)
@@ -213,11 +213,11 @@ def test_a_master_knows_for_which_frames_it_serves(take, camera):
 
 
 @pytest.mark.parametrize(("words", "light"), [("Dome flat V", "dome"), ("skyflat", "twilight"), ("flat V", "")])
-def test_a_master_flat_knows_its_light_and_so_does_a_library(words, light, take, camera, tmp_path):
+def test_a_master_flat_and_a_library_know_the_flat_source(words, light, take, camera, tmp_path):
     told = {"OBJECT": words, "RA": "01:00:00", "DEC": "-30:00:00"}
     opened = open_frames([take(f"f{n}", "Flat Field", 5.0, 6000.0, "V", n, **told) for n in range(3)], camera)
-    assert {(exposure.flat_source, exposure.pointing) for exposure in opened.exposures} == {(light, (15.0, -30.0))}
-    product = finish_master("flat", opened, lambda: make_master_flat(opened.exposures, None, None), {})
+    assert {(frame.flat_source, frame.pointing) for frame in opened.frames} == {(light, (15.0, -30.0))}
+    product = finish_master("flat", opened, lambda: make_master_flat(opened.frames, None, None), {})
     assert product.header.get("FLATSRC", "") == light
     write_product(tmp_path / "library" / "flat.fits", product)
     (known,) = read_library(tmp_path / "library")
@@ -231,7 +231,7 @@ def test_masters_of_many_amplifiers_serve_the_frames_of_other_nights(amplifiers,
     bias = finished([take(f"b{n}", minutes=n) for n in range(3)], camera)
     write_setup(bias.header, frame)
     write_product(tmp_path / "library" / "bias.fits", bias)
-    mask = bad_pixel_mask_of([load_master(tmp_path / "library" / "bias.fits")])
+    mask = finish_bad_pixel_mask([load_master(tmp_path / "library" / "bias.fits")])
     write_product(tmp_path / "library" / "bpm.fits", mask)
     assert [master.setup for master in read_library(tmp_path / "library")] == [Setup.from_frame(frame)] * 2
 
@@ -248,14 +248,14 @@ def test_without_any_frame_the_master_is_empty_and_says_why(take, camera, tmp_pa
     assert "2 frames" in master.header["EMPTY"]
     assert "truncated" in master.header["EMPTY"]
     write_product(tmp_path / "bias.fits", master)
-    assert load_master(tmp_path / "bias.fits").refused
+    assert load_master(tmp_path / "bias.fits").why_empty
     assert CCDData.read(tmp_path / "bias.fits").mask.all()
 
 
 def test_a_bad_pixel_mask_has_the_setup_of_its_masters(take, camera, tmp_path):
     write_product(tmp_path / "bias.fits", finished([take(f"b{n}", minutes=n) for n in range(3)], camera))
     bias = load_master(tmp_path / "bias.fits")
-    product = bad_pixel_mask_of([bias])
+    product = finish_bad_pixel_mask([bias])
     for card in ("NIGHT", "NCCAMERA", "NCNX", "NCMODE"):
         assert product.header[card] == bias.header[card]
 
@@ -267,7 +267,7 @@ def sky_frame(take, name="sky", **cards):
     return take(name, "Light Frame", 60.0, 8.0, "V", **cards)
 
 
-def test_a_science_frame_is_reduced_with_what_its_header_says(take, camera, chip):
+def test_a_science_frame_is_reduced_with_the_values_of_its_header(take, camera, chip):
     product = reduced(sky_frame(take), batch(camera))
     good = product.mask == 0
     expected = 8.0 * 60 * chip.response["V"] + chip.dark_current * 60 + chip.bias_structure
@@ -355,7 +355,7 @@ def test_gain_and_read_noise_are_measured_from_raw_frames(take, camera, chip, tm
     unknown = {"GAIN": None, "RDNOISE": None}
     paths = [take(f"b{n}", minutes=n, **unknown) for n in range(4)]
     paths += [take(f"f{n}", "Flat Field", 5.0, 6000.0, "V", minutes=20 + n, **unknown) for n in range(4)]
-    noise = measure_gain_of_frames([*paths, truncate(take("torn"))], camera)
+    noise = measure_gain_from_files([*paths, truncate(take("torn"))], camera)
     assert noise.gain == pytest.approx(chip.gain, rel=0.03)
     assert noise.read_noise == pytest.approx(chip.read_noise, rel=0.03)
     assert noise.warning == ""
@@ -364,19 +364,11 @@ def test_gain_and_read_noise_are_measured_from_raw_frames(take, camera, chip, tm
 def test_the_measurement_does_not_look_at_gain_cards(take, camera, chip):
     paths = [take(f"b{n}", minutes=n, GAIN=7.0) for n in range(3)]
     paths += [take(f"f{n}", "Flat Field", 5.0, 6000.0, "V", minutes=20 + n, GAIN=7.0) for n in range(3)]
-    assert measure_gain_of_frames(paths, camera).gain == pytest.approx(chip.gain, rel=0.03)
+    assert measure_gain_from_files(paths, camera).gain == pytest.approx(chip.gain, rel=0.03)
 
 
-def test_nothing_to_measure_is_assumed(camera):
-    assert measure_gain_of_frames([], camera) == ASSUMED
-
-
-def test_frames_stay_closed_after_a_master_is_made(take, camera):
-    opened = open_frames([take(f"b{n}") for n in range(3)], camera)
-    finish_master("bias", opened, lambda: make_master_bias(opened.exposures), {})
-    for exposure in opened.exposures:
-        assert isinstance(exposure.readout.image, RawImage)
-        assert exposure.readout.image._file.hdus is None
+def test_without_frames_the_gain_is_assumed(camera):
+    assert measure_gain_from_files([], camera) == ASSUMED
 
 
 # --- gain of the master bias -----------------------------------------------------------------------------------------
@@ -403,14 +395,14 @@ def test_frames_without_a_gain_take_that_of_their_master_bias(take, camera, bias
     assert "20240301" in noise.source
 
 
-def test_a_gain_that_was_assumed_for_the_bias_is_no_gain(take, camera, bias_with):
+def test_an_assumed_gain_of_the_bias_is_not_used(take, camera, bias_with):
     bias = bias_with(**UNKNOWN)
     assert gain_of_master(bias) is None
     assert choose_gain(None, bias) is None
     assert find_gain(read_header(take("a", **UNKNOWN)), camera, choose_gain(None, bias)) == ASSUMED
 
 
-def test_what_the_night_measured_counts_before_the_gain_of_its_bias(bias_with):
+def test_the_measurement_of_the_night_is_preferred_to_the_gain_of_its_bias(bias_with):
     bias = bias_with(GAIN=2.4, RDNOISE=7.0)
     assert choose_gain(MEASURED, bias) == MEASURED
     half = GainAndReadNoise(1.0, 4.0, "read noise from 2 pairs of bias", ASSUMED.warning)
@@ -418,7 +410,7 @@ def test_what_the_night_measured_counts_before_the_gain_of_its_bias(bias_with):
     assert choose_gain(half, None) == half
 
 
-def test_a_refused_bias_and_one_of_another_program_know_no_gain(take, camera, tmp_path):
+def test_an_empty_bias_and_a_bias_of_another_program_have_no_gain(take, camera, tmp_path):
     write_product(tmp_path / "refused.fits", finished([truncate(take("torn"))], camera))
     fits.PrimaryHDU(np.zeros((128, 128), np.float32)).writeto(tmp_path / "plain.fits")
     for name in ("refused.fits", "plain.fits"):
@@ -454,11 +446,11 @@ def test_an_unknown_read_noise_of_the_bias_stays_warned_about(take, camera, bias
 def test_rows_outside_the_image_area_need_no_overscan(method, take, camera):
     by_row = replace(camera, overscan_method=method)
     sections = {"TRIMSEC": "[1:128,1:100]", "BIASSEC": "[129:160,1:100]"}
-    (exposure,) = open_frames([take("a", **sections)], by_row).exposures
-    electrons, _ = exposure.readout.read()
+    (frame,) = open_frames([take("a", **sections)], by_row).frames
+    electrons, _ = frame.readout.read()
     assert electrons.shape == (100, 128)
     assert np.isfinite(electrons).all()
-    assert np.isfinite(exposure.readout.level_variance).all()
+    assert np.isfinite(frame.readout.level_variance).all()
     shorter = sections | {"BIASSEC": "[129:160,1:99]"}
     refused = finished([take("b", **shorter)], by_row).header["EMPTY"]
     assert "row 99 has no overscan pixel" in refused
@@ -471,7 +463,7 @@ def test_rows_outside_the_image_area_need_no_overscan(method, take, camera):
     "reading",
     [lambda p, c: open_frames([p], c), lambda p, c: reduce_frame(p, p.with_suffix(".out"), batch(c))],
 )
-def test_no_frame_is_refused_because_the_machine_has_no_file_left_to_open(reading, take, camera, monkeypatch):
+def test_no_frame_is_rejected_because_the_machine_has_no_file_left_to_open(reading, take, camera, monkeypatch):
     path = take("a")
 
     def full(*args, **kwargs):
@@ -483,31 +475,32 @@ def test_no_frame_is_refused_because_the_machine_has_no_file_left_to_open(readin
         reading(path, camera)
 
 
+def count_open_files(folder):
+    links = [Path("/proc/self/fd") / fd for fd in os.listdir("/proc/self/fd")]
+    return sum(str(link.readlink()).startswith(str(folder)) for link in links if link.is_symlink())
+
+
 @pytest.mark.parametrize(("most", "held"), [(2, 1), (5, 5)])
 def test_a_stack_of_many_frames_holds_no_file_open(most, held, take, camera, tmp_path, monkeypatch):
     counts = []
 
     def counting(self, start, stop, out=None, words=RawImage.words):
         found = words(self, start, stop, out)
-        links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if is_link(fd)]
-        counts.append(sum(link.startswith(str(tmp_path)) for link in links))
+        counts.append(count_open_files(tmp_path))
         return found
-
-    def is_link(fd):
-        return os.path.islink(f"/proc/self/fd/{fd}")
 
     opened = open_frames([take(f"b{n}", minutes=n) for n in range(5)], camera)
     monkeypatch.setattr(inputs, "MOST_OPEN", most)
     monkeypatch.setattr(stack, "BLOCK_BYTES", 2 * 5 * 160 * 40)
     monkeypatch.setattr(RawImage, "words", counting)
-    master = finish_master("bias", opened, lambda: make_master_bias(opened.exposures), {})
+    master = finish_master("bias", opened, lambda: make_master_bias(opened.frames), {})
     assert len(counts) > 5 * 3  # each level, and blocks of 40 rows
     assert max(counts) == held
     assert master.header["NCOMBINE"] == 5
-    assert all(exposure.readout.image._file._descriptor is None for exposure in opened.exposures)
+    assert count_open_files(tmp_path) == 0
 
 
-def test_a_frame_refused_at_opening_leaves_its_time_in_the_master(take, camera):
+def test_a_frame_rejected_at_opening_leaves_its_time_in_the_master(take, camera):
     paths = [take(f"b{n}", minutes=10 * n) for n in range(3)]
     with fits.open(paths[1]) as hdus:
         image = hdus[0].data.astype(np.float32)

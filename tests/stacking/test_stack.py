@@ -14,17 +14,17 @@ def rng():
     return np.random.default_rng(20240301)
 
 
-def layers_of(cube, variance=READ_NOISE**2, per_signal=0.0, weights=None):
+def inputs_of(cube, variance=READ_NOISE**2, per_signal=0.0, weights=None):
     variances = np.broadcast_to(variance, len(cube))
     slopes = np.broadcast_to(per_signal, len(cube))
     weights = np.ones(len(cube)) if weights is None else weights
     return [
-        layer_of_array(frame, float(v), float(s), float(w))
+        input_of(frame, float(v), float(s), float(w))
         for frame, v, s, w in zip(cube, variances, slopes, weights, strict=True)
     ]
 
 
-def layer_of_array(frame, variance, per_signal=0.0, weight=1.0):
+def input_of(frame, variance, per_signal=0.0, weight=1.0):
     def read(start, stop, out):
         out[:] = frame[start:stop]
 
@@ -34,7 +34,7 @@ def layer_of_array(frame, variance, per_signal=0.0, weight=1.0):
 
 
 def stack_of(cube, k=3.0, floored=True, **noise):
-    return stack(layers_of(cube, **noise), cube.shape[1:], k, floored)
+    return stack(inputs_of(cube, **noise), cube.shape[1:], k, floored)
 
 
 def assert_same_bits(one, other):
@@ -76,7 +76,7 @@ def test_clipped_mean_of_a_stack_with_pencil_and_paper():
     assert stacked.survivors[0, 0] == 6
 
 
-@pytest.mark.parametrize("rows", [1, 2, 5, 36, 37, 1000])
+@pytest.mark.parametrize("rows", [1, 5, 36, 37])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_stack_does_not_depend_on_how_many_rows_are_read_at_a_time(rows, weighted, rng, monkeypatch):
     n = 11
@@ -87,7 +87,7 @@ def test_a_stack_does_not_depend_on_how_many_rows_are_read_at_a_time(rows, weigh
     assert_same_bits(stack_of(cube, **noise), whole)
 
 
-@pytest.mark.parametrize("n", [2, 3, 5, 16, 20])
+@pytest.mark.parametrize("n", [3, 16, 20])
 def test_a_stack_does_not_depend_on_the_order_of_its_frames(n, rng):
     cube = spoilt(rng, n)
     first = stack_of(cube)
@@ -95,7 +95,7 @@ def test_a_stack_does_not_depend_on_the_order_of_its_frames(n, rng):
         assert_same_bits(stack_of(cube[rng.permutation(n)]), first)
 
 
-@pytest.mark.parametrize("n", [3, 5, 9])
+@pytest.mark.parametrize("n", [3, 9])
 def test_a_weighted_stack_does_not_depend_on_the_order_of_its_frames(n, rng):
     cube = np.rint(spoilt(rng, n))  # whole numbers: frames of different weight often agree
     times = rng.uniform(10, 100, n)
@@ -134,8 +134,8 @@ def test_a_pixel_seen_by_fewer_frames_has_a_larger_error(rng):
 
 
 @pytest.mark.parametrize("floored", [True, False])
-@pytest.mark.parametrize("n", [1, 2, 3, 5, 16, 64])
-def test_noise_of_a_stack_is_the_read_noise_over_root_n_times_what_clipping_loses(n, floored, rng):
+@pytest.mark.parametrize("n", [2, 5, 64])
+def test_noise_of_a_stack_is_the_read_noise_over_root_n_times_the_loss_of_clipping(n, floored, rng):
     # The loss by trial, one column of values after another, with nothing of the package in it.
     trial = rng.standard_normal((n, 60_000))
     middle = np.median(trial, axis=0)
@@ -151,7 +151,7 @@ def test_noise_of_a_stack_is_the_read_noise_over_root_n_times_what_clipping_lose
 
 
 @pytest.mark.parametrize("floored", [True, False])
-@pytest.mark.parametrize("n", [1, 2, 3, 5, 16, 64])
+@pytest.mark.parametrize("n", [2, 5, 64])
 def test_error_bars_of_a_stack_are_honest(n, floored, rng):
     side = 150 if n > 16 else 300
     stacked = stack_of(rng.normal(250, READ_NOISE, (n, side, side)), floored=floored)
@@ -163,7 +163,7 @@ def test_error_bars_of_a_stack_are_honest(n, floored, rng):
 
 @pytest.mark.parametrize("floored", [True, False])
 @pytest.mark.parametrize("wrong", [0.5, 2.0])
-@pytest.mark.parametrize("n", [2, 3, 5, 16, 64])
+@pytest.mark.parametrize("n", [2, 5, 64])
 def test_error_bars_are_honest_though_the_stated_read_noise_is_wrong(n, wrong, floored, rng):
     side = 150 if n > 16 else 300
     cube = rng.normal(0, READ_NOISE, (n, side, side))
@@ -172,7 +172,7 @@ def test_error_bars_are_honest_though_the_stated_read_noise_is_wrong(n, wrong, f
     assert stacked.ratio == pytest.approx(1 / wrong, rel=0.02)
 
 
-def test_a_single_frame_has_the_error_that_its_numbers_say(rng):
+def test_a_single_frame_has_the_error_of_its_noise_model(rng):
     cube = rng.normal(0, READ_NOISE, (1, 50, 50))
     stacked = stack_of(cube)
     np.testing.assert_array_equal(stacked.mean, cube[0].astype(np.float32))
@@ -181,13 +181,13 @@ def test_a_single_frame_has_the_error_that_its_numbers_say(rng):
 
 
 @pytest.mark.parametrize("n", [5, 16])
-def test_error_bars_follow_the_light(n, rng):
+def test_error_bars_follow_the_signal(n, rng):
     signal = np.repeat([[0.0, 100.0, 2500.0, 40000.0]], 200, axis=0).repeat(50, axis=1)
     cube = rng.normal(0, READ_NOISE, (n, *signal.shape)) + rng.poisson(np.broadcast_to(signal, (n, *signal.shape)))
     stacked = stack_of(cube, per_signal=1.0)
     pull = (stacked.mean - signal) / stacked.uncertainty
     for level in np.unique(signal):
-        # In the dark, noise alone lends a pixel some light, which makes its error up to 3 percent too large.
+        # Without signal, noise alone gives a pixel some, which makes its error up to 3 percent too large.
         low = 0.95 if level == 0 else 0.97
         assert low < pull[signal == level].std() < 1.03, level
 

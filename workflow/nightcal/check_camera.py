@@ -106,9 +106,9 @@ def check_frame(camera: Camera, path: Path) -> CameraCheck:
 def _check_pixels(camera: Camera, path: Path, check: CameraCheck) -> None:
     """Open the frame as for a stack, and read its pixels."""
     opened = open_frames([path], camera)
-    for refusal in opened.refused:
-        check.add_problem(refusal.reason)
-    for exposure in opened.exposures:
+    for rejected in opened.rejected:
+        check.add_problem(rejected.reason)
+    for exposure in opened.frames:
         known = not opened.noise.warning
         check.lines.extend(_describe_parts(exposure, known))
         check.add_line("pixels", partial(_describe_pixels, exposure, "e-" if known else "ADU"), required=True)

@@ -60,7 +60,7 @@ def average_gain(noises: Sequence[GainAndReadNoise]) -> GainAndReadNoise:
 
 def gain_of_master(master: object) -> GainAndReadNoise | None:
     """Gain and read noise that a master was made with, for frames of a night that could not measure them."""
-    if not isinstance(master, MasterFrame) or master.refused or "GAINSRC" not in master.header:
+    if not isinstance(master, MasterFrame) or master.why_empty or "GAINSRC" not in master.header:
         return None
     header = master.header
     if {ASSUMED.warning, UNKNOWN_READ_NOISE} & set(warnings_of(header)):

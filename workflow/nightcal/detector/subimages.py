@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nightcal.detector.readout import Readout
 from nightcal.io.master import MasterFrame
 from nightcal.io.sections import Area
-from nightcal.numerics.robust import RSTD
+from nightcal.numerics.robust import RSTD, median
 
 TILE = 32
 MOST_ROWS = 16
@@ -154,12 +154,8 @@ def subimage_variances(tiles: Subimages, floor: float) -> SubimageValues:
 
 
 def subimage_medians(tiles: Subimages) -> Values:
-    """Median of each tile, missing pixels left out; NaN of none."""
-    ordered = np.sort(tiles.reshape(len(tiles), -1), axis=1)  # what is missing comes last
-    count = np.count_nonzero(np.isfinite(ordered), axis=1)[:, None]
-    low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=1)[:, 0]
-    high = np.take_along_axis(ordered, np.minimum(count // 2, ordered.shape[1] - 1), axis=1)[:, 0]
-    return np.where(count[:, 0] > 0, 0.5 * (low.astype(np.float64) + high), np.nan)
+    """Find the median of the pixels of each tile that are not missing; NaN if all are."""
+    return median(tiles.reshape(len(tiles), -1), axis=1)
 
 
 def _inside(residual: Subimages, floor: float) -> NDArray[np.bool_]:

@@ -119,7 +119,7 @@ def _master(step: str, *more: Keyword, inherited: tuple[str, ...] = SCIENCE) -> 
     return (
         Keyword(f"{name}COR", f"{step} applied"),
         Keyword(f"{name}MAST", f"master {step}", products=inherited),
-        Keyword(f"{name}SHA", "its SHA-256 begins", products=inherited, note="first 16 digits of its SHA-256"),
+        Keyword(f"{name}SHA", "first digits of SHA-256", products=inherited, note="first 16 digits of its SHA-256"),
         Keyword(f"{name}MJD", "its mean time", note="its mean time [MJD]"),
         Keyword(f"{name}AGE", "from master to frame", "d", note="time from master to frame"),
         *more,
@@ -132,7 +132,7 @@ DARK = _master(
     Keyword("DARKMULT", "by which the dark was multiplied", "s", note="exposure time by which the dark was multiplied"),
     Keyword(
         "DARKFACT",
-        "exposure over the longest one of the dark",
+        "exposure time / longest one of the dark",
         products=("science", "flat"),
         note="exposure time over the longest one of the dark; above 1, the noise of the dark is multiplied",
     ),
@@ -140,9 +140,7 @@ DARK = _master(
 )
 FLAT = _master("flat")
 BPM = _master("bpm")
-SKIPPED = (
-    Keyword("SKIPPED", "steps that were not applied", products=ALL, note="steps that were not applied; see above"),
-)
+SKIPPED = (Keyword("SKIPPED", "steps not applied", products=ALL, note="steps that were not applied; see above"),)
 MASK = (Keyword("NMASKED", "pixels with a flag", note="pixels with any bit"),)
 
 COSMIC_RAYS = (
@@ -260,32 +258,32 @@ CATALOG = (
 
 STACK = (
     Keyword("MASTER", "kind of master", products=MASTERS, note="`bias`, `dark`, `flat` or `bpm`"),
-    Keyword("MJDFIRST", "middle of the first exposure", products=STACKS),
-    Keyword("MJDLAST", "middle of the last exposure", products=STACKS),
+    Keyword("MJDFIRST", "middle of first exposure", products=STACKS),
+    Keyword("MJDLAST", "middle of last exposure", products=STACKS),
     Keyword(
         "NCOMBINE",
         "frames stacked",
         products=MASTERS,
-        note="frames stacked; of a bad pixel mask, masters used",
+        note="frames stacked; of a bad pixel mask, masters searched",
         standard=True,
     ),
-    Keyword("NREJECT", "frames left out", products=STACKS),
-    Keyword("IMCMBnnn", "input", products=MASTERS, note="what it was made from", standard=True),
-    Keyword("IMSHAnnn", "its SHA-256 begins", products=MASTERS, note="first 16 digits of its SHA-256"),
-    Keyword("REJnnn", "rejected", products=STACKS, note="a rejected frame"),
+    Keyword("NREJECT", "frames rejected", products=STACKS),
+    Keyword("IMCMBnnn", "input", products=MASTERS, note="an input", standard=True),
+    Keyword("IMSHAnnn", "first digits of SHA-256", products=MASTERS, note="first 16 digits of its SHA-256"),
+    Keyword("REJnnn", "rejected frame", products=STACKS, note="a rejected frame"),
     Keyword("REJWnnn", "", products=STACKS, note="why it was rejected"),
-    Keyword("REJMnnn", "middle of its exposure", products=STACKS),
+    Keyword("REJMnnn", "middle of exposure, MJD", "d", STACKS),
     Keyword(
         "NOISERAT",
-        "measured over modelled noise",
+        "measured / modelled noise",
         products=STACKS,
         note="measured over modelled noise; 1 for a single frame",
     ),
-    Keyword("NUSEDAVG", "mean number of frames a pixel is averaged over", products=STACKS),
+    Keyword("NUSEDAVG", "mean number of frames averaged in a pixel", products=STACKS),
     Keyword(
         "BIASLVL", "mean level of the frames", "electron", ("bias",), note="mean level of the frames after overscan"
     ),
-    Keyword("BIASDRFT", "scatter of the levels", "electron", ("bias",)),
+    Keyword("BIASDRFT", "scatter of the frame levels", "electron", ("bias",)),
     Keyword("NOISY", "pixels much noisier than read and photon noise", products=("bias", "dark")),
     Keyword(
         "RNMEASn",
@@ -294,8 +292,8 @@ STACK = (
         ("bias",),
         note="measured read noise of an amplifier, of the gain in use",
     ),
-    Keyword("RNERRn", "its error", "electron", ("bias",)),
-    Keyword("RNADUn", "the same", "adu", ("bias",), note="the measured read noise in ADU"),
+    Keyword("RNERRn", "error of measured read noise", "electron", ("bias",)),
+    Keyword("RNADUn", "measured read noise", "adu", ("bias",), note="the measured read noise in ADU"),
     Keyword(
         "DARKCURR",
         "typical dark current",
@@ -305,41 +303,39 @@ STACK = (
     ),
     Keyword(
         "DARKTEFF",
-        "by which an error of the bias enters",
+        "effective exposure time for the bias error",
         "s",
         ("dark",),
-        note="exposure time by which an error of the bias enters",
+        note="effective exposure time with which an error of the bias enters",
     ),
     Keyword(
         "EXPTIME",
-        "of the frames; the image is per second",
+        "effective exposure; the image is per second",
         "s",
         ("dark",),
         note="the same, for other programs; the image is per second all the same",
         standard=True,
     ),
     Keyword("EXPMIN", "shortest exposure", "s", ("dark",)),
-    Keyword("EXPMAX", "longest exposure; frames are matched by it", "s", ("dark",)),
+    Keyword("EXPMAX", "longest exposure, used for matching", "s", ("dark",)),
     Keyword("NHOT", "hot pixels", products=("dark", "bpm")),
-    Keyword("HOTLIMIT", "a hot pixel exceeds this", "electron/s", ("dark",)),
+    Keyword("HOTLIMIT", "threshold of hot pixels", "electron/s", ("dark",)),
     Keyword(
         "RNDARK",
-        "read noise, by the scatter of frames",
+        "read noise from scatter of frames",
         "electron",
         ("dark",),
         note="read noise from the scatter of two frames or more, all amplifiers together",
     ),
     Keyword(
         "DARKGLOW",
-        "light that does not scale, at most",
+        "largest signal that does not scale",
         "electron",
         ("dark",),
         note="largest signal that does not scale with exposure time; only for mixed exposure times",
     ),
-    Keyword("DARKGERR", "its error", "electron", ("dark",)),
-    Keyword(
-        "FLATLVL", "mean light in the central quarter", "electron", ("flat",), note="mean signal in the central quarter"
-    ),
+    Keyword("DARKGERR", "error of DARKGLOW", "electron", ("dark",)),
+    Keyword("FLATLVL", "mean signal in the central quarter", "electron", ("flat",)),
     Keyword("FLATLOW", "pixels below 0.2, set to 1", products=("flat",)),
     Keyword(
         "FLATDEP",
@@ -348,23 +344,23 @@ STACK = (
         ("flat",),
         note="largest departure of a frame from the shape of the set; absent for fewer than 3 frames",
     ),
-    Keyword("NRESID", "compact bright spots, as of stars", products=("flat",)),
+    Keyword("NRESID", "compact bright spots, possibly stars", products=("flat",)),
     Keyword("FLATSRC", "light source of the flat", products=("flat",), note="`twilight` or `dome`; absent if unknown"),
     Keyword("GNMEASn", "measured gain", "electron/adu", ("flat",), note="measured gain of an amplifier"),
-    Keyword("GNERRn", "its error", "electron/adu", ("flat",)),
+    Keyword("GNERRn", "error of measured gain", "electron/adu", ("flat",)),
     Keyword("NBAD", "bad pixels", products=("bpm",)),
     Keyword("NNODATA", "without data in a master", products=("bpm",)),
     Keyword("NNOISY", "noisier than read and photon noise", products=("bpm",)),
     Keyword("NLEVEL", "off the level of column and row", products=("bpm",)),
     Keyword("NDARKHOT", "hot in a dark", products=("bpm",)),
-    Keyword("NWARM", "warmer than those around", products=("bpm",)),
-    Keyword("NUNRESP", "unlike those around in all flats", products=("bpm",)),
-    Keyword("NRATIO", "unlike in two flats", products=("bpm",)),
+    Keyword("NWARM", "warmer than their surroundings", products=("bpm",)),
+    Keyword("NUNRESP", "unlike their surroundings in all flats", products=("bpm",)),
+    Keyword("NRATIO", "odd ratio of two flats", products=("bpm",)),
     Keyword("NCOLUMN", "between bad pixels of a column", products=("bpm",)),
-    Keyword("RATIOn", "the two flats", products=("bpm",), note="the two flats whose ratio was searched"),
-    Keyword("NGIVEN", "only in masks that were given", products=("bpm",), note="only in masks of the observer"),
+    Keyword("RATIOn", "flat of the ratio", products=("bpm",), note="the two flats whose ratio was searched"),
+    Keyword("NUSERMSK", "known from user masks only", products=("bpm",)),
     Keyword("USRMKnnn", "input", products=("bpm",), note="a mask of the observer"),
-    Keyword("USSHAnnn", "its SHA-256 begins", products=("bpm",), note="first 16 digits of its SHA-256"),
+    Keyword("USSHAnnn", "first digits of SHA-256", products=("bpm",), note="first 16 digits of its SHA-256"),
 )
 """Of masters: what they are made from, and how good they are."""
 

@@ -1,8 +1,9 @@
-"""A master as it is used: read from disk, in electrons."""
+"""Read masters, and bring them to electrons."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,18 @@ from numpy.typing import NDArray
 from nightcal.errors import UNREADABLE, blame_machine
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.io.checksum import hash_file
+from nightcal.io.sections import Area, parse_section
 
 PER_SECOND = ("/s", "s-1", "s**-1")
-"""What units of a dark per second end in."""
+"""Endings of the unit of a dark per second."""
 
 ADU = ("adu", "dn", "count", "ct")
-"""What units of a raw image begin with."""
+"""Beginnings of the unit of an image in ADU."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPlane:
-    """An image of a product on disk, read by rows: ``plane[start:stop]`` is an array, as it is of an array.
+    """An image of a product on disk, read by rows: ``plane[start:stop]`` is an array.
 
     Attributes
     ----------
@@ -34,9 +36,9 @@ class StoredPlane:
         As stored.
     shape : (int, int)
     scale : float
-        By which the numbers are multiplied.
+        Factor of the numbers.
     squared : bool
-        Whether they are squared first: a variance from an uncertainty.
+        Whether the numbers are squared first: a variance from an uncertainty.
     """
 
     path: Path
@@ -70,9 +72,10 @@ Plane = NDArray[Any] | StoredPlane
 
 @dataclass(frozen=True, slots=True)
 class MasterFrame:
-    """A master as it is used: image and variance [e- or e-/s], mask, and where it came from.
+    """A master to apply: image and variance [e- or e-/s], mask, and origin.
 
-    Images are arrays, or stay on disk and are read by rows; ``np.asarray`` makes an array of either.
+    Images are arrays, or stay on disk and are read by rows; ``np.asarray`` makes an array of either. The properties
+    read what nightcal writes into the headers of masters; masters of other programs have none of it.
     """
 
     data: Plane
@@ -84,9 +87,82 @@ class MasterFrame:
     unit: str
 
     @property
-    def refused(self) -> str:
-        """Why the master holds nothing; empty for a good one."""
+    def why_empty(self) -> str:
+        """Why the master holds no data; an empty string for a good one."""
         return str(self.header.get("EMPTY", ""))
+
+    @property
+    def kind(self) -> str:
+        """Kind of master: ``bias``, ``dark``, ``flat`` or ``bpm``; an empty string if unknown."""
+        return str(self.header.get("MASTER", ""))
+
+    @property
+    def filter(self) -> str:
+        """Filter of a flat."""
+        return str(self.header.get("FILTER", ""))
+
+    @property
+    def skipped(self) -> list[str]:
+        """Calibration steps that its frames did not have."""
+        return [step for step in str(self.header.get("SKIPPED", "")).split(",") if step]
+
+    @property
+    def n_frames(self) -> int:
+        """Frames, or masters, that it is made from."""
+        return int(self.header.get("NCOMBINE", 1))
+
+    @property
+    def mjd(self) -> float | None:
+        """Mean of the middles of its exposures."""
+        return self._read_number("MJD-AVG")
+
+    @property
+    def gain(self) -> float | None:
+        """Gain that it is made with [e-/ADU]."""
+        return self._read_number("GAINUSED")
+
+    @property
+    def flat_level(self) -> float:
+        """Mean signal of the frames of a flat [e-]; 0 if unknown."""
+        return self._read_number("FLATLVL") or 0.0
+
+    @property
+    def bias_digest(self) -> str:
+        """First digits of the SHA-256 of the master bias that was subtracted from its frames."""
+        return str(self.header.get("BIASSHA", ""))
+
+    @property
+    def effective_exposure_time(self) -> float | None:
+        """Exposure time of a dark with which an error of the bias enters [s]."""
+        return self._read_number("DARKTEFF")
+
+    @property
+    def exposure_time(self) -> float | None:
+        """Exposure time of a dark that is not per second [s]."""
+        seconds = None if self.unit.endswith(PER_SECOND) else self._read_number("EXPTIME")
+        return seconds if seconds is not None and seconds > 0 else None
+
+    @property
+    def longest_exposure_time(self) -> float | None:
+        """Exposure time of the longest frame of a dark [s]."""
+        numbers = (self._read_number("EXPMAX"), self.effective_exposure_time, self.exposure_time)
+        seconds = next((number for number in numbers if number is not None), None)
+        return seconds if seconds is not None and seconds > 0 else None
+
+    @property
+    def amplifier_areas(self) -> list[Area]:
+        """Pixels of each of several amplifiers that lie in the image."""
+        sections = takewhile(bool, (self.header.get(f"AMPSEC{n:02d}") for n in count(1)))
+        areas = [parse_section(text) for text in sections]
+        return [area for area in areas if area is not None and area.fits_in(self.data.shape)]
+
+    def read_noise_in_adu(self, amplifier: int) -> float | None:
+        """Read noise that was measured for an amplifier, counted from 1, of a bias [ADU]."""
+        return self._read_number(f"RNADU{amplifier}")
+
+    def _read_number(self, keyword: str) -> float | None:
+        value = self.header.get(keyword)
+        return float(value) if isinstance(value, int | float) else None
 
 
 def load_master(path: Path) -> MasterFrame:
@@ -95,8 +171,8 @@ def load_master(path: Path) -> MasterFrame:
     Parameters
     ----------
     path : Path
-        A product of nightcal, or any FITS image; without an ``UNCERT`` extension its error is taken to be 0, without
-        ``MASK`` all its pixels to be good.
+        A product of nightcal, or any FITS image; without an ``UNCERT`` extension its error is 0, without ``MASK`` all
+        its pixels are good.
 
     Returns
     -------
@@ -123,7 +199,7 @@ def load_master(path: Path) -> MasterFrame:
 
 
 def _stored(path: Path, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane] | None:
-    """Planes of a product of nightcal, all finite and well aligned; None for any other file."""
+    """Locate the planes of a product of nightcal, all finite and well aligned; None for any other file."""
     if [hdu.name for hdu in hdus[:3]] != ["PRIMARY", "UNCERT", "MASK"] or "NIGHTCAL" not in hdus[0].header:
         return None
     if hdus._file.compression or {hdu.header["BITPIX"] for hdu in hdus[:2]} != {-32} or hdus[2].header["BITPIX"] != 8:
@@ -138,7 +214,7 @@ def _stored(path: Path, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane] | None
 
 
 def _loaded(image: Any, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane]:
-    """Planes of any FITS image; what is not finite becomes 0 and is flagged."""
+    """Read the planes of any FITS image; values that are not finite become 0 and are flagged."""
     names = [hdu.name for hdu in hdus]
     data = np.array(image.data, np.float32)
     error = np.array(hdus["UNCERT"].data, np.float32) if "UNCERT" in names else np.zeros_like(data)
@@ -146,7 +222,7 @@ def _loaded(image: Any, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane]:
     if "MASK" in names:
         stored = np.asarray(hdus["MASK"].data)
         mask = stored.astype(MASK_DTYPE)
-        mask[(mask == 0) & (stored != 0)] = Flag.BAD  # a bit that is none of ours
+        mask[(mask == 0) & (stored != 0)] = Flag.BAD  # a bit of another program
     undefined = ~(np.isfinite(data) & np.isfinite(error))
     mask[undefined] |= Flag.NO_DATA
     data[undefined], error[undefined] = 0.0, 0.0
@@ -154,7 +230,7 @@ def _loaded(image: Any, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane]:
 
 
 def as_mask(master: MasterFrame) -> MasterFrame:
-    """Take a plain image, of another program, for a bad pixel mask: what is not 0 is bad.
+    """Turn a plain image of another program into a bad pixel mask: pixels that are not 0 are bad.
 
     Parameters
     ----------
@@ -164,7 +240,7 @@ def as_mask(master: MasterFrame) -> MasterFrame:
     Returns
     -------
     MasterFrame
-        The same if it is a master of nightcal or has a mask already that says more than which pixels hold no number.
+        Unchanged if it is a master of nightcal, or if its mask flags more than pixels without a number.
     """
     mask = np.asarray(master.mask)
     of_nightcal = "MASTER" in master.header or ("NIGHTCAL" in master.header and mask.any())
@@ -174,19 +250,19 @@ def as_mask(master: MasterFrame) -> MasterFrame:
 
 
 def in_electrons(name: str, master: MasterFrame, gain: float, per_second: bool) -> MasterFrame:
-    """Bring a bias to electrons, a dark to electrons per second, of the gain that the frame is calibrated with.
+    """Bring a bias to electrons, a dark to electrons per second, with the gain of the frame to calibrate.
 
     Parameters
     ----------
     name : str
         Of the parameter, for messages.
     master : MasterFrame
-        In ADU, or in electrons. What a detector reads out are ADU: electrons of another gain than this one, which a
-        master of nightcal knows (``GAINUSED``), are brought to it.
+        In ADU, or in electrons. Electrons of another gain, which a master of nightcal has in its header
+        (``GAINUSED``), are scaled to this gain.
     gain : float
         [e-/ADU]
     per_second : bool
-        Whether it is a dark; one that is not per second is divided by its ``EXPTIME``.
+        Whether it is a dark; a dark that is not per second is divided by its ``EXPTIME``.
 
     Returns
     -------
@@ -197,15 +273,14 @@ def in_electrons(name: str, master: MasterFrame, gain: float, per_second: bool) 
     ValueError
         If the exposure time of a dark is unknown.
     """
-    scale = gain if master.unit.startswith(ADU) else gain / float(master.header.get("GAINUSED", gain))
+    scale = gain if master.unit.startswith(ADU) else gain / (master.gain or gain)
     if per_second and not master.unit.endswith(PER_SECOND):
-        seconds = master.header.get("EXPTIME")
-        if not isinstance(seconds, int | float) or not seconds > 0:
+        if master.exposure_time is None:
             raise ValueError(
-                f"{name} is {master.name} with BUNIT {master.unit!r} and EXPTIME {seconds!r}; expected a dark per "
-                "second (BUNIT 'electron/s' or 'adu/s') or its exposure time"
+                f"{name} is {master.name} with BUNIT {master.unit!r} and EXPTIME {master.header.get('EXPTIME')!r}; "
+                "expected a dark per second (BUNIT 'electron/s' or 'adu/s') or its exposure time"
             )
-        scale /= seconds
+        scale /= master.exposure_time
     if scale == 1.0:
         return master
     return replace(master, data=master.data * scale, variance=master.variance * scale**2)

@@ -1,4 +1,4 @@
-"""Bias."""
+"""Make a master bias."""
 
 from __future__ import annotations
 
@@ -9,62 +9,59 @@ import numpy as np
 from nightcal.flags import Flag
 from nightcal.io.keywords import set_cards
 from nightcal.io.product import Product
-from nightcal.masters.common import USUAL_REJECTION, Rejection, _header, _mask, _product, _stacked
+from nightcal.masters.common import USUAL_REJECTION, Rejection, make_header, make_mask, make_product, stack_frames
 from nightcal.masters.noise_check import note_read_noise
 from nightcal.stacking.calibration_frame import (
     CalibrationFrame,
     RejectedFrame,
-    in_order,
-    judge,
+    accept_frames,
+    find_whole_level,
     make_stack_input,
-    whole_level,
+    sort_frames,
 )
 from nightcal.stacking.stack import StackInput
 
 
 def make_master_bias(
-    exposures: Sequence[CalibrationFrame],
+    frames: Sequence[CalibrationFrame],
     rejection: Rejection = USUAL_REJECTION,
-    refused: Sequence[RejectedFrame] = (),
+    rejected: Sequence[RejectedFrame] = (),
     threads: int = 1,
 ) -> Product:
-    """Stack bias frames, each brought to the mean level first.
+    """Stack bias frames after bringing each to the mean level.
 
     Parameters
     ----------
-    exposures : sequence of CalibrationFrame
+    frames : sequence of CalibrationFrame
         Of equal shape.
     rejection : Rejection
-    refused : sequence of RejectedFrame
-        Frames that could not even be opened, for the header.
+    rejected : sequence of RejectedFrame
+        Frames that could not be opened, for the header.
     threads : int
 
     Returns
     -------
     Product
-        In electrons; the mean level is in the image and in the header (``BIASLVL``).
+        In electrons; the mean level is in the image and in the header (``BIASLVL``). Rejected frames are listed in the
+        header.
 
     Raises
     ------
     FrameRejectedError
-        If no frame could be read; one that cannot is left out and named in the header.
+        If no frame could be read.
     """
-    exposures = in_order(exposures)
-    judged = judge(exposures, refused, lambda exposure: whole_level(exposure, rejection.frame_sigma))
-    mean_level = float(np.mean(judged.levels))
+    frames = sort_frames(frames)
+    accepted = accept_frames(frames, rejected, lambda frame: find_whole_level(frame, rejection.frame_sigma))
+    mean_level = float(np.mean(accepted.levels))
 
-    def inputs(exposures: Sequence[CalibrationFrame]) -> list[StackInput]:
-        return [make_stack_input(e, shift=level) for e, level in zip(exposures, judged.levels, strict=True)]
+    def make_inputs(frames: Sequence[CalibrationFrame]) -> list[StackInput]:
+        return [make_stack_input(frame, shift=level) for frame, level in zip(frames, accepted.levels, strict=True)]
 
-    stacked = _stacked(judged.exposures, inputs, rejection, [], threads)
-    mask = _mask(stacked)
+    stacked = stack_frames(accepted.frames, make_inputs, rejection, [], threads)
+    mask = make_mask(stacked)
     np.bitwise_or(mask, Flag.BAD, out=mask, where=stacked.noisy)
-    header = _header("bias", judged.exposures, judged.refused, stacked)
-    cards = [
-        ("BIASLVL", mean_level, "[electron] mean level of the frames"),
-        ("BIASDRFT", float(np.std(judged.levels)), "[electron] scatter of the levels"),
-        ("NOISY", int(np.count_nonzero(stacked.noisy)), "pixels much noisier than the read noise"),
-    ]
-    set_cards(header, cards)
-    note_read_noise(header, judged.exposures)
-    return _product(stacked, mask, "electron", header, fill=mean_level, pedestal=-mean_level)
+    header = make_header("bias", accepted, stacked)
+    drift, noisy = float(np.std(accepted.levels)), int(np.count_nonzero(stacked.noisy))
+    set_cards(header, {"BIASLVL": mean_level, "BIASDRFT": drift, "NOISY": noisy})
+    note_read_noise(header, accepted.frames)
+    return make_product(stacked, mask, "electron", header, fill=mean_level, pedestal=-mean_level)

@@ -1,9 +1,8 @@
-"""Dark."""
+"""Make a master dark."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
 
 import numpy as np
 from astropy.io import fits
@@ -15,139 +14,135 @@ from nightcal.io.master import MasterFrame
 from nightcal.io.product import Product
 from nightcal.masters.amplifier_glow import Glow
 from nightcal.masters.common import (
+    STRIP,
     USUAL_REJECTION,
     Rejection,
-    _add_variance,
-    _check_pedestal,
-    _header,
-    _mask,
-    _product,
-    _stacked,
-    _strips,
-    _usable_master,
+    add_variance,
+    check_master,
+    check_pedestal,
+    make_header,
+    make_mask,
+    make_product,
+    note_masters,
+    stack_frames,
 )
-from nightcal.masters.dark_selection import scattered_read_noise, select_darks
-from nightcal.masters.keywords import inherit_warnings, note_skipped, used_cards
-from nightcal.numerics.clipped_level import level_of_values
-from nightcal.stacking.calibration_frame import CalibrationFrame, RejectedFrame, in_order, make_stack_input
+from nightcal.masters.dark_selection import measure_read_noise, select_darks
+from nightcal.numerics.blocks import cut_strips, thin_rows
+from nightcal.numerics.clipped_level import measure_level
+from nightcal.stacking.calibration_frame import CalibrationFrame, RejectedFrame, make_stack_input, sort_frames
 from nightcal.stacking.stack import Stack, StackInput
 
 HOT_SIGMA = 5.0
 
 
-TYPICAL_PIXELS = 2**20
-
-
 def make_master_dark(
-    exposures: Sequence[CalibrationFrame],
+    frames: Sequence[CalibrationFrame],
     bias: MasterFrame | None,
     rejection: Rejection = USUAL_REJECTION,
-    refused: Sequence[RejectedFrame] = (),
+    rejected: Sequence[RejectedFrame] = (),
     hot: float = 10.0,
     threads: int = 1,
 ) -> Product:
-    """Stack dark frames per second of exposure, after bias.
+    """Stack dark frames, after bias, as dark current per second.
 
     Parameters
     ----------
-    exposures : sequence of CalibrationFrame
+    frames : sequence of CalibrationFrame
         Exposure times may differ: frames are weighted by their inverse variance.
     bias : MasterFrame or None
-        Frames with overscan do without.
+        Frames with overscan can do without.
     rejection : Rejection
-    refused : sequence of RejectedFrame
+    rejected : sequence of RejectedFrame
         As for a bias.
     hot : float
-        A pixel whose current exceeds the typical one by more than this many rstd of all pixels, and by five times its
-        own error, is hot.
+        A pixel is hot if its current exceeds the typical current by more than this many rstd of all pixels, and by
+        five times its own error.
     threads : int
 
     Returns
     -------
     Product
-        In electrons per second. ``DARKTEFF`` is the exposure time by which an error of the bias entered. A typical
-        current below 0 is a drift of the bias level, which must not be scaled to long exposures: the image is brought
-        to 0, with a warning.
+        In electrons per second. ``DARKTEFF`` is the exposure time with which an error of the bias enters. A typical
+        current below 0 comes from a drift of the bias level, which must not be scaled to long exposures: the image is
+        raised to 0, with a warning.
 
     Raises
     ------
     FrameRejectedError
-        If no frame could be read, or the bias level of one cannot be taken off.
+        If no frame could be read, or the bias level of a frame cannot be subtracted.
     """
-    exposures = in_order(exposures)
-    bias = _usable_master("bias", bias, exposures)
-    judged, glow = select_darks(exposures, bias, refused, rejection.frame_sigma)
-    good = judged.exposures
-    _check_pedestal(bias, good)
-    times = [exposure.exposure_time for exposure in good]
-    inputs = _dark_inputs(good, judged.levels, bias)
-    weights = np.array([stack_input.weight for stack_input in inputs])
-    effective = float(f"{weights.sum() / np.sum(weights / times):.9g}")
-    stacked = _stacked(good, lambda exposures: _dark_inputs(exposures, judged.levels, bias), rejection, [bias], threads)
-    if bias is not None:
-        _add_variance(stacked, bias, 1 / effective)
-    mask = _mask(stacked, bias)
-    sample = stacked.mean[:: ceil(stacked.mean.size / TYPICAL_PIXELS)]
-    typical = level_of_values(sample, rejection.frame_sigma, 0.0)
-    hot_pixels = _above(stacked, typical.mean, hot * typical.rstd, HOT_SIGMA)
+    frames = sort_frames(frames)
+    bias = check_master("bias", bias, frames)
+    accepted, glow = select_darks(frames, bias, rejected, rejection.frame_sigma)
+    frames = accepted.frames
+    check_pedestal(bias, frames)
+    inputs = _make_inputs(frames, accepted.levels, bias)
+    time = _find_effective_time(frames, inputs)
+    stacked = stack_frames(frames, lambda some: _make_inputs(some, accepted.levels, bias), rejection, [bias], threads)
+    add_variance(stacked, bias, 1 / time)
+    typical = measure_level(thin_rows(stacked.mean), rejection.frame_sigma, 0.0)
+    hot_pixels = _find_hot(stacked, typical.mean, hot * typical.rstd)
+    mask = make_mask(stacked, bias)
     mask[hot_pixels] |= Flag.HOT
     np.bitwise_or(mask, Flag.BAD, out=mask, where=stacked.noisy)
     pedestal = min(0.0, typical.mean)
-    header = _header("dark", good, judged.refused, stacked)
-    cards = [
-        ("DARKCURR", typical.mean, "[electron/s] typical dark current"),
-        ("DARKTEFF", effective, "[s] by which an error of the bias enters"),
-        ("EXPTIME", effective, "[s] of the frames; the image is per second"),
-        ("EXPMIN", min(times), "[s] shortest exposure"),
-        ("EXPMAX", max(times), "[s] longest exposure; frames are matched by it"),
-        ("NHOT", int(np.count_nonzero(hot_pixels)), "hot pixels"),
-        ("NOISY", int(np.count_nonzero(stacked.noisy)), "pixels much noisier than read and photon noise"),
-        ("HOTLIMIT", typical.mean + hot * typical.rstd - pedestal, "[electron/s] a hot pixel exceeds this"),
-        *used_cards("bias", bias),
-    ]
-    read_noise = scattered_read_noise(good, inputs, stacked.ratio, typical.mean)
-    if read_noise is not None:
-        cards.append(("RNDARK", read_noise, "[electron] read noise, by the scatter of frames"))
-    set_cards(header, cards)
-    inherit_warnings(header, bias)
+    header = make_header("dark", accepted, stacked)
+    times = [frame.exposure_time for frame in frames]
+    cards = {
+        "DARKCURR": typical.mean,
+        "DARKTEFF": time,
+        "EXPTIME": time,
+        "EXPMIN": min(times),
+        "EXPMAX": max(times),
+        "NHOT": int(np.count_nonzero(hot_pixels)),
+        "NOISY": int(np.count_nonzero(stacked.noisy)),
+        "HOTLIMIT": typical.mean + hot * typical.rstd - pedestal,
+    }
+    read_noise = measure_read_noise(frames, inputs, stacked.ratio, typical.mean)
+    set_cards(header, cards if read_noise is None else cards | {"RNDARK": read_noise})
+    note_masters(header, {"bias": bias})
     if glow is not None:
-        _note_glow(header, glow, good[0].read_variance ** 0.5)
+        _note_glow(header, glow, frames[0].read_variance ** 0.5)
     if pedestal < 0:
-        warn(header, f"dark current of {pedestal:.2g} e-/s is bias drift: set to 0")
-    note_skipped(header, {"bias": bias}, "steps that the frames did not have")
-    return _product(stacked, mask, "electron / s", header, fill=typical.mean - pedestal, pedestal=pedestal)
+        warn(header, f"negative dark current of {pedestal:.2g} e-/s (bias drift): set to 0")
+    return make_product(stacked, mask, "electron / s", header, fill=typical.mean - pedestal, pedestal=pedestal)
+
+
+def _make_inputs(
+    frames: Sequence[CalibrationFrame], levels: Sequence[float], bias: MasterFrame | None
+) -> list[StackInput]:
+    """Scale frames to electrons per second, weighted by their read noise and the noise of the typical dark current."""
+    times = [frame.exposure_time for frame in frames]
+    current = max(0.0, float(np.mean([level / time for time, level in zip(times, levels, strict=True)])))
+    return [
+        make_stack_input(
+            frame,
+            scale=1 / time,
+            factors=() if bias is None else (1 / time,),
+            weight=1 / (frame.read_variance / time**2 + current / time),
+            per_signal=1 / time,
+        )
+        for frame, time in zip(frames, times, strict=True)
+    ]
+
+
+def _find_effective_time(frames: Sequence[CalibrationFrame], inputs: Sequence[StackInput]) -> float:
+    """Find the exposure time [s] with which an error of the bias enters the stack."""
+    weights = np.array([stack_input.weight for stack_input in inputs])
+    return float(f"{weights.sum() / np.sum(weights / [frame.exposure_time for frame in frames]):.9g}")
+
+
+def _find_hot(stacked: Stack, typical: float, excess: float) -> NDArray[np.bool_]:
+    """Find pixels that exceed the typical current by both a given excess and 5 times their own error."""
+    hot = np.zeros(stacked.mean.shape, dtype=bool)
+    for strip in cut_strips(len(hot), STRIP):
+        hot[strip] = stacked.mean[strip] - typical > np.maximum(excess, HOT_SIGMA * stacked.uncertainty[strip])
+    return hot
 
 
 def _note_glow(header: fits.Header, glow: Glow, read_noise: float) -> None:
-    cards = [
-        ("DARKGLOW", glow.light, "[electron] light that does not scale, at most"),
-        ("DARKGERR", glow.error, "[electron] its error"),
-    ]
-    set_cards(header, cards)
+    set_cards(header, {"DARKGLOW": glow.signal, "DARKGERR": glow.error})
     if glow.matters(read_noise):
-        where = f"{glow.light:+.2g} e- in each frame around pixel {glow.x}, {glow.y}"
-        cause = "amplifier glow" if glow.light > 0 else "more in the bias"
-        warn(header, f"dark does not scale with exposure: {where}, {cause}?")
-
-
-def _dark_inputs(
-    exposures: Sequence[CalibrationFrame], levels: Sequence[float], bias: MasterFrame | None
-) -> list[StackInput]:
-    """Electrons per second, weighted by the noise that read-out and the typical dark current make."""
-    current = max(0.0, float(np.mean([level / e.exposure_time for e, level in zip(exposures, levels, strict=True)])))
-
-    def stack_input(exposure: CalibrationFrame) -> StackInput:
-        time = exposure.exposure_time
-        factors = () if bias is None else (1 / time,)
-        weight = 1 / (exposure.read_variance / time**2 + current / time)
-        return make_stack_input(exposure, scale=1 / time, factors=factors, weight=weight, per_signal=1 / time)
-
-    return [stack_input(exposure) for exposure in exposures]
-
-
-def _above(stacked: Stack, typical: float, excess: float, sigmas: float) -> NDArray[np.bool_]:
-    """Pixels that exceed the typical one by both, an excess and so many of their own errors."""
-    above = np.zeros(stacked.mean.shape, dtype=bool)
-    for strip in _strips(above):
-        above[strip] = stacked.mean[strip] - typical > np.maximum(excess, sigmas * stacked.uncertainty[strip])
-    return above
+        place = f"{glow.signal:+.2g} e- in each frame near pixel {glow.x}, {glow.y}"
+        cause = "amplifier glow" if glow.signal > 0 else "excess in the bias"
+        warn(header, f"dark does not scale with exposure time: {place} ({cause}?)")

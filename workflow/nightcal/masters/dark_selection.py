@@ -1,4 +1,4 @@
-"""Dark frames judged before they are stacked, and what their stack tells of the electronics."""
+"""Select the frames of a master dark, and measure its amplifier glow and read noise."""
 
 from __future__ import annotations
 
@@ -8,72 +8,79 @@ from pathlib import Path
 import numpy as np
 
 from nightcal.io.master import MasterFrame
-from nightcal.masters.amplifier_glow import BlockMap, Glow, block_map, find_glow
+from nightcal.masters.amplifier_glow import BlockMap, Glow, find_glow, map_blocks
 from nightcal.planning.dark_scaling import same_exposure
-from nightcal.stacking.calibration_frame import Accepted, CalibrationFrame, RejectedFrame, central_level, judge
+from nightcal.stacking.calibration_frame import (
+    Accepted,
+    CalibrationFrame,
+    RejectedFrame,
+    accept_frames,
+    find_central_level,
+)
 from nightcal.stacking.stack import StackInput
 
 
 def select_darks(
-    exposures: Sequence[CalibrationFrame], bias: MasterFrame | None, refused: Sequence[RejectedFrame], k: float
+    frames: Sequence[CalibrationFrame], bias: MasterFrame | None, rejected: Sequence[RejectedFrame], k: float
 ) -> tuple[Accepted, Glow | None]:
-    """Find the level of each dark, and light that does not scale with exposure.
+    """Find the level of each dark, and the signal that does not scale with the exposure time.
 
     Parameters
     ----------
-    exposures : sequence of CalibrationFrame
-        As `nightcal.stacking.calibration_frame.in_order` puts them.
+    frames : sequence of CalibrationFrame
+        Sorted by `nightcal.stacking.calibration_frame.sort_frames`.
     bias : MasterFrame or None
         In electrons.
-    refused : sequence of RejectedFrame
-        Frames that could not even be opened.
+    rejected : sequence of RejectedFrame
+        Frames that could not be opened.
     k : float
-        Half-width of what is kept of a level, in rstd.
+        Half-width of the clipping of a frame's level, in rstd.
 
     Returns
     -------
-    judged : Accepted
+    accepted : Accepted
     glow : Glow or None
-        None if the frames have one exposure, or no bias was taken off: its pattern does not scale either.
+        None if the frames have the same exposure time, or without a bias, whose pattern does not scale either.
 
     Raises
     ------
     FrameRejectedError
-        If no frame is left.
+        If no frame is accepted.
     """
     maps: dict[Path, BlockMap] = {}
-    mixed = bias is not None and _mixed(exposures)
+    mixed = bias is not None and _have_mixed_times(frames)
 
-    def level(exposure: CalibrationFrame) -> float:
-        found = central_level(exposure, bias, None, k)
+    def find_level(frame: CalibrationFrame) -> float:
+        level = find_central_level(frame, bias, None, k)
         if mixed and bias is not None:
-            maps[exposure.path] = block_map(exposure, bias, k)
-        return found
+            maps[frame.path] = map_blocks(frame, bias, k)
+        return level
 
-    judged = judge(exposures, refused, level)
-    good = judged.exposures
-    if not mixed or not _mixed(good):
-        return judged, None
+    accepted = accept_frames(frames, rejected, find_level)
+    good = accepted.frames
+    if not mixed or not _have_mixed_times(good):
+        return accepted, None
     readout = good[0].readout
     areas = [part.area for part in readout.parts]
-    return judged, find_glow([maps[e.path] for e in good], [e.exposure_time for e in good], readout.shape, areas)
+    times = [frame.exposure_time for frame in good]
+    return accepted, find_glow([maps[frame.path] for frame in good], times, readout.shape, areas)
 
 
-def _mixed(exposures: Sequence[CalibrationFrame]) -> bool:
-    times = [exposure.exposure_time for exposure in exposures]
+def _have_mixed_times(frames: Sequence[CalibrationFrame]) -> bool:
+    times = [frame.exposure_time for frame in frames]
     return bool(times) and not same_exposure(min(times), max(times))
 
 
-def scattered_read_noise(
-    exposures: Sequence[CalibrationFrame], inputs: Sequence[StackInput], ratio: float, current: float
+def measure_read_noise(
+    frames: Sequence[CalibrationFrame], inputs: Sequence[StackInput], ratio: float, current: float
 ) -> float | None:
-    """Read noise by which the frames of a stack scatter.
+    """Measure the read noise from the scatter of the frames of a dark.
 
     Parameters
     ----------
-    exposures : sequence of CalibrationFrame
+    frames : sequence of CalibrationFrame
     inputs : sequence of StackInput
-        As they were stacked, per second.
+        As stacked, per second.
     ratio : float
         Measured over modelled noise, pooled over the image.
     current : float
@@ -82,26 +89,26 @@ def scattered_read_noise(
     Returns
     -------
     float or None
-        [e-], with the noise of digitisation in it; None for a single frame, or where dark current makes all of the
+        [e-], including the noise of digitisation; None for a single frame, or if dark current explains all of the
         scatter.
 
     Notes
     -----
     The scatter of a stack is ``sum(w_i (x_i - mean)^2) / (N - 1)``, which is expected to be
-    ``sum(w_i (1 - w_i / N) v_i) / (N - 1)`` for frames of the variance ``v_i``, whatever the weights (of mean 1). What
-    dark current makes of ``v_i`` is known; the rest, without light, is found by how much it must be larger than the
-    model has it. What the overscan levels add is taken off.
+    ``sum(w_i (1 - w_i / N) v_i) / (N - 1)`` for frames of variance ``v_i``, whatever the weights (of mean 1). The part
+    of ``v_i`` from dark current is known; the ratio of the rest to the model follows. The variance of the overscan
+    levels is then subtracted.
     """
-    if len(exposures) < 2:
+    if len(frames) < 2:
         return None
     weights = np.array([stack_input.weight for stack_input in inputs])
     weights /= weights.mean()
-    light = np.array([stack_input.variance_per_signal for stack_input in inputs]) * max(0.0, current)
-    dark = np.array([stack_input.variance for stack_input in inputs])
-    scatter = ratio**2 * np.mean(weights**2 * (dark + light))
+    shot = np.array([stack_input.variance_per_signal for stack_input in inputs]) * max(0.0, current)
+    read = np.array([stack_input.variance for stack_input in inputs])
+    scatter = ratio**2 * np.mean(weights**2 * (read + shot))
     shares = weights * (1 - weights / len(inputs)) / (len(inputs) - 1)
-    true_over_expected = float((scatter - np.sum(shares * light)) / np.sum(shares * dark))
-    expected = float(np.mean([exposure.read_variance for exposure in exposures]))
-    of_levels = expected - float(np.mean([exposure.readout.electronics.read_variance for exposure in exposures]))
+    true_over_expected = float((scatter - np.sum(shares * shot)) / np.sum(shares * read))
+    expected = float(np.mean([frame.read_variance for frame in frames]))
+    of_levels = expected - float(np.mean([frame.readout.electronics.read_variance for frame in frames]))
     variance = true_over_expected * expected - of_levels
     return variance**0.5 if variance > 0 else None

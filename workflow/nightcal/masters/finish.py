@@ -1,4 +1,4 @@
-"""Raw frames opened the way their camera file says: the step between a list of paths and the masters or products."""
+"""Make a master and complete its header; measure the gain of a night."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nightcal.io.master import MasterFrame
 from nightcal.io.product import Product
 from nightcal.io.provenance import record_provenance
 from nightcal.masters.bad_pixel_mask import USUAL, DefectLimits, make_bad_pixel_mask
-from nightcal.masters.common import empty_master
+from nightcal.masters.common import make_empty_master
 from nightcal.masters.keywords import record_gain
 from nightcal.planning.setup_keywords import copy_setup, write_setup
 from nightcal.stacking.calibration_frame import CalibrationFrame
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 def finish_master(
     kind: str, opened: OpenFrames, make: Callable[[], Product], options: Mapping[str, Any], warnings: Sequence[str] = ()
 ) -> Product:
-    """Make a master and complete its header; without a usable frame, an empty master that says why.
+    """Make a master and complete its header; without a usable frame, make an empty master with the reason.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def finish_master(
     make : function
         Makes the master, or raises `FrameRejectedError`.
     options : mapping
-        What mattered besides camera file, gain and read noise.
+        Parameters that matter besides camera file, gain and read noise.
     warnings : sequence of str
         For the header.
 
@@ -56,9 +56,9 @@ def finish_master(
         product = make()
     except FrameRejectedError as reason:
         log.warning("master %s: %s.", kind, reason)
-        product = empty_master(kind, (1, 1), str(reason))
-    if opened.frames:
-        write_setup(product.header, opened.frames[0])
+        product = make_empty_master(kind, (1, 1), str(reason))
+    if opened.records:
+        write_setup(product.header, opened.records[0])
     record_gain(product.header, opened.noise)
     for text in warnings:
         warn(product.header, text)
@@ -66,19 +66,19 @@ def finish_master(
         log.warning("master %s: %s.", kind, text)
     noise = {"gain": opened.noise.gain, "read_noise": opened.noise.read_noise}
     record_provenance(product.header, {**options, **noise, "camera": hash_file(opened.camera.path)})
-    for exposure in opened.exposures:
-        exposure.readout.image.close()
+    for frame in opened.frames:
+        frame.readout.image.close()
     return product
 
 
-def bad_pixel_mask_of(
-    masters: Sequence[MasterFrame], given: Sequence[MasterFrame] = (), limits: DefectLimits = USUAL
+def finish_bad_pixel_mask(
+    masters: Sequence[MasterFrame], user_masks: Sequence[MasterFrame] = (), limits: DefectLimits = USUAL
 ) -> Product:
-    """Make a bad pixel mask and complete its header; without anything to make it from, an empty one that says why.
+    """Make a bad pixel mask and complete its header; without any input, make an empty mask with the reason.
 
     Parameters
     ----------
-    masters, given, limits
+    masters, user_masks, limits
         As for `make_bad_pixel_mask`.
 
     Returns
@@ -87,18 +87,18 @@ def bad_pixel_mask_of(
         The image is the mask; 1 x 1, with ``EMPTY``, if it is empty.
     """
     try:
-        product = make_bad_pixel_mask(masters, given, limits)
+        product = make_bad_pixel_mask(masters, user_masks, limits)
     except FrameRejectedError as reason:
-        return empty_master("bpm", (1, 1), str(reason))
-    source = next((master.header for master in masters if not master.refused), fits.Header())
+        return make_empty_master("bpm", (1, 1), str(reason))
+    source = next((master.header for master in masters if not master.why_empty), fits.Header())
     copy_setup(source, product.header)
-    digests = {"masters": [master.digest for master in masters], "given": [mask.digest for mask in given]}
+    digests = {"masters": [master.digest for master in masters], "given": [mask.digest for mask in user_masks]}
     record_provenance(product.header, digests | asdict(limits))
     return product
 
 
-def measure_gain_of_frames(paths: Sequence[Path], camera: Camera) -> GainAndReadNoise:
-    """Measure gain and read noise from raw bias frames and flats; what cannot be read is left out.
+def measure_gain_from_files(paths: Sequence[Path], camera: Camera) -> GainAndReadNoise:
+    """Measure gain and read noise from raw bias frames and flats; files that cannot be read are left out.
 
     Parameters
     ----------
@@ -110,24 +110,24 @@ def measure_gain_of_frames(paths: Sequence[Path], camera: Camera) -> GainAndRead
     GainAndReadNoise
     """
     opened = open_frames(paths, camera, GainAndReadNoise(1.0, 0.0, "ADU"))
-    frames = sorted(zip(opened.frames, opened.exposures, strict=True), key=lambda pair: (pair[0].filter, pair[0].mjd))
+    pairs = sorted(zip(opened.records, opened.frames, strict=True), key=lambda pair: (pair[0].filter, pair[0].mjd))
 
-    def tiles(kind: str, name: str | None = None) -> Iterator[list[Subimages]]:
-        for frame, exposure in frames:
-            if frame.kind == kind and name in (None, frame.filter):
+    def read_all(kind: str, name: str | None = None) -> Iterator[list[Subimages]]:
+        for record, frame in pairs:
+            if record.kind == kind and name in (None, record.filter):
                 try:
-                    yield _subimages_in_adu(exposure)
+                    yield _read_subimages_in_adu(frame)
                 except FrameRejectedError as reason:
-                    log.warning("%s: left out: %s.", frame.name, reason)
+                    log.warning("%s rejected: %s.", record.name, reason)
 
-    filters = dict.fromkeys(frame.filter for frame, _ in frames if frame.kind == "flat")
-    noise = measure_gain(tiles("bias"), {name: tiles("flat", name) for name in filters})
+    filters = dict.fromkeys(record.filter for record, _ in pairs if record.kind == "flat")
+    noise = measure_gain(read_all("bias"), {name: read_all("flat", name) for name in filters})
     log.info("gain %.3f e-/ADU, read noise %.2f e- (%s)", noise.gain, noise.read_noise, noise.source)
     return noise
 
 
-def _subimages_in_adu(exposure: CalibrationFrame) -> list[Subimages]:
-    readout = exposure.readout
+def _read_subimages_in_adu(frame: CalibrationFrame) -> list[Subimages]:
+    readout = frame.readout
     with readout.image:
-        tiles = read_subimages(readout, grids_of(readout))
-    return [found / np.float32(part.gain) for found, part in zip(tiles, readout.parts, strict=True)]
+        subimages = read_subimages(readout, grids_of(readout))
+    return [electrons / np.float32(part.gain) for electrons, part in zip(subimages, readout.parts, strict=True)]

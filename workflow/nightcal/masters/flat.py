@@ -1,4 +1,4 @@
-"""Flat."""
+"""Make a master flat."""
 
 from __future__ import annotations
 
@@ -15,53 +15,54 @@ from nightcal.io.product import Product
 from nightcal.masters.common import (
     USUAL_REJECTION,
     Rejection,
-    _add_variance,
-    _check_pedestal,
-    _header,
-    _mask,
-    _product,
-    _stacked,
-    _usable_master,
+    add_variance,
+    check_master,
+    check_pedestal,
+    make_header,
+    make_mask,
+    make_product,
+    note_masters,
+    stack_frames,
 )
 from nightcal.masters.flat_selection import CHIP_SPOTS, USUAL, FlatLimits, select_flats
 from nightcal.masters.flat_stars import find_stars_in_flat
-from nightcal.masters.keywords import inherit_warnings, note_dark_scaling, note_skipped, used_cards
+from nightcal.masters.keywords import note_dark_scaling
 from nightcal.masters.noise_check import note_gain
-from nightcal.stacking.calibration_frame import CalibrationFrame, RejectedFrame, in_order, make_stack_input
+from nightcal.stacking.calibration_frame import CalibrationFrame, RejectedFrame, make_stack_input, sort_frames
 from nightcal.stacking.stack import StackInput
 
 LOW_FLAT = 0.2
 
+UNSTEADY = 2.0
+"""Departure from the typical shape, in units of its limit, from which on there is a warning."""
 
-UNSTEADY = 2.0  # times the limit of departure
-
-
-ALIKE = 2.0  # ratio of variances up to which frames count alike
+ALIKE = 2.0
+"""Ratio of variances up to which frames have equal weights."""
 
 
 def make_master_flat(
-    exposures: Sequence[CalibrationFrame],
+    frames: Sequence[CalibrationFrame],
     bias: MasterFrame | None,
     dark: MasterFrame | None,
     rejection: Rejection = USUAL_REJECTION,
-    refused: Sequence[RejectedFrame] = (),
+    rejected: Sequence[RejectedFrame] = (),
     threads: int = 1,
     limits: FlatLimits = USUAL,
 ) -> Product:
-    """Stack flats of one filter, each divided by the clipped mean of its central quarter, after bias and dark.
+    """Stack flats of one filter after bias and dark, each divided by the clipped mean of its central quarter.
 
     Parameters
     ----------
-    exposures : sequence of CalibrationFrame
+    frames : sequence of CalibrationFrame
         Levels and exposure times may differ.
     bias, dark : MasterFrame or None
         Pixels that they flag are left out of the normalisation.
     rejection : Rejection
-    refused : sequence of RejectedFrame
+    rejected : sequence of RejectedFrame
         As for a bias.
     threads : int
     limits : FlatLimits
-        What is asked of the frames.
+        Requirements on the frames.
 
     Returns
     -------
@@ -71,74 +72,59 @@ def make_master_flat(
     Raises
     ------
     FrameRejectedError
-        If no frame could be read, none has light in it, or the bias level of one cannot be taken off.
+        If no frame could be read, all are too faint, or the bias level of a frame cannot be subtracted.
     """
-    exposures = in_order(exposures)
-    bias = _usable_master("bias", bias, exposures)
-    dark = _usable_master("dark", dark, exposures, per_second=True)
-    judged, departure = select_flats(exposures, refused, bias, dark, rejection.frame_sigma, limits)
-    good, lights = judged.exposures, np.array(judged.levels)
-    _check_pedestal(bias, good)
-    times = np.array([exposure.exposure_time for exposure in good])
-    inputs = _flat_inputs(good, judged.levels, bias, dark)
-    stacked = _stacked(
-        good, lambda exposures: _flat_inputs(exposures, judged.levels, bias, dark), rejection, [bias, dark], threads
+    frames = sort_frames(frames)
+    bias = check_master("bias", bias, frames)
+    dark = check_master("dark", dark, frames, per_second=True)
+    accepted, departure = select_flats(frames, rejected, bias, dark, rejection.frame_sigma, limits)
+    frames, levels = accepted.frames, np.array(accepted.levels)
+    check_pedestal(bias, frames)
+    times = np.array([frame.exposure_time for frame in frames])
+    weights = [stack_input.weight for stack_input in _make_inputs(frames, accepted.levels, bias, dark)]
+    stacked = stack_frames(
+        frames, lambda some: _make_inputs(some, accepted.levels, bias, dark), rejection, [bias, dark], threads
     )
-    weights = [stack_input.weight for stack_input in inputs]
-    shares = np.average(1 / lights, weights=weights), np.average(times / lights, weights=weights)
-    for master, share in zip((bias, dark), shares, strict=True):
-        if master is not None:
-            _add_variance(stacked, master, share)
-    mask = _mask(stacked, bias, dark)
+    add_variance(stacked, bias, np.average(1 / levels, weights=weights))
+    add_variance(stacked, dark, np.average(times / levels, weights=weights))
+    mask = make_mask(stacked, bias, dark)
     low = stacked.mean < LOW_FLAT
     mask[low] |= Flag.LOW_FLAT
     stacked.mean[low], stacked.uncertainty[low] = 1.0, 0.0
-    spots = find_stars_in_flat(stacked.mean, mask != 0)
-    header = _header("flat", good, judged.refused, stacked)
-    cards = [
-        ("FLATLVL", float(lights.mean()), "[electron] mean light in the central quarter"),
-        ("FLATLOW", int(np.count_nonzero(low)), "pixels below 0.2, set to 1"),
-        ("NRESID", len(spots), "compact bright spots, as of stars"),
-        *used_cards("bias", bias),
-        *used_cards("dark", dark),
-    ]
-    set_cards(header, cards)
-    note_gain(header, good, bias)
+    spots = len(find_stars_in_flat(stacked.mean, mask != 0))
+    header = make_header("flat", accepted, stacked)
+    set_cards(header, {"FLATLVL": float(levels.mean()), "FLATLOW": int(np.count_nonzero(low)), "NRESID": spots})
+    note_gain(header, frames, bias)
     note_dark_scaling(header, dark, float(times.max()), "flat frames: ")
-    if departure is not None:
-        set_cards(header, [("FLATDEP", departure, "[percent] largest departure from the shape of the set")])
-    _warn_of_flat(header, good, len(spots), departure, limits)
-    inherit_warnings(header, bias, dark)
-    note_skipped(header, {"bias": bias, "dark": dark}, "steps that the frames did not have")
-    return _product(stacked, mask, "", header, fill=1.0)
+    _note_quality(header, frames, spots, departure, limits)
+    note_masters(header, {"bias": bias, "dark": dark})
+    return make_product(stacked, mask, "", header, fill=1.0)
 
 
-def _warn_of_flat(
-    header: fits.Header, exposures: Sequence[CalibrationFrame], spots: int, departure: float | None, limits: FlatLimits
-) -> None:
-    if departure is not None and departure > UNSTEADY * limits.departure:
-        warn(header, f"flat frames differ in shape by up to {departure:.1f} percent: unsteady light?")
-    if spots > CHIP_SPOTS and any(exposure.flat_source != "dome" for exposure in exposures):
-        warn(header, f"flat has {spots} compact bright spots: stars?")
-
-
-def _flat_inputs(
-    exposures: Sequence[CalibrationFrame], lights: Sequence[float], bias: MasterFrame | None, dark: MasterFrame | None
+def _make_inputs(
+    frames: Sequence[CalibrationFrame], levels: Sequence[float], bias: MasterFrame | None, dark: MasterFrame | None
 ) -> list[StackInput]:
-    def stack_input(exposure: CalibrationFrame, light: float) -> StackInput:
-        shares = ((bias, 1 / light), (dark, exposure.exposure_time / light))
-        factors = tuple(share for master, share in shares if master is not None)
-        weight = 1 / (exposure.read_variance / light**2 + 1 / light)
-        return make_stack_input(exposure, scale=1 / light, factors=factors, weight=weight, per_signal=1 / light)
+    """Scale frames by their levels; with equal weights if their noise is similar, which is easier to check."""
 
-    return _plain_if_alike([stack_input(*pair) for pair in zip(exposures, lights, strict=True)])
+    def make_input(frame: CalibrationFrame, level: float) -> StackInput:
+        subtracted = ((bias, 1 / level), (dark, frame.exposure_time / level))
+        factors = tuple(factor for master, factor in subtracted if master is not None)
+        weight = 1 / (frame.read_variance / level**2 + 1 / level)
+        return make_stack_input(frame, scale=1 / level, factors=factors, weight=weight, per_signal=1 / level)
 
-
-def _plain_if_alike(inputs: Sequence[StackInput]) -> list[StackInput]:
-    """Take the weights away from frames that differ too little for weights to help: a plain mean is easier to check."""
+    inputs = [make_input(*pair) for pair in zip(frames, levels, strict=True)]
     weights = [stack_input.weight for stack_input in inputs]
-    return (
-        [replace(stack_input, weight=1.0) for stack_input in inputs]
-        if max(weights) <= ALIKE * min(weights)
-        else list(inputs)
-    )
+    alike = max(weights) <= ALIKE * min(weights)
+    return [replace(stack_input, weight=1.0) for stack_input in inputs] if alike else inputs
+
+
+def _note_quality(
+    header: fits.Header, frames: Sequence[CalibrationFrame], spots: int, departure: float | None, limits: FlatLimits
+) -> None:
+    """Note how alike the frames are, and warn of unsteady illumination and of stars."""
+    if departure is not None:
+        set_cards(header, {"FLATDEP": departure})
+        if departure > UNSTEADY * limits.departure:
+            warn(header, f"flat frames differ in shape by up to {departure:.1f} percent: unsteady illumination?")
+    if spots > CHIP_SPOTS and any(frame.flat_source != "dome" for frame in frames):
+        warn(header, f"flat has {spots} compact bright spots: stars?")

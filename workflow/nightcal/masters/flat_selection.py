@@ -1,53 +1,54 @@
-"""Which flats of a set are fit for a master: neither saturated nor faint, of one shape, no stars in one place."""
+"""Select the frames of a master flat: well exposed, of one shape, and without stars in the same place."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from nightcal.errors import FrameRejectedError
 from nightcal.io.master import MasterFrame
-from nightcal.masters.flat_stars import find_stars_in_flat, median_of_known
-from nightcal.numerics.robust import RSTD, median
+from nightcal.masters.flat_stars import find_stars_in_flat
+from nightcal.numerics.blocks import cut_blocks, find_neighbours, sample_blocks
+from nightcal.numerics.robust import RSTD, lower_median, median
 from nightcal.numerics.sphere import unit_vectors
 from nightcal.stacking.calibration_frame import (
     FEWEST_USABLE,
     Accepted,
     CalibrationFrame,
     RejectedFrame,
-    central_level,
-    judge,
-    leave_out,
-    signal_of,
+    accept_frames,
+    find_central_level,
+    read_signal,
+    reject_frames,
 )
 
 log = logging.getLogger(__name__)
 
 FAINTEST = 10.0
-"""Least light of a flat, in read noises, so that a small error of the bias stays small."""
+"""Smallest level of a flat, in read noises, so that a small error of the bias stays small."""
 
 MOST_SATURATED = 0.02
-"""Largest part of the central quarter that may be saturated."""
+"""Largest fraction of the central quarter that may be saturated."""
 
 FEWEST = 3
-"""Frames that tell which of them departs from the others."""
+"""Frames needed to find out which of them departs from the others."""
 
 GRID = 16
-"""Blocks on a side in which the light of a frame is measured."""
+"""Blocks on a side in which the signal of a frame is measured."""
 
 BAND, SAMPLES = 16, 32
-"""Rows and columns of a block that are looked at, at most."""
+"""Largest number of rows and columns of a block that are measured."""
 
 DARK = 0.2
-"""Blocks that get less of the light than this are left out."""
+"""Blocks with less than this fraction of the typical signal are left out."""
 
 SIGNIFICANT = 5.0
 REJECT = 3.5
@@ -56,10 +57,10 @@ ROUNDS = 5
 FEWEST_STARS = 3
 
 CHIP_SPOTS = 4
-"""As many spots a chip without stars may show."""
+"""Largest number of spots on a chip without stars."""
 
 SAME_SPOT = 3.0
-"""Distance [pixels] up to which spots of two frames are one."""
+"""Distance [pixels] up to which spots of two frames are the same."""
 
 Maps = NDArray[np.float64]
 Pointing = tuple[float, float]
@@ -67,17 +68,17 @@ Pointing = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class FlatLimits:
-    """What is asked of the frames of a flat.
+    """Requirements on the frames of a flat.
 
     Attributes
     ----------
     faintest : float
         Smallest signal-to-noise ratio of a pixel at the level of the central quarter.
     departure : float
-        Part [percent] of the light by which a frame may depart from the shape of its set, wherever the frames of the
-        set are more alike than that.
+        Largest departure of a frame from the typical shape of the set [percent of the signal]; larger if the frames of
+        the set differ more than that among each other.
     dither : float
-        Twilight frames with stars must be so far apart [arcsec]; 0 for no such demand.
+        Smallest distance between twilight frames with stars [arcsec]; 0 for any distance.
     """
 
     faintest: float = 5.0
@@ -86,32 +87,32 @@ class FlatLimits:
 
 
 USUAL = FlatLimits()
-"""What is asked where nothing else is said."""
+"""The default requirements."""
 
 
-class LightMap(NamedTuple):
-    """Median light of each block of a frame and its error [e-]; NaN where most pixels are unusable."""
+class SignalMap(NamedTuple):
+    """Median signal of each block of a frame and its error [e-]; NaN where most pixels are unusable."""
 
-    light: Maps
+    signal: Maps
     error: Maps
 
 
 def select_flats(
-    exposures: Sequence[CalibrationFrame],
-    refused: Sequence[RejectedFrame],
+    frames: Sequence[CalibrationFrame],
+    rejected: Sequence[RejectedFrame],
     bias: MasterFrame | None,
     dark: MasterFrame | None,
     k: float,
     limits: FlatLimits,
 ) -> tuple[Accepted, float | None]:
-    """Find the light of each flat and leave out what would spoil the master.
+    """Find the level of each flat, and reject frames that would spoil the master.
 
     Parameters
     ----------
-    exposures : sequence of CalibrationFrame
-        As `nightcal.stacking.calibration_frame.in_order` puts them.
-    refused : sequence of RejectedFrame
-        Frames that could not even be opened.
+    frames : sequence of CalibrationFrame
+        Sorted by `nightcal.stacking.calibration_frame.sort_frames`.
+    rejected : sequence of RejectedFrame
+        Frames that could not be opened.
     bias, dark : MasterFrame or None
         In electrons and electrons per second.
     k : float
@@ -120,66 +121,64 @@ def select_flats(
 
     Returns
     -------
-    judged : Accepted
+    accepted : Accepted
         The levels are those of the central quarter [e-].
     departure : float or None
-        Largest departure [percent] of a frame that is left from the shape of the set; None for fewer than 3 frames,
-        which cannot be judged.
+        Largest departure [percent] of an accepted frame from the typical shape; None for fewer than 3 frames, whose
+        shapes cannot be judged.
 
     Raises
     ------
     FrameRejectedError
-        If none is left.
+        If no frame is accepted.
     """
-    maps: dict[Path, LightMap] = {}
+    maps: dict[Path, SignalMap] = {}
 
-    def light(exposure: CalibrationFrame) -> float:
-        found = central_level(exposure, bias, dark, k, MOST_SATURATED)
-        _check_bright(found, exposure.readout.electronics.read_variance, limits.faintest)
-        maps[exposure.path] = _map_of(exposure, bias, dark)
-        return found
+    def find_level(frame: CalibrationFrame) -> float:
+        level = find_central_level(frame, bias, dark, k, MOST_SATURATED)
+        variance = frame.readout.electronics.read_variance
+        _check_exposure(level, variance, limits.faintest)
+        maps[frame.path] = map_signal(
+            lambda start, stop: read_signal(frame, bias, dark, slice(start, stop))[0], frame.readout.shape, variance
+        )
+        return level
 
-    judged, departure = _of_one_shape(judge(exposures, refused, light), maps, limits.departure)
-    return leave_out(judged, _with_stars(judged, limits.dither)), departure
-
-
-def _of_one_shape(judged: Accepted, maps: Mapping[Path, LightMap], percent: float) -> tuple[Accepted, float | None]:
-    """Leave out what departs from the shape of the set, and find the largest departure [percent] of what is left."""
-    exposures = judged.exposures
-    if len(exposures) < FEWEST:
-        log.info("%d frames: too few to tell whether their light is of one shape.", len(exposures))
-        return judged, None
-    found = [maps[exposure.path] for exposure in exposures]
-    departures, limit = one_shape([one.light for one in found], [one.error for one in found], percent / 100)
-    for exposure, departure in zip(exposures, departures, strict=True):
-        log.info("%s: departs from the shape of the set by %.2f percent", exposure.path.name, 100 * departure)
-    reason = "clouds or a gradient: its light departs from that of the set by {:.1f} percent, the limit is {:.1f}"
-    out = {n: reason.format(100 * d, 100 * limit) for n, d in enumerate(departures) if d > limit}
-    return leave_out(judged, out), 100 * float(max(d for d in departures if d <= limit))
+    accepted, departure = _reject_odd_shapes(accept_frames(frames, rejected, find_level), maps, limits.departure)
+    return reject_frames(accepted, _find_frames_with_stars(accepted, limits.dither)), departure
 
 
-def _check_bright(light: float, read_variance: float, ratio: float) -> None:
-    """Refuse a frame whose pixels have less than a signal-to-noise ratio, or than ten times the read noise."""
+def _reject_odd_shapes(
+    accepted: Accepted, maps: Mapping[Path, SignalMap], percent: float
+) -> tuple[Accepted, float | None]:
+    """Reject frames that depart from the typical shape; find the largest departure [percent] of the others."""
+    frames = accepted.frames
+    if len(frames) < FEWEST:
+        log.info("%d frames: too few to compare their shapes.", len(frames))
+        return accepted, None
+    signals, errors = zip(*(maps[frame.path] for frame in frames), strict=True)
+    departures, limit = compare_shapes(signals, errors, percent / 100)
+    for frame, departure in zip(frames, departures, strict=True):
+        log.info("%s: departs from the typical shape by %.2f percent", frame.path.name, 100 * departure)
+    reason = "clouds or a gradient: departs from the typical shape by {:.1f} percent; expected at most {:.1f}"
+    odd = {n: reason.format(100 * d, 100 * limit) for n, d in enumerate(departures) if d > limit}
+    return reject_frames(accepted, odd), 100 * float(max(d for d in departures if d <= limit))
+
+
+def _check_exposure(level: float, read_variance: float, ratio: float) -> None:
+    """Reject a frame below a signal-to-noise ratio of its pixels, or below ten times the read noise."""
     needed = ratio**2 / 2 + np.sqrt(ratio**4 / 4 + ratio**2 * read_variance)  # S / sqrt(S + R^2) = ratio
     faintest = max(FAINTEST * read_variance**0.5, needed)
-    if light < faintest:
-        raise FrameRejectedError(f"too faint: {light:.1f} e- after bias and dark, expected {faintest:.0f} or more")
+    if level < faintest:
+        raise FrameRejectedError(f"too faint: {level:.1f} e- after bias and dark; expected {faintest:.0f} or more")
 
 
 # --- shape -----------------------------------------------------------------------------------------------------------
 
 
-def _map_of(exposure: CalibrationFrame, bias: MasterFrame | None, dark: MasterFrame | None) -> LightMap:
-    def rows(start: int, stop: int) -> NDArray[np.float32]:
-        return signal_of(exposure, bias, dark, slice(start, stop))[0]
-
-    return light_map(rows, exposure.readout.shape, exposure.readout.electronics.read_variance)
-
-
-def light_map(
+def map_signal(
     rows: Callable[[int, int], NDArray[np.float32]], shape: tuple[int, int], read_variance: float
-) -> LightMap:
-    """Measure the light of a frame in 16 x 16 blocks, from up to 512 pixels of each.
+) -> SignalMap:
+    """Measure the signal of a frame in 16 x 16 blocks, from up to 512 pixels of each.
 
     Parameters
     ----------
@@ -192,53 +191,51 @@ def light_map(
 
     Returns
     -------
-    LightMap
-        Fewer blocks of a frame of fewer than 64 rows or columns. The error is that of the median of photon and read
-        noise; the fixed pattern is the same in all frames.
+    SignalMap
+        Of fewer blocks if the frame has fewer than 64 rows or columns. The error is that of the median, from photon
+        and read noise; the fixed pattern is the same in all frames.
     """
-    above, beside = (np.linspace(0, n, max(1, min(GRID, n // 4)) + 1).astype(int) for n in shape)
-    columns = beside[:-1, np.newaxis] + np.arange(SAMPLES) * np.diff(beside)[:, np.newaxis] // SAMPLES
-    light = np.full((len(above) - 1, len(beside) - 1), np.nan)
-    known = np.zeros_like(light)
-    for n, (bottom, top) in enumerate(pairwise(above)):
+    above, beside = (cut_blocks(n, max(1, min(GRID, n // 4))) for n in shape)
+    signal = np.full((len(above) - 1, len(beside) - 1), np.nan)
+    known = np.zeros_like(signal)
+    for n, (bottom, top) in enumerate(pairwise(above.tolist())):
         start = bottom + max(0, top - bottom - BAND) // 2
-        values = rows(start, min(start + BAND, top))[:, columns].transpose(1, 0, 2).reshape(len(columns), -1)
-        light[n] = median_of_known(values)
+        values = sample_blocks(rows(start, min(start + BAND, top)), beside, SAMPLES)
+        signal[n] = lower_median(values)
         known[n] = np.isfinite(values).mean(axis=1)
     pixels = np.minimum(BAND, np.diff(above))[:, np.newaxis] * np.minimum(SAMPLES, np.diff(beside))
-    light[known <= FEWEST_USABLE] = np.nan
+    signal[known <= FEWEST_USABLE] = np.nan
     with np.errstate(divide="ignore"):
-        error = np.sqrt(np.pi / 2 * (np.maximum(light, 0.0) + read_variance) / (known * pixels))
-    return LightMap(light, error)
+        error = np.sqrt(np.pi / 2 * (np.maximum(signal, 0.0) + read_variance) / (known * pixels))
+    return SignalMap(signal, error)
 
 
-def one_shape(lights: Sequence[Maps], errors: Sequence[Maps], least: float) -> tuple[NDArray[np.float64], float]:
-    """Compare the shape of the light of each frame with that of most frames of the set.
+def compare_shapes(signals: Sequence[Maps], errors: Sequence[Maps], least: float) -> tuple[NDArray[np.float64], float]:
+    """Compare the shape of each frame with the typical shape of the set.
 
     Parameters
     ----------
-    lights, errors : sequence of ndarray, shape (rows, columns)
-        As `light_map` measures them.
+    signals, errors : sequence of ndarray, shape (rows, columns)
+        From `map_signal`.
     least : float
-        Smallest limit, as part of the light.
+        Smallest limit, as a fraction of the signal.
 
     Returns
     -------
     departures : ndarray of float64, shape (n,)
-        Of each frame, as part of the light.
+        Of each frame, as a fraction of the signal.
     limit : float
-        Frames beyond it are not of the set's shape: 3.5 times the rstd of the set, at least `least`. At least half of
-        the frames are within.
+        Largest departure of a frame that is fit to be stacked: 3.5 times the rstd of the set, at least `least`. At
+        least half of the frames are within it.
 
     Notes
     -----
-    The shape of the set is the median of the frames that are within the limit, found again until the same are, in up
-    to five rounds.
+    The typical shape is the median of the frames within the limit; in up to five rounds, until these stay the same.
     """
-    light, error = np.stack(lights), np.stack(errors)
-    within = np.ones(len(light), dtype=bool)
+    signal, error = np.stack(signals), np.stack(errors)
+    within = np.ones(len(signal), dtype=bool)
     for _ in range(ROUNDS):
-        found = departures_from(light, error, within)
+        found = find_departures(signal, error, within)
         limit = max(least, REJECT * RSTD * float(np.median(found)))
         before, within = within, found <= limit
         if np.array_equal(before, within):
@@ -246,42 +243,41 @@ def one_shape(lights: Sequence[Maps], errors: Sequence[Maps], least: float) -> t
     return found, limit
 
 
-def departures_from(light: Maps, error: Maps, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Largest significant departure of the light of each frame from the median shape of those chosen.
+def find_departures(signal: Maps, error: Maps, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Find the largest significant departure of each frame from the median shape of the chosen frames.
 
     Parameters
     ----------
-    light, error : ndarray of float64, shape (n, rows, columns)
-        [e-], in any units of their own for each frame.
+    signal, error : ndarray of float64, shape (n, rows, columns)
+        [e-]; each frame may have another unit.
     chosen : ndarray of bool, shape (n,)
 
     Returns
     -------
     ndarray of float64, shape (n,)
-        As part of the light, of means over 3 x 3 blocks; 0 where none exceeds 5 times its error.
+        Fraction of the signal, averaged over 3 x 3 blocks; 0 if none exceeds 5 times its error.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        level = _middle(light)
-        shapes = light / level
+        level = _find_map_median(signal)
+        shapes = signal / level
         typical = median(shapes[chosen])
         typical[~(typical > DARK)] = np.nan
         noise = error / level / typical
         noise = np.hypot(noise, np.sqrt(np.pi / 2 * median(noise[chosen] ** 2) / np.count_nonzero(chosen)))
         ratio = shapes / typical
-        excess, noise = _means_of_nine(ratio / _middle(ratio) - 1, noise)
+        excess, noise = _average_nine(ratio / _find_map_median(ratio) - 1, noise)
         excess = np.abs(excess)
         return np.asarray(np.max(np.where(excess > SIGNIFICANT * noise, excess, 0.0), axis=(1, 2)))
 
 
-def _middle(maps: Maps) -> Maps:
-    """Median of each map, shape (n, 1, 1)."""
-    return median(maps.reshape(len(maps), -1).T)[:, np.newaxis, np.newaxis]
+def _find_map_median(maps: Maps) -> Maps:
+    """Find the median of each map, shape (n, 1, 1)."""
+    return median(maps.reshape(len(maps), -1), axis=1)[:, np.newaxis, np.newaxis]
 
 
-def _means_of_nine(values: Maps, noise: Maps) -> tuple[Maps, Maps]:
-    """Mean of the 3 x 3 blocks about each, and its noise; what is not finite does not count."""
-    around = [np.pad(part, ((0, 0), (1, 1), (1, 1)), constant_values=np.nan) for part in (values, noise**2)]
-    values, variances = (sliding_window_view(part, (3, 3), axis=(1, 2)) for part in around)
+def _average_nine(values: Maps, noise: Maps) -> tuple[Maps, Maps]:
+    """Average the finite values of the 3 x 3 blocks around each block, with the noise of the mean."""
+    values, variances = find_neighbours(values), find_neighbours(noise**2)
     known = np.isfinite(values) & np.isfinite(variances)
     count = known.sum(axis=(-2, -1))
     mean = np.sum(values, axis=(-2, -1), where=known) / count
@@ -291,55 +287,51 @@ def _means_of_nine(values: Maps, noise: Maps) -> tuple[Maps, Maps]:
 # --- stars -----------------------------------------------------------------------------------------------------------
 
 
-def _with_stars(judged: Accepted, dither: float) -> dict[int, str]:
-    """Twilight frames whose stars would stay in the master, with the reason."""
-    exposures = judged.exposures
-    pointings = {
-        n: e.pointing for n, e in enumerate(exposures) if e.pointing is not None and e.flat_source == "twilight"
-    }
-    spots: dict[int, NDArray[np.float64]] = {}
+def _find_frames_with_stars(accepted: Accepted, dither: float) -> dict[int, str]:
+    """Find twilight frames whose stars would stay in the master, with the reason."""
+    frames, levels = accepted.frames, accepted.levels
+    pointings = {n: f.pointing for n, f in enumerate(frames) if f.pointing is not None and f.flat_source == "twilight"}
 
-    def spots_of(n: int) -> NDArray[np.float64]:
-        if n not in spots:
-            with exposures[n].readout.image.hold():
-                electrons, flags = exposures[n].readout.read()
-            spots[n] = find_stars_in_flat(electrons, flags > 0)
-        return spots[n]
+    @cache
+    def find_spots(n: int) -> NDArray[np.float64]:
+        with frames[n].readout.image.hold():
+            electrons, flags = frames[n].readout.read()
+        return find_stars_in_flat(electrons, flags > 0)
 
     reasons = {}
-    for n, better in too_close(pointings, judged.levels, dither).items():
-        elsewhere = _elsewhere(n, pointings, judged.levels, dither)
-        known = None if elsewhere is None else spots_of(elsewhere)
-        stars = len(spots_of(n)) if known is None else count_others(spots_of(n), known)
-        distance = separation(pointings[n], pointings[better])
-        said = f"it points {distance:.1f} arcsec from {exposures[better].path.name}, which is better exposed"
-        log.info("%s: %s; stars: %d", exposures[n].path.name, said, stars)
+    for n, better in find_close_frames(pointings, levels, dither).items():
+        elsewhere = _find_other_field(n, pointings, levels, dither)
+        known = None if elsewhere is None else find_spots(elsewhere)
+        stars = len(find_spots(n)) if known is None else count_new_spots(find_spots(n), known)
+        distance = find_separation(pointings[n], pointings[better])
+        where = f"{distance:.1f} arcsec from {frames[better].path.name}, which is better exposed"
+        log.info("%s: %s; stars: %d", frames[n].path.name, where, stars)
         if stars > (CHIP_SPOTS if known is None else FEWEST_STARS - 1):
-            reasons[n] = f"stars: {said}, and shows {stars} stars, which would stay in the master"
+            reasons[n] = f"stars: {where}; its {stars} stars would stay in the master"
     return reasons
 
 
-def too_close(pointings: Mapping[int, Pointing], lights: Sequence[float], dither: float) -> dict[int, int]:
-    """Find frames that point where a better exposed one does.
+def find_close_frames(pointings: Mapping[int, Pointing], levels: Sequence[float], dither: float) -> dict[int, int]:
+    """Find frames that point to the same field as a better exposed frame.
 
     Parameters
     ----------
     pointings : mapping of int to (float, float)
-        Right ascension and declination [deg] of the frames that are compared.
-    lights : sequence of float
-        Of all frames [e-]; of equal ones the first is the better.
+        Right ascension and declination [deg] of the frames to compare.
+    levels : sequence of float
+        Of all frames [e-]; of equal levels the first is the better.
     dither : float
-        Least distance of two frames [arcsec].
+        Smallest distance between two frames [arcsec].
 
     Returns
     -------
     dict of int to int
-        For each such frame the better one, which is none of them.
+        For each such frame the better frame, which is not such a frame itself.
     """
     chosen: list[int] = []
     found: dict[int, int] = {}
-    for n in _best_first(pointings, lights):
-        better = next((m for m in chosen if separation(pointings[n], pointings[m]) < dither), None)
+    for n in _sort_by_level(pointings, levels):
+        better = next((m for m in chosen if find_separation(pointings[n], pointings[m]) < dither), None)
         if better is None:
             chosen.append(n)
         else:
@@ -347,17 +339,18 @@ def too_close(pointings: Mapping[int, Pointing], lights: Sequence[float], dither
     return found
 
 
-def _best_first(pointings: Mapping[int, Pointing], lights: Sequence[float]) -> list[int]:
-    return sorted(pointings, key=lambda n: (-lights[n], n))
+def _sort_by_level(pointings: Mapping[int, Pointing], levels: Sequence[float]) -> list[int]:
+    return sorted(pointings, key=lambda n: (-levels[n], n))
 
 
-def _elsewhere(n: int, pointings: Mapping[int, Pointing], lights: Sequence[float], dither: float) -> int | None:
-    """Best exposed frame that sees another sky, and so has nothing but the chip's own pattern in common."""
-    return next((m for m in _best_first(pointings, lights) if separation(pointings[n], pointings[m]) >= dither), None)
+def _find_other_field(n: int, pointings: Mapping[int, Pointing], levels: Sequence[float], dither: float) -> int | None:
+    """Find the best exposed frame of another field, which shares only the chip's pattern with this frame."""
+    others = _sort_by_level(pointings, levels)
+    return next((m for m in others if find_separation(pointings[n], pointings[m]) >= dither), None)
 
 
-def separation(one: Pointing, other: Pointing) -> float:
-    """Angle between two directions.
+def find_separation(one: Pointing, other: Pointing) -> float:
+    """Find the angle between two directions.
 
     Parameters
     ----------
@@ -374,8 +367,8 @@ def separation(one: Pointing, other: Pointing) -> float:
     return float(np.degrees(2 * np.arcsin(min(1.0, chord / 2)))) * 3600
 
 
-def count_others(spots: NDArray[np.float64], known: NDArray[np.float64]) -> int:
-    """Count the spots that are none of those known, within 3 pixels.
+def count_new_spots(spots: NDArray[np.float64], known: NDArray[np.float64]) -> int:
+    """Count the spots that are not within 3 pixels of a known spot.
 
     Parameters
     ----------

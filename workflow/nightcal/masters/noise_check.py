@@ -1,4 +1,4 @@
-"""Gain and read noise of each amplifier as the frames of a stack show them, next to what was used."""
+"""Measure gain and read noise of each amplifier from the frames of a stack, and compare them with the values used."""
 
 from __future__ import annotations
 
@@ -29,111 +29,102 @@ from nightcal.stacking.calibration_frame import CalibrationFrame
 log = logging.getLogger(__name__)
 
 LARGEST_DEPARTURE = 0.15
-"""Of a measured number from the one that was used, without a warning."""
+"""Departure of a measured value from the one used, as a fraction of it, up to which there is no warning."""
 
 SIGNIFICANT = 4.0
 LARGEST_ERROR = 0.05
-"""Relative error from which on a measurement is not worth a card."""
+"""Relative error from which on a measurement does not enter the header."""
 
 
-def note_read_noise(header: fits.Header, exposures: Sequence[CalibrationFrame]) -> None:
-    """Put the read noise of each amplifier into the header of a master bias; warn if it is not what was used.
+def note_read_noise(header: fits.Header, frames: Sequence[CalibrationFrame]) -> None:
+    """Note the read noise of each amplifier in the header of a master bias; warn if another value was used.
 
     Parameters
     ----------
     header : astropy.io.fits.Header
         Changed in place.
-    exposures : sequence of CalibrationFrame
-        The bias frames, in the order of time. Subimages of the first few are read.
+    frames : sequence of CalibrationFrame
+        The bias frames, sorted by time. Subimages of the first few are read.
 
     Raises
     ------
     FrameRejectedError
         If pixels cannot be read.
     """
-    readout = exposures[0].readout
+    readout = frames[0].readout
     parts = readout.parts
     pairs = [Pairs(partial(bias_variance, floor=FLOOR * part.gain)) for part in parts]
-    _compare(pairs, exposures, None)
+    _compare_frames(pairs, frames, None)
     for n, (part, each) in enumerate(zip(parts, pairs, strict=True), start=1):
-        noise = read_noise_from(each, _level_variance(readout, part))
+        noise = read_noise_from(each, _average_level_variance(readout, part))
         if noise is None or noise.error > LARGEST_ERROR * noise.value:
             continue
-        cards = [
-            (f"RNMEAS{n}", _rounded(noise.value), "[electron] measured read noise"),
-            (f"RNERR{n}", _rounded(noise.error), "[electron] its error"),
-            (f"RNADU{n}", _rounded(noise.value / part.gain), "[adu] the same"),
-        ]
-        set_cards(header, cards)
+        numbers = {"RNMEAS": noise.value, "RNERR": noise.error, "RNADU": noise.value / part.gain}
+        set_cards(header, {f"{name}{n}": _round(number) for name, number in numbers.items()})
         if part.read_noise > 0:
-            used = _used_noise(part)
+            used = _find_used_noise(part)
             text = f"read noise of {used:.3g} e- used, {noise.value:.3g} measured with {part.gain:.3g} e-/ADU"
             _warn_if_far(header, parts, part, noise, used, text)
 
 
-def note_gain(header: fits.Header, exposures: Sequence[CalibrationFrame], bias: MasterFrame | None) -> None:
-    """Put the gain of each amplifier into the header of a master flat; warn if it is not what was used.
+def note_gain(header: fits.Header, frames: Sequence[CalibrationFrame], bias: MasterFrame | None) -> None:
+    """Note the gain of each amplifier in the header of a master flat; warn if another value was used.
 
     Parameters
     ----------
     header : astropy.io.fits.Header
         Changed in place.
-    exposures : sequence of CalibrationFrame
-        The flats, in the order of time. Subimages are read of as many as are needed.
+    frames : sequence of CalibrationFrame
+        The flats, sorted by time. Subimages of as many as are needed are read.
     bias : MasterFrame or None
-        Their master bias, in electrons; the read noise in its header counts before the one that is used.
+        Their master bias, in electrons; the read noise measured in its header is preferred to the one used.
 
     Raises
     ------
     FrameRejectedError
         If pixels cannot be read.
     """
-    readout = exposures[0].readout
+    readout = frames[0].readout
     parts = readout.parts
     pairs = []
     for n, part in enumerate(parts, start=1):
-        measured = None if bias is None else bias.header.get(f"RNADU{n}")
-        noise = measured * part.gain if isinstance(measured, int | float) else _used_noise(part)
-        variance = noise**2 + _level_variance(readout, part)
+        measured = None if bias is None else bias.read_noise_in_adu(n)
+        noise = _find_used_noise(part) if measured is None else measured * part.gain
+        variance = noise**2 + _average_level_variance(readout, part)
         pairs.append(Pairs(partial(noise_per_signal, read_variance=variance, floor=FLOOR * part.gain)))
-    _compare(pairs, exposures, bias)
+    _compare_frames(pairs, frames, bias)
     for n, (part, each) in enumerate(zip(parts, pairs, strict=True), start=1):
         relative = gain_from(each)
         if relative is None or relative.error > LARGEST_ERROR * relative.value:
             continue
         gain = Measured(relative.value * part.gain, relative.error * part.gain)
-        cards = [
-            (f"GNMEAS{n}", _rounded(gain.value), "[electron/adu] measured gain"),
-            (f"GNERR{n}", _rounded(gain.error), "[electron/adu] its error"),
-        ]
-        set_cards(header, cards)
-        _warn_if_far(
-            header, parts, part, gain, part.gain, f"gain of {part.gain:.3g} e-/ADU used, {gain.value:.3g} measured"
-        )
+        set_cards(header, {f"GNMEAS{n}": _round(gain.value), f"GNERR{n}": _round(gain.error)})
+        text = f"gain of {part.gain:.3g} e-/ADU used, {gain.value:.3g} measured"
+        _warn_if_far(header, parts, part, gain, part.gain, text)
 
 
-def _compare(pairs: Sequence[Pairs], exposures: Sequence[CalibrationFrame], bias: MasterFrame | None) -> None:
-    """Add one frame after the other, until enough is known."""
-    if len(exposures) < 2:
+def _compare_frames(pairs: Sequence[Pairs], frames: Sequence[CalibrationFrame], bias: MasterFrame | None) -> None:
+    """Add frames one by one, until there are enough subimages."""
+    if len(frames) < 2:
         return
-    grids = grids_of(exposures[0].readout)
-    for exposure in exposures:
-        frame = read_subimages(exposure.readout, grids, bias)
-        if not exposure.keep_open:
-            exposure.readout.image.close()
-        for each, tiles in zip(pairs, frame, strict=True):
-            each.add(tiles)
+    grids = grids_of(frames[0].readout)
+    for frame in frames:
+        subimages = read_subimages(frame.readout, grids, bias)
+        if not frame.keep_open:
+            frame.readout.image.close()
+        for each, amplifier in zip(pairs, subimages, strict=True):
+            each.add(amplifier)
         if all(each.enough for each in pairs):
             return
 
 
-def _used_noise(part: Part) -> float:
-    """Read noise [e-] that a part's pixels are taken to have: not less than that of digitisation."""
+def _find_used_noise(part: Part) -> float:
+    """Find the read noise [e-] used for the pixels of a part: at least that of digitisation."""
     return max(part.read_noise, QUANTISATION * part.gain)
 
 
-def _level_variance(readout: Readout, part: Part) -> float:
-    """Mean variance [e-^2] that the overscan level adds to the pixels of a part."""
+def _average_level_variance(readout: Readout, part: Part) -> float:
+    """Average the variance [e-^2] that the overscan level adds to the pixels of a part."""
     variance = np.broadcast_to(readout.level_variance, readout.shape)
     return float(np.mean(variance[part.area.slices]))
 
@@ -148,5 +139,5 @@ def _warn_if_far(
         warn(header, text)
 
 
-def _rounded(number: float) -> float:
+def _round(number: float) -> float:
     return float(f"{number:.5g}")

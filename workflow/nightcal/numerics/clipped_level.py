@@ -1,15 +1,15 @@
-"""The level of a frame: the mean of its pixels within 3.5 rstd of their median."""
+"""Measure the level of a frame: the mean of its pixels within 3.5 rstd of their median."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.numerics.robust import RSTD
+from nightcal.numerics.robust import RSTD, median_of_many
 
 
 class FrameLevel(NamedTuple):
-    """Clipped mean of many values, their rstd, and how many there were before and after clipping."""
+    """Clipped mean of many values, their rstd, and their number before and after clipping."""
 
     mean: float
     rstd: float
@@ -20,23 +20,23 @@ class FrameLevel(NamedTuple):
 NOTHING = FrameLevel(float("nan"), float("nan"), 0, 0)
 
 
-def level_of_histogram(counts: NDArray[np.int64], lowest: int, k: float, floor: float) -> FrameLevel:
-    """Clipped mean of integers, exactly.
+def measure_histogram_level(counts: NDArray[np.int64], lowest: int, k: float, floor: float) -> FrameLevel:
+    """Find the exact clipped mean of integers from their histogram.
 
     Parameters
     ----------
     counts : ndarray of int64, shape (n,)
-        How often ``lowest``, ``lowest + 1``, ... occur.
+        Numbers of values ``lowest``, ``lowest + 1``, ...
     lowest : int
     k : float
-        Half-width of what is kept, in rstd.
+        Half-width of the clipping, in rstd.
     floor : float
-        Smallest rstd that is believed.
+        Smallest rstd to use.
 
     Returns
     -------
     FrameLevel
-        `NOTHING` of no values.
+        `NOTHING` if there are no values.
     """
     filled = np.flatnonzero(counts)
     counts, values = counts[filled], filled + lowest
@@ -52,15 +52,15 @@ def level_of_histogram(counts: NDArray[np.int64], lowest: int, k: float, floor: 
     return FrameLevel(int(np.dot(kept, values)) / survivors, spread, total, survivors)
 
 
-def level_of_values(values: NDArray[np.float32], k: float, floor: float) -> FrameLevel:
-    """Clipped mean of numbers.
+def measure_level(values: NDArray[np.float32], k: float, floor: float) -> FrameLevel:
+    """Find the clipped mean of numbers.
 
     Parameters
     ----------
     values : ndarray of float32
-        Any shape; what is not finite is left out.
+        Any shape; values that are not finite are left out.
     k, floor : float
-        As for `level_of_histogram`.
+        As for `measure_histogram_level`.
 
     Returns
     -------
@@ -71,9 +71,9 @@ def level_of_values(values: NDArray[np.float32], k: float, floor: float) -> Fram
     known = values.ravel() if finite.all() else values[finite]
     if known.size == 0:
         return NOTHING
-    median = _median(known)
-    deviations = np.abs(known - median)  # of whole and half numbers exact in either precision
-    spread = RSTD * float(_median(deviations))
+    median = median_of_many(known)
+    deviations = np.abs(known - median)  # exact in either precision for whole and half numbers
+    spread = RSTD * float(median_of_many(deviations))
     keep = deviations <= _not_above(k * max(spread, floor), deviations.dtype)
     survivors = int(np.count_nonzero(keep))
     mean = float(np.sum(known, dtype=np.float64, where=keep)) / survivors
@@ -87,15 +87,7 @@ def _median_of_counts(values: NDArray[Any], counts: NDArray[np.int64]) -> float:
     return 0.5 * (float(values[low]) + float(values[high]))
 
 
-def _median(values: NDArray[np.float32]) -> np.float32:
-    """Median, in the precision of the values; numpy's own takes the slower road of two partitions at once."""
-    half = len(values) // 2
-    parted = np.partition(values, half)
-    high = parted[half]
-    return high if len(values) % 2 else np.float32(0.5 * (np.float64(parted[:half].max()) + np.float64(high)))
-
-
 def _not_above(limit: float, dtype: np.dtype[Any]) -> Any:
-    """Largest number of a type that is not above a limit."""
+    """Find the largest number of a type that is not above a limit."""
     rounded = dtype.type(limit)
     return np.nextafter(rounded, dtype.type(-np.inf)) if float(rounded) > limit else rounded

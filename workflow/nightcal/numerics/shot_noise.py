@@ -1,4 +1,4 @@
-"""The signal whose shot noise a pixel has."""
+"""Estimate the signal that determines the shot noise of a pixel."""
 
 from typing import Any
 
@@ -13,18 +13,18 @@ Image = NDArray[Any]
 def expected_signal(
     signal: Image, floor: Image | float, per_signal: float = 1.0, valid: NDArray[np.bool_] | None = None
 ) -> Image:
-    """Estimate the true signal: the mean of a 3 x 3 neighbourhood, the pixel's own value where it stands out.
+    """Estimate the true signal: the mean of 3 x 3 pixels, or the pixel's own value if it stands out.
 
     Parameters
     ----------
     signal : ndarray of float32 or float64, shape (ny, nx)
-        Measured signal [e-, or any unit of a stack]. Of an image that is worked on by rows, one row more at each side.
+        Measured signal [e-, or any unit of a stack]. For some rows of an image, add one row on each side.
     floor : array_like, broadcastable to (ny, nx)
         Variance without signal, in that unit squared.
     per_signal : float
-        Variance that a unit of signal adds; 1 in electrons.
+        Variance per unit of signal; 1 in electrons.
     valid : ndarray of bool, shape (ny, nx), optional
-        Pixels that hold a number; None for those that are finite. The others do not enter the mean of a neighbour.
+        Pixels with a usable value; None for all finite pixels. Other pixels do not enter the mean of a neighbour.
 
     Returns
     -------
@@ -33,10 +33,10 @@ def expected_signal(
 
     Notes
     -----
-    A variance from the pixel's own value is too small where noise made the value low and too large where it made it
-    high: (measured - true) / sigma then has a mean of -1 / (2 sigma), and weights 1 / sigma^2 pull every mean down by
-    about one electron. The mean of nine pixels takes most of that away. In the cores of stars it would be wrong, so a
-    pixel that differs from it by more than 3 sigma keeps its own value.
+    A variance from the pixel's own value is too small if noise made the value low, and too large if noise made it high:
+    (measured - true) / sigma then has a mean of -1 / (2 sigma), and weights 1 / sigma^2 pull every mean down by about
+    one electron. The mean of nine pixels removes most of this bias. It would be wrong in the cores of stars, so a pixel
+    that differs from it by more than 3 sigma keeps its own value.
     """
     valid = np.isfinite(signal) if valid is None else valid
     if valid.all():
@@ -55,7 +55,7 @@ def expected_signal(
 
 
 def sum_of_nine(image: Image) -> Image:
-    """Sum of each pixel and its eight neighbours; beyond the edge, the pixels at the edge count again."""
+    """Sum each pixel and its eight neighbours; beyond the edge, the pixels at the edge count again."""
     rows = image.copy()
     rows[1:] += image[:-1]
     rows[0] += image[0]

@@ -14,7 +14,7 @@ from nightcal.io.keywords import set_cards, warn
 from nightcal.io.master import MasterFrame
 from nightcal.io.provenance import record_provenance
 from nightcal.io.sections import Area
-from nightcal.masters.keywords import inherit_warnings, note_dark_scaling, note_skipped, used_cards
+from nightcal.masters.keywords import inherit_warnings, name_master, note_dark_scaling, note_skipped
 
 
 def describe(
@@ -50,18 +50,17 @@ def describe(
     if readout.kept_area is not None:
         set_cards(header, {"TRIMMED": str(readout.kept_area)})
         _shift_wcs(header, readout.kept_area)
-    cards: list[tuple[str, Any, str]] = []
+    cards: dict[str, Any] = {}
     for step, master in masters.items():
-        cards.append((f"{step.upper()}COR", master is not None, f"{step} applied"))
-        cards += used_cards(step, master)
-        if master is not None and isinstance(master.header.get("MJD-AVG"), int | float):
-            cards.append((f"{step.upper()}MJD", master.header["MJD-AVG"], "its mean time"))
+        cards |= {f"{step.upper()}COR": master is not None} | name_master(step, master)
+        if master is not None and master.mjd is not None:
+            cards[f"{step.upper()}MJD"] = master.mjd
     inherit_warnings(header, *masters.values())
     if masters["dark"] is not None:
-        cards.append(("DARKMULT", exposure_time, "[s] by which the dark was multiplied"))
+        cards["DARKMULT"] = exposure_time
     set_cards(header, cards)
     note_dark_scaling(header, masters["dark"], exposure_time)
-    note_skipped(header, {step: masters[step] for step in ("bias", "dark", "flat")}, "steps that were not applied")
+    note_skipped(header, {step: masters[step] for step in ("bias", "dark", "flat")})
 
 
 def _describe_readout(readout: Readout) -> dict[str, Any]:

@@ -113,9 +113,9 @@ class MasterSet:
             0 if they share nothing.
         """
         bias, dark = self.masters["bias"], self.masters["dark"]
-        if bias is None or dark is None or dark.header.get("BIASSHA") != bias.digest:
+        if bias is None or dark is None or dark.bias_digest != bias.digest or dark.effective_exposure_time is None:
             return 0.0
-        return 2 * exposure_time / float(dark.header["DARKTEFF"])
+        return 2 * exposure_time / dark.effective_exposure_time
 
     def keep(self) -> None:
         """Read the masters into memory, for the frames that follow."""
@@ -204,7 +204,7 @@ def fit_masters(masters: Mapping[str, MasterFrame | None], shape: tuple[int, int
     fitted: dict[str, MasterFrame | None] = {}
     for step, name in PARAMETERS.items():
         master = masters.get(step)
-        if master is not None and master.refused:
+        if master is not None and master.why_empty:
             master = None
         if master is not None and master.data.shape != shape:
             raise ValueError(

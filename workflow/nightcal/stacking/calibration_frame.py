@@ -1,4 +1,4 @@
-"""Calibration frames on their way into a stack: opened, judged by their level, and made inputs."""
+"""Accept or reject calibration frames by their level, and prepare them for stacking."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nightcal.flags import Flag
 from nightcal.io.master import MasterFrame
 from nightcal.io.raw_image import Buffer
 from nightcal.numerics import kernels
-from nightcal.numerics.clipped_level import FrameLevel, level_of_histogram, level_of_values
+from nightcal.numerics.clipped_level import FrameLevel, measure_histogram_level, measure_level
 from nightcal.stacking.stack import StackInput
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ MOST_OPEN = 500
 
 @dataclass(frozen=True, slots=True)
 class RejectedFrame:
-    """A raw frame that could not be used: its file, why, and the middle of its exposure [MJD] where that is known."""
+    """A raw frame that cannot be used: its file, the reason, and the middle of its exposure [MJD], if known."""
 
     path: Path
     reason: str
@@ -38,9 +38,9 @@ class RejectedFrame:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationFrame:
-    """A calibration frame ready to be stacked: its readout, exposure time [s] and middle [MJD].
+    """A calibration frame ready to be stacked: its readout, exposure time [s] and middle of exposure [MJD].
 
-    ``keep_open`` tells whether its file stays open between two readings of rows; `light` and `pointing` [deg] of a flat
+    With ``keep_open`` its file stays open between two readings of rows; `flat_source` and `pointing` [deg] of a flat
     are as in `nightcal.planning.frames.Frame`.
     """
 
@@ -58,37 +58,39 @@ class CalibrationFrame:
 
     @property
     def read_variance(self) -> float:
-        """Variance [e-^2] of a pixel without light, that of the overscan level included."""
+        """Variance [e-^2] of a pixel without signal, including that of the overscan level."""
         return self.readout.electronics.read_variance + float(np.mean(self.readout.level_variance))
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Exposures that can be stacked, their levels [e-], and those left out."""
+    """Frames that can be stacked, their levels [e-], and the rejected frames."""
 
-    exposures: list[CalibrationFrame]
+    frames: list[CalibrationFrame]
     levels: list[float]
-    refused: list[RejectedFrame]
+    rejected: list[RejectedFrame]
 
 
-def in_order(exposures: Sequence[CalibrationFrame]) -> list[CalibrationFrame]:
-    """Put exposures in the order of time, so that it does not matter in which order files were given."""
-    return sorted(exposures, key=lambda exposure: (exposure.mjd, str(exposure.path)))
+def sort_frames(frames: Sequence[CalibrationFrame]) -> list[CalibrationFrame]:
+    """Sort frames by time, so that the order of the files does not matter."""
+    return sorted(frames, key=lambda frame: (frame.mjd, str(frame.path)))
 
 
-def judge(
-    exposures: Sequence[CalibrationFrame], refused: Sequence[RejectedFrame], level: Callable[[CalibrationFrame], float]
+def accept_frames(
+    frames: Sequence[CalibrationFrame],
+    rejected: Sequence[RejectedFrame],
+    find_level: Callable[[CalibrationFrame], float],
 ) -> Accepted:
-    """Find the level of each frame, one in memory at a time; leave out what cannot be used.
+    """Find the level of each frame, one in memory at a time; reject frames that cannot be used.
 
     Parameters
     ----------
-    exposures : sequence of CalibrationFrame
-        As `in_order` puts them; the others must be like the first.
-    refused : sequence of RejectedFrame
-        Frames that could not even be opened.
-    level : function
-        Level [e-] of an exposure; raises `FrameRejectedError` if it is not fit for the stack.
+    frames : sequence of CalibrationFrame
+        Sorted by `sort_frames`; all must have the gain and the area of the first.
+    rejected : sequence of RejectedFrame
+        Frames that could not be opened.
+    find_level : function
+        Finds the level [e-] of a frame; raises `FrameRejectedError` if it is not fit for the stack.
 
     Returns
     -------
@@ -97,71 +99,70 @@ def judge(
     Raises
     ------
     FrameRejectedError
-        If none is left.
+        If no frame is accepted.
     """
-    if exposures:
-        kernels.prepare(len(exposures) * int(np.prod(exposures[0].readout.shape)))
-    judged = Accepted([], [], list(refused))
+    if frames:
+        kernels.prepare(len(frames) * int(np.prod(frames[0].readout.shape)))
+    accepted = Accepted([], [], list(rejected))
     buffer = Buffer()
-    for opened in exposures:
-        exposure = replace(opened, keep_open=len(exposures) <= MOST_OPEN)
+    for frame in (replace(frame, keep_open=len(frames) <= MOST_OPEN) for frame in frames):
         try:
-            with exposure.readout.image.hold(buffer):
-                _check_like(exposure, exposures[0])
-                found = level(exposure)
-                log.info("%s: level %.2f e-", exposure.path.name, found)
-                exposure.readout.image.digest  # noqa: B018 - hashed while it is in memory
+            with frame.readout.image.hold(buffer):
+                _check_like(frame, frames[0])
+                level = find_level(frame)
+                log.info("%s: level %.2f e-", frame.path.name, level)
+                frame.readout.image.digest  # noqa: B018 - hashed while it is in memory
         except FrameRejectedError as reason:
-            log.warning("%s: set aside: %s.", exposure.path.name, reason)
-            judged.refused.append(RejectedFrame(exposure.path, str(reason), exposure.mjd))
+            log.warning("%s rejected: %s.", frame.path.name, reason)
+            accepted.rejected.append(RejectedFrame(frame.path, str(reason), frame.mjd))
             continue
-        judged.exposures.append(exposure)
-        judged.levels.append(found)
-    if not judged.exposures:
-        count, first = len(judged.refused), judged.refused[0].reason
+        accepted.frames.append(frame)
+        accepted.levels.append(level)
+    if not accepted.frames:
+        count, first = len(accepted.rejected), accepted.rejected[0].reason
         if count == 1:
             raise FrameRejectedError(f"the only frame cannot be used: {first}")
-        raise FrameRejectedError(f"none of {count} frames can be used; the first: {first}")
-    return judged
+        raise FrameRejectedError(f"none of the {count} frames can be used; the first: {first}")
+    return accepted
 
 
-def leave_out(judged: Accepted, reasons: Mapping[int, str]) -> Accepted:
-    """Leave frames out that turned out to be unfit once all were known.
+def reject_frames(accepted: Accepted, reasons: Mapping[int, str]) -> Accepted:
+    """Reject frames that turned out to be unfit once all frames were known.
 
     Parameters
     ----------
-    judged : Accepted
+    accepted : Accepted
     reasons : mapping of int to str
-        For each of those frames, by its place.
+        Index of each frame to reject, and why.
 
     Returns
     -------
     Accepted
     """
-    refused = list(judged.refused)
+    rejected = list(accepted.rejected)
     for place, reason in sorted(reasons.items()):
-        exposure = judged.exposures[place]
-        log.warning("%s: set aside: %s.", exposure.path.name, reason)
-        refused.append(RejectedFrame(exposure.path, reason, exposure.mjd))
-    kept = [place for place in range(len(judged.exposures)) if place not in reasons]
-    return Accepted([judged.exposures[n] for n in kept], [judged.levels[n] for n in kept], refused)
+        frame = accepted.frames[place]
+        log.warning("%s rejected: %s.", frame.path.name, reason)
+        rejected.append(RejectedFrame(frame.path, reason, frame.mjd))
+    kept = [place for place in range(len(accepted.frames)) if place not in reasons]
+    return Accepted([accepted.frames[n] for n in kept], [accepted.levels[n] for n in kept], rejected)
 
 
-def _check_like(exposure: CalibrationFrame, first: CalibrationFrame) -> None:
-    for part, other in zip(exposure.readout.parts, first.readout.parts, strict=False):
+def _check_like(frame: CalibrationFrame, first: CalibrationFrame) -> None:
+    for part, other in zip(frame.readout.parts, first.readout.parts, strict=False):
         if abs(part.gain - other.gain) > SAME_GAIN * other.gain:
-            raise FrameRejectedError(f"its gain is {part.gain:g} e-/ADU, that of the first frame {other.gain:g}")
-    area, first_area = exposure.readout.area, first.readout.area
+            raise FrameRejectedError(f"gain is {part.gain:g} e-/ADU; expected {other.gain:g} as in the first frame")
+    area, first_area = frame.readout.area, first.readout.area
     if (area.shape, area.xmin) != (first_area.shape, first_area.xmin):
-        raise FrameRejectedError(f"its light-sensitive area is {area}, that of the first frame {first_area}")
+        raise FrameRejectedError(f"light-sensitive area is {area}; expected {first_area} as in the first frame")
 
 
-def whole_level(exposure: CalibrationFrame, k: float) -> float:
-    """Clipped mean of all pixels [e-]: the level of a bias.
+def find_whole_level(frame: CalibrationFrame, k: float) -> float:
+    """Find the clipped mean of all pixels [e-]: the level of a bias.
 
     Parameters
     ----------
-    exposure : CalibrationFrame
+    frame : CalibrationFrame
     k : float
         Half-width of what is kept, in rstd.
 
@@ -170,70 +171,70 @@ def whole_level(exposure: CalibrationFrame, k: float) -> float:
     FrameRejectedError
         If fewer than half of the pixels hold a usable number.
     """
-    readout = exposure.readout
+    readout = frame.readout
     electronics, zero = readout.electronics, readout.image.zero
     floor = electronics.read_variance**0.5
     stored = readout.stored
     level = None if stored is None else stored.whole_level
     if stored is None or zero is None or (level is not None and level.value.ndim):
-        return _checked(level_of_values(_usable(exposure), k, floor), readout.shape[0] * readout.shape[1])
+        return _check_usable(measure_level(_read_usable(frame), k, floor), readout.shape[0] * readout.shape[1])
     words = readout.image.words(readout.area.ymin, readout.area.ymax)[:, readout.area.slices[1]]
     counts = kernels.histogram(words.ravel())
     below = readout.saturation - zero + 0x8000  # what is saturated does not count
     counts[max(0, int(np.ceil(min(below, len(counts))))) :] = 0
-    found = level_of_histogram(counts, zero - 0x8000, k, floor / electronics.gain)
+    found = measure_histogram_level(counts, zero - 0x8000, k, floor / electronics.gain)
     overscan = 0.0 if level is None else float(level.value)
-    return (_checked(found, words.size) - overscan) * electronics.gain
+    return (_check_usable(found, words.size) - overscan) * electronics.gain
 
 
-def central_level(
-    exposure: CalibrationFrame,
+def find_central_level(
+    frame: CalibrationFrame,
     bias: MasterFrame | None,
     dark: MasterFrame | None,
     k: float,
     most_saturated: float = 1.0,
 ) -> float:
-    """Clipped mean of the central quarter of the area [e-] after bias and dark; pixels that these flag are left out.
+    """Find the clipped mean of the central quarter [e-] after bias and dark, without the pixels that these flag.
 
     Parameters
     ----------
-    exposure : CalibrationFrame
+    frame : CalibrationFrame
     bias, dark : MasterFrame or None
         In electrons and electrons per second.
     k : float
         Half-width of what is kept, in rstd.
     most_saturated : float
-        Largest part of the pixels that may be saturated.
+        Largest fraction of the pixels that may be saturated.
 
     Raises
     ------
     FrameRejectedError
-        If more are, or fewer than half of the pixels hold a usable number.
+        If more pixels are saturated, or fewer than half of them hold a usable number.
     """
-    ny, nx = exposure.readout.shape
+    ny, nx = frame.readout.shape
     rows, columns = slice(ny // 4, ny - ny // 4), slice(nx // 4, nx - nx // 4)
-    signal, flags = signal_of(exposure, bias, dark, rows, columns)
+    signal, flags = read_signal(frame, bias, dark, rows, columns)
     flags = flags[flags & Flag.BAD == 0]
     known, saturated = flags.size, int(np.count_nonzero(flags & Flag.SATURATED))
     if saturated > most_saturated * known:
         raise FrameRejectedError(
             f"saturated: {100 * saturated / known:.1f} percent of the pixels in the central quarter"
         )
-    return _checked(level_of_values(signal, k, exposure.readout.electronics.read_variance**0.5), known)
+    return _check_usable(measure_level(signal, k, frame.readout.electronics.read_variance**0.5), known)
 
 
-def signal_of(
-    exposure: CalibrationFrame,
+def read_signal(
+    frame: CalibrationFrame,
     bias: MasterFrame | None,
     dark: MasterFrame | None,
     rows: slice,
     columns: slice = slice(None),
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Part of an exposure after bias and dark.
+    """Read part of a frame and subtract bias and dark.
 
     Parameters
     ----------
-    exposure : CalibrationFrame
+    frame : CalibrationFrame
     bias, dark : MasterFrame or None
         In electrons and electrons per second.
     rows, columns : slice
@@ -244,12 +245,12 @@ def signal_of(
     signal : ndarray of float32
         [e-], NaN where saturated, missing or flagged by a master.
     flags : ndarray of uint8
-        Of the exposure, and ``BAD`` where a master has any flag.
+        Of the frame, and ``BAD`` where a master has any flag.
     """
-    start, stop, _ = rows.indices(exposure.readout.shape[0])
-    electrons, flags = exposure.readout.rows(start, stop)
+    start, stop, _ = rows.indices(frame.readout.shape[0])
+    electrons, flags = frame.readout.rows(start, stop)
     signal, flags = electrons[:, columns], flags[:, columns]
-    for master, factor in ((bias, 1.0), (dark, exposure.exposure_time)):
+    for master, factor in ((bias, 1.0), (dark, frame.exposure_time)):
         if master is not None:
             signal -= np.float32(factor) * master.data[start:stop][:, columns]
             flags[master.mask[start:stop][:, columns] != 0] |= Flag.BAD
@@ -258,41 +259,41 @@ def signal_of(
     return signal, flags
 
 
-def _checked(level: FrameLevel, known: int) -> float:
+def _check_usable(level: FrameLevel, known: int) -> float:
+    """Return the level, unless too few pixels were usable."""
     if level.values <= FEWEST_USABLE * known:
         raise FrameRejectedError("fewer than half of its pixels hold a usable number")
     return level.mean
 
 
-def _usable(exposure: CalibrationFrame, rows: slice = slice(None)) -> NDArray[np.float32]:
-    """Rows in electrons, NaN where saturated or missing."""
-    start, stop, _ = rows.indices(exposure.readout.shape[0])
-    electrons, flags = exposure.readout.rows(start, stop)
+def _read_usable(frame: CalibrationFrame, rows: slice = slice(None)) -> NDArray[np.float32]:
+    """Read rows in electrons, NaN where saturated or missing."""
+    start, stop, _ = rows.indices(frame.readout.shape[0])
+    electrons, flags = frame.readout.rows(start, stop)
     if flags.any():
         electrons[flags > 0] = np.nan
     return electrons
 
 
 def make_stack_input(
-    exposure: CalibrationFrame,
+    frame: CalibrationFrame,
     scale: float = 1.0,
     shift: float = 0.0,
     factors: tuple[float, ...] = (),
     weight: float = 1.0,
     per_signal: float = 0.0,
 ) -> StackInput:
-    """Make a stack_input of an exposure: ``(electrons - shift) * scale - sum(factor * master)``.
+    """Describe how a frame enters a stack: as ``(electrons - shift) * scale - sum(factor * master)``.
 
     Parameters
     ----------
-    exposure : CalibrationFrame
-        Judged already.
+    frame : CalibrationFrame
     scale : float
         From electrons to the units of the stack.
     shift : float
         [e-]
     factors : tuple of float
-        By which the masters of the stack are subtracted.
+        With which the masters of the stack are subtracted.
     weight : float
         Relative inverse variance.
     per_signal : float
@@ -302,12 +303,12 @@ def make_stack_input(
     -------
     StackInput
     """
-    readout = exposure.readout
+    readout = frame.readout
     gain = readout.electronics.gain
-    offset, limit, read = np.zeros(()), np.inf, _numbers_of(exposure)
+    offset, limit, read = np.zeros(()), np.inf, _read_numbers(frame)
     stored = readout.stored
     if stored is not None:
-        offset, limit, read = stored.offset, stored.limit, _words_of(exposure)
+        offset, limit, read = stored.offset, stored.limit, _read_words(frame)
     return StackInput(
         read=read,
         words=stored is not None,
@@ -316,30 +317,30 @@ def make_stack_input(
         scale=gain * scale,
         limit=limit,
         factors=factors,
-        variance=exposure.read_variance * scale**2,
+        variance=frame.read_variance * scale**2,
         variance_per_signal=per_signal,
         weight=weight,
     )
 
 
-def _words_of(exposure: CalibrationFrame) -> Callable[[int, int, NDArray[Any]], None]:
-    readout = exposure.readout
+def _read_words(frame: CalibrationFrame) -> Callable[[int, int, NDArray[Any]], None]:
+    readout = frame.readout
 
     def read(start: int, stop: int, out: NDArray[np.uint16]) -> None:
         readout.image.words(readout.area.ymin + start, readout.area.ymin + stop, out)
-        if not exposure.keep_open:
+        if not frame.keep_open:
             readout.image.close()
 
     return read
 
 
-def _numbers_of(exposure: CalibrationFrame) -> Callable[[int, int, NDArray[Any]], None]:
-    readout = exposure.readout
+def _read_numbers(frame: CalibrationFrame) -> Callable[[int, int, NDArray[Any]], None]:
+    readout = frame.readout
     gain = np.float32(readout.electronics.gain)
 
     def read(start: int, stop: int, out: NDArray[np.float32]) -> None:
-        out[:, readout.area.slices[1]] = _usable(exposure, slice(start, stop)) / gain
-        if not exposure.keep_open:
+        out[:, readout.area.slices[1]] = _read_usable(frame, slice(start, stop)) / gain
+        if not frame.keep_open:
             readout.image.close()
 
     return read

@@ -1,4 +1,4 @@
-"""Open frames."""
+"""Open raw calibration frames for stacking."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class OpenFrames:
     Attributes
     ----------
     camera : Camera
-    exposures : list of CalibrationFrame
-    refused : list of RejectedFrame
-        What could not be opened.
-    frames : list of Frame
-        Records of the exposures.
+    frames : list of CalibrationFrame
+    rejected : list of RejectedFrame
+        Frames that could not be opened.
+    records : list of Frame
+        What the headers of the frames say.
     noise : GainAndReadNoise
-        Of the first exposure.
+        Of the first frame.
     """
 
     camera: Camera
-    exposures: list[CalibrationFrame]
-    refused: list[RejectedFrame]
-    frames: list[Frame]
+    frames: list[CalibrationFrame]
+    rejected: list[RejectedFrame]
+    records: list[Frame]
     noise: GainAndReadNoise
 
 
@@ -49,7 +49,7 @@ def open_frames(paths: Sequence[Path], camera: Camera, measured: GainAndReadNois
     paths : sequence of Path
     camera : Camera
     measured : GainAndReadNoise, optional
-        Gain and read noise for frames whose headers do not tell.
+        Gain and read noise for frames whose headers do not give them.
 
     Returns
     -------
@@ -57,20 +57,20 @@ def open_frames(paths: Sequence[Path], camera: Camera, measured: GainAndReadNois
     """
     opened = OpenFrames(camera, [], [], [], measured or ASSUMED)
     for path in paths:
-        frame = None
+        record = None
         try:
             image = RawImage(path)
-            frame = make_frame(path, image.header, camera)
+            record = make_frame(path, image.header, camera)
             readout, gain = open_raw(image, camera, measured)
         except FrameRejectedError as reason:
-            log.warning("%s: set aside: %s.", path.name, reason)
-            opened.refused.append(RejectedFrame(path, str(reason), frame.mjd if frame else None))
+            log.warning("%s rejected: %s.", path.name, reason)
+            opened.rejected.append(RejectedFrame(path, str(reason), record.mjd if record else None))
             continue
         image.close()
-        exposure = CalibrationFrame(
-            readout, frame.exposure_time, frame.mjd or 0.0, flat_source=frame.flat_source, pointing=frame.pointing
+        frame = CalibrationFrame(
+            readout, record.exposure_time, record.mjd or 0.0, flat_source=record.flat_source, pointing=record.pointing
         )
-        opened.exposures.append(exposure)
         opened.frames.append(frame)
+        opened.records.append(record)
         opened = replace(opened, noise=gain if len(opened.frames) == 1 else opened.noise)
     return opened

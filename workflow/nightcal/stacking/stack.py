@@ -1,8 +1,8 @@
-"""The streaming rstd stacker: many frames in, their clipped mean out, a few rows in memory at a time."""
+"""Stack frames by their clipped mean, a few rows in memory at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import ceil, fsum
@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightcal.numerics.blocks import cut_strips
 from nightcal.numerics.kernels import clip
 from nightcal.numerics.kernels.arguments import not_below, whole_and_part
-from nightcal.numerics.robust import deviation_noise, pooled
+from nightcal.numerics.robust import deviation_noise, pool_scatter
 from nightcal.numerics.shot_noise import expected_signal
-from nightcal.stacking.clipping_bias import ClippingBias, noise_ratio
+from nightcal.stacking.clipping_bias import ClippingBias, find_noise_ratio
 
 BLOCK_BYTES = 2 * 2**20
 """Size of the raw rows of all frames that are stacked at a time: they stay in the cache."""
@@ -23,7 +24,7 @@ BLOCK_BYTES = 2 * 2**20
 FEWEST_ROWS = 4
 STRIP = 16
 POOLED_PIXELS = 2**20
-"""Pixels whose scatter is pooled: their ratio of noises is known to a tenth of a percent."""
+"""Pixels whose scatter is pooled: enough to know the noise ratio to a tenth of a percent."""
 
 NOISY_CHANCE = 1e-7
 NOISY_LEAST = 2.0
@@ -34,7 +35,7 @@ Rows = Callable[[int, int], NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class StackInput:
-    """One frame of a stack: how its raw rows become numbers in the stack's units, and how noisy these are.
+    """One frame of a stack: how its raw rows are scaled to the stack's units, and their noise.
 
     A pixel enters as ``(stored - offset) * scale - sum(factor * image)``.
 
@@ -43,20 +44,20 @@ class StackInput:
     read : function
         ``read(start, stop, out)`` fills an array of shape (stop - start, columns) with those raw rows.
     words : bool
-        Whether these are signed big-endian integers of 16 bits (dtype uint16), else float32.
+        Whether these are signed big-endian 16-bit integers (dtype uint16), otherwise float32.
     columns : int
         Of the raw rows.
     offset : ndarray of float64, shape () or (ny,)
-        What is subtracted from each row first, in the units of what is stored.
+        Subtracted from each row first, in the units of the stored values.
     scale : float
     limit : float
-        Stored values from here on do not enter; nor does what is not finite.
+        Stored values at or above it do not enter; nor do values that are not finite.
     factors : tuple of float
-        By which each of the stack's images is subtracted.
+        With which each of the stack's images is subtracted.
     variance : float
         Variance of a pixel without signal, in the stack's units squared.
     variance_per_signal : float
-        What a unit of signal adds to it (shot noise).
+        Shot noise: the variance that a unit of signal adds.
     weight : float
         Relative inverse variance.
     """
@@ -85,7 +86,7 @@ class Stack:
         One standard error of the mean, from the noise model of the inputs and ``ratio``.
     survivors : ndarray of int16
     noisy : ndarray of bool
-        Pixels whose scatter no Gaussian of the frame's noise would show once in ten million.
+        Pixels whose scatter Gaussian noise exceeds once in ten million pixels.
     ratio : float
         True noise over modelled noise, pooled over the image; 1 for a single frame.
     """
@@ -105,7 +106,7 @@ class _Noise:
     slope: float
 
     def variance(self, mean: NDArray[np.float32], frames: int, start: int, stop: int) -> NDArray[np.float32] | float:
-        """Of some rows of a stack of ``frames``."""
+        """Find the variance for some rows of the mean of a stack."""
         if self.slope == 0:
             return self.constant
         first, last = max(0, start - 1), min(len(mean), stop + 1)
@@ -132,26 +133,26 @@ def stack(
     k : float
         Half-width of what is kept, in rstd along the stack.
     floored : bool
-        Never reject what the noise model allows within ``k`` sigma. The rstd of a few values is often far too small:
-        of five Gaussian frames a plain 3 rstd cut loses 12 percent in noise, with the floor 2.
+        Never reject values within ``k`` sigma of the noise model. The rstd of a few values is often far too small:
+        with five Gaussian frames a plain 3 rstd cut makes the mean 12 percent noisier, with the floor 2 percent.
     images : sequence of function
         Rows of the masters that the inputs' factors are for.
     first_column : int
-        The first column of the raw rows that is stacked.
+        The first column of the raw rows to stack.
     threads : int
 
     Returns
     -------
     Stack
-        Independent of the order of the inputs (weighted ones of equal weight aside, whose sums may differ in the last
-        of 64 bits), of the number of threads and of how many rows are read at a time.
+        Independent of the order of the inputs (except weighted inputs of equal weight, whose sums may differ in the
+        last of 64 bits), of the number of threads and of how many rows are read at a time.
 
     Notes
     -----
-    The scatter of one pixel over N frames has N - 1 degrees of freedom; an error taken from it alone would make
-    (mean - true) / sigma a Student t. So the error is the model's, divided by the survivors, times one ratio of
-    measured to modelled scatter that is pooled over the image; `nightcal.stacking.clipping_bias` corrects what clipping
-    does to both.
+    The scatter of one pixel over N frames has N - 1 degrees of freedom; with an error taken from it alone,
+    (mean - true) / sigma would follow Student's t. The error is therefore the model's, divided by the survivors, times
+    the ratio of measured to modelled scatter pooled over the image; `nightcal.stacking.clipping_bias` corrects both for
+    the effect of clipping.
     """
     inputs = sorted(inputs, key=lambda stack_input: (stack_input.weight, stack_input.variance))
     n = len(inputs)
@@ -164,8 +165,8 @@ def stack(
     unequal = None if np.all(weights == weights[0]) else weights
     floor = (noise.constant, noise.slope) if floored else (0.0, 0.0)
     mean, scatter, weight, survivors = _clip(inputs, shape, k, floor, unequal, images, first_column, threads)
-    ratio, response = _pooled_ratio(mean, scatter, noise, n, k, floored, unequal)
-    noisy = _finish(mean, scatter, survivors if unequal is None else weight, noise, n, ratio, response)
+    ratio, bias = _find_ratio(mean, scatter, noise, n, k, floored, unequal)
+    noisy = _scale_errors(mean, scatter, survivors if unequal is None else weight, noise, n, ratio, bias)
     return Stack(mean, scatter, survivors, noisy, ratio)
 
 
@@ -179,12 +180,12 @@ def _clip(
     first_column: int,
     threads: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int16]]:
-    """Clipped mean, variance of the survivors, sum of their weights, and their number."""
+    """Find the clipped mean, variance of the survivors, sum of their weights, and their number."""
     mean, scatter = np.empty(shape, np.float32), np.empty(shape, np.float32)
     weight = np.empty(shape if weights is not None else (shape[0], 0), np.float32)
     survivors = np.empty(shape, np.int16)
     words = all(stack_input.words for stack_input in inputs)
-    inputs = inputs if words else [as_numbers(stack_input) for stack_input in inputs]
+    inputs = inputs if words else [convert_to_numbers(stack_input) for stack_input in inputs]
     factors = np.array([stack_input.factors for stack_input in inputs], np.float32).reshape(len(inputs), len(images))
     scales = np.array([stack_input.scale for stack_input in inputs], np.float32)
     limits = np.array([not_below(stack_input.limit) for stack_input in inputs], np.float32)
@@ -202,7 +203,7 @@ def _clip(
             raw = cube[:, : stop - start] if stop - start == height else np.empty_like(cube[:, : stop - start])
             for stack_input, out in zip(inputs, raw, strict=True):
                 stack_input.read(start, stop, out)
-            masters = np.stack([rows(start, stop) for rows in images]) if images else _none(stop - start, shape[1])
+            masters = np.array([rows(start, stop) for rows in images], np.float32).reshape(-1, stop - start, shape[1])
             block = slice(start, stop)
             clip(
                 raw, first_column, np.ascontiguousarray(offsets[:, block]), scales, limits, masters, factors,
@@ -217,12 +218,8 @@ def _clip(
     return mean, scatter, weight, survivors
 
 
-def _none(rows: int, columns: int) -> NDArray[np.float32]:
-    return np.empty((0, rows, columns), np.float32)
-
-
-def as_numbers(stack_input: StackInput) -> StackInput:
-    """Take a stack_input of stored integers for one of numbers, to stack it with others that are."""
+def convert_to_numbers(stack_input: StackInput) -> StackInput:
+    """Read stored integers as float32, to stack them with other frames of float32."""
     if not stack_input.words:
         return stack_input
 
@@ -234,7 +231,7 @@ def as_numbers(stack_input: StackInput) -> StackInput:
     return replace(stack_input, read=read, words=False)
 
 
-def _pooled_ratio(
+def _find_ratio(
     mean: NDArray[np.float32],
     scatter: NDArray[np.float32],
     noise: _Noise,
@@ -246,41 +243,37 @@ def _pooled_ratio(
     """Find true over modelled noise from strips of rows spread evenly over the image."""
     every = ceil(mean.size / POOLED_PIXELS)
     relative = [
-        (scatter[start:stop] / noise.variance(mean, frames, start, stop)).ravel()
-        for start, stop in list(_strips(len(mean)))[::every]
+        (scatter[strip] / noise.variance(mean, frames, strip.start, strip.stop)).ravel()
+        for strip in cut_strips(len(mean), STRIP)[::every]
     ]
-    each = None if weights is None else tuple(map(float, weights))
-    return noise_ratio(pooled(np.concatenate(relative)), frames, k, floored, each)
+    return find_noise_ratio(
+        pool_scatter(np.concatenate(relative)), frames, k, floored, None if weights is None else tuple(weights.tolist())
+    )
 
 
-def _finish(
+def _scale_errors(
     mean: NDArray[np.float32],
     scatter: NDArray[np.float32],
     weight: NDArray[Any],
     noise: _Noise,
     frames: int,
     ratio: float,
-    response: ClippingBias,
+    bias: ClippingBias,
 ) -> NDArray[np.bool_]:
     """Turn the scatter into one standard error, in place; return which pixels are noisy."""
     noisy = np.zeros(mean.shape, dtype=bool)
-    limit = (ratio * noisy_limit(frames)) ** 2
-    factor = np.float32((ratio * response.noise) ** 2)
-    for start, stop in _strips(len(mean)):
-        block = slice(start, stop)
-        variance = np.asarray(noise.variance(mean, frames, start, stop), np.float32)
+    limit = (ratio * find_noisy_limit(frames)) ** 2
+    factor = np.float32((ratio * bias.noise) ** 2)
+    for strip in cut_strips(len(mean), STRIP):
+        variance = np.asarray(noise.variance(mean, frames, strip.start, strip.stop), np.float32)
         with np.errstate(divide="ignore", invalid="ignore"):
-            np.greater(scatter[block], variance * np.float32(limit), out=noisy[block])
-            np.sqrt(variance * factor / weight[block].astype(np.float32), out=scatter[block])
+            np.greater(scatter[strip], variance * np.float32(limit), out=noisy[strip])
+            np.sqrt(variance * factor / weight[strip].astype(np.float32), out=scatter[strip])
     return noisy
 
 
-def _strips(rows: int) -> Iterator[tuple[int, int]]:
-    return ((start, min(start + STRIP, rows)) for start in range(0, rows, STRIP))
-
-
-def noisy_limit(frames: int) -> float:
-    """Scatter of ``frames`` values, in units of their noise, that a Gaussian exceeds once in ten million."""
+def find_noisy_limit(frames: int) -> float:
+    """Find the scatter of ``frames`` values, in units of their noise, that a Gaussian exceeds once in ten million."""
     if frames < 3:
         return float("inf")
     from scipy.special import chdtri

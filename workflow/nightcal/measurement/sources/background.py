@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightcal.numerics.blocks import bracket, cut_blocks, find_middles, find_neighbours, interpolate
 from nightcal.numerics.robust import RSTD
 
 CLIP = 4.0
@@ -93,7 +94,7 @@ def refine_background(data: Image, taken: NDArray[np.bool_], level: Image, noise
     SExtractor's mode, 2.5 median - 1.5 mean, lies 0.4 e- below the mean of a Poisson distribution (100 e- in an
     aperture of 250 pixels) and is twice as noisy as the mean. With the sources masked, the mean within 4 sigma is safe.
     """
-    rows, columns = _edges(data.shape[0], box), _edges(data.shape[1], box)
+    rows, columns = (cut_blocks(length, max(1, round(length / box)), nearest=True) for length in data.shape)
     count, first, second = (np.zeros((len(rows) - 1, len(columns) - 1)) for _ in range(3))
     for i in range(len(rows) - 1):
         strip = slice(rows[i], rows[i + 1])
@@ -115,7 +116,7 @@ def _of_boxes(
     total = np.maximum(count, 1)
     shift = np.where(enough, first / total, np.nan)
     scatter = np.sqrt(np.maximum(second / total - (first / total) ** 2, 0))
-    centers = [(edges[:-1] + edges[1:] - 1) / 2 for edges in (rows, columns)]
+    centers = [find_middles(edges) for edges in (rows, columns)]
     sky = level[np.ix_(centers[0].astype(int), centers[1].astype(int))].astype(np.float64)
     sky += np.nan_to_num(shift)
     refined = level.copy()
@@ -129,36 +130,20 @@ def _of_boxes(
     return Background(refined, float(np.median(sky)), quiet, float(error))
 
 
-def _edges(length: int, box: int) -> NDArray[np.int64]:
-    """Where boxes of about equal size begin and end."""
-    return np.linspace(0, length, max(1, round(length / box)) + 1).round().astype(np.int64)
-
-
 def _mended(shift: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give a box without sky no shift; a box that stands out takes the median of its neighbourhood."""
     shift = np.where(np.isfinite(shift), shift, 0.0)
-    padded = np.pad(shift, 1, mode="edge")
-    nine = np.stack([padded[i : i + shift.shape[0], j : j + shift.shape[1]] for i in range(3) for j in range(3)])
-    middle = np.median(nine, axis=0)
+    middle = np.median(find_neighbours(shift, mode="edge"), axis=(-2, -1))
     spread = RSTD * np.median(np.abs(shift - middle))
     return np.where(np.abs(shift - middle) > 4 * spread, middle, shift)
 
 
 def _add_surface(image: Image, values: NDArray[np.float64], centers: list[NDArray[np.float64]]) -> None:
     """Add values at the centres of boxes to an image, straight lines between them."""
-    (row, row_part), (column, column_part) = (
-        _between(np.arange(n), places) for n, places in zip(image.shape, centers, strict=True)
-    )
-    wide = values[:, column] * (1 - column_part) + values[:, np.minimum(column + 1, values.shape[1] - 1)] * column_part
-    below, above = wide.astype(np.float32), wide[np.minimum(np.arange(len(wide)) + 1, len(wide) - 1)].astype(np.float32)
-    above -= below
-    for y, (i, part) in enumerate(zip(row.tolist(), row_part.astype(np.float32), strict=True)):
-        image[y] += below[i]
-        image[y] += above[i] * part
-
-
-def _between(places: NDArray[Any], centers: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Box before each place, and how far it is to the next; level beyond the outermost centres."""
-    where = np.interp(places, centers, np.arange(len(centers)))
-    index = np.minimum(where.astype(np.int64), max(len(centers) - 2, 0))
-    return index, where - index
+    (ny, nx), (rows, columns) = image.shape, centers
+    wide = interpolate(values, columns, np.arange(nx), axis=1, hold=True).astype(np.float32)
+    step = np.diff(wide, axis=0, append=wide[-1:])
+    low, _, part = bracket(np.arange(ny), rows, hold=True)
+    for y, (box, share) in enumerate(zip(low.tolist(), part.astype(np.float32), strict=True)):
+        image[y] += wide[box]
+        image[y] += step[box] * share

@@ -1,11 +1,11 @@
-"""Numbers as the compiled and the plain loops take them."""
+"""Convert numbers to the form that the compiled and the plain loops need."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
 def whole_and_part(offset: ArrayLike) -> NDArray[np.float32]:
-    """Whole and fractional part of what is subtracted: integers less the whole part are exact in 32 bits.
+    """Split offsets into whole and fractional parts: integers less the whole part are exact in 32 bits.
 
     Parameters
     ----------
@@ -20,6 +20,6 @@ def whole_and_part(offset: ArrayLike) -> NDArray[np.float32]:
 
 
 def not_below(limit: float) -> np.float32:
-    """Smallest 32-bit number that is not below a limit."""
+    """Find the smallest 32-bit number that is not below a limit."""
     rounded = np.float32(limit)
     return np.nextafter(rounded, np.float32(np.inf)) if float(rounded) < limit else rounded

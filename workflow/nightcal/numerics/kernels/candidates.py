@@ -1,4 +1,4 @@
-"""Laplacians of all pixels of an image, compiled, and which of them may be those of cosmic rays.
+"""Find the pixels that may be hit by cosmic rays from the Laplacians of all pixels, compiled.
 
 Each pixel is divided into four quarters of the same value. The additions are in the order in which astroscrappy's
 compiled wheels for x86-64 do them, so that not even rounding differs.
@@ -13,10 +13,10 @@ ZERO, TWO, FOUR = np.float32(0), np.float32(2), np.float32(4)
 LEAST_VARIANCE = np.float32(0.00001)
 
 SAFE = np.float32(0.9999)
-"""Takes care of rounding, where a bound rather than the number itself is compared."""
+"""Margin for rounding, since a bound is compared instead of the number itself."""
 
 BORDER = 2
-"""Rows and columns at each edge in which nothing is ever found."""
+"""Rows and columns at each edge that are not searched."""
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -89,7 +89,7 @@ def _any(passes):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def with_room(found, n):  # type: ignore[no-untyped-def]
-    """Give an array in which there is room behind ``n`` numbers."""
+    """Return an array with room for more after ``n`` numbers."""
     if n < len(found):
         return found
     larger = np.empty(2 * len(found), np.int64)
@@ -99,7 +99,7 @@ def with_room(found, n):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _laplacian_inside(c, left, right, above, below):  # type: ignore[no-untyped-def]
-    """Mean of the positive Laplacians of the four quarters of a pixel that has four neighbours.
+    """Average the positive Laplacians of the four quarters of a pixel that has four neighbours.
 
     ``above`` is the row before; a quarter has two neighbours in its own pixel.
     """
@@ -114,7 +114,7 @@ def _laplacian_inside(c, left, right, above, below):  # type: ignore[no-untyped-
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def laplacian_at(image, y, x):  # type: ignore[no-untyped-def]
-    """Mean of the positive Laplacians of the four quarters of any pixel; outside the image there is 0."""
+    """Average the positive Laplacians of the four quarters of any pixel; outside the image there is 0."""
     ny, nx = image.shape
     c = image[y, x]
     if 0 < y < ny - 1 and 0 < x < nx - 1:
@@ -133,7 +133,7 @@ def laplacian_at(image, y, x):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _quarter(c, left, right, above, below, top, bottom, first, last):  # type: ignore[no-untyped-def]
-    """Positive Laplacian of a quarter of a pixel, at any edge."""
+    """Find the positive Laplacian of a quarter of a pixel, at any edge."""
     four = FOUR * c
     if top:
         value = np.float32(np.float64(four) - np.float64(right) - np.float64(left) - np.float64(below))

@@ -19,7 +19,7 @@ MEDIAN, WIDTH, LOW, HIGH, COUNT, WEIGHT, SUM, SQUARES = (U(i * (TILE + 8)) for i
 WORK = 8 * (TILE + 8)
 INFINITE = np.float32(np.inf)
 APART = 65536 + 1040
-"""Distance of histograms: at a multiple of 4096 bytes the processor would take one for another."""
+"""Distance of histograms: at a multiple of 4096 bytes they would compete for the same lines of the cache."""
 
 Work = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ def histogram(words: NDArray[np.uint16]) -> NDArray[np.int64]:
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _count(fours, counts):  # type: ignore[no-untyped-def]
-    """Four histograms of the words as stored, so that equal neighbours do not wait for each other."""
+    """Count words as stored in four histograms, so that equal neighbours do not wait for each other."""
     for i in range(U(len(fours))):
         four = fours[U(i)]
         counts[four & U(0xFFFF)] += np.uint32(1)
@@ -100,7 +100,7 @@ def _clip(raw, first, affine, order, k, floor, results):  # type: ignore[no-unty
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _clip_weighted(raw, first, affine, order, weights, noises, k, floor, results):  # type: ignore[no-untyped-def]
-    """As `_clip`, each frame judged by its own noise; the deviations have to be sorted on their own."""
+    """Clip as `_clip`, with deviations in units of each frame's own noise, which must be sorted separately."""
     n, columns = U(raw.shape[0]), U(results[0].shape[1])
     tile = np.full(order[0] * BLOCK * STRIDE, INFINITE, dtype=np.float32)
     values = tile.copy()
@@ -143,7 +143,7 @@ def _value(pixel, itemsize):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _load(pixels, out, whole, part, scale, limit):  # type: ignore[no-untyped-def]
-    """Load pixels; those that are saturated or no numbers become infinite, and so the last of those sorted."""
+    """Load pixels; saturated or undefined pixels become infinite, so that sorting puts them last."""
     for j in range(U(len(pixels))):
         stored = _value(pixels[U(j)], pixels.itemsize)
         value = ((stored - whole) - part) * scale
@@ -158,7 +158,7 @@ def _subtract(image, factor, out):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _middle(tile, n, work):  # type: ignore[no-untyped-def]
-    """Median of pixels that all frames saw; empties the sums."""
+    """Find the median of pixels with data in all frames; reset the sums."""
     low, high = row(tile, (n - U(1)) // U(2)), row(tile, n // U(2))
     for j in range(U(TILE)):
         i = U(j)
@@ -214,7 +214,7 @@ def _half_widths(work, odd, k, floor):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _seen(tile, n, j):  # type: ignore[no-untyped-def]
-    """How many values of a sorted pixel are finite."""
+    """Count the finite values of a sorted pixel."""
     start, stop = U(0), n
     while start < stop:
         i = (start + stop) // U(2)
@@ -235,7 +235,7 @@ def _median_of(tile, seen, j):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _mend(tile, n, width, k, floor, work):  # type: ignore[no-untyped-def]
-    """Median and half-width again for the pixels that some frame did not see."""
+    """Correct median and half-width of the pixels without data in some frame."""
     last = row(tile, n - U(1))
     for i in range(width):
         j = U(i)
@@ -257,7 +257,7 @@ def _mend_middle(tile, n, width, work):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _deviation(tile, seen, j, median):  # type: ignore[no-untyped-def]
-    """MAD of a sorted pixel: find how many of the smallest deviations lie below the median, by halving."""
+    """Find the MAD of a sorted pixel: how many of the smallest deviations lie below the median, by bisection."""
     half = seen // U(2)
     if half == U(0):
         return 0.0
@@ -301,7 +301,7 @@ def _weighted_half_widths(tile, n, width, k, floor, work):  # type: ignore[no-un
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _add(values0, values1, values2, values3, work):  # type: ignore[no-untyped-def]
-    """Add what lies within the half-width, in sorted order; four frames at a time, to go to memory less often."""
+    """Add the values within the half-width, in sorted order; four frames at a time, for fewer memory accesses."""
     for i in range(U(TILE)):
         j = U(i)
         median, width = work[MEDIAN + j], work[WIDTH + j]

@@ -97,7 +97,7 @@ def _find_saturated(words, limit, out):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _sum_three(above, row, below, start, work):  # type: ignore[no-untyped-def]
-    """Sum three rows for a tile and a pixel on each side; those at the edge of the image count again."""
+    """Sum three rows for a tile and a pixel on each side; pixels at the edge of the image count again."""
     last = U(len(row)) - U(1)
     width = min(U(TILE), last + U(1) - start)
     a, r, b = above[start : start + width], row[start : start + width], below[start : start + width]

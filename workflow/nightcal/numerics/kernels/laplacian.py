@@ -16,7 +16,7 @@ from nightcal.numerics.kernels.medians import median_of_9, median_of_25, middle_
 LEAST_STRUCTURE = np.float32(0.01)
 
 REACH = 4
-"""Distance within which a pixel's own test depends on others [pixels]."""
+"""Distance within which the test of a pixel depends on other pixels [pixels]."""
 
 UNKNOWN = np.float32(np.nan)
 
@@ -29,7 +29,7 @@ def search(
     iterations: int,
     most: float = np.inf,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Find the pixels of cosmic rays, replace them, and look again.
+    """Find the pixels of cosmic rays, replace them, and search again.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def search(
 
 
 def _lower_median(values: NDArray[np.float32]) -> np.float32:
-    """Median; of an even number of values the smaller of the two in the middle."""
+    """Find the median; of an even number of values, the smaller of the middle two."""
     middle = (len(values) - 1) // 2
     return np.float32(np.partition(values, middle)[middle])
 
@@ -115,7 +115,7 @@ def detect(image, variance, excluded, known, places, limits):  # type: ignore[no
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _passes(image, variance, excluded, known, y, x, limits):  # type: ignore[no-untyped-def]
-    """Whether a pixel stands out of noise, and more than a star does."""
+    """Check that a pixel stands out of the noise, and more sharply than a star."""
     if excluded[y, x] or not _signal(image, variance, known, y, x) > limits[0]:
         return False
     excess = _excess(image, variance, known, y, x)
@@ -126,7 +126,7 @@ def _passes(image, variance, excluded, known, y, x, limits):  # type: ignore[no-
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _neighbours(image, variance, excluded, known, found, limit):  # type: ignore[no-untyped-def]
-    """Pixels among and around those found that are above a limit."""
+    """Find the pixels above a limit among and around those found."""
     ny, nx = image.shape
     out, n = np.empty(1024, np.int64), 0
     done = {np.int64(-1)}
@@ -155,7 +155,7 @@ def _noise(variance, y, x):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _signal(image, variance, known, y, x):  # type: ignore[no-untyped-def]
-    """Laplacian signal-to-noise ratio of a pixel; one of 0 costs no median, so that it need not be known."""
+    """Find the Laplacian signal-to-noise ratio of a pixel; the noise is not needed if the signal is 0."""
     if known[y, x] == ZERO:
         laplacian = laplacian_at(image, y, x)
         if laplacian > ZERO:
@@ -165,7 +165,7 @@ def _signal(image, variance, known, y, x):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _excess(image, variance, known, y, x):  # type: ignore[no-untyped-def]
-    """Signal-to-noise ratio above the median of its surroundings, of a pixel not at the border."""
+    """Find the signal-to-noise ratio of a pixel above the median of its surroundings, not at the border."""
     for k in range(25):
         _signal(image, variance, known, y - 2 + k // 5, x - 2 + k % 5)
     return known[y, x] - median_of_25(known, y, x)
@@ -173,7 +173,7 @@ def _excess(image, variance, known, y, x):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _structure(image, variance, y, x):  # type: ignore[no-untyped-def]
-    """Fine structure, in units of the noise: what a 3 x 3 median leaves and a 7 x 7 median takes away."""
+    """Find the fine structure in units of the noise: a 3 x 3 median less its 7 x 7 median."""
     ny, nx = image.shape
     if y < 3 or x < 3 or y >= ny - 3 or x >= nx - 3:
         return LEAST_STRUCTURE
@@ -193,7 +193,7 @@ def _smooth(image, y, x):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def replace(image, variance, excluded, hits, found, levels):  # type: ignore[no-untyped-def]
-    """Replace what was found, and found before near it, by the mean of the good pixels among 5 x 5.
+    """Replace the pixels found, and earlier ones near them, by the mean of the good pixels among 5 x 5.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ def _mean_around(image, excluded, hits, y, x, level):  # type: ignore[no-untyped
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def around(changed, known):  # type: ignore[no-untyped-def]
-    """Forget what depends on pixels that were changed, and tell whose test may have another result now.
+    """Forget results that depend on changed pixels, and find the pixels whose test may now differ.
 
     Parameters
     ----------

@@ -1,17 +1,17 @@
-"""Medians of a few numbers, compiled."""
+"""Find medians of a few numbers, compiled."""
 
 from numba import njit
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def order(a, b):  # type: ignore[no-untyped-def]
-    """Two numbers, the smaller first."""
+    """Sort two numbers."""
     return (a, b) if a < b else (b, a)
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def median_of_9(image, y, x):  # type: ignore[no-untyped-def]
-    """Median of the 3 x 3 pixels around one that has as many around it: 19 comparisons, always.
+    """Find the median of the 3 x 3 pixels around a pixel that is not at the edge, in 19 comparisons.
 
     Notes
     -----
@@ -34,7 +34,7 @@ def median_of_9(image, y, x):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def median_of_25(image, y, x):  # type: ignore[no-untyped-def]
-    """Median of the 5 x 5 pixels around one that has as many around it: 99 comparisons, always.
+    """Find the median of the 5 x 5 pixels around a pixel that is not near the edge, in 99 comparisons.
 
     Notes
     -----
@@ -96,7 +96,7 @@ def _row_of_5(row, x):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def middle_of(values, n):  # type: ignore[no-untyped-def]
-    """Median of the first ``n`` values, an odd number, whose order is lost (Hoare's quickselect)."""
+    """Find the median of the first ``n`` values, an odd number; changes their order (Hoare's quickselect)."""
     low, high, middle = 0, n - 1, n // 2
     while low < high:
         pivot = values[middle]

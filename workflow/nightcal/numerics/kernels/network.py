@@ -1,4 +1,4 @@
-"""Sorting the frames of a tile of pixels, compiled: networks that run on many pixels at once.
+"""Sort the frames of a tile of pixels by compiled networks that run on many pixels at once.
 
 A tile is a flat array of rows, one a frame, of ``STRIDE`` values each, the first ``TILE`` of which are pixels.
 Constants and unsigned indices let the compiler see that rows do not overlap, so that it works on eight pixels at once.
@@ -19,19 +19,19 @@ Tile = NDArray[np.float32]
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def lower(a, b):  # type: ignore[no-untyped-def]
-    """Smaller of two numbers."""
+    """Find the smaller of two numbers."""
     return a if a < b else b
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def upper(a, b):  # type: ignore[no-untyped-def]
-    """Larger of two numbers."""
+    """Find the larger of two numbers."""
     return b if a < b else a
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def row(tile: Tile, i: np.uint64) -> Tile:
-    """Pixels of frame ``i``."""
+    """Get the pixels of frame ``i``."""
     return tile[i * U(STRIDE) : i * U(STRIDE) + U(TILE)]
 
 

@@ -1,4 +1,4 @@
-"""In which order to compare what must be sorted: Batcher's merge exchange."""
+"""The order of comparisons of Batcher's sorting network (merge exchange)."""
 
 from functools import lru_cache
 
@@ -8,7 +8,7 @@ BLOCK = 16
 
 @lru_cache(maxsize=256)
 def merge_order(n: int) -> tuple[tuple[int, int], ...]:
-    """Pairs to compare and exchange, one after the other, to sort ``n`` values, or to merge ``n`` sorted blocks.
+    """List the pairs to compare and exchange in turn to sort ``n`` values, or to merge ``n`` sorted blocks.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.numerics.kernels.order import merge_order
-from nightcal.numerics.robust import RSTD
+from nightcal.numerics.robust import RSTD, median_of_sorted
 
 PIXELS = 8192
 """Pixels of a tile: small enough that all its frames stay in the cache."""
@@ -120,7 +120,7 @@ def _load(
     images: Values,
     factors: Values,
 ) -> Values:
-    """Pixels of all frames in the units of the stack, infinite where they do not enter."""
+    """Scale the pixels of all frames to the units of the stack; infinite where they do not enter."""
     values = np.empty(pixels.shape, dtype=np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
         for i, stored in enumerate(pixels):
@@ -151,17 +151,17 @@ def clip_pixels(values: Values, k: float, floor: tuple[float, float]) -> tuple[A
     results : tuple of ndarray of float64, shape (pixels,)
         Mean, scatter and survivors.
     """
-    ordered = _sorted(values)
+    ordered = _sort_rows(values)
     n = len(ordered)
     with np.errstate(invalid="ignore"):
         median = 0.5 * (ordered[(n - 1) // 2].astype(np.float64) + ordered[n // 2].astype(np.float64))
-        deviation = _middle_deviation(ordered, median)
+        deviation = _find_deviation(ordered, median)
         incomplete = np.flatnonzero(ordered[-1] == np.inf)
         if incomplete.size:
             part = np.stack([row[incomplete] for row in ordered])
-            median[incomplete] = _median(part)
-            deviation[incomplete] = _median(np.sort(np.abs(part - median[incomplete]), axis=0))
-        width = _half_width(k, deviation, median, floor)
+            median[incomplete] = _find_median(part)
+            deviation[incomplete] = _find_median(np.sort(np.abs(part - median[incomplete]), axis=0))
+        width = _find_half_width(k, deviation, median, floor)
         count, total, squares = (np.zeros_like(median) for _ in range(3))
         difference, size = np.empty_like(median), np.empty_like(median)
         keep = np.empty(median.shape, dtype=bool)
@@ -174,20 +174,20 @@ def clip_pixels(values: Values, k: float, floor: tuple[float, float]) -> tuple[A
             total += difference
             np.multiply(difference, difference, out=size)
             squares += size
-    return count, _results(median, count, count, total, squares)
+    return count, _make_results(median, count, count, total, squares)
 
 
 def clip_weighted(
     values: Values, weights: NDArray[np.float64], noises: NDArray[np.float64], k: float, floor: tuple[float, float]
 ) -> tuple[Any, tuple[Any, Any, Any]]:
-    """As `clip_pixels`, each frame judged by its own noise."""
+    """Clip as `clip_pixels`, with deviations in units of each frame's own noise."""
     with np.errstate(invalid="ignore"):
-        median = _median(np.stack(_sorted(values)))
+        median = _find_median(np.stack(_sort_rows(values)))
         deviations = np.empty_like(values)
         for deviation, value, noise in zip(deviations, values, noises, strict=True):
             deviation[:] = np.abs(value - median) / noise
         deviations[np.isnan(deviations)] = np.inf
-        width = _half_width(k, _median(np.stack(_sorted(deviations))), median, floor)
+        width = _find_half_width(k, _find_median(np.stack(_sort_rows(deviations))), median, floor)
         count, total, weight, squares = (np.zeros_like(median) for _ in range(4))
         for value, one, noise in zip(values, weights, noises, strict=True):
             difference = value - median
@@ -197,22 +197,22 @@ def clip_weighted(
             weight += keep * one
             total += one * difference
             squares += one * difference * difference
-    return weight, _results(median, count, weight, total, squares)
+    return weight, _make_results(median, count, weight, total, squares)
 
 
-def _results(median: Any, count: Any, weight: Any, total: Any, squares: Any) -> tuple[Any, Any, Any]:
+def _make_results(median: Any, count: Any, weight: Any, total: Any, squares: Any) -> tuple[Any, Any, Any]:
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = median + total / weight
         scatter = np.maximum(squares - total * total / weight, 0.0) / np.where(count > 1, count - 1.0, np.nan)
     return mean, scatter, count
 
 
-def _half_width(k: float, deviation: Any, median: Any, floor: tuple[float, float]) -> Any:
+def _find_half_width(k: float, deviation: Any, median: Any, floor: tuple[float, float]) -> Any:
     return k * np.maximum(RSTD * deviation, np.sqrt(floor[0] + floor[1] * np.maximum(median, 0.0)))
 
 
-def _sorted(values: Values) -> list[Values]:
-    """Rows sorted pixel by pixel, by Batcher's network: numpy is far faster at rows than at columns."""
+def _sort_rows(values: Values) -> list[Values]:
+    """Sort rows pixel by pixel, by Batcher's network: numpy is far faster at rows than at columns."""
     rows = list(values.copy())
     spare = np.empty_like(values[0])
     for low, high in merge_order(len(rows)):
@@ -222,8 +222,8 @@ def _sorted(values: Values) -> list[Values]:
     return rows
 
 
-def _middle_deviation(ordered: list[Values], median: NDArray[np.float64]) -> NDArray[np.float64]:
-    """MAD of pixels that all frames saw; `nightcal.numerics.kernels.compiled` tells how."""
+def _find_deviation(ordered: list[Values], median: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Find the MAD of pixels with data in all frames; `nightcal.numerics.kernels.compiled` explains how."""
     half, odd = divmod(len(ordered), 2)
     low, high = np.full_like(median, -np.inf), np.full_like(median, np.inf)
     for i in range(half):
@@ -233,12 +233,9 @@ def _middle_deviation(ordered: list[Values], median: NDArray[np.float64]) -> NDA
     return np.maximum(low, 0.0) if odd else 0.5 * (low + high)
 
 
-def _median(ordered: NDArray[Any]) -> NDArray[np.float64]:
-    """Median along the first axis of what is finite in sorted values that end in infinity."""
-    seen = np.count_nonzero(ordered < np.inf, axis=0)
-    low = np.take_along_axis(ordered, np.maximum(seen - 1, 0)[np.newaxis] // 2, axis=0)[0].astype(np.float64)
-    high = np.take_along_axis(ordered, np.minimum(seen // 2, len(ordered) - 1)[np.newaxis], axis=0)[0]
-    return np.where(seen > 0, 0.5 * (low + high), np.nan)
+def _find_median(ordered: NDArray[Any]) -> NDArray[np.float64]:
+    """Find the median along the first axis of the finite part of sorted values that end in infinity."""
+    return median_of_sorted(ordered, np.count_nonzero(ordered < np.inf, axis=0))
 
 
 def swap_and_sum(image: NDArray[np.float32]) -> tuple[NDArray[Any], int]:
