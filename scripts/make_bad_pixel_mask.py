@@ -6,10 +6,9 @@ python scripts/make_bad_pixel_mask.py bias.fits dark.fits flat_V.fits --user-mas
 from pathlib import Path
 
 from nightcal.cli import make_parser, run
-from nightcal.io.master import as_mask, load_master
 from nightcal.io.product import write_product
 from nightcal.masters.bad_pixel_mask import DefectLimits
-from nightcal.masters.finish import finish_bad_pixel_mask
+from nightcal.masters.make import make_bad_pixel_mask
 
 
 def main() -> None:
@@ -18,17 +17,15 @@ def main() -> None:
     arguments.add_argument(
         "--user-mask", action="append", default=[], type=Path, help="your own mask: pixels that are not 0 are bad"
     )
-    arguments.add_argument("--bias_sigma", type=float, default=10.0, help="departure of a bias pixel [rstd]")
+    arguments.add_argument("--bias-sigma", type=float, default=10.0, help="departure of a bias pixel [rstd]")
     arguments.add_argument(
         "--warm", type=float, default=7.0, help="excess of a warm pixel of a dark over those around it [rstd]"
     )
     arguments.add_argument("--response", type=float, default=0.3, help="departure of a flat pixel from those around it")
     arguments.add_argument("--out", type=Path, required=True, help="the bad pixel mask")
     args = arguments.parse_args()
-    masters = [load_master(path) for path in args.masters]
-    user_masks = [as_mask(load_master(path)) for path in args.user_mask]
     limits = DefectLimits(args.bias_sigma, args.warm, args.response)
-    write_product(args.out, finish_bad_pixel_mask(masters, user_masks, limits))
+    write_product(args.out, make_bad_pixel_mask(args.masters, args.user_mask, limits))
 
 
 if __name__ == "__main__":

@@ -4,13 +4,11 @@ python scripts/make_master_dark.py night/dark*.fits --camera config/cameras/gene
     --bias bias.fits --out dark.fits
 """
 
-from dataclasses import asdict
 from pathlib import Path
 
-from nightcal.cli import add_rejection, load_optional_master, make_parser, open_frames, read_rejection, run
+from nightcal.cli import add_stacking, make_parser, read_stacking, run
 from nightcal.io.product import write_product
-from nightcal.masters.dark import make_master_dark
-from nightcal.masters.finish import finish_master
+from nightcal.masters.make import make_master_dark
 
 
 def main() -> None:
@@ -20,18 +18,11 @@ def main() -> None:
         "--hot", type=float, default=10.0, help="a hot pixel's excess over the typical current [rstd]"
     )
     arguments.add_argument("--out", type=Path, required=True, help="the master dark")
-    add_rejection(arguments)
+    add_stacking(arguments)
     args = arguments.parse_args()
-    bias, rejection = load_optional_master(args.bias), read_rejection(args)
-    opened = open_frames(args, bias)
-    master = finish_master(
-        "dark",
-        opened,
-        lambda: make_master_dark(opened.frames, bias, rejection, opened.rejected, args.hot, args.threads),
-        asdict(rejection) | {"hot": args.hot},
-        args.warn,
+    write_product(
+        args.out, make_master_dark(args.frames, args.camera, bias=args.bias, hot=args.hot, **read_stacking(args))
     )
-    write_product(args.out, master)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from nightcal.cameras.camera_file import load_camera
 from nightcal.cli import make_parser, run
 from nightcal.detector.photon_transfer import write_gain
-from nightcal.masters.finish import measure_gain_from_files
+from nightcal.masters.make import measure_gain_from_files
 
 
 def main() -> None:

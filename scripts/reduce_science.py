@@ -8,9 +8,10 @@ python scripts/reduce_science.py night/m13_V*.fits --camera config/cameras/gener
 from pathlib import Path
 
 from nightcal.cameras.camera_file import load_camera
-from nightcal.cli import load_optional_master, make_parser, parse_json, run
+from nightcal.cli import make_parser, parse_json, run
 from nightcal.detector.photon_transfer import read_gain
 from nightcal.errors import ConfigurationError
+from nightcal.io.master import load_optional_master
 from nightcal.science.reduce import ScienceBatch, reduce_frames
 
 

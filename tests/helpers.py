@@ -9,14 +9,10 @@ from pathlib import Path
 import numpy as np
 from nightcal.io.master import load_master
 from nightcal.io.product import write_product
-from nightcal.masters.bias import make_master_bias
-from nightcal.masters.dark import make_master_dark
-from nightcal.masters.finish import finish_master
-from nightcal.masters.flat import make_master_flat
+from nightcal.masters.make import make_master_bias, make_master_dark, make_master_flat
 from nightcal.measurement.star_catalog import StarCatalog
 from nightcal.numerics import kernels
 from nightcal.science.steps import MEASUREMENTS
-from nightcal.stacking.open_frames import open_frames
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -59,19 +55,17 @@ def masters_of(folder, camera, *kinds):
     """Masters of a night in one folder, all or of some kinds, written and read again."""
     made = {}
     makers = {
-        "bias": lambda frames: make_master_bias(frames),
-        "dark": lambda frames: make_master_dark(frames, made["bias"]),
-        "flat": lambda frames: make_master_flat(frames, made["bias"], made["dark"]),
+        "bias": lambda paths: make_master_bias(paths, camera),
+        "dark": lambda paths: make_master_dark(paths, camera, bias=made["bias"]),
+        "flat": lambda paths: make_master_flat(paths, camera, bias=made["bias"], dark=made["dark"]),
     }
     for kind, make in makers.items():
-        if kinds and kind not in kinds:
-            continue
-        opened = open_frames(sorted(folder.glob(f"{kind}_*.fits")), camera)
-        assert not opened.rejected
-        path = folder.parent / f"master_{kind}.fits"
-        write_product(path, finish_master(kind, opened, lambda m=make, o=opened: m(o.frames), {}))
-        made[kind] = load_master(path)
-        assert not made[kind].why_empty
+        if not kinds or kind in kinds:
+            path = folder.parent / f"master_{kind}.fits"
+            write_product(path, make(sorted(folder.glob(f"{kind}_*.fits"))))
+            made[kind] = load_master(path)
+            assert not made[kind].why_empty
+            assert made[kind].header["NREJECT"] == 0
     return made
 
 

@@ -11,9 +11,9 @@ from nightcal.io.master import load_master
 from nightcal.io.product import write_product
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
-from nightcal.masters.bias import make_master_bias
-from nightcal.masters.dark import make_master_dark
-from nightcal.masters.flat import make_master_flat
+from nightcal.masters.bias import stack_biases
+from nightcal.masters.dark import stack_darks
+from nightcal.masters.flat import stack_flats
 from nightcal.simulation.night import expose, make_chip, write_raw
 from nightcal.stacking.calibration_frame import CalibrationFrame
 
@@ -60,10 +60,10 @@ class Night:
 
 def make(kind, frames, bias=None, dark=None, threads=1):
     if kind == "bias":
-        return make_master_bias(frames, threads=threads)
+        return stack_biases(frames, threads=threads)
     if kind == "dark":
-        return make_master_dark(frames, bias, threads=threads)
-    return make_master_flat(frames, bias, dark, threads=threads)
+        return stack_darks(frames, bias, threads=threads)
+    return stack_flats(frames, bias, dark, threads=threads)
 
 
 def written(product, path):

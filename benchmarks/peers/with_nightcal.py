@@ -23,9 +23,9 @@ REPOSITORY = Path(__file__).parents[2]
 PYTHON = Path(sys.executable)
 CAMERA = REPOSITORY / "config/cameras/generic.yaml"
 SCRIPTS = {
-    "bias": "make_master_bias",
-    "dark": "make_master_dark",
-    "flat": "make_master_flat",
+    "bias": "stack_biases",
+    "dark": "stack_darks",
+    "flat": "stack_flats",
     "science": "reduce_science",
 }
 
@@ -47,23 +47,23 @@ def command(job: Job, result: Path, repository: Path = REPOSITORY, python: Path 
 
 def bias(job: Job) -> object:
     """Stack raw bias frames."""
-    from nightcal.masters.bias import make_master_bias
+    from nightcal.masters.bias import stack_biases
 
-    return make_master_bias(_exposures(job))
+    return stack_biases(_exposures(job))
 
 
 def dark(job: Job) -> object:
     """Stack raw darks."""
-    from nightcal.masters.dark import make_master_dark
+    from nightcal.masters.dark import stack_darks
 
-    return make_master_dark(_exposures(job), _master(job.masters["bias"]))
+    return stack_darks(_exposures(job), _master(job.masters["bias"]))
 
 
 def flat(job: Job) -> object:
     """Stack raw flats."""
-    from nightcal.masters.flat import make_master_flat
+    from nightcal.masters.flat import stack_flats
 
-    return make_master_flat(_exposures(job), _master(job.masters["bias"]), _master(job.masters["dark"]))
+    return stack_flats(_exposures(job), _master(job.masters["bias"]), _master(job.masters["dark"]))
 
 
 def science(job: Job) -> object:

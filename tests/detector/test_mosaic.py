@@ -17,9 +17,9 @@ from nightcal.detector.mosaic_readout import Mosaic
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
 from nightcal.io.sections import Area, parse_section
-from nightcal.masters.bias import make_master_bias
-from nightcal.masters.dark import make_master_dark
-from nightcal.masters.finish import finish_master
+from nightcal.masters.bias import stack_biases
+from nightcal.masters.dark import stack_darks
+from nightcal.masters.make import finish_master
 from nightcal.planning.frames import read_frame
 from nightcal.science.calibrator import Calibrator
 from nightcal.science.reduce import ScienceBatch, reduce_frame
@@ -462,7 +462,7 @@ def test_a_master_of_another_size_makes_an_empty_master_and_no_error(tmp_path):
         night(tmp_path / str(size), camera, size, n_bias=3, n_dark=3, n_flat=1, n_science=1)
     bias = masters_of(tmp_path / "16" / "raw", camera, "bias")["bias"]
     opened = open_frames(sorted((tmp_path / "24" / "raw").glob("dark_*.fits")), camera)
-    master = finish_master("dark", opened, lambda: make_master_dark(opened.frames, bias), {})
+    master = finish_master("dark", opened, lambda: stack_darks(opened.frames, bias), {})
     assert master.header["EMPTY"].endswith("has 32 x 32 pixels; expected 48 x 48 as in the frames")
 
 
@@ -472,5 +472,5 @@ def test_frames_are_not_stacked_with_others_of_which_one_amplifier_has_another_g
     with fits.open(tmp_path / "raw" / "bias_002.fits", mode="update") as hdus:
         hdus[1].header["GAIN"], hdus[2].header["GAIN"] = hdus[2].header["GAIN"], hdus[1].header["GAIN"]
     opened = open_frames(sorted((tmp_path / "raw").glob("bias_*.fits")), camera)
-    master = finish_master("bias", opened, lambda: make_master_bias(opened.frames), {})
+    master = finish_master("bias", opened, lambda: stack_biases(opened.frames), {})
     assert (master.header["NCOMBINE"], master.header["REJ001"]) == (2, "bias_002.fits")

@@ -9,7 +9,7 @@ from nightcal.io.keyword_registry import KEYWORDS, find_keyword
 from nightcal.io.keywords import NUMBER_COMMENT, remove_keywords, set_cards
 from nightcal.io.master import load_master
 from nightcal.io.product import write_product
-from nightcal.masters.finish import finish_bad_pixel_mask
+from nightcal.masters.make import make_bad_pixel_mask
 from nightcal.science.measure import read_measurements
 from nightcal.science.reduce import ScienceBatch, reduce_frame
 from nightcal.simulation.night import simulate_night
@@ -30,7 +30,7 @@ def night(tmp_path_factory):
     simulate_night(folder / "raw", folder / "truth", filters=("V",), n_bias=4, n_dark=3, n_flat=3, n_science=1)
     camera = load_camera(REPOSITORY / "config" / "cameras" / "generic.yaml")
     masters = masters_of(folder / "raw", camera)
-    write_product(folder / "master_bpm.fits", finish_bad_pixel_mask(list(masters.values())))
+    write_product(folder / "master_bpm.fits", make_bad_pixel_mask(list(masters.values())))
     masters["bpm"] = load_master(folder / "master_bpm.fits")
     (raw,) = (folder / "raw").glob("field_*.fits")
     measurements = read_measurements(EVERYTHING, [folder / "raw" / "stars.csv"])

@@ -94,7 +94,7 @@ def exposure_of(image, flags=None, variance=25.0):
     flags = np.zeros(image.shape, np.uint8) if flags is None else flags
     readout = SimpleNamespace(
         shape=image.shape,
-        electronics=SimpleNamespace(read_variance=variance),
+        read_variance=variance,
         level_variance=np.zeros(()),
         rows=lambda start, stop: (image[start:stop].copy(), flags[start:stop]),
     )

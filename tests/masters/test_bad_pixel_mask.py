@@ -12,12 +12,12 @@ from nightcal.io.keywords import warnings_of
 from nightcal.io.master import MasterFrame, as_mask, load_master
 from nightcal.io.product import Product, write_product
 from nightcal.io.sections import Area
-from nightcal.masters.bad_pixel_mask import DefectLimits, make_bad_pixel_mask
-from nightcal.masters.bias import make_master_bias
+from nightcal.masters.bad_pixel_mask import DefectLimits, flag_bad_pixels
+from nightcal.masters.bias import stack_biases
 from nightcal.masters.common import make_empty_master
-from nightcal.masters.dark import make_master_dark
-from nightcal.masters.finish import finish_bad_pixel_mask
-from nightcal.masters.flat import make_master_flat
+from nightcal.masters.dark import stack_darks
+from nightcal.masters.flat import stack_flats
+from nightcal.masters.make import make_bad_pixel_mask
 from nightcal.simulation.night import make_chip
 from simulated_chip import Camera, loaded
 
@@ -73,12 +73,12 @@ def masters(defects, tmp_path_factory):
     noise = np.random.default_rng(9)
     noisy, unsteady = defects.crackle(noise, "noisy", 40), defects.crackle(noise, "unsteady", 60)
     folder = camera.folder
-    bias = loaded(make_master_bias(camera.biases(16, spoil=noisy)), folder / "bias.fits")
+    bias = loaded(stack_biases(camera.biases(16, spoil=noisy)), folder / "bias.fits")
     frames = [camera.take("Dark Frame", 120.0, spoil=unsteady) for _ in range(9)]
-    dark = loaded(make_master_dark(frames, bias), folder / "dark.fits")
+    dark = loaded(stack_darks(frames, bias), folder / "dark.fits")
     flats = []
     for name in ("V", "R"):
-        product = make_master_flat(camera.flats([20000.0] * 7, filter_name=name), bias, dark)
+        product = stack_flats(camera.flats([20000.0] * 7, filter_name=name), bias, dark)
         product.header["FILTER"] = name
         flats.append(loaded(product, folder / f"flat_{name}.fits"))
     return [bias, dark, *flats]
@@ -87,7 +87,7 @@ def masters(defects, tmp_path_factory):
 @pytest.fixture(scope="module")
 def mask(masters):
     # the lower the limit, the more false alarms
-    return make_bad_pixel_mask(masters, limits=DefectLimits(warm=5.0))
+    return flag_bad_pixels(masters, limits=DefectLimits(warm=5.0))
 
 
 FLAGS = {
@@ -135,7 +135,7 @@ def test_each_search_is_counted(mask, defects):
 
 
 def test_limits_decide(masters, mask, defects):
-    strict = make_bad_pixel_mask(masters, limits=DefectLimits(bias_sigma=100.0, warm=np.inf, response=0.6))
+    strict = flag_bad_pixels(masters, limits=DefectLimits(bias_sigma=100.0, warm=np.inf, response=0.6))
     assert not (strict.data[defects.where["level"]] & Flag.BAD).any()
     assert not (strict.data[defects.where["dim"]] & Flag.BAD).any()
     assert (strict.data[defects.where["dead"]] & Flag.BAD).all()
@@ -144,7 +144,7 @@ def test_limits_decide(masters, mask, defects):
 
 
 def test_the_order_of_the_masters_does_not_matter(masters, mask):
-    np.testing.assert_array_equal(make_bad_pixel_mask(masters[::-1], limits=DefectLimits(warm=5.0)).data, mask.data)
+    np.testing.assert_array_equal(flag_bad_pixels(masters[::-1], limits=DefectLimits(warm=5.0)).data, mask.data)
 
 
 def test_low_flat_and_the_dead_pixels_of_one_filter_only(masters, defects):
@@ -152,9 +152,9 @@ def test_low_flat_and_the_dead_pixels_of_one_filter_only(masters, defects):
     dimmed = np.array(flat_v.data[:])
     dimmed[200, 200] = 0.4
     one = replace(flat_v, data=dimmed)
-    assert make_bad_pixel_mask([bias, one]).data[200, 200] & Flag.BAD
+    assert flag_bad_pixels([bias, one]).data[200, 200] & Flag.BAD
     # Two flats of one filter and like light are no pair for a ratio, and a pixel must be unlike in both.
-    two = make_bad_pixel_mask([bias, one, flat_v])
+    two = flag_bad_pixels([bias, one, flat_v])
     assert not two.data[200, 200]
     assert "NRATIO" not in two.header
     assert not (two.data & Flag.LOW_FLAT).any()
@@ -167,7 +167,7 @@ def test_two_flats_of_one_filter_and_unequal_levels_are_compared(masters):
     nonlinear = np.array(flat_v.data[:])
     nonlinear[150, 151] *= 0.8
     faint = replace(flat_v, data=nonlinear, header=header, name="faint.fits")
-    product = make_bad_pixel_mask([flat_v, flat_r, faint])
+    product = flag_bad_pixels([flat_v, flat_r, faint])
     assert [product.header[f"RATIO{n}"] for n in (1, 2)] == ["faint.fits", "flat_V.fits"]
     assert product.data[150, 151] & Flag.BAD
 
@@ -183,14 +183,14 @@ def test_seams_between_amplifiers_of_different_levels_are_not_defects():
         header[f"AMPSEC{n:02d}"] = str(area)
     variance, good = np.full(SHAPE, 1.5**2, np.float32), np.zeros(SHAPE, np.uint8)
     bias = MasterFrame(image, variance, good, header, "bias.fits", "0", "electron")
-    assert np.argwhere(make_bad_pixel_mask([bias]).data).tolist() == [[151, 171]]
+    assert np.argwhere(flag_bad_pixels([bias]).data).tolist() == [[151, 171]]
 
 
 def test_warnings_of_masters_are_not_passed_on_to_the_mask(masters):
     warned = [replace(master, header=master.header.copy()) for master in masters]
     for n, master in enumerate(warned):
         master.header["WARN001"], master.header["SKIPPED"] = f"something about master {n}", "bias"
-    assert warnings_of(make_bad_pixel_mask(warned).header) == []
+    assert warnings_of(flag_bad_pixels(warned).header) == []
 
 
 # --- masks of the observer -------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def plain_mask(path, shape=SHAPE, dtype=np.uint8):
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
 def test_a_user_mask_is_added_to_the_defects_found(dtype, masters, mask, tmp_path):
     given = plain_mask(tmp_path / "mine.fits", dtype=dtype)
-    both = make_bad_pixel_mask(masters, [given], DefectLimits(warm=5.0))
+    both = flag_bad_pixels(masters, [given], DefectLimits(warm=5.0))
     assert both.data[10, 11] & both.data[12, 13] & Flag.BAD
     changed = np.argwhere(both.data != mask.data).tolist()
     assert changed == [[10, 11], [12, 13]]
@@ -218,7 +218,7 @@ def test_a_user_mask_with_an_undefined_pixel_keeps_its_bad_ones(tmp_path):
     image = np.zeros(SHAPE, np.float32)
     image[10, 11], image[12, 13], image[20, 21] = 1, 7, np.nan
     fits.PrimaryHDU(image).writeto(tmp_path / "mine.fits")
-    product = make_bad_pixel_mask([], [as_mask(load_master(tmp_path / "mine.fits"))])
+    product = flag_bad_pixels([], [as_mask(load_master(tmp_path / "mine.fits"))])
     assert np.argwhere(product.data).tolist() == [[10, 11], [12, 13], [20, 21]]
 
 
@@ -227,21 +227,21 @@ def test_bits_of_another_program_are_bad_pixels_however_high_they_are(tmp_path):
     bits[10, 11], bits[12, 13] = 256, 1 << 20
     science = fits.PrimaryHDU(np.ones(SHAPE, np.float32))
     fits.HDUList([science, fits.ImageHDU(bits, name="MASK")]).writeto(tmp_path / "theirs.fits")
-    product = make_bad_pixel_mask([], [as_mask(load_master(tmp_path / "theirs.fits"))])
+    product = flag_bad_pixels([], [as_mask(load_master(tmp_path / "theirs.fits"))])
     assert np.argwhere(product.data & Flag.BAD).tolist() == [[10, 11], [12, 13]]
 
 
 def test_a_user_mask_of_nightcal_keeps_its_bits(masters, mask, tmp_path):
     given = as_mask(loaded(mask, tmp_path / "bpm.fits"))
-    alone = make_bad_pixel_mask([], [given])
+    alone = flag_bad_pixels([], [given])
     np.testing.assert_array_equal(alone.data, mask.data)
-    again = make_bad_pixel_mask(masters, [given], DefectLimits(warm=5.0))
+    again = flag_bad_pixels(masters, [given], DefectLimits(warm=5.0))
     np.testing.assert_array_equal(again.data, mask.data)
 
 
 def test_a_mask_of_another_size_is_not_used_and_warned_about(masters, mask, tmp_path, caplog):
     other = plain_mask(tmp_path / "binned.fits", (160, 160))
-    product = make_bad_pixel_mask(masters, [other], DefectLimits(warm=5.0))
+    product = flag_bad_pixels(masters, [other], DefectLimits(warm=5.0))
     np.testing.assert_array_equal(product.data, mask.data)
     text = "bad pixel mask binned.fits has 160 x 160 pixels; expected 320 x 320: not used"
     assert text in warnings_of(product.header)
@@ -252,15 +252,15 @@ def test_a_mask_of_another_size_is_not_used_and_warned_about(masters, mask, tmp_
 def test_without_a_usable_master_the_user_mask_is_the_mask(tmp_path):
     nothing = loaded(make_empty_master("bias", (1, 1), "all frames were torn"), tmp_path / "bias.fits")
     with pytest.raises(FrameRejectedError, match="all masters are empty"):
-        make_bad_pixel_mask([nothing])
-    product = finish_bad_pixel_mask([nothing], [plain_mask(tmp_path / "mine.fits")])
+        flag_bad_pixels([nothing])
+    product = make_bad_pixel_mask([nothing], [plain_mask(tmp_path / "mine.fits")])
     assert np.argwhere(product.data).tolist() == [[10, 11], [12, 13]]
     assert "EMPTY" not in product.header
 
 
 def test_a_mask_of_another_night_can_be_used(mask, tmp_path):
     old = loaded(mask, tmp_path / "bpm.fits")
-    product = finish_bad_pixel_mask([old], [plain_mask(tmp_path / "mine.fits")])
+    product = make_bad_pixel_mask([old], [plain_mask(tmp_path / "mine.fits")])
     expected = mask.data.copy()
     expected[[10, 12], [11, 13]] |= Flag.BAD
     np.testing.assert_array_equal(product.data, expected)
@@ -301,9 +301,9 @@ def test_bits_of_a_bias_travel_through_dark_and_flat(defects, tmp_path):
     bits = np.zeros(SHAPE, MASK_DTYPE)
     bits[20, 20 : 20 + len(BITS)] = BITS
     bias = load_master(with_mask(tmp_path / "bias.fits", bits, "electron", 0.0))
-    dark = loaded(make_master_dark(camera.darks([60.0] * 3), bias), tmp_path / "dark.fits")
+    dark = loaded(stack_darks(camera.darks([60.0] * 3), bias), tmp_path / "dark.fits")
     assert (np.asarray(dark.mask)[bits > 0] & bits[bits > 0] == bits[bits > 0]).all()
-    flat = make_master_flat(camera.flats([20000.0] * 3), None, dark)
+    flat = stack_flats(camera.flats([20000.0] * 3), None, dark)
     assert (flat.mask[bits > 0] & bits[bits > 0] == bits[bits > 0]).all()
 
 
@@ -318,7 +318,7 @@ def test_masked_pixels_stay_out_of_the_level_of_a_flat(defects, tmp_path):
 
     frames = [camera.take("Flat Field", 5.0, 15000 * 1.5 / 5, "V", spoil=glare) for _ in range(3)]
     bias = load_master(with_mask(tmp_path / "bias.fits", bits, "electron", 0.0))
-    flat = make_master_flat(frames, bias, None)
+    flat = stack_flats(frames, bias, None)
     centre = np.zeros(SHAPE, bool)
     centre[80:240, 80:240] = True
     expected = defects.chip.response["V"][centre & (bits == 0) & ~defects.chip.dead].mean()

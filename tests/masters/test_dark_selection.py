@@ -9,11 +9,8 @@ from nightcal.masters.dark_selection import measure_read_noise
 
 def frames_of(times, said, of_level):
     """Darks whose header says a read noise [e-], with the variance of their overscan levels [e-^2]."""
-    electronics = SimpleNamespace(read_variance=said**2)
-    exposures = [
-        SimpleNamespace(read_variance=said**2 + of_level, readout=SimpleNamespace(electronics=electronics))
-        for _ in times
-    ]
+    readout = SimpleNamespace(read_variance=said**2)
+    exposures = [SimpleNamespace(read_variance=said**2 + of_level, readout=readout) for _ in times]
     inputs = [
         SimpleNamespace(variance=(said**2 + of_level) / t**2, variance_per_signal=1 / t, weight=t**2) for t in times
     ]

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightcal.errors import FrameRejectedError
 from nightcal.io.keywords import warnings_of
-from nightcal.masters.bias import make_master_bias
-from nightcal.masters.flat import make_master_flat
+from nightcal.masters.bias import stack_biases
+from nightcal.masters.flat import stack_flats
 from nightcal.masters.flat_selection import (
     FlatLimits,
     SignalMap,
@@ -222,7 +222,7 @@ class Twilight:
         return replace(frame, flat_source=light, pointing=(10.0 + 30 * pointing * ARCSEC, -30.0))
 
     def bias(self):
-        return loaded(make_master_bias(self.camera.biases(16)), self.camera.folder / "bias.fits")
+        return loaded(stack_biases(self.camera.biases(16)), self.camera.folder / "bias.fits")
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_a_twilight_set_loses_only_its_bad_frames_and_the_master_shows_no_star(t
     saturated, faint = twilight.flat(91000, 22), twilight.flat(45, 23, sky=0)
     undithered = [twilight.flat(25000, 2), twilight.flat(26000, 2), twilight.flat(27000, 5)]
     frames = [undithered[0], *good[:4], clouds[0], saturated, *good[4:], *undithered[1:], faint, clouds[1]]
-    master = make_master_flat(frames, twilight.bias(), None)
+    master = stack_flats(frames, twilight.bias(), None)
     reasons = refused(master.header)
     expected = {"clouds": clouds, "saturated": [saturated], "too faint": [faint], "stars": undithered}
     assert {name: why[: len(word)] for name, why in reasons.items() for word in expected if why.startswith(word)} == {
@@ -260,7 +260,7 @@ def test_a_twilight_set_loses_only_its_bad_frames_and_the_master_shows_no_star(t
 
 def test_the_order_of_the_frames_does_not_matter(twilight):
     frames = [twilight.flat(30000 + 500 * n, n % 4, cloud=0.1 * (n == 5)) for n in range(7)]
-    one, other = make_master_flat(frames, None, None), make_master_flat(frames[::-1], None, None)
+    one, other = stack_flats(frames, None, None), stack_flats(frames[::-1], None, None)
     np.testing.assert_array_equal(one.data, other.data)
     assert refused(one.header) == refused(other.header)
     assert len(refused(one.header)) == 3  # a cloud, and of two pairs on one spot the fainter frames
@@ -268,7 +268,7 @@ def test_the_order_of_the_frames_does_not_matter(twilight):
 
 def test_rejected_frames_reach_the_table_of_the_night(twilight):
     frames = [twilight.flat(pointing=n, cloud=0.2 * (n == 3)) for n in range(5)]
-    header = make_master_flat(frames, None, None).header
+    header = stack_flats(frames, None, None).header
     columns = {"role": "stacked", "product": "masters/flat.fits", "reason": "one of 5"}
     rows = [{**columns, "file": e.path.name, "mjd_mid": f"{e.mjd:.6f}"} for e in frames]
     amended = amend(rows, {"masters/flat.fits": header})
@@ -278,7 +278,7 @@ def test_rejected_frames_reach_the_table_of_the_night(twilight):
 
 def test_undithered_frames_that_show_no_stars_are_all_kept(twilight):
     frames = [twilight.flat(pointing=0, sky=0) for _ in range(5)]
-    assert make_master_flat(frames, None, None).header["NREJECT"] == 0
+    assert stack_flats(frames, None, None).header["NREJECT"] == 0
 
 
 @pytest.mark.parametrize(("n_spots", "elsewhere"), [(7, True), (4, False)])
@@ -287,7 +287,7 @@ def test_bright_spots_of_the_chip_are_not_taken_for_stars(n_spots, elsewhere, ch
     response = chip.response["V"] * (1 + stars(0, n_spots, electrons=1.0))
     twilight = Twilight(Camera(tmp_path, replace(chip, response={"V": response}), seed=3))
     frames = [twilight.flat(pointing=n // 3 * elsewhere, sky=0) for n in range(6)]
-    header = make_master_flat(frames, None, None).header
+    header = stack_flats(frames, None, None).header
     assert header["NRESID"] == n_spots
     assert header["NREJECT"] == 0
 
@@ -295,7 +295,7 @@ def test_bright_spots_of_the_chip_are_not_taken_for_stars(n_spots, elsewhere, ch
 @pytest.mark.parametrize("light", ["dome", ""])
 def test_frames_that_are_not_known_to_be_twilight_need_no_dither(light, twilight):
     frames = [twilight.flat(pointing=0, light=light) for _ in range(4)]
-    header = make_master_flat(frames, None, None).header
+    header = stack_flats(frames, None, None).header
     assert header["NREJECT"] == 0
     assert header["NRESID"] >= 5
     told = [text for text in warnings_of(header) if "stars" in text]
@@ -304,21 +304,21 @@ def test_frames_that_are_not_known_to_be_twilight_need_no_dither(light, twilight
 
 def test_stars_that_stay_are_warned_about_without_a_pointing(twilight):
     frames = [replace(twilight.flat(pointing=0), pointing=None) for _ in range(4)]
-    header = make_master_flat(frames, None, None).header
+    header = stack_flats(frames, None, None).header
     assert header["NREJECT"] == 0
     assert f"flat has {header['NRESID']} compact bright spots: stars?" in warnings_of(header)
 
 
 def test_of_a_set_on_one_spot_the_best_exposed_frame_is_left(twilight):
     frames = [twilight.flat(30000 + 1000 * (n == 2), 0) for n in range(4)]
-    header = make_master_flat(frames, None, None).header
+    header = stack_flats(frames, None, None).header
     assert (header["NCOMBINE"], header["IMCMB001"]) == (1, frames[2].path.name)
     assert any("too few" in text for text in warnings_of(header))
 
 
 def test_the_observer_can_switch_off_the_dither_test(twilight):
     frames = [twilight.flat(pointing=0) for _ in range(4)]
-    assert make_master_flat(frames, None, None, limits=FlatLimits(dither=0)).header["NREJECT"] == 0
+    assert stack_flats(frames, None, None, limits=FlatLimits(dither=0)).header["NREJECT"] == 0
 
 
 def judged(frames, bias=None, **limits):
@@ -332,12 +332,12 @@ def test_fewer_than_three_frames_are_not_compared_and_that_is_logged(n, twilight
     found, departure = judged(frames)
     assert (len(found.frames), departure) == (n, None)
     assert "too few to compare" in caplog.text
-    assert "FLATDEP" not in make_master_flat(frames, None, None).header
+    assert "FLATDEP" not in stack_flats(frames, None, None).header
 
 
 def test_the_departure_is_in_the_reason_and_in_the_header(twilight):
     frames = [twilight.flat(pointing=n, cloud=[0, 0.01, 0.2, 0, -0.005][n]) for n in range(5)]
-    header = make_master_flat(frames, None, None).header
+    header = stack_flats(frames, None, None).header
     (reason,) = refused(header).values()
     assert re.search(r"departs from the typical shape by 1\d\.\d percent; expected at most \d\.\d", reason)
     assert header["FLATDEP"] == pytest.approx(1, abs=0.3)
@@ -345,7 +345,7 @@ def test_the_departure_is_in_the_reason_and_in_the_header(twilight):
 
 def test_unsteady_illumination_is_warned_about(twilight):
     frames = [twilight.flat(pointing=n, cloud=0.02 * n) for n in range(7)]
-    header = make_master_flat(frames, None, None).header
+    header = stack_flats(frames, None, None).header
     assert header["NREJECT"] == 0
     assert any("unsteady illumination?" in text for text in warnings_of(header))
 

@@ -9,11 +9,11 @@ from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
 from nightcal.io.keywords import warnings_of
 from nightcal.io.master import load_master
-from nightcal.masters.bad_pixel_mask import make_bad_pixel_mask
-from nightcal.masters.bias import make_master_bias
+from nightcal.masters.bad_pixel_mask import flag_bad_pixels
+from nightcal.masters.bias import stack_biases
 from nightcal.masters.common import Rejection, make_empty_master
-from nightcal.masters.dark import make_master_dark
-from nightcal.masters.flat import make_master_flat
+from nightcal.masters.dark import stack_darks
+from nightcal.masters.flat import stack_flats
 from nightcal.simulation.night import make_chip
 from nightcal.stacking.calibration_frame import RejectedFrame
 from simulated_chip import SHAPE, Camera, loaded
@@ -48,13 +48,13 @@ def assert_honest(pull, width=0.02, mean=0.02):
 def night(chip, tmp_path_factory):
     """Masters of 16 biases, 9 darks of 120 s and 9 flats, made once for the tests that only look at them."""
     camera = Camera(tmp_path_factory.mktemp("night"), chip, seed=7)
-    masters = {"bias": make_master_bias(camera.biases(16))}
+    masters = {"bias": stack_biases(camera.biases(16))}
     bias = loaded(masters["bias"], camera.folder / "bias.fits")
-    masters["dark"] = make_master_dark(camera.darks([120.0] * 9), bias)
+    masters["dark"] = stack_darks(camera.darks([120.0] * 9), bias)
     dark = loaded(masters["dark"], camera.folder / "dark.fits")
-    masters["flat"] = make_master_flat(camera.flats(np.linspace(22000, 18000, 9)), bias, dark)
+    masters["flat"] = stack_flats(camera.flats(np.linspace(22000, 18000, 9)), bias, dark)
     flat = loaded(masters["flat"], camera.folder / "flat.fits")
-    masters["bpm"] = make_bad_pixel_mask([bias, dark, flat])
+    masters["bpm"] = flag_bad_pixels([bias, dark, flat])
     return masters
 
 
@@ -64,7 +64,7 @@ def night(chip, tmp_path_factory):
 @pytest.mark.parametrize("n", [5, 16, 64])
 def test_error_bars_of_a_master_bias_are_honest(n, camera, chip):
     side = SHAPE[0]
-    master = make_master_bias(camera.biases(n))
+    master = stack_biases(camera.biases(n))
     pull = pulls(master, true_bias(chip))
     # The overscan's own error is common to all pixels: 6 e- over 32 columns, far below the error of a pixel.
     assert_honest(pull, mean=0.02 + 6 / np.sqrt(32 * side * n) / np.median(master.uncertainty))
@@ -75,19 +75,19 @@ def test_error_bars_of_a_master_bias_are_honest(n, camera, chip):
 @pytest.mark.parametrize("n", [5, 16])
 def test_error_bars_of_a_master_bias_survive_a_wrong_read_noise(n, camera, chip):
     frames = [camera.open(e.path, 0.0, read_noise=2 * chip.read_noise) for e in camera.biases(n)]
-    master = make_master_bias(frames)
+    master = stack_biases(frames)
     assert_honest(pulls(master, true_bias(chip)), mean=0.05)
     assert master.header["NOISERAT"] == pytest.approx(0.5, rel=0.02)
 
 
 def test_error_bars_without_a_floor_are_honest(camera, chip):
-    master = make_master_bias(camera.biases(9), Rejection(floor=False))
+    master = stack_biases(camera.biases(9), Rejection(floor=False))
     assert_honest(pulls(master, true_bias(chip)), mean=0.05)
 
 
 def test_noise_far_from_the_stated_read_noise_is_warned_about(camera, chip):
     frames = [camera.open(e.path, 0.0, read_noise=chip.read_noise / 4) for e in camera.biases(5)]
-    master = make_master_bias(frames)
+    master = stack_biases(frames)
     assert master.header["NOISERAT"] == pytest.approx(4, rel=0.02)
     assert any("scatter" in text for text in warnings_of(master.header))
 
@@ -96,7 +96,7 @@ def test_noise_far_from_the_stated_read_noise_is_warned_about(camera, chip):
 def test_a_drifting_bias_level_leaves_no_trace(overscan, camera, chip):
     drifts = np.linspace(-40, 40, 9)
     frames = [camera.open(camera.take(drift=d).path, 0.0, overscan=overscan) for d in drifts]
-    master = make_master_bias(frames)
+    master = stack_biases(frames)
     level = chip.gain * (0.0 if overscan else chip.bias_level + drifts.mean())
     pull = pulls(master, true_bias(chip) + level)
     assert_honest(pull, mean=0.05)
@@ -106,7 +106,7 @@ def test_a_drifting_bias_level_leaves_no_trace(overscan, camera, chip):
 
 
 def test_the_mean_level_is_in_the_header_and_in_the_image(camera, chip):
-    master = make_master_bias([camera.open(e.path, 0.0, overscan=False) for e in camera.biases(5)])
+    master = stack_biases([camera.open(e.path, 0.0, overscan=False) for e in camera.biases(5)])
     assert master.header["BIASLVL"] == pytest.approx(1000 * chip.gain + true_bias(chip).mean(), abs=0.2)
     assert master.data[master.mask == 0].mean() == pytest.approx(master.header["BIASLVL"], abs=0.2)
 
@@ -116,7 +116,7 @@ def test_a_cosmic_ray_in_one_bias_leaves_no_trace(camera, chip):
         raw[100:107, 50] += 3000
 
     frames = [*camera.biases(4), camera.take(spoil=hit), *camera.biases(4)]
-    master = make_master_bias(frames)
+    master = stack_biases(frames)
     assert (master.mask[100:107, 50] == 0).all()
     assert np.abs(pulls(master, true_bias(chip))).max() < 6
     miss = np.abs(master.data - true_bias(chip))[100:107, 50] / master.uncertainty[100:107, 50]
@@ -141,12 +141,12 @@ def test_a_noisy_pixel_is_bad_and_hardly_any_other(camera, chip):
         raw[60, 61] = 1000 + noise.normal(0, 100)
         raw[200, 201] = 1000 + noise.normal(0, 60)
 
-    master = make_master_bias(camera.biases(16, spoil=crackle))
+    master = stack_biases(camera.biases(16, spoil=crackle))
     assert master.mask[60, 61] & Flag.BAD
     assert master.mask[200, 201] & Flag.BAD
     assert np.sum(master.mask & Flag.BAD > 0) == 2
     bias = loaded(master, camera.folder / "bias.fits")
-    assert make_bad_pixel_mask([bias]).data[60, 61] & Flag.BAD
+    assert flag_bad_pixels([bias]).data[60, 61] & Flag.BAD
     assert master.header["NOISY"] == 2
 
 
@@ -156,7 +156,7 @@ def test_good_pixels_are_not_flagged_as_noisy(night, chip):
 
 def test_a_master_lists_its_inputs(camera):
     frames = camera.biases(3)
-    header = make_master_bias(frames).header
+    header = stack_biases(frames).header
     assert [header[f"IMCMB{n:03d}"] for n in (1, 2, 3)] == [frame.path.name for frame in frames]
     assert header["NCOMBINE"] == 3
     assert header["MJD-AVG"] == pytest.approx(np.mean([e.mjd for e in frames]))
@@ -165,7 +165,7 @@ def test_a_master_lists_its_inputs(camera):
 
 def test_a_bias_does_not_depend_on_the_order_of_its_frames(camera):
     frames = camera.biases(7)
-    one, other = make_master_bias(frames), make_master_bias(frames[::-1])
+    one, other = stack_biases(frames), stack_biases(frames[::-1])
     np.testing.assert_array_equal(one.data, other.data)
     np.testing.assert_array_equal(one.uncertainty, other.uncertainty)
     np.testing.assert_array_equal(one.mask, other.mask)
@@ -173,7 +173,7 @@ def test_a_bias_does_not_depend_on_the_order_of_its_frames(camera):
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_fewer_than_three_frames_are_warned_about(n, camera, chip):
-    master = make_master_bias(camera.biases(n))
+    master = stack_biases(camera.biases(n))
     assert any("too few" in text for text in warnings_of(master.header))
     assert_honest(pulls(master, true_bias(chip)))
 
@@ -181,8 +181,8 @@ def test_fewer_than_three_frames_are_warned_about(n, camera, chip):
 def master_of(kind, frames):
     """Make a master of any kind without other masters."""
     if kind == "bias":
-        return make_master_bias(frames)
-    return make_master_dark(frames, None) if kind == "dark" else make_master_flat(frames, None, None)
+        return stack_biases(frames)
+    return stack_darks(frames, None) if kind == "dark" else stack_flats(frames, None, None)
 
 
 def of_nothing(camera):
@@ -206,7 +206,7 @@ def test_a_frame_without_a_number_is_rejected_and_named(make, camera, chip):
 
 def test_frames_that_could_not_be_opened_are_named_too(camera, tmp_path):
     refused = [RejectedFrame(tmp_path / "torn.fits", "the file is truncated")]
-    header = make_master_bias(camera.biases(3), rejected=refused).header
+    header = stack_biases(camera.biases(3), rejected=refused).header
     assert (header["REJ001"], header["REJW001"]) == ("torn.fits", "the file is truncated")
 
 
@@ -228,7 +228,7 @@ def test_single_missing_pixels_do_not_spoil_a_master(camera, chip):
     values[10, 20] = np.nan
     fits.PrimaryHDU(values).writeto(camera.folder / "float.fits")
     frames[2] = camera.open(camera.folder / "float.fits", 0.0)
-    master = make_master_bias(frames)
+    master = stack_biases(frames)
     assert master.survivors[10, 20] <= 4
     assert master.mask[10, 20] == 0
     assert np.isfinite(master.data).all()
@@ -262,8 +262,8 @@ def test_hot_pixels_are_hot_and_no_others(night, chip):
 
 @pytest.mark.parametrize("exposures", [[10.0] * 5 + [100.0] * 5, [100.0] * 9, [30.0, 60.0, 90.0, 120.0, 300.0]])
 def test_darks_of_mixed_exposure_give_the_right_rate_with_an_honest_error(exposures, camera, chip):
-    bias = loaded(make_master_bias(camera.biases(16)), camera.folder / "bias.fits")
-    dark = make_master_dark(camera.darks(exposures), bias)
+    bias = loaded(stack_biases(camera.biases(16)), camera.folder / "bias.fits")
+    dark = stack_darks(camera.darks(exposures), bias)
     assert_honest(pulls(dark, chip.dark_current), width=0.03, mean=0.05)
     # With inverse-variance weights the noise of a read-noise limited dark is 6 e- over the root of the sum of t^2.
     best = np.hypot(chip.read_noise / np.sqrt(np.sum(np.square(exposures))), np.sqrt(0.02 / np.sum(exposures)))
@@ -273,10 +273,10 @@ def test_darks_of_mixed_exposure_give_the_right_rate_with_an_honest_error(exposu
 
 @pytest.mark.parametrize("exposures", [[100.0] * 5, [50.0, 100.0, 200.0]])
 def test_an_error_of_the_bias_enters_a_dark_by_the_time_in_its_header(exposures, camera):
-    bias = loaded(make_master_bias(camera.biases(5)), camera.folder / "bias.fits")
+    bias = loaded(stack_biases(camera.biases(5)), camera.folder / "bias.fits")
     spoilt = type(bias)(bias.data - 1.0, bias.variance, bias.mask, bias.header, bias.name, bias.digest, bias.unit)
     frames = camera.darks(exposures)
-    right, wrong = make_master_dark(frames, bias), make_master_dark(frames, spoilt)
+    right, wrong = stack_darks(frames, bias), stack_darks(frames, spoilt)
     shift = np.median((wrong.data - right.data)[right.mask == 0])
     assert shift == pytest.approx(1.0 / right.header["DARKTEFF"], rel=0.03)
 
@@ -286,7 +286,7 @@ def test_a_cosmic_ray_in_one_dark_leaves_no_trace(camera, chip):
         raw[20, 30:36] += 5000
 
     frames = [*camera.darks([60.0] * 4), camera.take("Dark Frame", 60.0, spoil=hit)]
-    dark = make_master_dark(frames, loaded(make_master_bias(camera.biases(9)), camera.folder / "bias.fits"))
+    dark = stack_darks(frames, loaded(stack_biases(camera.biases(9)), camera.folder / "bias.fits"))
     pull = (dark.data - chip.dark_current)[20, 30:36] / dark.uncertainty[20, 30:36]
     assert np.abs(pull).max() < 5
     assert not (dark.mask[20, 30:36] & Flag.HOT).any()
@@ -300,8 +300,8 @@ UNEQUAL = [[300.0] + [10.0] * 8, [10.0, 300.0, 300.0, 300.0], [5.0, 20.0, 80.0, 
 def test_unequal_numbers_of_mixed_darks_give_the_right_rate_with_an_honest_error(exposures, current, camera, chip):
     """Whether read noise or dark current makes most of the noise."""
     camera.chip = replace(chip, dark_current=np.where(chip.hot, chip.dark_current, current))
-    bias = loaded(make_master_bias(camera.biases(16)), camera.folder / "bias.fits")
-    dark = make_master_dark(camera.darks(exposures), bias)
+    bias = loaded(stack_biases(camera.biases(16)), camera.folder / "bias.fits")
+    dark = stack_darks(camera.darks(exposures), bias)
     assert_honest(pulls(dark, camera.chip.dark_current), width=0.03, mean=0.05)
     best = 1 / np.sqrt(sum(1 / (36 / t**2 + current / t) for t in exposures))
     share = np.sqrt(bias.variance[bias.mask == 0].mean()) / dark.header["DARKTEFF"]
@@ -317,14 +317,14 @@ def test_unequal_numbers_of_mixed_darks_give_the_right_rate_with_an_honest_error
 )
 def test_the_read_noise_from_the_scatter_of_darks_does_not_depend_on_the_header(exposures, current, said, camera, chip):
     camera.chip = replace(chip, dark_current=np.where(chip.hot, chip.dark_current, current))
-    bias = loaded(make_master_bias(camera.biases(16)), camera.folder / "bias.fits")
+    bias = loaded(stack_biases(camera.biases(16)), camera.folder / "bias.fits")
     frames = [camera.open(e.path, e.exposure_time, read_noise=said * chip.read_noise) for e in camera.darks(exposures)]
-    header = make_master_dark(frames, bias).header
+    header = stack_darks(frames, bias).header
     assert header["RNDARK"] == pytest.approx(chip.read_noise, rel=0.02)
 
 
 def test_one_dark_gives_no_read_noise(camera):
-    assert "RNDARK" not in make_master_dark(camera.darks([60.0]), None).header
+    assert "RNDARK" not in stack_darks(camera.darks([60.0]), None).header
 
 
 def test_the_limit_of_hot_pixels_is_in_the_header(night, chip):
@@ -345,9 +345,9 @@ MIXED = [30.0] * 4 + [120.0] * 4
 
 def test_amplifier_glow_shows_in_darks_of_mixed_exposure(camera, chip):
     glow = glow_in(np.s_[:16, -16:], 12.0)
-    bias = loaded(make_master_bias(camera.biases(16)), camera.folder / "bias.fits")
+    bias = loaded(stack_biases(camera.biases(16)), camera.folder / "bias.fits")
     frames = [camera.take("Dark Frame", t, glow / t) for t in MIXED]
-    header = make_master_dark(frames, bias).header
+    header = stack_darks(frames, bias).header
     assert header["DARKGLOW"] == pytest.approx(12, abs=4 * header["DARKGERR"])
     (text,) = warnings_of(header)
     assert text.startswith("dark does not scale with exposure time: +1")
@@ -355,44 +355,44 @@ def test_amplifier_glow_shows_in_darks_of_mixed_exposure(camera, chip):
 
 
 def test_glow_is_not_searched_for_with_one_exposure_time(camera):
-    bias = loaded(make_master_bias(camera.biases(9)), camera.folder / "bias.fits")
+    bias = loaded(stack_biases(camera.biases(9)), camera.folder / "bias.fits")
     glow = glow_in(np.s_[:16, -16:], 12.0)
-    header = make_master_dark([camera.take("Dark Frame", 60.0, glow / 60) for _ in range(4)], bias).header
+    header = stack_darks([camera.take("Dark Frame", 60.0, glow / 60) for _ in range(4)], bias).header
     assert "DARKGLOW" not in header
     assert not warnings_of(header)
 
 
 def test_a_drifting_bias_level_is_not_glow(camera):
-    bias = loaded(make_master_bias(without_overscan(camera, camera.biases(9))), camera.folder / "bias.fits")
+    bias = loaded(stack_biases(without_overscan(camera, camera.biases(9))), camera.folder / "bias.fits")
     drifts = np.linspace(0, 20, len(MIXED))
     frames = [camera.take("Dark Frame", t, drift=d) for t, d in zip(MIXED, drifts, strict=True)]
-    header = make_master_dark(without_overscan(camera, frames), bias).header
+    header = stack_darks(without_overscan(camera, frames), bias).header
     assert abs(header["DARKGLOW"]) < 5 * header["DARKGERR"]
     assert not any("scale" in text for text in warnings_of(header))
 
 
 def test_a_dark_of_mixed_exposure_does_not_depend_on_the_order_of_its_frames(camera):
-    bias = loaded(make_master_bias(camera.biases(5)), camera.folder / "bias.fits")
+    bias = loaded(stack_biases(camera.biases(5)), camera.folder / "bias.fits")
     frames = camera.darks(MIXED)
-    one, other = make_master_dark(frames, bias), make_master_dark(frames[::-1], bias)
+    one, other = stack_darks(frames, bias), stack_darks(frames[::-1], bias)
     assert one.header.tostring() == other.header.tostring()
     np.testing.assert_array_equal(one.data, other.data)
 
 
 def test_a_flat_warns_of_a_dark_that_was_scaled_up(camera, tmp_path):
-    bias = loaded(make_master_bias(camera.biases(5)), tmp_path / "bias.fits")
-    dark = loaded(make_master_dark(camera.darks([2.0] * 3), bias), tmp_path / "dark.fits")
-    header = make_master_flat([*camera.flats([20000.0] * 2), *camera.flats([20000.0], seconds=8.0)], bias, dark).header
+    bias = loaded(stack_biases(camera.biases(5)), tmp_path / "bias.fits")
+    dark = loaded(stack_darks(camera.darks([2.0] * 3), bias), tmp_path / "dark.fits")
+    header = stack_flats([*camera.flats([20000.0] * 2), *camera.flats([20000.0], seconds=8.0)], bias, dark).header
     assert header["DARKFACT"] == 4
     assert "flat frames: dark of 2 s scaled up 4 times" in warnings_of(header)
-    longer = loaded(make_master_dark(camera.darks([8.0] * 3), bias), tmp_path / "longer.fits")
-    header = make_master_flat(camera.flats([20000.0] * 3), bias, longer).header
+    longer = loaded(stack_darks(camera.darks([8.0] * 3), bias), tmp_path / "longer.fits")
+    header = stack_flats(camera.flats([20000.0] * 3), bias, longer).header
     assert header["DARKFACT"] == pytest.approx(5 / 8)
     assert not any("scaled" in text for text in warnings_of(header))
 
 
 def test_a_dark_without_bias_has_that_in_its_header(camera):
-    dark = make_master_dark(camera.darks([60.0] * 3), None)
+    dark = stack_darks(camera.darks([60.0] * 3), None)
     assert dark.header["SKIPPED"] == "bias"
 
 
@@ -417,9 +417,9 @@ def test_dead_pixels_are_low_flat_and_set_to_1(night, chip):
 
 
 def test_flats_of_differing_level_agree_with_the_truth(camera, chip):
-    bias = loaded(make_master_bias(camera.biases(16)), camera.folder / "bias.fits")
-    dark = loaded(make_master_dark(camera.darks([120.0] * 9), bias), camera.folder / "dark.fits")
-    flat = make_master_flat(camera.flats([5000, 10000, 20000, 30000, 40000, 8000, 16000]), bias, dark)
+    bias = loaded(stack_biases(camera.biases(16)), camera.folder / "bias.fits")
+    dark = loaded(stack_darks(camera.darks([120.0] * 9), bias), camera.folder / "dark.fits")
+    flat = stack_flats(camera.flats([5000, 10000, 20000, 30000, 40000, 8000, 16000]), bias, dark)
     assert_honest(pulls(flat, chip.response["V"]), width=0.03, mean=0.03)
     levels = np.mean([5000, 10000, 20000, 30000, 40000, 8000, 16000]) * chip.gain
     assert flat.header["FLATLVL"] == pytest.approx(levels, rel=0.01)
@@ -430,8 +430,8 @@ def test_a_star_in_one_twilight_flat_leaves_no_trace(camera, chip):
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     star = 3000 * np.exp(-((y - 128) ** 2 + (x - 90) ** 2) / 8)
     frames = [camera.take("Flat Field", 5.0, scene + star * (i == 3), "V") for i in range(9)]
-    bias = loaded(make_master_bias(camera.biases(9)), camera.folder / "bias.fits")
-    flat = make_master_flat(frames, bias, None)
+    bias = loaded(stack_biases(camera.biases(9)), camera.folder / "bias.fits")
+    flat = stack_flats(frames, bias, None)
     where = (star > 1000) & (flat.mask == 0)
     pull = (flat.data - chip.response["V"])[where] / flat.uncertainty[where]
     # Without clipping the brightest pixel would be 75 of its errors too high.
@@ -440,10 +440,10 @@ def test_a_star_in_one_twilight_flat_leaves_no_trace(camera, chip):
 
 def test_a_flat_with_the_lamp_off_is_rejected(camera):
     frames = [*camera.flats([20000.0] * 3), camera.take("Flat Field", 5.0, 0.0, "V")]
-    bias = loaded(make_master_bias(camera.biases(9)), camera.folder / "bias.fits")
+    bias = loaded(stack_biases(camera.biases(9)), camera.folder / "bias.fits")
     # Too dark by chance or not: a flat whose level is below 0 e- has too faint in it.
     lifted = type(bias)(bias.data + 10, bias.variance, bias.mask, bias.header, bias.name, bias.digest, bias.unit)
-    flat = make_master_flat(frames, lifted, None)
+    flat = stack_flats(frames, lifted, None)
     assert flat.header["NREJECT"] == 1
     assert "too faint" in flat.header["REJW001"]
 
@@ -451,15 +451,15 @@ def test_a_flat_with_the_lamp_off_is_rejected(camera):
 def test_a_saturated_flat_is_rejected(camera):
     # Only dead pixels are not saturated: they do not make a flat.
     frames = [*camera.flats([20000.0] * 3), *camera.flats([90000.0])]
-    flat = make_master_flat(frames, None, None)
+    flat = stack_flats(frames, None, None)
     assert flat.header["FLATLVL"] == pytest.approx(20000 * camera.chip.gain, rel=0.02)
     assert flat.header["NREJECT"] == 1
 
 
 def test_a_dark_current_below_zero_is_drift_and_is_set_to_zero(camera, chip):
-    bias = loaded(make_master_bias(camera.biases(9)), camera.folder / "bias.fits")
+    bias = loaded(stack_biases(camera.biases(9)), camera.folder / "bias.fits")
     raised = type(bias)(bias.data + 60, bias.variance, bias.mask, bias.header, bias.name, bias.digest, bias.unit)
-    dark = make_master_dark(camera.darks([60.0] * 5), raised)
+    dark = stack_darks(camera.darks([60.0] * 5), raised)
     assert np.median(dark.data) == pytest.approx(0, abs=0.01)
     assert any("drift" in text for text in warnings_of(dark.header))
     np.testing.assert_array_equal(dark.mask & Flag.HOT > 0, chip.hot)
@@ -482,16 +482,16 @@ def without_overscan(camera, frames):
 
 
 def test_a_bias_of_another_gain_leaves_the_level_of_a_flat_right(camera, fast):
-    bias = loaded(make_master_bias(without_overscan(camera, camera.biases(5))), camera.folder / "bias.fits")
-    flat = make_master_flat(without_overscan(fast, fast.flats([15000.0] * 3)), bias, None)
+    bias = loaded(stack_biases(without_overscan(camera, camera.biases(5))), camera.folder / "bias.fits")
+    flat = stack_flats(without_overscan(fast, fast.flats([15000.0] * 3)), bias, None)
     # 15000 ADU at 3 e-/ADU; taken at its own 1.5 e-/ADU, the bias of 1000 ADU would leave 1500 e- of 45000.
     assert flat.header["FLATLVL"] == pytest.approx(45000, rel=0.003)
     assert_honest(pulls(flat, fast.chip.response["V"]), width=0.03, mean=0.03)
 
 
 def test_a_bias_of_another_gain_leaves_the_dark_current_right(camera, fast):
-    bias = loaded(make_master_bias(without_overscan(camera, camera.biases(5))), camera.folder / "bias.fits")
-    dark = make_master_dark(without_overscan(fast, fast.darks([100.0] * 9)), bias)
+    bias = loaded(stack_biases(without_overscan(camera, camera.biases(5))), camera.folder / "bias.fits")
+    dark = stack_darks(without_overscan(fast, fast.darks([100.0] * 9)), bias)
     typical = fast.chip.dark_current[~fast.chip.hot].mean()
     assert dark.header["DARKCURR"] == pytest.approx(typical, abs=0.005)  # else 1500 e- in 100 s
     # The error of the bias, 6 e- over the root of 5 at its own gain, has doubled too.
@@ -506,7 +506,7 @@ def test_a_dark_of_another_gain_leaves_the_level_of_a_flat_right(cards, told, fa
     path = fast.folder / "dark.fits"
     fits.PrimaryHDU(np.full(SHAPE, told, np.float32), fits.Header(cards)).writeto(path)
     warm = Camera(fast.folder, replace(fast.chip, dark_current=np.full(SHAPE, 100.0)))
-    flat = make_master_flat(warm.flats([15000.0] * 3, seconds=100.0), None, load_master(path))
+    flat = stack_flats(warm.flats([15000.0] * 3, seconds=100.0), None, load_master(path))
     assert flat.header["FLATLVL"] == pytest.approx(45000, rel=0.003)
 
 
@@ -523,7 +523,7 @@ def test_an_empty_master_bias_counts_as_none(kind, camera):
     nothing = loaded(make_empty_master("bias", SHAPE, "all frames were torn"), camera.folder / "nothing.fits")
     frames = without_overscan(camera, camera.darks([60.0] * 3) if kind == "dark" else camera.flats([20000.0] * 3))
     with pytest.raises(FrameRejectedError, match="neither a master bias nor overscan"):
-        make_master_dark(frames, nothing) if kind == "dark" else make_master_flat(frames, nothing, None)
+        stack_darks(frames, nothing) if kind == "dark" else stack_flats(frames, nothing, None)
 
 
 # --- flats of other levels ------------------------------------------------------------------------------------------
@@ -531,8 +531,8 @@ def test_an_empty_master_bias_counts_as_none(kind, camera):
 
 def test_flats_of_very_different_levels_are_stacked_with_nearly_the_least_error(camera, chip):
     electrons = np.array([40000.0, 20000, 8000, 2000])
-    bias = loaded(make_master_bias(camera.biases(16)), camera.folder / "bias.fits")
-    flat = make_master_flat(camera.flats(electrons / chip.gain), bias, None)
+    bias = loaded(stack_biases(camera.biases(16)), camera.folder / "bias.fits")
+    flat = stack_flats(camera.flats(electrons / chip.gain), bias, None)
     truth = chip.response["V"]
     variances = (chip.read_noise / electrons[:, None, None]) ** 2 + truth / electrons[:, None, None]
     best = 1 / np.sqrt(np.sum(1 / variances, axis=0))
@@ -551,7 +551,7 @@ def test_flats_of_very_different_levels_are_stacked_with_nearly_the_least_error(
 )
 def test_similar_flats_have_equal_weights_and_others_are_weighted_by_their_level(electrons, shares, camera, chip):
     frames = camera.flats(np.array(electrons) / chip.gain)
-    flat = make_master_flat(frames, None, None)
+    flat = stack_flats(frames, None, None)
     good = flat.mask == 0
     images = np.stack([frame.readout.read()[0][good] for frame in frames], axis=1)
     found, *_ = np.linalg.lstsq(images, flat.data[good], rcond=None)
@@ -562,8 +562,8 @@ def test_similar_flats_have_equal_weights_and_others_are_weighted_by_their_level
 def test_a_flat_fainter_than_ten_times_the_read_noise_is_rejected_and_named(light, out, camera, chip):
     frames = [*camera.flats([20000.0] * 3), *camera.flats([light / chip.gain])]
     # Without it, the slope of the bias would be one of 3 percent of so little light.
-    bias = loaded(make_master_bias(camera.biases(9)), camera.folder / "bias.fits")
-    header = make_master_flat(frames, bias, None).header
+    bias = loaded(stack_biases(camera.biases(9)), camera.folder / "bias.fits")
+    header = stack_flats(frames, bias, None).header
     assert (header["NCOMBINE"], header["NREJECT"]) == ((3, 1) if out else (4, 0))
     if out:
         assert header["REJ001"] == frames[3].path.name
@@ -573,8 +573,8 @@ def test_a_flat_fainter_than_ten_times_the_read_noise_is_rejected_and_named(ligh
 
 
 def test_an_error_of_the_bias_enters_flats_of_different_levels_by_their_weights(camera, chip):
-    bias = loaded(make_master_bias(camera.biases(5)), camera.folder / "bias.fits")
-    flat = make_master_flat(camera.flats(np.array([40000.0, 20000, 100]) / chip.gain), bias, None)
+    bias = loaded(stack_biases(camera.biases(5)), camera.folder / "bias.fits")
+    flat = stack_flats(camera.flats(np.array([40000.0, 20000, 100]) / chip.gain), bias, None)
     # 60000 e- tell the response to 0.0041; 2.7 e- of the bias enter as 3 / 60100 each, not as 1 / 300.
     assert np.median(flat.uncertainty) == pytest.approx(0.0041, rel=0.05)
     assert_honest(pulls(flat, chip.response["V"]), width=0.05, mean=0.05)
@@ -592,18 +592,18 @@ def test_low_flat_stays_with_its_own_flat_and_unresponsive_pixels_are_bad(night,
 
 
 def test_a_master_that_could_not_be_made_does_not_spoil_the_mask(camera, chip):
-    bias = loaded(make_master_bias(camera.biases(5)), camera.folder / "bias.fits")
+    bias = loaded(stack_biases(camera.biases(5)), camera.folder / "bias.fits")
     same_size = loaded(make_empty_master("dark", SHAPE, "no frame"), camera.folder / "dark.fits")
-    bpm = make_bad_pixel_mask([bias, same_size])
+    bpm = flag_bad_pixels([bias, same_size])
     np.testing.assert_array_equal(bpm.data & Flag.BAD > 0, chip.stuck)
     assert bpm.header["MJD-AVG"] == pytest.approx(bias.header["MJD-AVG"])
 
 
 @pytest.mark.parametrize("refused_first", [True, False])
 def test_an_empty_master_of_unknown_size_does_not_spoil_the_mask(refused_first, camera, chip):
-    bias = loaded(make_master_bias(camera.biases(5)), camera.folder / "bias.fits")
+    bias = loaded(stack_biases(camera.biases(5)), camera.folder / "bias.fits")
     nothing = loaded(make_empty_master("dark", (1, 1), "no frame"), camera.folder / "dark.fits")
-    bpm = make_bad_pixel_mask([nothing, bias] if refused_first else [bias, nothing])
+    bpm = flag_bad_pixels([nothing, bias] if refused_first else [bias, nothing])
     np.testing.assert_array_equal(bpm.data & Flag.BAD > 0, chip.stuck)
 
 
@@ -611,7 +611,7 @@ def test_an_empty_master_of_unknown_size_does_not_spoil_the_mask(refused_first, 
 def test_an_empty_master_is_not_subtracted(kind, camera, chip, caplog):
     nothing = loaded(make_empty_master(kind, SHAPE, "all frames were torn"), camera.folder / "nothing.fits")
     assert nothing.why_empty == "all frames were torn"
-    flat = make_master_flat(
+    flat = stack_flats(
         camera.flats([20000.0] * 3), nothing if kind == "bias" else None, nothing if kind == "dark" else None
     )
     assert kind in flat.header["SKIPPED"]

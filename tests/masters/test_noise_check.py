@@ -10,7 +10,6 @@ from helpers import REPOSITORY
 from nightcal.cameras.amplifiers import choose_gain
 from nightcal.cameras.camera_file import load_camera
 from nightcal.detector.amplifier import Amplifier
-from nightcal.detector.amplifier_area import Part
 from nightcal.detector.amplifier_readout import AmplifierReadout
 from nightcal.flags import Flag
 from nightcal.io.keywords import warnings_of
@@ -18,9 +17,9 @@ from nightcal.io.master import load_master
 from nightcal.io.product import write_product
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
-from nightcal.masters.bias import make_master_bias
-from nightcal.masters.finish import finish_master, measure_gain_from_files
-from nightcal.masters.flat import make_master_flat
+from nightcal.masters.bias import stack_biases
+from nightcal.masters.flat import stack_flats
+from nightcal.masters.make import finish_master, measure_gain_from_files
 from nightcal.masters.noise_check import note_gain, note_read_noise
 from nightcal.simulation.camera import simulate_camera
 from nightcal.simulation.night import expose, make_chip, write_raw
@@ -37,8 +36,8 @@ CORNERS = [(0, 0), (0, SIDE), (SIDE, SIDE), (SIDE, 0)]
 class FourAmplifiers:
     """A readout of four quadrants, in electrons by the gains of its header."""
 
-    def __init__(self, electrons, parts):
-        self.electrons, self.parts = electrons, parts
+    def __init__(self, electrons, shares):
+        self.electrons, self.shares = electrons, shares
         self.shape = electrons.shape
         self.level_variance = np.zeros(())
         self.image = SimpleNamespace(close=lambda: None)
@@ -48,9 +47,9 @@ class FourAmplifiers:
 
 
 def quadrants(gains=GAINS, noises=NOISES):
-    """Parts as a header tells them."""
-    areas = [Area(x, x + SIDE, y, y + SIDE) for y, x in CORNERS]
-    return tuple(Part(str(n), *rest) for n, rest in enumerate(zip(areas, gains, noises, strict=True), start=1))
+    """Area of each amplifier, with gain and read noise from the header."""
+    amplifiers = [SimpleNamespace(gain=gain, read_noise=noise) for gain, noise in zip(gains, noises, strict=True)]
+    return tuple(zip([Area(x, x + SIDE, y, y + SIDE) for y, x in CORNERS], amplifiers, strict=True))
 
 
 def take(rng, n, light=0.0, said=None):
@@ -188,19 +187,19 @@ def frames(chip, tmp_path):
 
 
 def test_masters_measure_gain_and_read_noise(frames, chip, tmp_path):
-    bias = make_master_bias(frames(6))
+    bias = stack_biases(frames(6))
     assert bias.header["RNMEAS1"] == pytest.approx(chip.read_noise, rel=0.02)
     assert bias.header["RNADU1"] == pytest.approx(chip.read_noise / chip.gain, rel=0.02)
     assert not warnings_of(bias.header)
     write_product(tmp_path / "master.fits", bias)
-    flat = make_master_flat(frames(6, 20000.0, "flat"), load_master(tmp_path / "master.fits"), None)
+    flat = stack_flats(frames(6, 20000.0, "flat"), load_master(tmp_path / "master.fits"), None)
     assert flat.header["GNMEAS1"] == pytest.approx(chip.gain, rel=0.02)
     assert not any("gain" in text for text in warnings_of(flat.header))
 
 
 def test_a_wrong_gain_in_the_header_warns_in_the_flat(frames, chip, tmp_path):
-    write_product(tmp_path / "master.fits", make_master_bias(frames(6, gain=2.0)))
-    flat = make_master_flat(frames(6, 20000.0, "flat", gain=2.0), load_master(tmp_path / "master.fits"), None)
+    write_product(tmp_path / "master.fits", stack_biases(frames(6, gain=2.0)))
+    flat = stack_flats(frames(6, 20000.0, "flat", gain=2.0), load_master(tmp_path / "master.fits"), None)
     assert flat.header["GNMEAS1"] == pytest.approx(chip.gain, rel=0.02)
     assert any(text.startswith("gain of 2 e-/ADU used, 1.5") for text in warnings_of(flat.header))
     # 6 e- at 1.5 e-/ADU are 8 e- at 2 e-/ADU
@@ -209,16 +208,16 @@ def test_a_wrong_gain_in_the_header_warns_in_the_flat(frames, chip, tmp_path):
 
 def test_faint_flats_take_the_read_noise_that_the_bias_measured(frames, chip, tmp_path):
     # The header says a third of the read noise; the rest of it would pass for photon noise.
-    write_product(tmp_path / "master.fits", make_master_bias(frames(6, read_noise=2.0)))
+    write_product(tmp_path / "master.fits", stack_biases(frames(6, read_noise=2.0)))
     faint = frames(6, 200.0, "flat", read_noise=2.0)
-    alone = make_master_flat(faint, None, None)
-    helped = make_master_flat(faint, load_master(tmp_path / "master.fits"), None)
+    alone = stack_flats(faint, None, None)
+    helped = stack_flats(faint, load_master(tmp_path / "master.fits"), None)
     assert helped.header["GNMEAS1"] == pytest.approx(chip.gain, rel=0.02)
     assert alone.header["GNMEAS1"] < 0.95 * chip.gain
 
 
 def test_one_frame_gives_no_read_noise(frames):
-    assert not [card for card in make_master_bias(frames(1)).header if card.startswith("RN") and card != "RNUSED"]
+    assert not [card for card in stack_biases(frames(1)).header if card.startswith("RN") and card != "RNUSED"]
 
 
 # --- frames of four amplifiers on disk -------------------------------------------------------------------------------
@@ -246,11 +245,11 @@ def four(tmp_path_factory):
 
 
 def test_masters_measure_gain_and_read_noise_of_each_of_four_amplifiers(four, tmp_path):
-    bias = make_master_bias(open_frames(four.bias, four.camera).frames)
+    bias = stack_biases(open_frames(four.bias, four.camera).frames)
     assert cards(bias.header, "RNMEAS") == pytest.approx(four.truth.read_noises, rel=0.02)
     write_product(tmp_path / "master.fits", bias)
     flats = open_frames(four.flat, four.camera).frames
-    flat = make_master_flat(flats, load_master(tmp_path / "master.fits"), None)
+    flat = stack_flats(flats, load_master(tmp_path / "master.fits"), None)
     assert cards(flat.header, "GNMEAS") == pytest.approx(four.truth.gains, rel=0.02)
     assert not [text for text in warnings_of(flat.header) if "measured" in text]
 
@@ -260,15 +259,15 @@ def test_each_of_four_amplifiers_gets_its_own_measurement(four):
     assert np.transpose(noise.amplifiers) == pytest.approx(
         np.array([four.truth.gains, four.truth.read_noises]), rel=0.02
     )
-    parts = open_frames(four.flat, four.untold, noise).frames[0].readout.parts
-    assert [(part.gain, part.read_noise) for part in parts] == list(noise.amplifiers)
+    shares = open_frames(four.flat, four.untold, noise).frames[0].readout.shares
+    assert [(share.gain, share.read_noise) for _, share in shares] == list(noise.amplifiers)
 
 
 def test_a_night_without_a_measurement_takes_gain_and_read_noise_from_its_master_bias(four, tmp_path):
     measured = measure_gain_from_files([*four.bias, *four.flat], four.untold)
     opened = open_frames(four.bias, four.untold, measured)
-    write_product(tmp_path / "master.fits", finish_master("bias", opened, lambda: make_master_bias(opened.frames), {}))
+    write_product(tmp_path / "master.fits", finish_master("bias", opened, lambda: stack_biases(opened.frames), {}))
     known = choose_gain(None, load_master(tmp_path / "master.fits"))
-    parts = open_frames(four.flat, four.untold, known).frames[0].readout.parts
-    assert [part.gain for part in parts] == pytest.approx([gain for gain, _ in measured.amplifiers], rel=1e-12)
-    assert [part.read_noise for part in parts] == pytest.approx([noise for _, noise in measured.amplifiers], rel=1e-12)
+    shares = open_frames(four.flat, four.untold, known).frames[0].readout.shares
+    used = [(share.gain, share.read_noise) for _, share in shares]
+    np.testing.assert_allclose(used, measured.amplifiers, rtol=1e-12)

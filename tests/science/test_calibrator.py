@@ -20,8 +20,8 @@ from nightcal.io.master import load_master
 from nightcal.io.product import write_product
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area, parse_section
-from nightcal.masters.bias import make_master_bias
-from nightcal.masters.dark import make_master_dark
+from nightcal.masters.bias import stack_biases
+from nightcal.masters.dark import stack_darks
 from nightcal.numerics.shot_noise import expected_signal
 from nightcal.science.arithmetic import NO_DATA_SIGMA
 from nightcal.science.empty_product import empty_product
@@ -853,9 +853,9 @@ def chip():
 def few(chip, tmp_path_factory):
     """A folder with a bias of five frames and a dark of five frames of 120 s made with it: their errors matter."""
     folder, rng = tmp_path_factory.mktemp("few"), np.random.default_rng(17)
-    write_product(folder / "bias.fits", make_master_bias(exposures_of(chip, rng, folder, 0.0, 5, "b")))
+    write_product(folder / "bias.fits", stack_biases(exposures_of(chip, rng, folder, 0.0, 5, "b")))
     bias = load_master(folder / "bias.fits")
-    write_product(folder / "dark.fits", make_master_dark(exposures_of(chip, rng, folder, 120.0, 5, "d"), bias))
+    write_product(folder / "dark.fits", stack_darks(exposures_of(chip, rng, folder, 120.0, 5, "d"), bias))
     flat = np.where(chip.dead, 1.0, chip.response["V"])
     write_master(folder / "flat.fits", flat, mask=chip.dead * Flag.LOW_FLAT, BUNIT="")
     return folder
@@ -902,7 +902,7 @@ def test_the_bias_cancels_for_a_frame_as_long_as_the_darks(chip, few, tmp_path):
 
 def test_the_bias_of_another_night_does_not_cancel(chip, few, tmp_path):
     rng = np.random.default_rng(37)
-    write_product(tmp_path / "bias.fits", make_master_bias(exposures_of(chip, rng, tmp_path, 0.0, 5, "b")))
+    write_product(tmp_path / "bias.fits", stack_biases(exposures_of(chip, rng, tmp_path, 0.0, 5, "b")))
     path = write_frame(tmp_path / "raw.fits", expose(chip, rng, 0.0, 120.0, None), EXPTIME=120.0)
     product = (
         chip_calibrator(chip, master_bias=tmp_path / "bias.fits", master_dark=few / "dark.fits").prepare(path).product()

@@ -277,3 +277,20 @@ def test_overscan_methods_can_be_listed():
 def test_importing_the_package_stays_quick():
     code = "import nightcal, sys; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize("as_path", [str, Path])
+def test_masters_are_made_from_paths(as_path, night, tmp_path):
+    camera = as_path(CAMERAS / "generic.yaml")
+    bias, dark = (as_path(tmp_path / f"{kind}.fits") for kind in ("bias", "dark"))
+
+    def find(kind):
+        return [as_path(path) for path in sorted(night.glob(f"{kind}_*.fits"))]
+
+    nightcal.write_product(bias, nightcal.make_master_bias(find("bias"), camera))
+    nightcal.write_product(dark, nightcal.make_master_dark(find("dark"), camera, bias=bias))
+    flat = nightcal.make_master_flat(find("flat"), camera, bias=bias, dark=dark)
+    assert (flat.header["MASTER"], flat.header["NCOMBINE"], flat.header["BIASMAST"]) == ("flat", 3, "bias.fits")
+    assert len(nightcal.open_frames(find("bias"), camera).frames) == len(find("bias"))
+    mask = nightcal.make_bad_pixel_mask([bias, dark])
+    assert mask.header["MASTER"] == "bpm"

@@ -21,10 +21,10 @@ from nightcal.io.product import Product, write_product
 from nightcal.io.raw_header import read_header
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
-from nightcal.masters.bias import make_master_bias
-from nightcal.masters.finish import finish_bad_pixel_mask, finish_master, measure_gain_from_files
-from nightcal.masters.flat import make_master_flat
+from nightcal.masters.bias import stack_biases
+from nightcal.masters.flat import stack_flats
 from nightcal.masters.keywords import record_gain
+from nightcal.masters.make import finish_master, make_bad_pixel_mask, measure_gain_from_files
 from nightcal.planning.frames import read_frame
 from nightcal.planning.master_library import read_library
 from nightcal.planning.records import Setup
@@ -199,7 +199,7 @@ def reduced(path, *args):
 
 def finished(paths, camera, kind="bias"):
     opened = open_frames(paths, camera)
-    return finish_master(kind, opened, lambda: make_master_bias(opened.frames, rejected=opened.rejected), {"k": 3})
+    return finish_master(kind, opened, lambda: stack_biases(opened.frames, rejected=opened.rejected), {"k": 3})
 
 
 def test_a_master_has_the_setup_of_its_frames(take, camera):
@@ -217,7 +217,7 @@ def test_a_master_flat_and_a_library_know_the_flat_source(words, light, take, ca
     told = {"OBJECT": words, "RA": "01:00:00", "DEC": "-30:00:00"}
     opened = open_frames([take(f"f{n}", "Flat Field", 5.0, 6000.0, "V", n, **told) for n in range(3)], camera)
     assert {(frame.flat_source, frame.pointing) for frame in opened.frames} == {(light, (15.0, -30.0))}
-    product = finish_master("flat", opened, lambda: make_master_flat(opened.frames, None, None), {})
+    product = finish_master("flat", opened, lambda: stack_flats(opened.frames, None, None), {})
     assert product.header.get("FLATSRC", "") == light
     write_product(tmp_path / "library" / "flat.fits", product)
     (known,) = read_library(tmp_path / "library")
@@ -231,7 +231,7 @@ def test_masters_of_many_amplifiers_serve_the_frames_of_other_nights(amplifiers,
     bias = finished([take(f"b{n}", minutes=n) for n in range(3)], camera)
     write_setup(bias.header, frame)
     write_product(tmp_path / "library" / "bias.fits", bias)
-    mask = finish_bad_pixel_mask([load_master(tmp_path / "library" / "bias.fits")])
+    mask = make_bad_pixel_mask([load_master(tmp_path / "library" / "bias.fits")])
     write_product(tmp_path / "library" / "bpm.fits", mask)
     assert [master.setup for master in read_library(tmp_path / "library")] == [Setup.from_frame(frame)] * 2
 
@@ -255,7 +255,7 @@ def test_without_any_frame_the_master_is_empty_and_says_why(take, camera, tmp_pa
 def test_a_bad_pixel_mask_has_the_setup_of_its_masters(take, camera, tmp_path):
     write_product(tmp_path / "bias.fits", finished([take(f"b{n}", minutes=n) for n in range(3)], camera))
     bias = load_master(tmp_path / "bias.fits")
-    product = finish_bad_pixel_mask([bias])
+    product = make_bad_pixel_mask([bias])
     for card in ("NIGHT", "NCCAMERA", "NCNX", "NCMODE"):
         assert product.header[card] == bias.header[card]
 
@@ -493,7 +493,7 @@ def test_a_stack_of_many_frames_holds_no_file_open(most, held, take, camera, tmp
     monkeypatch.setattr(inputs, "MOST_OPEN", most)
     monkeypatch.setattr(stack, "BLOCK_BYTES", 2 * 5 * 160 * 40)
     monkeypatch.setattr(RawImage, "words", counting)
-    master = finish_master("bias", opened, lambda: make_master_bias(opened.frames), {})
+    master = finish_master("bias", opened, lambda: stack_biases(opened.frames), {})
     assert len(counts) > 5 * 3  # each level, and blocks of 40 rows
     assert max(counts) == held
     assert master.header["NCOMBINE"] == 5

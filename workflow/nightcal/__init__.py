@@ -15,10 +15,7 @@ if TYPE_CHECKING:
     from nightcal.detector.overscan import OverscanMethods
     from nightcal.io.master import load_master
     from nightcal.io.product import write_product
-    from nightcal.masters.bad_pixel_mask import make_bad_pixel_mask
-    from nightcal.masters.bias import make_master_bias
-    from nightcal.masters.dark import make_master_dark
-    from nightcal.masters.flat import make_master_flat
+    from nightcal.masters.make import make_bad_pixel_mask, make_master_bias, make_master_dark, make_master_flat
     from nightcal.science.calibrator import Calibrator
     from nightcal.stacking.open_frames import open_frames
 
@@ -27,10 +24,10 @@ _HOMES = {
     "OverscanMethods": "detector.overscan",
     "load_camera": "cameras.camera_file",
     "load_master": "io.master",
-    "make_bad_pixel_mask": "masters.bad_pixel_mask",
-    "make_master_bias": "masters.bias",
-    "make_master_dark": "masters.dark",
-    "make_master_flat": "masters.flat",
+    "make_bad_pixel_mask": "masters.make",
+    "make_master_bias": "masters.make",
+    "make_master_dark": "masters.make",
+    "make_master_flat": "masters.make",
     "open_frames": "stacking.open_frames",
     "write_product": "io.product",
 }

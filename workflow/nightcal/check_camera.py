@@ -115,9 +115,9 @@ def _check_pixels(camera: Camera, path: Path, check: CameraCheck) -> None:
 
 
 def _describe_parts(exposure: CalibrationFrame, known: bool) -> Iterator[tuple[str, str]]:
-    for part in exposure.readout.parts:
-        numbers = f"{part.gain:.4g} e-/ADU, {part.read_noise:.4g} e-" if known else "gain or read noise unknown"
-        yield f"amplifier {part.name}", f"{part.area} of the trimmed image; {numbers}"
+    for n, (area, share) in enumerate(exposure.readout.shares, start=1):
+        numbers = f"{share.gain:.4g} e-/ADU, {share.read_noise:.4g} e-" if known else "gain or read noise unknown"
+        yield f"amplifier {n}", f"{area} of the trimmed image; {numbers}"
 
 
 def _describe_pixels(exposure: CalibrationFrame, unit: str) -> str:

@@ -15,10 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nightcal.errors import ConfigurationError
 
 if TYPE_CHECKING:  # imports take time: a script imports only what it uses
-    from nightcal.io.master import MasterFrame
-    from nightcal.masters.common import Rejection
     from nightcal.masters.flat_selection import FlatLimits
-    from nightcal.stacking.open_frames import OpenFrames
 
 # read when numpy is imported: no script uses BLAS, and starting its threads takes time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -50,7 +47,7 @@ def parse_json(text: str) -> Any:
         ) from mistake
 
 
-def add_rejection(parser: argparse.ArgumentParser) -> None:
+def add_stacking(parser: argparse.ArgumentParser) -> None:
     """Add the arguments for stacking."""
     parser.add_argument("--frame-sigma", type=float, default=3.5, help="clipping for the level of a frame [rstd]")
     parser.add_argument("--stack-sigma", type=float, default=3.0, help="clipping of a pixel along the stack [rstd]")
@@ -59,11 +56,17 @@ def add_rejection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-floor", action="store_true", help="clip by the rstd alone, however small it is")
 
 
-def read_rejection(args: argparse.Namespace) -> Rejection:
-    """Read the arguments of `add_rejection`."""
+def read_stacking(args: argparse.Namespace) -> dict[str, Any]:
+    """Read the arguments of `add_stacking`, and the measured gain, as the functions that make masters take them."""
+    from nightcal.detector.photon_transfer import read_gain
     from nightcal.masters.common import Rejection
 
-    return Rejection(args.frame_sigma, args.stack_sigma, not args.no_floor)
+    return {
+        "measured": read_gain(args.measured_gain) if args.measured_gain else None,
+        "rejection": Rejection(args.frame_sigma, args.stack_sigma, not args.no_floor),
+        "threads": args.threads,
+        "warnings": args.warn,
+    }
 
 
 def add_flat_limits(parser: argparse.ArgumentParser) -> None:
@@ -82,24 +85,6 @@ def read_flat_limits(args: argparse.Namespace) -> FlatLimits:
     from nightcal.masters.flat_selection import FlatLimits
 
     return FlatLimits(args.faintest, args.departure, args.dither)
-
-
-def open_frames(args: argparse.Namespace, bias: MasterFrame | None = None) -> OpenFrames:
-    """Open the frames given to a script, with the gain of the master bias if no better one is known."""
-    from nightcal.cameras.amplifiers import choose_gain
-    from nightcal.cameras.camera_file import load_camera
-    from nightcal.detector.photon_transfer import read_gain
-    from nightcal.stacking.open_frames import open_frames
-
-    measured = read_gain(args.measured_gain) if args.measured_gain else None
-    return open_frames(args.frames, load_camera(args.camera), choose_gain(measured, bias))
-
-
-def load_optional_master(path: Path | None) -> MasterFrame | None:
-    """Load a master, if one is given."""
-    from nightcal.io.master import load_master
-
-    return None if path is None else load_master(path)
 
 
 def _allow_many_open_files() -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.detector.amplifier_area import Part
 from nightcal.detector.saturation import Bleed
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
@@ -161,16 +160,6 @@ class Readout(ABC):
         """Area of each amplifier in the image, and a readout of its pixels alone."""
         ny, nx = self.shape
         return ((Area(0, nx, 0, ny), self),)
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """Area, gain and read noise of each amplifier."""
-        return tuple(Part(str(n), a, s.gain, s.read_noise) for n, (a, s) in enumerate(self.shares, start=1))
-
-    @property
-    def electronics(self) -> Readout:
-        """Itself."""
-        return self
 
     def read(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read all light-sensitive pixels, as `rows` does."""

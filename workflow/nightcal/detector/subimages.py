@@ -83,7 +83,7 @@ def read_subimages(readout: Readout, grids: Sequence[Grid], bias: MasterFrame | 
     ----------
     readout : Readout
     grids : sequence of Grid
-        Over each of ``readout.parts``.
+        Over the area of each of ``readout.shares``.
     bias : MasterFrame, optional
         A master bias in electrons, subtracted.
 
@@ -111,7 +111,7 @@ def read_subimages(readout: Readout, grids: Sequence[Grid], bias: MasterFrame | 
 
 def grids_of(readout: Readout) -> list[Grid]:
     """Subimages to be read of each amplifier."""
-    return [Grid.over(part.area) for part in readout.parts]
+    return [Grid.over(area) for area, _ in readout.shares]
 
 
 class SubimageValues(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import count, takewhile
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -165,12 +166,12 @@ class MasterFrame:
         return float(value) if isinstance(value, int | float) else None
 
 
-def load_master(path: Path) -> MasterFrame:
+def load_master(path: str | PathLike[str]) -> MasterFrame:
     """Open a master.
 
     Parameters
     ----------
-    path : Path
+    path : path
         A product of nightcal, or any FITS image; without an ``UNCERT`` extension its error is 0, without ``MASK`` all
         its pixels are good.
 
@@ -184,6 +185,7 @@ def load_master(path: Path) -> MasterFrame:
     ValueError
         If the file cannot be read or holds no image.
     """
+    path = Path(path)
     try:
         with fits.open(path, memmap=False) as hdus:
             images = [hdu for hdu in hdus if hdu.is_image and hdu.header["NAXIS"] == 2]
@@ -195,7 +197,17 @@ def load_master(path: Path) -> MasterFrame:
         blame_machine(reason)
         raise ValueError(f"{path} cannot be read as a master ({reason})") from reason
     unit = "".join(str(header.get("BUNIT", "adu")).lower().split())
-    return MasterFrame(*planes, header, Path(path).name, hash_file(Path(path)), unit)
+    return MasterFrame(*planes, header, path.name, hash_file(path), unit)
+
+
+def load_if_path(master: MasterFrame | str | PathLike[str]) -> MasterFrame:
+    """Load a master, unless it is loaded; errors as for `load_master`."""
+    return master if isinstance(master, MasterFrame) else load_master(master)
+
+
+def load_optional_master(master: MasterFrame | str | PathLike[str] | None) -> MasterFrame | None:
+    """Load a master, unless it is loaded or there is none; errors as for `load_master`."""
+    return None if master is None else load_if_path(master)
 
 
 def _stored(path: Path, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane] | None:

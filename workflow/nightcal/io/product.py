@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -207,12 +208,12 @@ def _write_all(file: int, content: NDArray[np.uint8], place: int) -> None:
         written += os.pwrite(file, content[written:].data, place + written)
 
 
-def write_product(path: Path, product: Product) -> None:
+def write_product(path: str | PathLike[str], product: Product) -> None:
     """Write a product under a temporary name beside its own, then rename: it appears whole or not at all.
 
     Parameters
     ----------
-    path : Path
+    path : path
         Replaced if it exists; its folder is made.
     product : Product
     """
@@ -220,7 +221,7 @@ def write_product(path: Path, product: Product) -> None:
     if product.survivors is not None:
         images.append(product.survivors)
     with product_file(
-        path, product.mask.shape, product.unit, product.header, product.data.dtype, product.survivors is not None
+        Path(path), product.mask.shape, product.unit, product.header, product.data.dtype, product.survivors is not None
     ) as file:
         for start in range(0, len(product.mask), WRITE_ROWS):
             file.write(start, *(image[start : start + WRITE_ROWS] for image in images))

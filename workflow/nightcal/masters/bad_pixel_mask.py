@@ -63,7 +63,7 @@ class DefectLimits:
 USUAL = DefectLimits()
 
 
-def make_bad_pixel_mask(
+def flag_bad_pixels(
     masters: Sequence[MasterFrame], user_masks: Sequence[MasterFrame] = (), limits: DefectLimits = USUAL
 ) -> Product:
     """Combine the defects found in a night's masters with the masks of the observer.

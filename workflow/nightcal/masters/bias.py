@@ -22,7 +22,7 @@ from nightcal.stacking.calibration_frame import (
 from nightcal.stacking.stack import StackInput
 
 
-def make_master_bias(
+def stack_biases(
     frames: Sequence[CalibrationFrame],
     rejection: Rejection = USUAL_REJECTION,
     rejected: Sequence[RejectedFrame] = (),

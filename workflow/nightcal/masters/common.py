@@ -84,7 +84,7 @@ def check_master(
     if master.data.shape != shape:
         sizes = f"{master.data.shape[1]} x {master.data.shape[0]} pixels; expected {shape[1]} x {shape[0]}"
         raise FrameRejectedError(f"master {name} {master.name} has {sizes} as in the frames")
-    return in_electrons(name, master, frames[0].readout.electronics.gain, per_second)
+    return in_electrons(name, master, frames[0].readout.gain, per_second)
 
 
 def check_pedestal(bias: MasterFrame | None, frames: Sequence[CalibrationFrame]) -> None:
@@ -170,7 +170,7 @@ def make_header(kind: str, accepted: Accepted, stacked: Stack) -> fits.Header:
     """Describe the frames of a master and how they were stacked."""
     frames = accepted.frames
     times = [frame.mjd for frame in frames]
-    electronics = frames[0].readout.electronics
+    readout = frames[0].readout
     header = fits.Header()
     set_cards(header, {"MASTER": kind})
     set_cards(header, mean_time_cards(float(np.mean(times))))
@@ -179,15 +179,15 @@ def make_header(kind: str, accepted: Accepted, stacked: Stack) -> fits.Header:
         "MJDLAST": max(times),
         "NCOMBINE": len(frames),
         "NREJECT": len(accepted.rejected),
-        "GAINUSED": electronics.gain,
-        "RNUSED": electronics.read_noise,
+        "GAINUSED": readout.gain,
+        "RNUSED": readout.read_noise,
         "NOISERAT": stacked.ratio,
         "NUSEDAVG": float(stacked.survivors.mean()),
     }
-    parts = frames[0].readout.parts
-    for n, part in enumerate(parts if len(parts) > 1 else (), start=1):
-        cards[f"AMPSEC{n:02d}"] = str(part.area), f"pixels of amplifier {n}"
-        cards |= {f"GAINUS{n:02d}": part.gain, f"RNUSED{n:02d}": part.read_noise}
+    shares = readout.shares
+    for n, (area, share) in enumerate(shares if len(shares) > 1 else (), start=1):
+        cards[f"AMPSEC{n:02d}"] = str(area), f"pixels of amplifier {n}"
+        cards |= {f"GAINUS{n:02d}": share.gain, f"RNUSED{n:02d}": share.read_noise}
     levels = [level for frame in frames if (level := frame.readout.mean_level) is not None]
     if levels:
         cards["OVSCLEV"] = float(np.mean(levels))

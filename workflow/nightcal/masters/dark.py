@@ -35,7 +35,7 @@ from nightcal.stacking.stack import Stack, StackInput
 HOT_SIGMA = 5.0
 
 
-def make_master_dark(
+def stack_darks(
     frames: Sequence[CalibrationFrame],
     bias: MasterFrame | None,
     rejection: Rejection = USUAL_REJECTION,

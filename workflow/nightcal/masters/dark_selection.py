@@ -61,7 +61,7 @@ def select_darks(
     if not mixed or not _have_mixed_times(good):
         return accepted, None
     readout = good[0].readout
-    areas = [part.area for part in readout.parts]
+    areas = [area for area, _ in readout.shares]
     times = [frame.exposure_time for frame in good]
     return accepted, find_glow([maps[frame.path] for frame in good], times, readout.shape, areas)
 
@@ -109,6 +109,6 @@ def measure_read_noise(
     shares = weights * (1 - weights / len(inputs)) / (len(inputs) - 1)
     true_over_expected = float((scatter - np.sum(shares * shot)) / np.sum(shares * read))
     expected = float(np.mean([frame.read_variance for frame in frames]))
-    of_levels = expected - float(np.mean([frame.readout.electronics.read_variance for frame in frames]))
+    of_levels = expected - float(np.mean([frame.readout.read_variance for frame in frames]))
     variance = true_over_expected * expected - of_levels
     return variance**0.5 if variance > 0 else None

@@ -40,7 +40,7 @@ ALIKE = 2.0
 """Ratio of variances up to which frames have equal weights."""
 
 
-def make_master_flat(
+def stack_flats(
     frames: Sequence[CalibrationFrame],
     bias: MasterFrame | None,
     dark: MasterFrame | None,

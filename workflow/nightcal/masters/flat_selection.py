@@ -136,7 +136,7 @@ def select_flats(
 
     def find_level(frame: CalibrationFrame) -> float:
         level = find_central_level(frame, bias, dark, k, MOST_SATURATED)
-        variance = frame.readout.electronics.read_variance
+        variance = frame.readout.read_variance
         _check_exposure(level, variance, limits.faintest)
         maps[frame.path] = map_signal(
             lambda start, stop: read_signal(frame, bias, dark, slice(start, stop))[0], frame.readout.shape, variance

@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 from astropy.io import fits
 
-from nightcal.detector.amplifier_area import Part
 from nightcal.detector.photon_transfer import (
     FLOOR,
     Measured,
@@ -23,6 +22,7 @@ from nightcal.detector.readout import Readout
 from nightcal.detector.subimages import grids_of, read_subimages
 from nightcal.io.keywords import set_cards, warn
 from nightcal.io.master import MasterFrame
+from nightcal.io.sections import Area
 from nightcal.numerics.robust import QUANTISATION
 from nightcal.stacking.calibration_frame import CalibrationFrame
 
@@ -52,19 +52,20 @@ def note_read_noise(header: fits.Header, frames: Sequence[CalibrationFrame]) -> 
         If pixels cannot be read.
     """
     readout = frames[0].readout
-    parts = readout.parts
-    pairs = [Pairs(partial(bias_variance, floor=FLOOR * part.gain)) for part in parts]
+    shares = readout.shares
+    pairs = [Pairs(partial(bias_variance, floor=FLOOR * share.gain)) for _, share in shares]
     _compare_frames(pairs, frames, None)
-    for n, (part, each) in enumerate(zip(parts, pairs, strict=True), start=1):
-        noise = read_noise_from(each, _average_level_variance(readout, part))
+    for n, ((area, share), each) in enumerate(zip(shares, pairs, strict=True), start=1):
+        noise = read_noise_from(each, _average_level_variance(readout, area))
         if noise is None or noise.error > LARGEST_ERROR * noise.value:
             continue
-        numbers = {"RNMEAS": noise.value, "RNERR": noise.error, "RNADU": noise.value / part.gain}
+        numbers = {"RNMEAS": noise.value, "RNERR": noise.error, "RNADU": noise.value / share.gain}
         set_cards(header, {f"{name}{n}": _round(number) for name, number in numbers.items()})
-        if part.read_noise > 0:
-            used = _find_used_noise(part)
-            text = f"read noise of {used:.3g} e- used, {noise.value:.3g} measured with {part.gain:.3g} e-/ADU"
-            _warn_if_far(header, parts, part, noise, used, text)
+        if share.read_noise > 0:
+            used = _find_used_noise(share)
+            text = f"read noise of {used:.3g} e- used, {noise.value:.3g} measured with {share.gain:.3g} e-/ADU"
+            which = f"amplifier {n}: " if len(shares) > 1 else ""
+            _warn_if_far(header, which, noise, used, text)
 
 
 def note_gain(header: fits.Header, frames: Sequence[CalibrationFrame], bias: MasterFrame | None) -> None:
@@ -85,22 +86,23 @@ def note_gain(header: fits.Header, frames: Sequence[CalibrationFrame], bias: Mas
         If pixels cannot be read.
     """
     readout = frames[0].readout
-    parts = readout.parts
+    shares = readout.shares
     pairs = []
-    for n, part in enumerate(parts, start=1):
+    for n, (area, share) in enumerate(shares, start=1):
         measured = None if bias is None else bias.read_noise_in_adu(n)
-        noise = _find_used_noise(part) if measured is None else measured * part.gain
-        variance = noise**2 + _average_level_variance(readout, part)
-        pairs.append(Pairs(partial(noise_per_signal, read_variance=variance, floor=FLOOR * part.gain)))
+        noise = _find_used_noise(share) if measured is None else measured * share.gain
+        variance = noise**2 + _average_level_variance(readout, area)
+        pairs.append(Pairs(partial(noise_per_signal, read_variance=variance, floor=FLOOR * share.gain)))
     _compare_frames(pairs, frames, bias)
-    for n, (part, each) in enumerate(zip(parts, pairs, strict=True), start=1):
+    for n, ((_, share), each) in enumerate(zip(shares, pairs, strict=True), start=1):
         relative = gain_from(each)
         if relative is None or relative.error > LARGEST_ERROR * relative.value:
             continue
-        gain = Measured(relative.value * part.gain, relative.error * part.gain)
+        gain = Measured(relative.value * share.gain, relative.error * share.gain)
         set_cards(header, {f"GNMEAS{n}": _round(gain.value), f"GNERR{n}": _round(gain.error)})
-        text = f"gain of {part.gain:.3g} e-/ADU used, {gain.value:.3g} measured"
-        _warn_if_far(header, parts, part, gain, part.gain, text)
+        text = f"gain of {share.gain:.3g} e-/ADU used, {gain.value:.3g} measured"
+        which = f"amplifier {n}: " if len(shares) > 1 else ""
+        _warn_if_far(header, which, gain, share.gain, text)
 
 
 def _compare_frames(pairs: Sequence[Pairs], frames: Sequence[CalibrationFrame], bias: MasterFrame | None) -> None:
@@ -118,25 +120,22 @@ def _compare_frames(pairs: Sequence[Pairs], frames: Sequence[CalibrationFrame], 
             return
 
 
-def _find_used_noise(part: Part) -> float:
-    """Find the read noise [e-] used for the pixels of a part: at least that of digitisation."""
-    return max(part.read_noise, QUANTISATION * part.gain)
+def _find_used_noise(share: Readout) -> float:
+    """Find the read noise [e-] used for an amplifier: at least that of digitisation."""
+    return max(share.read_noise, QUANTISATION * share.gain)
 
 
-def _average_level_variance(readout: Readout, part: Part) -> float:
-    """Average the variance [e-^2] that the overscan level adds to the pixels of a part."""
+def _average_level_variance(readout: Readout, area: Area) -> float:
+    """Average the variance [e-^2] that the overscan level adds to the pixels of an amplifier."""
     variance = np.broadcast_to(readout.level_variance, readout.shape)
-    return float(np.mean(variance[part.area.slices]))
+    return float(np.mean(variance[area.slices]))
 
 
-def _warn_if_far(
-    header: fits.Header, parts: Sequence[Part], part: Part, measured: Measured, used: float, text: str
-) -> None:
+def _warn_if_far(header: fits.Header, amplifier: str, measured: Measured, used: float, text: str) -> None:
     departure = abs(measured.value - used)
     if departure > LARGEST_DEPARTURE * used and departure > SIGNIFICANT * measured.error:
-        text = f"amplifier {part.name}: {text}" if len(parts) > 1 else text
-        log.warning("%s.", text)
-        warn(header, text)
+        log.warning("%s%s.", amplifier, text)
+        warn(header, amplifier + text)
 
 
 def _round(number: float) -> float:

@@ -59,7 +59,7 @@ class CalibrationFrame:
     @property
     def read_variance(self) -> float:
         """Variance [e-^2] of a pixel without signal, including that of the overscan level."""
-        return self.readout.electronics.read_variance + float(np.mean(self.readout.level_variance))
+        return self.readout.read_variance + float(np.mean(self.readout.level_variance))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def reject_frames(accepted: Accepted, reasons: Mapping[int, str]) -> Accepted:
 
 
 def _check_like(frame: CalibrationFrame, first: CalibrationFrame) -> None:
-    for part, other in zip(frame.readout.parts, first.readout.parts, strict=False):
+    for (_, part), (_, other) in zip(frame.readout.shares, first.readout.shares, strict=False):
         if abs(part.gain - other.gain) > SAME_GAIN * other.gain:
             raise FrameRejectedError(f"gain is {part.gain:g} e-/ADU; expected {other.gain:g} as in the first frame")
     area, first_area = frame.readout.area, first.readout.area
@@ -172,8 +172,7 @@ def find_whole_level(frame: CalibrationFrame, k: float) -> float:
         If fewer than half of the pixels hold a usable number.
     """
     readout = frame.readout
-    electronics, zero = readout.electronics, readout.image.zero
-    floor = electronics.read_variance**0.5
+    zero, floor = readout.image.zero, readout.read_variance**0.5
     stored = readout.stored
     level = None if stored is None else stored.whole_level
     if stored is None or zero is None or (level is not None and level.value.ndim):
@@ -182,9 +181,9 @@ def find_whole_level(frame: CalibrationFrame, k: float) -> float:
     counts = kernels.histogram(words.ravel())
     below = readout.saturation - zero + 0x8000  # what is saturated does not count
     counts[max(0, int(np.ceil(min(below, len(counts))))) :] = 0
-    found = measure_histogram_level(counts, zero - 0x8000, k, floor / electronics.gain)
+    found = measure_histogram_level(counts, zero - 0x8000, k, floor / readout.gain)
     overscan = 0.0 if level is None else float(level.value)
-    return (_check_usable(found, words.size) - overscan) * electronics.gain
+    return (_check_usable(found, words.size) - overscan) * readout.gain
 
 
 def find_central_level(
@@ -220,7 +219,7 @@ def find_central_level(
         raise FrameRejectedError(
             f"saturated: {100 * saturated / known:.1f} percent of the pixels in the central quarter"
         )
-    return _check_usable(measure_level(signal, k, frame.readout.electronics.read_variance**0.5), known)
+    return _check_usable(measure_level(signal, k, frame.readout.read_variance**0.5), known)
 
 
 def read_signal(
@@ -304,7 +303,7 @@ def make_stack_input(
     StackInput
     """
     readout = frame.readout
-    gain = readout.electronics.gain
+    gain = readout.gain
     offset, limit, read = np.zeros(()), np.inf, _read_numbers(frame)
     stored = readout.stored
     if stored is not None:
@@ -336,7 +335,7 @@ def _read_words(frame: CalibrationFrame) -> Callable[[int, int, NDArray[Any]], N
 
 def _read_numbers(frame: CalibrationFrame) -> Callable[[int, int, NDArray[Any]], None]:
     readout = frame.readout
-    gain = np.float32(readout.electronics.gain)
+    gain = np.float32(readout.gain)
 
     def read(start: int, stop: int, out: NDArray[np.float32]) -> None:
         out[:, readout.area.slices[1]] = _read_usable(frame, slice(start, stop)) / gain

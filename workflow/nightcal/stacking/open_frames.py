@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 
 from nightcal.cameras.amplifiers import open_raw
 from nightcal.cameras.camera import Camera
+from nightcal.cameras.camera_file import load_camera
 from nightcal.detector.photon_transfer import ASSUMED, GainAndReadNoise
 from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_image import RawImage
@@ -41,13 +43,18 @@ class OpenFrames:
     noise: GainAndReadNoise
 
 
-def open_frames(paths: Sequence[Path], camera: Camera, measured: GainAndReadNoise | None = None) -> OpenFrames:
+def open_frames(
+    paths: Sequence[str | PathLike[str]],
+    camera: Camera | str | PathLike[str],
+    measured: GainAndReadNoise | None = None,
+) -> OpenFrames:
     """Open calibration frames for stacking.
 
     Parameters
     ----------
-    paths : sequence of Path
-    camera : Camera
+    paths : sequence of path
+    camera : Camera or path
+        A camera file, as in ``config/cameras``.
     measured : GainAndReadNoise, optional
         Gain and read noise for frames whose headers do not give them.
 
@@ -55,8 +62,9 @@ def open_frames(paths: Sequence[Path], camera: Camera, measured: GainAndReadNois
     -------
     OpenFrames
     """
+    camera = camera if isinstance(camera, Camera) else load_camera(Path(camera))
     opened = OpenFrames(camera, [], [], [], measured or ASSUMED)
-    for path in paths:
+    for path in map(Path, paths):
         record = None
         try:
             image = RawImage(path)

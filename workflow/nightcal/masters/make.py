@@ -1,0 +1,231 @@
+"""Masters from raw files, with everything that their headers should say; the gain of a night."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from nightcal.cameras.amplifiers import choose_gain
+from nightcal.cameras.camera import Camera
+from nightcal.detector.photon_transfer import GainAndReadNoise, measure_gain
+from nightcal.detector.subimages import Subimages, grids_of, read_subimages
+from nightcal.errors import FrameRejectedError
+from nightcal.io.checksum import hash_file
+from nightcal.io.keywords import warn, warnings_of
+from nightcal.io.master import MasterFrame, as_mask, load_if_path, load_optional_master
+from nightcal.io.product import Product
+from nightcal.io.provenance import record_provenance
+from nightcal.masters.bad_pixel_mask import USUAL as USUAL_DEFECTS
+from nightcal.masters.bad_pixel_mask import DefectLimits, flag_bad_pixels
+from nightcal.masters.bias import stack_biases
+from nightcal.masters.common import USUAL_REJECTION, Rejection, make_empty_master
+from nightcal.masters.dark import stack_darks
+from nightcal.masters.flat import stack_flats
+from nightcal.masters.flat_selection import USUAL as USUAL_FLATS
+from nightcal.masters.flat_selection import FlatLimits
+from nightcal.masters.keywords import record_gain
+from nightcal.planning.setup_keywords import copy_setup, write_setup
+from nightcal.stacking.calibration_frame import CalibrationFrame
+from nightcal.stacking.open_frames import OpenFrames, open_frames
+
+log = logging.getLogger(__name__)
+
+PathLike = str | os.PathLike[str]
+
+
+def make_master_bias(
+    paths: Sequence[PathLike],
+    camera: Camera | PathLike,
+    *,
+    measured: GainAndReadNoise | None = None,
+    rejection: Rejection = USUAL_REJECTION,
+    threads: int = 1,
+    warnings: Sequence[str] = (),
+) -> Product:
+    """Make a master bias from raw bias frames.
+
+    Parameters
+    ----------
+    paths : sequence of path
+    camera : Camera or path
+        A camera file, as in ``config/cameras``.
+    measured : GainAndReadNoise, optional
+        For frames whose headers lack gain or read noise.
+    rejection : Rejection
+    threads : int
+    warnings : sequence of str
+        For the header.
+
+    Returns
+    -------
+    Product
+        As `nightcal.masters.bias.stack_biases` makes it; empty, with the reason in its header, if no frame can be used.
+    """
+    opened = open_frames(paths, camera, measured)
+    return finish_master(
+        "bias",
+        opened,
+        lambda: stack_biases(opened.frames, rejection, opened.rejected, threads),
+        asdict(rejection),
+        warnings,
+    )
+
+
+def make_master_dark(
+    paths: Sequence[PathLike],
+    camera: Camera | PathLike,
+    *,
+    bias: MasterFrame | PathLike | None = None,
+    measured: GainAndReadNoise | None = None,
+    rejection: Rejection = USUAL_REJECTION,
+    hot: float = 10.0,
+    threads: int = 1,
+    warnings: Sequence[str] = (),
+) -> Product:
+    """Make a master dark from raw dark frames; parameters and result as for `make_master_bias`.
+
+    Parameters
+    ----------
+    bias : MasterFrame or path, optional
+        Frames with overscan can do without.
+    hot : float
+        As for `nightcal.masters.dark.stack_darks`.
+    """
+    bias = load_optional_master(bias)
+    opened = open_frames(paths, camera, choose_gain(measured, bias))
+    return finish_master(
+        "dark",
+        opened,
+        lambda: stack_darks(opened.frames, bias, rejection, opened.rejected, hot, threads),
+        asdict(rejection) | {"hot": hot},
+        warnings,
+    )
+
+
+def make_master_flat(
+    paths: Sequence[PathLike],
+    camera: Camera | PathLike,
+    *,
+    bias: MasterFrame | PathLike | None = None,
+    dark: MasterFrame | PathLike | None = None,
+    measured: GainAndReadNoise | None = None,
+    rejection: Rejection = USUAL_REJECTION,
+    limits: FlatLimits = USUAL_FLATS,
+    threads: int = 1,
+    warnings: Sequence[str] = (),
+) -> Product:
+    """Make a master flat from raw flats of one filter; parameters and result as for `make_master_bias`.
+
+    Parameters
+    ----------
+    bias, dark : MasterFrame or path, optional
+        Frames with overscan can do without a bias.
+    limits : FlatLimits
+        Requirements on the frames.
+    """
+    bias, dark = load_optional_master(bias), load_optional_master(dark)
+    opened = open_frames(paths, camera, choose_gain(measured, bias))
+    return finish_master(
+        "flat",
+        opened,
+        lambda: stack_flats(opened.frames, bias, dark, rejection, opened.rejected, threads, limits),
+        asdict(rejection) | asdict(limits),
+        warnings,
+    )
+
+
+def make_bad_pixel_mask(
+    masters: Sequence[MasterFrame | PathLike],
+    user_masks: Sequence[MasterFrame | PathLike] = (),
+    limits: DefectLimits = USUAL_DEFECTS,
+) -> Product:
+    """Make a bad pixel mask from masters and the observer's masks.
+
+    Parameters
+    ----------
+    masters, user_masks : sequence of MasterFrame or path
+    limits : DefectLimits
+
+    Returns
+    -------
+    Product
+        As `nightcal.masters.bad_pixel_mask.flag_bad_pixels` makes it; empty, with the reason in its header, without any
+        input.
+    """
+    loaded = [load_if_path(master) for master in masters]
+    own = [as_mask(load_if_path(mask)) for mask in user_masks]
+    try:
+        product = flag_bad_pixels(loaded, own, limits)
+    except FrameRejectedError as reason:
+        return make_empty_master("bpm", (1, 1), str(reason))
+    source = next((master.header for master in loaded if not master.why_empty), fits.Header())
+    copy_setup(source, product.header)
+    digests = {"masters": [master.digest for master in loaded], "given": [mask.digest for mask in own]}
+    record_provenance(product.header, digests | asdict(limits))
+    return product
+
+
+def finish_master(
+    kind: str, opened: OpenFrames, make: Callable[[], Product], options: Mapping[str, Any], warnings: Sequence[str] = ()
+) -> Product:
+    """Make a master and complete its header; without a usable frame, make an empty master with the reason."""
+    try:
+        product = make()
+    except FrameRejectedError as reason:
+        log.warning("master %s: %s.", kind, reason)
+        product = make_empty_master(kind, (1, 1), str(reason))
+    if opened.records:
+        write_setup(product.header, opened.records[0])
+    record_gain(product.header, opened.noise)
+    for text in warnings:
+        warn(product.header, text)
+    for text in warnings_of(product.header):
+        log.warning("master %s: %s.", kind, text)
+    noise = {"gain": opened.noise.gain, "read_noise": opened.noise.read_noise}
+    record_provenance(product.header, {**options, **noise, "camera": hash_file(opened.camera.path)})
+    for frame in opened.frames:
+        frame.readout.image.close()
+    return product
+
+
+def measure_gain_from_files(paths: Sequence[Path], camera: Camera) -> GainAndReadNoise:
+    """Measure gain and read noise from raw bias frames and flats; files that cannot be read are left out.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    camera : Camera
+
+    Returns
+    -------
+    GainAndReadNoise
+    """
+    opened = open_frames(paths, camera, GainAndReadNoise(1.0, 0.0, "ADU"))
+    pairs = sorted(zip(opened.records, opened.frames, strict=True), key=lambda pair: (pair[0].filter, pair[0].mjd))
+
+    def read_all(kind: str, name: str | None = None) -> Iterator[list[Subimages]]:
+        for record, frame in pairs:
+            if record.kind == kind and name in (None, record.filter):
+                try:
+                    yield _read_subimages_in_adu(frame)
+                except FrameRejectedError as reason:
+                    log.warning("%s rejected: %s.", record.name, reason)
+
+    filters = dict.fromkeys(record.filter for record, _ in pairs if record.kind == "flat")
+    noise = measure_gain(read_all("bias"), {name: read_all("flat", name) for name in filters})
+    log.info("gain %.3f e-/ADU, read noise %.2f e- (%s)", noise.gain, noise.read_noise, noise.source)
+    return noise
+
+
+def _read_subimages_in_adu(frame: CalibrationFrame) -> list[Subimages]:
+    readout = frame.readout
+    with readout.image:
+        subimages = read_subimages(readout, grids_of(readout))
+    return [electrons / np.float32(share.gain) for electrons, (_, share) in zip(subimages, readout.shares, strict=True)]
