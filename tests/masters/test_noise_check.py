@@ -57,9 +57,9 @@ def take(rng, n, light=0.0, said=None):
     frames = []
     for _ in range(n):
         image = np.empty((2 * SIDE, 2 * SIDE), np.float32)
-        for true, part in zip(quadrants(), said or quadrants(), strict=True):
+        for (area, true), (_, used) in zip(quadrants(), said or quadrants(), strict=True):
             charge = rng.poisson(light, (SIDE, SIDE)) + rng.normal(0, true.read_noise, (SIDE, SIDE))
-            image[part.area.slices] = np.rint(charge / true.gain) * part.gain
+            image[area.slices] = np.rint(charge / true.gain) * used.gain
         frames.append(CalibrationFrame(FourAmplifiers(image, said or quadrants()), 1.0, 60000.0))
     return frames
 
