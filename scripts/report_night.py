@@ -9,6 +9,7 @@ from pathlib import Path
 from nightcal.cli import make_parser, run
 from nightcal.io.atomic import write_text
 from nightcal.report import amend, make_report, read_products, read_table, write_table
+from nightcal.science.crosscheck import read_crosscheck
 
 
 def main() -> None:
@@ -18,6 +19,7 @@ def main() -> None:
     arguments.add_argument(
         "--plan", type=Path, required=True, help="plan.csv, in which frames that failed later are entered"
     )
+    arguments.add_argument("--crosschecks", nargs="+", default=[], type=Path, help="comparisons with ccdproc (JSON)")
     arguments.add_argument("--out", type=Path, required=True, help="the page")
     args = arguments.parse_args()
     planned = read_table(args.planned.read_text(encoding="utf-8"))
@@ -25,7 +27,7 @@ def main() -> None:
     rows = amend(planned, products)
     if rows != read_table(args.plan.read_text(encoding="utf-8")):
         write_text(args.plan, write_table(rows))
-    write_text(args.out, make_report(args.night, rows, products))
+    write_text(args.out, make_report(args.night, rows, products, [read_crosscheck(path) for path in args.crosschecks]))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nightcal.planning.frames import Frame
 from nightcal.planning.plan import COLUMNS, make_plan
 from nightcal.report import amend, make_report, read_products, read_table, write_table
+from nightcal.science.crosscheck import CrossCheck
 
 MANY = settings(deadline=None, derandomize=True, database=None, max_examples=100)
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>\"&amp;</td>"
@@ -331,3 +332,14 @@ def test_without_failures_the_plan_is_unchanged():
     trouble = [product(bias, REJ001="bias1.fits", REJW001="torn"), product(science, EMPTY="torn")]
     assert {r["file"] for r in mark(planned, trouble) if r["role"] == "rejected"} == {"bias1.fits", "science1.fits"}
     assert mark(planned, [product(bias, NCOMBINE=3), product(science, OBJECT="M 67")]) == planned
+
+
+def test_the_comparison_with_ccdproc_is_on_the_page():
+    checks = [
+        CrossCheck("<b>.fits", median=2e-6, largest=0.043, above_limit=7),
+        CrossCheck("c.fits", reason="every pixel of the product is flagged"),
+    ]
+    page = Page(make_report("20240301", [], {}, checks))
+    for words in ("Compared with ccdproc", "<b>.fits", "2e-06", "0.043", "every pixel of the product is flagged"):
+        assert words in page.words
+    assert "ccdproc" not in Page(make_report("20240301", [], {})).words

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astropy.io import fits
 
@@ -17,6 +17,9 @@ from nightcal.io.keywords import LONGEST_TEXT, ascii_text, warnings_of
 from nightcal.planning.naming import make_printable
 from nightcal.planning.plan import COLUMNS, REJECTED
 from nightcal.version import __version__
+
+if TYPE_CHECKING:
+    from nightcal.science.crosscheck import CrossCheck
 
 Row = Mapping[str, str]
 Products = Mapping[str, fits.Header]
@@ -106,7 +109,7 @@ def _file_name(row: Row) -> str:
     return ascii_text(PurePosixPath(row["file"]).name, LONGEST_TEXT)
 
 
-def make_report(night: str, rows: Sequence[Row], products: Products) -> str:
+def make_report(night: str, rows: Sequence[Row], products: Products, crosschecks: Sequence[CrossCheck] = ()) -> str:
     """Make the page.
 
     Parameters
@@ -115,6 +118,8 @@ def make_report(night: str, rows: Sequence[Row], products: Products) -> str:
     rows : sequence of mapping
         Rows of the amended plan.
     products : mapping of str to astropy.io.fits.Header
+    crosschecks : sequence of CrossCheck
+        Comparisons with ccdproc.
 
     Returns
     -------
@@ -154,12 +159,20 @@ def make_report(night: str, rows: Sequence[Row], products: Products) -> str:
             "Sources were not measured.",
         ),
     ]
+    if crosschecks:
+        columns = "frame", "median difference [sigma]", "largest [sigma]", "pixels above 0.01 sigma", "not compared"
+        checked = [_make_crosscheck_row(check) for check in crosschecks]
+        parts.append(_make_section("Compared with ccdproc", columns, checked, ""))
     title = f"Night of {escape(night)}"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f"<style>{STYLE}</style></head>\n"
         f"<body><h1>{title}</h1>\n" + "\n".join(parts) + f"\n<p>nightcal {__version__}</p></body></html>\n"
     )
+
+
+def _make_crosscheck_row(check: CrossCheck) -> tuple[Any, ...]:
+    return check.frame, _format(check.median, ".2g"), _format(check.largest, ".2g"), check.above_limit, check.reason
 
 
 def _has_sources(header: fits.Header) -> bool:

@@ -35,6 +35,7 @@ rule report_night:
         planned=RESULTS / "logs/planned_{night}.csv",
         masters=lambda w: night_masters(w.night),
         science=lambda w: night_science(w.night),
+        crosschecks=lambda w: crosscheck_paths(w.night),
     output:
         RESULTS / "{night}/report.html",
     log:
@@ -44,8 +45,10 @@ rule report_night:
     params:
         script=script("report_night"),
         version=__version__,
+        crosschecks=lambda w, input: options("--crosschecks", input.crosschecks),
     shell:
-        "python {params.script:q} {wildcards.night} --planned {input.planned:q} --plan {input.plan:q} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {wildcards.night} --planned {input.planned:q} --plan {input.plan:q}"
+        " {params.crosschecks} --out {output:q} > {log:q} 2>&1"
 
 
 rule check_night:

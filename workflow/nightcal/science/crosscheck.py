@@ -155,6 +155,11 @@ def write_crosscheck(path: Path, result: CrossCheck) -> None:
     write_text(path, json.dumps(asdict(result), indent=1) + "\n")
 
 
+def read_crosscheck(path: Path) -> CrossCheck:
+    """Read a cross-check that `write_crosscheck` wrote."""
+    return CrossCheck(**json.loads(path.read_text(encoding="utf-8")))
+
+
 def _compare(
     result: CrossCheck, image: NDArray[Any], sigma: NDArray[Any], mask: NDArray[Any], ccd: CCDData
 ) -> CrossCheck:
