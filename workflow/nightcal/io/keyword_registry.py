@@ -364,7 +364,7 @@ STACK = (
     Keyword("NWARM", "pixels warmer than their surroundings", products=("bpm",)),
     Keyword("NUNRESP", "pixels unlike their surroundings in all flats", products=("bpm",)),
     Keyword("NRATIO", "pixels with an odd ratio of two flats", products=("bpm",)),
-    Keyword("NCOLUMN", "pixels in bad stretches of columns", products=("bpm",)),
+    Keyword("NCOLUMN", "pixels between bad pixels of a column", products=("bpm",)),
     Keyword("RATIOn", "flat of the ratio", products=("bpm",), note="one of the two flats whose ratio was searched"),
     Keyword("NUSERMSK", "pixels flagged in user masks only", products=("bpm",)),
     Keyword("USRMKnnn", "user mask", products=("bpm",), note="file name of a user mask"),
