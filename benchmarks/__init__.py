@@ -1,1 +1,1 @@
-"""Timed comparisons of nightcal with its peers, on simulated frames: ``python -m benchmarks --help``."""
+"""Timed comparisons of nightcal with other programs, on simulated frames: ``python -m benchmarks --help``."""

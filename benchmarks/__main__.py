@@ -1,4 +1,4 @@
-"""Compare nightcal with its peers and print a table.
+"""Compare nightcal with other programs and print a table.
 
 python -m benchmarks stack_bias_16x4096 science_4096 --repeat 5
 """
@@ -19,19 +19,19 @@ from benchmarks.table import as_markdown
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare nightcal with its peers.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare nightcal with other programs.")
     parser.add_argument("cases", nargs="*", help=f"any of {', '.join(CASES)}; none: all")
     parser.add_argument("--repeat", type=int, default=3, help="rounds (%(default)s)")
-    parser.add_argument("--small", action="store_true", help="a quick try on small frames, whose times mean nothing")
+    parser.add_argument("--small", action="store_true", help="a quick try on small frames; the times mean nothing")
     parser.add_argument("--peers", nargs="+", default=[], help="with_ccdproc, with_banzai ...; nightcal always runs")
-    parser.add_argument("--beside", type=Path, help="another checkout of nightcal, to run in turn with this one")
+    parser.add_argument("--beside", type=Path, help="another checkout of nightcal, run in turn with this one")
     parser.add_argument("--work", type=Path, default=Path("bench"), help="folder for frames and results (%(default)s)")
-    parser.add_argument("--table", action="store_true", help="run nothing, print the table of what was run before")
+    parser.add_argument("--table", action="store_true", help="run nothing; print the table of earlier runs")
     return parser
 
 
 def main() -> int:
-    """Run the cases; 1 if a result does not agree or a program failed."""
+    """Run the cases; return 1 if a result does not agree or a program failed."""
     args = _parser().parse_args()
     names = check_names(args.cases)
     if args.beside:
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def _complaints(records: Path, names: list[str]) -> list[str]:
-    """Name rows that failed or do not agree."""
+    """List the rows that failed or do not agree."""
     found = []
     for name in names:
         path = records / f"{name}.json"

@@ -1,4 +1,4 @@
-"""How far the result of a peer lies from that of nightcal, in units of nightcal's own error of each pixel.
+"""Compare the result of a program with that of nightcal, in units of nightcal's error of each pixel.
 
 python -m benchmarks.agreement TASK PEER RESULT REFERENCE
 """
@@ -18,20 +18,20 @@ from astropy.io import fits
 from benchmarks.peers import with_ccdproc, with_nightcal
 
 SCALE_FREE = ("flat", "science", "night")
-"""Tasks whose scale is a convention: flats are normalised by a mean, a median, or the mean of the centre."""
+"""Tasks with an arbitrary scale: flats are normalised by a mean, a median, or the mean of the centre."""
 RSTD = 1.4826
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Result minus reference over the pixels that both call good.
+    """Difference between result and reference over the pixels that are good in both.
 
     Attributes
     ----------
     median, rms, rstd : float
-        In units of the error of each pixel; `rstd` does not see outliers.
+        In units of the error of each pixel; `rstd` ignores outliers.
     scale : float
-        By which the result was multiplied first; 1 where the scale is no convention.
+        Factor by which the result was multiplied first; 1 if the scale is not arbitrary.
     """
 
     median: float
@@ -46,10 +46,10 @@ def compare(result: np.ndarray, reference: Path, scale_free: bool) -> Difference
     Parameters
     ----------
     result : ndarray
-        In the unit of the product; NaN where not to be used.
+        In the unit of the product; NaN for pixels that are not to be used.
     reference : Path
     scale_free : bool
-        Whether to bring the medians together first.
+        Whether to scale the result to the median of the reference first.
 
     Returns
     -------
@@ -68,13 +68,13 @@ def compare(result: np.ndarray, reference: Path, scale_free: bool) -> Difference
 
 
 def compare_masks(result: Path, reference: Path) -> Difference:
-    """Compare pixels hit, a pixel that differs counting as 1."""
+    """Compare masks of hit pixels; a pixel that differs counts as 1."""
     differs = np.load(result) != np.load(reference)
     return Difference(float(np.median(differs)), float(np.sqrt(np.mean(differs))), float(differs.any()), 1.0)
 
 
 def worst(differences: list[Difference]) -> Difference:
-    """Take the largest of each, and the scale that is farthest from 1."""
+    """Find the largest value of each statistic, and the scale farthest from 1."""
     return Difference(
         max((d.median for d in differences), key=abs),
         max(d.rms for d in differences),
@@ -84,7 +84,7 @@ def worst(differences: list[Difference]) -> Difference:
 
 
 def _pairs(task: str, peer: str, result: Path, reference: Path) -> Iterator[tuple[np.ndarray, Path]]:
-    """Images of the peer, each with the product of nightcal that it is to be compared with; of a night some frames."""
+    """Yield images of the program and the products to compare them with; of a night, only some frames."""
     if task != "night":
         module = import_module(f"benchmarks.peers.{peer}")
         gain = fits.getval(reference, "GAINUSED") if getattr(module, "IN_ADU", False) else 1.0

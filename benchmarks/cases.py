@@ -1,4 +1,4 @@
-"""What is measured: the cases by name, and how their jobs are put together."""
+"""Define the cases by name, and prepare their jobs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.inputs import folder_of
+from benchmarks.inputs import find_folder
 from benchmarks.jobs import Job
 from benchmarks.measure import run
 from benchmarks.peers import with_nightcal
@@ -33,19 +33,19 @@ class Case:
     Attributes
     ----------
     what : str
-        For the table.
+        Title in the table.
     inputs : str
         Name of a set of frames.
     task : str
         As in `Job`.
     count : int
-        Frames to take; 0 for all of that kind.
+        Number of frames; 0 for all of that kind.
     peers : tuple of str
         Modules of `benchmarks.peers`.
     cores : tuple of int
-        Numbers of cores that nightcal is run with.
+        Numbers of cores for nightcal.
     settings : tuple of str
-        Of a night, as typed after ``snakemake --config``.
+        For a night, as typed after ``snakemake --config``.
     """
 
     what: str
@@ -65,7 +65,7 @@ CASES = {
     "stack_dark_16x2048": Case("16 darks of 2048 x 2048, with bias", "calibration_2048", "dark"),
     "stack_flat_16x2048": Case("16 flats of 2048 x 2048, with bias and dark", "calibration_2048", "flat"),
     "science_4096": Case(
-        "one frame of 4096 x 4160: overscan, trim, gain, bias, dark, flat, error, written",
+        "one frame of 4096 x 4160: overscan, trim, gain, bias, dark, flat, uncertainty, written to disk",
         "science_4096",
         "science",
         peers=("with_nightcal", "with_ccdproc", "with_banzai", "with_siril"),
@@ -102,13 +102,13 @@ CASES = {
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """Folder for all that is written, and whether sets are small."""
+    """Folder for all files, and whether frame sets are small."""
 
     work: Path
     small: bool
 
     def prepared(self, case: Case) -> tuple[Job, Job]:
-        """Simulate what is missing, and give the job of a case with the one that warms a process up for it."""
+        """Simulate missing frames; return the job of a case, and the job that warms up a process for it."""
         raw = self._simulated(case.inputs)
         if case.task == "night":
             job = Job("night", [str(raw)], settings=list(case.settings))
@@ -120,7 +120,7 @@ class Workplace:
         return job, Job("bias", self._frames(self._simulated("warm_up"), "bias", len(frames)))
 
     def _simulated(self, name: str) -> Path:
-        folder = folder_of(self.work, name, self.small)
+        folder = find_folder(self.work, name, self.small)
         if not folder.exists():
             command = [sys.executable, "-m", "benchmarks.inputs", str(self.work), name, *["--small"] * self.small]
             run(command, self._log(f"simulate_{name}"), with_nightcal.REPOSITORY)
@@ -148,8 +148,8 @@ class Workplace:
 
 
 def check_names(names: list[str]) -> list[str]:
-    """Give the names, or all; end with what there is if one is unknown."""
+    """Return the names, all if there are none; exit with the known names if one is unknown."""
     unknown = sorted(set(names) - set(CASES))
     if unknown:
-        sys.exit(f"No case {', '.join(unknown)}; there are: {', '.join(CASES)}.")
+        sys.exit(f"unknown case {unknown[0]}; expected one of {', '.join(CASES)}.")
     return names or list(CASES)

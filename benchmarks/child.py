@@ -1,9 +1,9 @@
-"""Do one job with one program, in a process of its own.
+"""Run one job with one program in a separate process.
 
-python -m benchmarks.child PEER JOB.json RESULT              once, and write the result
-python -m benchmarks.child PEER JOB.json --inside WARM.json  on WARM, then timed; prints seconds of wall and CPU
+python -m benchmarks.child PEER JOB.json RESULT              run once and write the result
+python -m benchmarks.child PEER JOB.json --inside WARM.json  run WARM, then time the job; prints wall and CPU seconds
 
-Inside, a master stays in memory; a science frame is written, since that is most of its work.
+When timed, a master stays in memory; a science frame is written, since that is most of its work.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from benchmarks.jobs import Job
 
 
 def work(peer: ModuleType, job: Job, out: Path) -> None:
-    """Do the job as it counts inside a process."""
+    """Run the job as it is timed in a warm process."""
     result = getattr(peer, job.task)(job)
     if job.task == "science":
         peer.write(result, out)
 
 
 def main() -> None:
-    """Run as the command line says."""
+    """Run the job given on the command line."""
     peer, job = import_module(f"benchmarks.peers.{sys.argv[1]}"), Job.load(Path(sys.argv[2]))
     if sys.argv[3] != "--inside":
         peer.write(getattr(peer, job.task)(job), Path(sys.argv[3]))

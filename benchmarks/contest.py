@@ -1,4 +1,4 @@
-"""Run one case: every peer in turn, again and again; then compare what they made."""
+"""Run one case: all programs in turn, in several rounds; then compare their results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import ModuleType
 
 from benchmarks.cases import Case, Workplace
 from benchmarks.jobs import Job
-from benchmarks.limits import limit_of
+from benchmarks.limits import find_limit
 from benchmarks.measure import ONE_THREAD, ChildFailedError, Sample, run, warm_page_cache
 from benchmarks.peers import another_nightcal, with_nightcal
 
@@ -29,7 +29,7 @@ class Contender:
     label: str
     peer: str
     job: Job
-    reason: str = ""  # why it is not there, or what went wrong
+    reason: str = ""  # why it was not run, or what went wrong
     whole: list[Sample] = field(default_factory=list)
     inside: list[Sample] = field(default_factory=list)
     difference: dict[str, float] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Contender:
 
     @property
     def module(self) -> ModuleType:
-        """Its module."""
+        """Module of the program."""
         return import_module(f"benchmarks.peers.{self.peer}")
 
 
@@ -57,7 +57,7 @@ def hold(name: str, case: Case, place: Workplace, repeat: int, peers: list[str])
     Returns
     -------
     list of Contender
-        Those that could not run have a reason.
+        Programs that could not run have a reason.
     """
     job, warm_up = place.prepared(case)
     folder = place.work / "runs" / name
@@ -87,7 +87,7 @@ def _contenders(case: Case, job: Job, peers: list[str]) -> list[Contender]:
         module = import_module(f"benchmarks.peers.{peer}")
         reason = module.LACKS.get(case.task, "") or module.missing()
         if peers and peer not in (*peers, *NIGHTCAL):
-            reason = "not asked for"
+            reason = "not selected"
         for cores in case.cores if peer in NIGHTCAL else (1,):
             label = module.NAME + (f", {cores} core{'s' * (cores > 1)}" if case.task == "night" else "")
             found.append(Contender(label, peer, replace(job, cores=cores), reason))
@@ -95,7 +95,7 @@ def _contenders(case: Case, job: Job, peers: list[str]) -> list[Contender]:
 
 
 def _run_once(contender: Contender, stem: Path, warm_up: Path) -> None:
-    """Measure a whole process, and, where it has one, the work inside a process."""
+    """Time a whole process and, if the program has one, the same job in a warm process."""
     module, result, log = contender.module, _result(contender, stem), stem.with_suffix(".log")
     saved = contender.job.save(stem.with_suffix(".json"))
     if hasattr(module, "command") and contender.job.task not in getattr(module, "IN_CHILD", ()):
@@ -122,16 +122,16 @@ def _result(contender: Contender, stem: Path) -> Path:
 
 
 def _judge(contenders: list[Contender], folder: Path) -> None:
-    """Compare the results of all that ran with those of nightcal."""
+    """Compare all results with those of nightcal."""
     own = contenders[0]
     if own.reason:
         return
     references = {"default": _result(own, folder / "0"), "same clipping": folder / "reference.fits"}
-    if any(limit_of(c.job.task, c.peer).reference == "same clipping" for c in contenders):
+    if any(find_limit(c.job.task, c.peer).reference == "same clipping" for c in contenders):
         command = with_nightcal.reference_command(own.job, references["same clipping"])
         run(command, folder / "reference.log", REPOSITORY)
     for number, contender in enumerate(contenders):
-        limit = limit_of(contender.job.task, contender.peer)
+        limit = find_limit(contender.job.task, contender.peer)
         result, reference = _result(contender, folder / str(number)), references[limit.reference]
         if contender.reason or result == reference:
             continue
@@ -148,10 +148,10 @@ def _judge(contenders: list[Contender], folder: Path) -> None:
 
 
 def as_record(case: Case, contenders: list[Contender], small: bool) -> dict:
-    """Give what was measured as plain data for a JSON file."""
+    """Return the measurements as plain data for a JSON file."""
     rows = []
     for contender in contenders:
-        limit = limit_of(case.task, contender.peer)
+        limit = find_limit(case.task, contender.peer)
         rows.append(
             {
                 "label": contender.label,

@@ -75,7 +75,9 @@ def row(fwhm: float, objlim: float, frames: int) -> str:
 
 def main() -> None:
     """Print the table, with the usual `objlim` and that of `CosmicRayOptions.adapt_to_seeing` for sharp frames."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cosmic_rays", description="How good the masks are.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.cosmic_rays", description="Measure the quality of cosmic ray masks."
+    )
     parser.add_argument("--frames", type=int, default=4, help="of each seeing and sky (%(default)s)")
     frames = parser.parse_args().frames
     print("\n".join(HEAD))

@@ -1,4 +1,4 @@
-"""Simulated frames to be reduced, each set written once.
+"""Simulate the frames to be reduced; each set is written once.
 
 python -m benchmarks.inputs WORK bias_4096
 """
@@ -34,7 +34,7 @@ FEWER = 10  # science frames, with --small
 
 @dataclass(frozen=True, slots=True)
 class FrameSet:
-    """Frames of one chip: how many of each kind, and how large [pixels]; overscan columns come on top."""
+    """Frames of one chip: number of each kind, and size [pixels] without the overscan columns."""
 
     size: int
     overscan: int = 0
@@ -77,13 +77,13 @@ class Shot:
     filter_name: str | None = None
 
 
-def set_named(name: str, small: bool) -> FrameSet:
-    """Look up a set, shrunk if so wanted."""
+def find_set(name: str, small: bool) -> FrameSet:
+    """Look up a frame set, shrunk for a quick try if ``small``."""
     return SETS[name].small() if small else SETS[name]
 
 
-def folder_of(work: Path, name: str, small: bool) -> Path:
-    """Tell where the frames of a set lie."""
+def find_folder(work: Path, name: str, small: bool) -> Path:
+    """Name the folder of a frame set."""
     return work / "inputs" / (f"{name}_small" if small else name)
 
 
@@ -93,13 +93,13 @@ def simulate(folder: Path, frames: FrameSet) -> None:
     Parameters
     ----------
     folder : Path
-        Must not exist; appears when all frames are written.
+        Must not exist; created when all frames are written.
     frames : FrameSet
 
     Notes
     -----
     Read noise 6 e-, gain 1.5 e-/ADU, bias 1000 ADU without drift, a stuck column, 20 hot and 10 dead pixels, and cosmic
-    rays in every frame. A frame to look for cosmic rays in is written calibrated.
+    rays in every frame. Frames for the cosmic ray search are written calibrated.
     """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -110,7 +110,7 @@ def simulate(folder: Path, frames: FrameSet) -> None:
     n_cosmic = max(1, COSMIC_RAYS_PER_MEGAPIXEL * frames.size**2 // 2**20)
     start = EVENING
     for shot in _shots(frames):
-        raw = expose(chip, rng, _light(shot, chip, stars), shot.exposure_time, shot.filter_name)
+        raw = expose(chip, rng, _find_rate(shot, chip, stars), shot.exposure_time, shot.filter_name)
         raw, _ = add_cosmic_rays(raw, rng, n_cosmic, chip)
         write_raw(partial / f"{shot.stem}.fits", raw, chip, shot.kind, shot.exposure_time, shot.filter_name, start)
         start += timedelta(seconds=shot.exposure_time) + READOUT
@@ -120,13 +120,13 @@ def simulate(folder: Path, frames: FrameSet) -> None:
 
 
 def _stars(size: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Scatter stars of 20 to 6000 e-/s, whose numbers fall as flux^-1.7, with a FWHM of 3 pixels [e-/s]."""
+    """Simulate stars of 20 to 6000 e-/s, distributed as flux^-1.7, with a FWHM of 3 pixels [e-/s]."""
     rate = rng.uniform(6000**-0.7, 20**-0.7, n) ** (-1 / 0.7)
     return paint((size, size), rng.uniform(0, size, n), rng.uniform(0, size, n), rate, 3.0)
 
 
 def _write_calibrated(path: Path, size: int, rng: np.random.Generator) -> None:
-    """Write a calibrated frame with hits of real shape [e-], and its uncertainty."""
+    """Write a calibrated frame with realistic hits [e-], and its uncertainty."""
     light = CALIBRATED_SKY + CALIBRATED_TIME * _stars(size, size**2 // 8000, rng)
     hits = simulate_hits((size, size), rng, round(HITS_PER_PIXEL * size**2))
     image = rng.poisson(light + hits.charge) + rng.normal(0, CALIBRATED_NOISE, light.shape)
@@ -135,8 +135,8 @@ def _write_calibrated(path: Path, size: int, rng: np.random.Generator) -> None:
     fits.HDUList(hdus).writeto(path)
 
 
-def _light(shot: Shot, chip: Chip, stars: np.ndarray | float) -> np.ndarray | float:
-    """Rate of photoelectrons [e-/s] of lamp or sky."""
+def _find_rate(shot: Shot, chip: Chip, stars: np.ndarray | float) -> np.ndarray | float:
+    """Find the rate of photoelectrons from lamp or sky [e-/s]."""
     if shot.kind == "Flat Field":
         return FLAT_ADU * chip.gain / FLAT_TIME
     return SKY + stars if shot.kind == "Light Frame" else 0.0
@@ -156,11 +156,11 @@ def _shots(frames: FrameSet) -> Iterator[Shot]:
 
 
 def main() -> None:
-    """Write one set, unless it is there."""
+    """Write one frame set, unless it exists."""
     work, name, small = Path(sys.argv[1]), sys.argv[2], "--small" in sys.argv
-    folder = folder_of(work, name, small)
+    folder = find_folder(work, name, small)
     if not folder.exists():
-        simulate(folder, set_named(name, small))
+        simulate(folder, find_set(name, small))
 
 
 if __name__ == "__main__":

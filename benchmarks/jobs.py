@@ -1,4 +1,4 @@
-"""What a program is asked to do: a record that travels to the child process as JSON."""
+"""A job for one program, passed to the child process as JSON."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Job:
     task : str
         ``bias``, ``dark``, ``flat``, ``science`` or ``cosmic_rays``; ``night`` for a folder of raw frames.
     frames : list of str
-        Raw files; of a night, its folder.
+        Raw files; for a night, its folder.
     masters : dict
         File names of the ``bias``, ``dark`` and ``flat`` to apply.
     cores : int
-        That a night may use.
+        Number of cores for a night.
     settings : list of str
-        Of a night, as typed after ``snakemake --config``.
+        For a night, as typed after ``snakemake --config``.
     """
 
     task: str

@@ -1,9 +1,9 @@
-"""Start a command and note what it cost: a launcher that is itself small.
+"""Run a command and record its time and memory; the launcher itself is small.
 
 python -I -S launch.py NOTE.json LOG COMMAND ...
 
-The kernel counts the memory of whoever starts a process as that of the process until it has begun, so that a child of
-a large program would never look small. Only the standard library, and little of it, is imported here.
+Until a new process has started, the kernel attributes the memory of its parent to it, so that a child of a large
+program would never look small. This launcher therefore imports only a few modules of the standard library.
 """
 
 import json
@@ -13,7 +13,7 @@ import time
 
 
 def main() -> None:
-    """Run the command; the status is in the note, with wall and CPU time [s] and the largest process [MB]."""
+    """Run the command; write exit status, wall and CPU time [s] and peak memory [MB] to the note."""
     note, log, *command = sys.argv[1:]
     sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     redirect = [(os.POSIX_SPAWN_DUP2, sink, 1), (os.POSIX_SPAWN_DUP2, sink, 2)]

@@ -1,4 +1,4 @@
-"""How closely each peer must agree with nightcal, and with which of its results."""
+"""How closely each program must agree with nightcal, and with which of its results."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What is asked of a peer.
+    """Required agreement of a program.
 
     Attributes
     ----------
     reference : str
-        ``same clipping``: nightcal without its floor, which is what ccdproc and BANZAI do; ``default``: as it is used.
+        ``same clipping``: nightcal without its floor, as in ccdproc and BANZAI; ``default``: with its defaults.
     statistic : str
-        ``rms`` or ``rstd`` of the difference; the second where cosmic rays stay in.
+        ``rms`` or ``rstd`` of the difference; ``rstd`` if cosmic rays remain.
     most : float
-        Of that statistic, in errors of nightcal.
+        Largest value of that statistic, in units of nightcal's error.
     median : float
-        Most of the median.
+        Largest median of the difference.
     scale : float
-        Most by which the scale may be off, where it is free. A flat normalised over the whole frame, whose corners
-        are dark, differs by several percent from one that is normalised in the centre.
+        Largest departure of an arbitrary scale from 1. A flat normalised over the whole frame, whose corners are dark,
+        differs by several percent from a flat normalised in the centre.
     """
 
     reference: str
@@ -45,8 +45,8 @@ MASK_LIMIT = Limit("default", "rms", 0.0, median=0.0)
 NIGHT_LIMIT = Limit("default", "rms", 0.15)
 
 
-def limit_of(task: str, peer: str) -> Limit:
-    """Look up what is asked of a peer in a task."""
+def find_limit(task: str, peer: str) -> Limit:
+    """Look up the limit of a program in a task."""
     if peer == "another_nightcal":
         return SAME_NUMBERS
     if task == "night":

@@ -1,4 +1,4 @@
-"""Time and memory of a child process, as the kernel counts them."""
+"""Measure time and memory of a child process, as the kernel counts them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ONE_THREAD = dict.fromkeys(
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One run: wall and CPU time (user and system, descendants included) [s], largest process [MB]."""
+    """One run: wall and CPU time (user and system, descendants included) [s], peak memory [MB]."""
 
     wall: float
     cpu: float
@@ -39,14 +39,14 @@ def run(command: Sequence[str], log: Path, folder: Path, environment: Mapping[st
     log : Path
         Receives standard output and error.
     folder : Path
-        To run in.
+        Working directory.
     environment : mapping, optional
         Added to that of this process.
 
     Returns
     -------
     Sample
-        The peak is that of the largest single process, with the pages of files that it had mapped.
+        The peak memory is that of the largest single process, including pages of mapped files.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def warm_page_cache(paths: Sequence[Path]) -> None:
 
 
 def middle(values: Sequence[float]) -> tuple[float, float, float]:
-    """Median, smallest and largest."""
+    """Find the median, the smallest and the largest value."""
     return median(values), min(values), max(values)
 
 

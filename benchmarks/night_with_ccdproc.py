@@ -1,9 +1,9 @@
-"""A night reduced with ccdproc alone, as a user writes it who has read its guide.
+"""Reduce a night with ccdproc alone, as a user who follows its guide would.
 
 python benchmarks/night_with_ccdproc.py RAW RESULTS
 
-Overscan and trim, masters by `combine` with sigma clipping from calibrated files, science frames by `ccd_process` with
-an uncertainty; images are kept in single precision.
+Overscan and trim; masters from calibrated files by `combine` with sigma clipping; science frames with uncertainty by
+`ccd_process`. Images are kept in single precision.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def save(ccd: CCDData, path: Path) -> str:
 
 
 def master(paths: list[Path], out: Path, scale: object = None, **steps: object) -> CCDData:
-    """Calibrate frames to files, and combine these."""
+    """Calibrate frames, write them to files and combine these."""
     calibrated = [save(process(path, **steps), out.parent / f"calibrated_{path.name}") for path in paths]
     combined = ccdproc.combine(
         calibrated,
@@ -68,7 +68,7 @@ def master(paths: list[Path], out: Path, scale: object = None, **steps: object) 
 
 
 def inverse_median(image: np.ndarray) -> float:
-    """Scale of a flat."""
+    """Compute the scale of a flat."""
     return 1 / np.median(image)
 
 

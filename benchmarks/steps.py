@@ -1,8 +1,8 @@
-"""What each step of a science frame costs in a long batch, once everything is warm: a table.
+"""Print the CPU time of each step of a science frame in a long batch, after warming up.
 
 python -m benchmarks.steps RAW RESULTS
 
-RAW is a night, RESULTS/<night>/masters are its masters as Snakemake made them; products go into a scratch folder.
+RAW is a night, RESULTS/<night>/masters are its masters, made by Snakemake; products go to a temporary folder.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from nightcal.science.steps import MEASUREMENTS
 
 HOME = Path(__file__).parents[1]
 WARM = 2
-"""Frames before the clock counts: imports, compiled loops, masters brought into memory."""
+"""Frames before timing starts: imports, compiled loops, masters read into memory."""
 
 STEPS: dict[str, tuple[Any, str]] = {
     "calibration": (PreparedFrame, "product"),
@@ -40,7 +40,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "image written": (science, "write_product"),
     "catalogue written": (catalogs, "write_catalog"),
 }
-"""Functions to time, by owner and name; the seeing is measured in the first step that asks for it."""
+"""Functions to time, by owner and name; the seeing is measured in the first step that needs it."""
 
 
 def timed(function: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
@@ -84,10 +84,10 @@ def main() -> None:
             science.reduce_frame(frame, out, batch, catalog, frames=50)
             whole.append(time.process_time() - start)
     count = len(frames) - WARM
-    print(f"CPU seconds a frame, mean of {count} frames\n\n| step | CPU [s] |\n|---|---|")
+    print(f"CPU seconds per frame, mean of {count} frames\n\n| step | CPU [s] |\n|---|---|")
     for step, times in spent.items():
         print(f"| {step} | {sum(times[spent_warm[step] :]) / count:.2f} |")
-    print(f"| everything | {np.mean(whole[WARM:]):.2f} |")
+    print(f"| total | {np.mean(whole[WARM:]):.2f} |")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The machine, and the versions of what was compared."""
+"""Describe the machine and the versions of the programs compared."""
 
 from __future__ import annotations
 

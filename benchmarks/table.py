@@ -1,4 +1,4 @@
-"""The table, as Markdown, from what the cases have left behind."""
+"""Make the Markdown table from the records of the cases."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.measure import middle
 
 HEAD = (
-    "| | wall, whole [s] | CPU, whole [s] | peak [MB] | wall, inside [s] | CPU, inside [s] | CPU, inside / nightcal"
+    "| | process: wall [s] | process: CPU [s] | process: memory [MB] | warm: wall [s] | warm: CPU [s] | CPU / nightcal"
     " | difference from nightcal |",
     "|---|---|---|---|---|---|---|---|",
 )
@@ -60,7 +60,7 @@ def _row(row: dict, own: dict | None) -> str:
 
 
 def _spread(values: list[float]) -> str:
-    """Median, and the range where there is one."""
+    """Write the median and, if there are several values, their range."""
     if not values or values[0] != values[0]:
         return ""
     centre, least, most = middle(values)
@@ -72,13 +72,13 @@ def _digits(value: float) -> str:
 
 
 def _ratio(row: dict, own: dict | None) -> str:
-    """CPU seconds over those of nightcal: inside a process where both have that, else of whole processes."""
+    """Divide CPU seconds by those of nightcal: of warm processes if both have them, else of whole processes."""
     if own is None or row is own:
         return ""
     for key in ("inside", "whole"):
         mine, theirs = ([sample["cpu"] for sample in which[key]] for which in (own, row))
         if mine and theirs and theirs[0] == theirs[0]:
-            return f"{middle(theirs)[0] / middle(mine)[0]:.2g}" + " (whole)" * (key == "whole")
+            return f"{middle(theirs)[0] / middle(mine)[0]:.2g}" + " (process)" * (key == "whole")
     return ""
 
 

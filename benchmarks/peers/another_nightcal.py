@@ -14,28 +14,28 @@ from benchmarks.peers import with_nightcal
 
 NAME = "nightcal beside"
 VERSIONS: tuple[str, ...] = ()
-LACKS = {"cosmic_rays": "no script does this alone"}
+LACKS = {"cosmic_rays": "no script does only this"}
 VARIABLE = "NIGHTCAL_BESIDE"
 """Environment variable that names the other checkout."""
 
 
 def repository() -> Path:
-    """Give the folder of the other checkout."""
+    """Find the folder of the other checkout."""
     return Path(os.environ[VARIABLE]).resolve()
 
 
 def wanted() -> bool:
-    """Tell whether there is another checkout to compare with."""
+    """Check whether there is another checkout to compare with."""
     return VARIABLE in os.environ
 
 
 def missing() -> str:
-    """Nothing, where it was asked for."""
+    """Return an empty string: it can run if it was given."""
     return ""
 
 
 def command(job: Job, result: Path) -> list[str]:
-    """Give the command line of the other checkout."""
+    """Make the command line of the other checkout."""
     own = repository() / ".venv/bin/python"
     return with_nightcal.command(job, result, repository(), own if own.exists() else Path(sys.executable))
 

@@ -1,4 +1,4 @@
-"""A night with ccdproc: the script beside this folder, in one process."""
+"""A night with ccdproc: the script next to this folder, in one process."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SCRIPT = Path(__file__).parents[1] / "night_with_ccdproc.py"
 
 
 def missing() -> str:
-    """Tell whether ccdproc is installed."""
+    """Explain why it cannot run; empty if it can."""
     return "" if find_spec("ccdproc") else "ccdproc is not installed"
 
 
 def command(job: Job, result: Path) -> list[str]:
-    """Give its command line."""
+    """Make the command line."""
     return [sys.executable, str(SCRIPT), job.frames[0], str(result)]

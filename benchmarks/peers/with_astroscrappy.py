@@ -1,4 +1,4 @@
-"""astroscrappy itself, with the true median."""
+"""astroscrappy, with true medians."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LACKS: dict[str, str] = {}
 
 
 def missing() -> str:
-    """Why it cannot run."""
+    """Explain why it cannot run; empty if it can."""
     try:
         import astroscrappy  # noqa: F401
     except ImportError as error:
@@ -24,7 +24,7 @@ def missing() -> str:
 
 
 def cosmic_rays(job: Job) -> np.ndarray:
-    """Find the pixels hit in a calibrated frame."""
+    """Find the hit pixels of a calibrated frame."""
     from astroscrappy import detect_cosmics
 
     image, uncertainty = calibrated(job.frames[0])
@@ -32,5 +32,5 @@ def cosmic_rays(job: Job) -> np.ndarray:
 
 
 def write(result: np.ndarray, path: Path) -> None:
-    """Write the pixels hit."""
+    """Write the mask of hit pixels."""
     write_mask(result, path)

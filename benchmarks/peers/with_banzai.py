@@ -1,8 +1,8 @@
-"""BANZAI, the pipeline of Las Cumbres Observatory: its own images, statistics and stacking, as its stages call them.
+"""BANZAI, the pipeline of Las Cumbres Observatory: its image class, statistics and stacking, as its stages use them.
 
-The stages themselves want a database and a broker. What they do to pixels is repeated here line by line with BANZAI's
-own classes: `BiasMasterLevelSubtractor`, `BiasSubtractor`, `DarkNormalizer`, `DarkSubtractor`, `FlatNormalizer`, and
-`CalibrationStacker`, which calls `combine_images` on images that lie in memory-mapped temporary files.
+The stages themselves require a database and a message broker. Their operations on pixels are repeated here line by
+line with BANZAI's classes: `BiasMasterLevelSubtractor`, `BiasSubtractor`, `DarkNormalizer`, `DarkSubtractor`,
+`FlatNormalizer`, and `CalibrationStacker`, which calls `combine_images` on images in memory-mapped temporary files.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from benchmarks.jobs import Job
 
 NAME = "BANZAI"
 VERSIONS = ("lco-banzai",)
-LACKS = {"science": "its chain for science frames runs with its database only"}
+LACKS = {"science": "its pipeline for science frames requires its database"}
 NEEDED_CARDS = {"SATURATE": 65535.0, "MAXLIN": 65535.0}
 
 
 def missing() -> str:
-    """Tell why its stacking cannot be imported, if so; torch is not needed for it."""
+    """Explain why its stacking cannot be imported; empty if it can. It does not need torch."""
     try:
         import_module("banzai.data")
     except ImportError as error:
@@ -31,7 +31,7 @@ def missing() -> str:
 
 
 def bias(job: Job) -> object:
-    """Take each frame's level off and stack, in ADU."""
+    """Subtract the level of each frame and stack, in ADU."""
     from banzai.utils import stats
 
     images, levels = [_open(path) for path in job.frames], []
@@ -45,7 +45,7 @@ def bias(job: Job) -> object:
 
 
 def dark(job: Job) -> object:
-    """Take the bias off, divide by the exposure time, stack."""
+    """Subtract the bias, divide by the exposure time, stack."""
     images = [_open(path) for path in job.frames]
     gain = images[0].gain
     master_bias = _master(job.masters["bias"], images[0])
@@ -58,7 +58,7 @@ def dark(job: Job) -> object:
 
 
 def flat(job: Job) -> object:
-    """Take bias and dark off, divide by the clipped mean of the central quarter, stack."""
+    """Subtract bias and dark, divide by the clipped mean of the central quarter, stack."""
     from banzai.utils import stats
 
     images = [_open(path) for path in job.frames]
@@ -71,7 +71,7 @@ def flat(job: Job) -> object:
 
 
 def write(result: object, path: Path) -> None:
-    """Write image, mask and error as FITS extensions, not packed."""
+    """Write image, mask and error as uncompressed FITS extensions."""
     from astropy.io import fits
 
     context = SimpleNamespace(EXTENSION_NAMES_TO_CONDENSE=["SCI"])
@@ -79,7 +79,7 @@ def write(result: object, path: Path) -> None:
 
 
 def read(path: Path) -> np.ndarray:
-    """Read an image [e-], a dark's [e-/s]; the level of a bias is put back."""
+    """Read an image [e-], for a dark [e-/s]; the level of a bias is restored."""
     from astropy.io import fits
 
     with fits.open(path) as hdus:
@@ -101,7 +101,7 @@ def _open(path: str) -> object:
 
 
 def _master(path: str, like: object) -> object:
-    """Read a master of nightcal [e-], brought to the ADU of the frames."""
+    """Read a master of nightcal [e-], in the ADU of the frames."""
     from astropy.io import fits
     from banzai.data import CCDData
 

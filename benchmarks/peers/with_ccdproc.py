@@ -1,4 +1,4 @@
-"""ccdproc, as its guide uses it: `combine` of files or of calibrated frames, `ccd_process` for a science frame."""
+"""ccdproc as in its guide: `combine` for files or calibrated frames, `ccd_process` for a science frame."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ CLIPPING = {
 
 
 def missing() -> str:
-    """Tell whether ccdproc is installed."""
+    """Explain why it cannot run; empty if it can."""
     return "" if find_spec("ccdproc") else "ccdproc is not installed"
 
 
 def bias(job: Job) -> object:
-    """Combine raw files; `mem_limit` is its default."""
+    """Combine raw files with the default `mem_limit`."""
     import ccdproc
 
     return ccdproc.combine(job.frames, unit="adu", **CLIPPING)

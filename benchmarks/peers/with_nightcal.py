@@ -1,4 +1,4 @@
-"""nightcal itself: its scripts for whole processes, its functions inside one."""
+"""nightcal: its scripts as whole processes, its functions in a warm process."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ NAME = "nightcal"
 VERSIONS = ("nightcal", "numba")
 LACKS: dict[str, str] = {}
 IN_CHILD = ("cosmic_rays",)
-"""Tasks that no script does alone."""
+"""Tasks for which there is no script."""
 
 WARM_UPS = 2
-"""Turns on the very frames before one is timed: compiled loops are loaded then, and masters are in memory."""
+"""Runs on the same frames before the timed run, which load compiled loops and read masters into memory."""
 
 REPOSITORY = Path(__file__).parents[2]
 PYTHON = Path(sys.executable)
@@ -31,12 +31,12 @@ SCRIPTS = {
 
 
 def missing() -> str:
-    """Nothing, ever."""
+    """Return an empty string: it can always run."""
     return ""
 
 
 def command(job: Job, result: Path, repository: Path = REPOSITORY, python: Path = PYTHON) -> list[str]:
-    """Give the command line that an observer would type."""
+    """Make the command line that an observer would type."""
     if job.task == "night":
         config = [f"raw={job.frames[0]}", f"results={result}", *job.settings]
         return [str(python.with_name("snakemake")), "--cores", str(job.cores), "--config", *config]
@@ -67,14 +67,14 @@ def flat(job: Job) -> object:
 
 
 def science(job: Job) -> object:
-    """Give what calibrates one raw frame, as one of a batch: the masters of a process are read once."""
+    """Prepare the calibration of one raw frame as part of a batch: a process reads the masters once."""
     from nightcal.science.reduce import reduce_frame
 
     return partial(reduce_frame, Path(job.frames[0]), batch=_batch(tuple(job.masters.items())), frames=50)
 
 
 def cosmic_rays(job: Job) -> np.ndarray:
-    """Find the pixels hit in a calibrated frame."""
+    """Find the hit pixels of a calibrated frame."""
     from nightcal.measurement.cosmic_rays import find_cosmic_rays
 
     image, uncertainty = calibrated(job.frames[0])
@@ -83,7 +83,7 @@ def cosmic_rays(job: Job) -> np.ndarray:
 
 @cache
 def calibrated(path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read a calibrated frame and its uncertainty, once a process."""
+    """Read a calibrated frame and its uncertainty, once per process."""
     from astropy.io import fits
 
     with fits.open(path) as hdus:
@@ -91,13 +91,13 @@ def calibrated(path: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_mask(mask: np.ndarray, path: Path) -> None:
-    """Write the pixels hit."""
+    """Write the mask of hit pixels."""
     with path.open("wb") as file:
         np.save(file, mask)
 
 
 def write(result: object, path: Path) -> None:
-    """Write a product; a science frame is calibrated and written in one."""
+    """Write a product; a science frame is calibrated and written in one go."""
     from nightcal.io.product import write_product
 
     if isinstance(result, np.ndarray):
@@ -117,13 +117,13 @@ def _batch(masters: tuple[tuple[str, str], ...]) -> object:
 
 
 def reference_command(job: Job, result: Path) -> list[str]:
-    """Give the command line for the master with the clipping of others: without the floor that the noise model sets."""
+    """Make the command line for a master with the clipping of other programs: without the floor of the noise model."""
     clipped = {"bias", "dark", "flat"} & {job.task}
     return command(job, result) + ["--no-floor"] * len(clipped)
 
 
 def read(path: Path) -> np.ndarray:
-    """Read an image [e-]; NaN where the mask says that it is of no use."""
+    """Read an image [e-]; NaN for masked pixels."""
     from astropy.io import fits
 
     with fits.open(path) as hdus:

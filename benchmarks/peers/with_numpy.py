@@ -1,4 +1,4 @@
-"""Plain numpy: read the bytes of each file, put them in the machine's order, add them up. No clipping, no errors."""
+"""Plain numpy: read the bytes of each file, swap their order, add them up. No clipping, no uncertainties."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CARD = 80
 
 
 def missing() -> str:
-    """Nothing, ever."""
+    """Return an empty string: it can always run."""
     return ""
 
 
 def bias(job: Job) -> np.ndarray:
-    """Add up raw files; the mean [ADU] of 16-bit images stored with BZERO = 32768."""
+    """Average raw files [ADU]: 16-bit images stored with BZERO = 32768."""
     offset, shape = _layout(Path(job.frames[0]))
     total = np.zeros(shape, np.float32)
     for path in job.frames:
@@ -33,7 +33,7 @@ def bias(job: Job) -> np.ndarray:
 
 
 def write(result: np.ndarray, path: Path) -> None:
-    """Write the pixels alone."""
+    """Write only the pixels."""
     with path.open("wb") as file:
         np.save(file, result)
 
@@ -44,7 +44,7 @@ def read(path: Path) -> np.ndarray:
 
 
 def _layout(path: Path) -> tuple[int, tuple[int, int]]:
-    """Size of the header [bytes] and shape of the image."""
+    """Find the size of the header [bytes] and the shape of the image."""
     cards: dict[str, str] = {}
     with path.open("rb") as file:
         while "END" not in cards:

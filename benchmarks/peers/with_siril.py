@@ -1,4 +1,4 @@
-"""Siril: sigma rejection without normalisation. A sequence of links is made beforehand and not timed."""
+"""Siril: sigma rejection without normalisation. The sequence of links is made beforehand and not timed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.jobs import Job
 NAME = "Siril"
 VERSIONS = ("siril",)
 LACKS = dict.fromkeys(
-    ("dark", "flat", "science"), "it calibrates frames to files in a step of its own, and has no uncertainties"
+    ("dark", "flat", "science"), "it calibrates frames to files in a separate step, and has no uncertainties"
 )
 IN_ADU = True
 WHITE = 65535.0  # ADU of 1.0 in its images
@@ -23,17 +23,17 @@ PROGRAM = "siril-cli"
 
 
 def missing() -> str:
-    """Tell whether it is installed."""
+    """Explain why it cannot run; empty if it can."""
     return "" if shutil.which(PROGRAM) else "siril-cli is not on the path (Debian: apt-get install siril)"
 
 
 def version() -> str:
-    """Ask the program."""
+    """Read the version from the program."""
     return subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
 
 
 def command(job: Job, result: Path) -> list[str]:
-    """Link the frames into a sequence, and give the command line that stacks it."""
+    """Link the frames into a sequence, and make the command line that stacks it."""
     folder = result.with_suffix(".siril").resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -46,7 +46,7 @@ def command(job: Job, result: Path) -> list[str]:
 
 
 def inside(log: Path) -> float:
-    """Read the wall time [s] of the stacking itself, as Siril prints it; its reading and writing are in it."""
+    """Read the wall time [s] that Siril prints for stacking, with reading and writing."""
     text = log.read_text(errors="replace")
     amount, unit = re.findall(r"log: Execution time: ([\d.]+) (ms|s|min)", text)[-1]
     return float(amount) * {"ms": 1e-3, "s": 1.0, "min": 60.0}[unit]

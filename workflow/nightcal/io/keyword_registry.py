@@ -1,4 +1,4 @@
-"""Every keyword that nightcal writes into the headers of its products: unit, comment, and what it says."""
+"""Every keyword that nightcal writes into the headers of its products: unit, comment and meaning."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ FILE = (
     *_standard("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXISn", "PCOUNT", "GCOUNT", "EXTEND", products=ALL),
     Keyword("EXTNAME", "extension name", products=ALL, standard=True),
     Keyword("BUNIT", "unit of the image", products=ALL, standard=True),
-    Keyword("CHECKSUM", "of the HDU; FITS standard 4.4.2.7", products=ALL, standard=True),
-    Keyword("DATASUM", "of its data", products=ALL, standard=True),
-    Keyword("COMMENT", "", products=ALL, standard=True, note="a card of the raw frame that is not FITS"),
-    Keyword("UTYPE", "one standard deviation", products=ALL, note="of `UNCERT`: `StdDevUncertainty`"),
-    Keyword("BITn", "", products=ALL, note="of `MASK`: the name of that bit"),
+    Keyword("CHECKSUM", "checksum of the HDU; FITS standard 4.4.2.7", products=ALL, standard=True),
+    Keyword("DATASUM", "checksum of the data", products=ALL, standard=True),
+    Keyword("COMMENT", "", products=ALL, standard=True, note="a card of the raw frame that is not valid FITS"),
+    Keyword("UTYPE", "one standard deviation", products=ALL, note="in `UNCERT`: `StdDevUncertainty`"),
+    Keyword("BITn", "", products=ALL, note="in `MASK`: name of the bit"),
 )
-"""Of every HDU: FITS itself, and what the extensions hold."""
+"""In every HDU: keywords of FITS itself, and the content of extensions."""
 
 PROVENANCE = (
     Keyword("RAWFILE", "raw frame"),
-    Keyword("RAWSHA", "its SHA-256 begins", note="first 16 digits of its SHA-256"),
+    Keyword("RAWSHA", "first digits of SHA-256", note="first 16 digits of its SHA-256"),
     Keyword("NIGHTCAL", "version of nightcal", products=ALL),
     Keyword(
         "CONFHASH",
         "hash of the options used",
         products=ALL,
-        note="hash of the options used: of a science frame geometry, overscan method, gain, read noise, "
-        "saturation, unit, and what was measured with which options and reference stars; of a master rejection, "
-        "limits, gain, read noise and camera file; of a bad pixel mask the masters, masks and limits",
+        note="hash of the options used. Science frame: geometry, overscan method, gain, read noise, saturation, unit, "
+        "measurements with their options and reference stars. Master: rejection, limits, gain, read noise, camera "
+        "file. Bad pixel mask: masters, user masks, limits",
     ),
     Keyword("NIGHT", "date of the evening", products=ALL),
     Keyword(
@@ -41,87 +41,89 @@ PROVENANCE = (
         "middle of exposure, UTC",
         products=ALL,
         standard=True,
-        note="middle of the exposure, UTC; of a master the mean over its frames, of a bad pixel mask over its masters. "
-        "Masters are chosen by it",
+        note="middle of the exposure, UTC; for a master, the mean over its frames; for a bad pixel mask, over its "
+        "masters. Masters are matched by this time",
     ),
-    Keyword("DATE-AVG", "middle of exposure, UTC", products=ALL, standard=True, note="the same as a date"),
-    Keyword("EMPTY", "why there is no data", products=ALL),
+    Keyword("DATE-AVG", "middle of exposure, UTC", products=ALL, standard=True, note="the same time as a date"),
+    Keyword("EMPTY", "why the product is empty", products=ALL),
     Keyword("WARNnnn", "", products=ALL, note="a warning; see above"),
-    Keyword("RAWBIAS", "", note="`BIASSEC` of the raw frame, which does not fit the product"),
-    Keyword("RAWTRIM", "", note="`TRIMSEC`, likewise"),
-    Keyword("RAWDATA", "", note="`DATASEC`, likewise"),
+    Keyword("RAWBIAS", "", note="`BIASSEC` of the raw frame, which does not apply to the product"),
+    Keyword("RAWTRIM", "", note="`TRIMSEC` of the raw frame, likewise"),
+    Keyword("RAWDATA", "", note="`DATASEC` of the raw frame, likewise"),
 )
-"""Of every product: where it comes from."""
+"""In every product: its origin."""
 
 OVERSCAN = (
     Keyword("OVSCCOR", "overscan level subtracted"),
     Keyword("OVSCLEV", "mean overscan level", "adu", (*SCIENCE, *STACKS)),
     Keyword("OVSCMETH", "overscan method"),
     Keyword("OVSCnnnn", "overscan area"),
-    Keyword("OVSCLVnn", "mean overscan level", "adu", note="mean overscan level of an amplifier"),
-    Keyword("OVSCSEnn", "overscan areas", note="overscan areas of an amplifier"),
+    Keyword("OVSCLVnn", "mean overscan level", "adu", note="mean overscan level of one amplifier"),
+    Keyword("OVSCSEnn", "overscan areas", note="overscan areas of one amplifier"),
 )
 CROSSTALK = (
     Keyword(
         "XTALKCOR",
         "crosstalk between amplifiers removed",
-        note="crosstalk between amplifiers removed; only if there are several",
+        note="crosstalk between amplifiers removed; only with several amplifiers",
     ),
 )
 SATURATION = (
     Keyword(
         "SATUSED",
-        "raw values from here on are flagged",
+        "raw values at or above this are flagged",
         "adu",
-        note="raw values from here on are flagged, the smallest of all amplifiers; absent for floating-point raw "
-        "frames without a limit",
+        note="raw values at or above this are flagged; the smallest limit of all amplifiers; absent for "
+        "floating-point raw frames without a limit",
     ),
     Keyword(
         "SATSRC",
-        "what that limit is",
-        note="what that limit is: `saturation`, `linearity`, or `file`, the largest integer that the file can hold",
+        "source of this limit",
+        note="source of this limit: `saturation`, `linearity`, or `file` (the largest integer that the file can hold)",
     ),
-    Keyword("SATUSEnn", "", "adu", note="the same of an amplifier"),
-    Keyword("BLEEDDIR", "where saturated pixels leak to", note="directions in which saturated pixels leak"),
-    Keyword("BLEEDPIX", "how far", "pix"),
+    Keyword("SATUSEnn", "", "adu", note="the same limit for one amplifier"),
+    Keyword("BLEEDDIR", "directions in which saturated pixels bleed"),
+    Keyword("BLEEDPIX", "how far saturated pixels bleed", "pix"),
 )
 GAIN = (
-    Keyword("GAINUSED", "", "electron/adu", (*SCIENCE, *STACKS), note="gain; the mean of all amplifiers"),
-    Keyword("RNUSED", "", "electron", (*SCIENCE, *STACKS), note="read noise; the root mean square of all amplifiers"),
+    Keyword("GAINUSED", "", "electron/adu", (*SCIENCE, *STACKS), note="gain; mean of all amplifiers"),
+    Keyword("RNUSED", "", "electron", (*SCIENCE, *STACKS), note="read noise; root mean square over the amplifiers"),
     Keyword(
         "GAINSRC",
         "source of gain and read noise",
         products=(*SCIENCE, *STACKS),
-        note="where gain and read noise come from: see below",
+        note="source of gain and read noise; see below",
     ),
-    Keyword("GAINUSnn", "", "electron/adu", (*SCIENCE, *STACKS), note="gain of an amplifier"),
-    Keyword("RNUSEDnn", "", "electron", (*SCIENCE, *STACKS), note="read noise of an amplifier"),
+    Keyword("GAINUSnn", "", "electron/adu", (*SCIENCE, *STACKS), note="gain of one amplifier"),
+    Keyword("RNUSEDnn", "", "electron", (*SCIENCE, *STACKS), note="read noise of one amplifier"),
 )
 MOSAIC = (
-    Keyword("NAMPS", "amplifiers put together", note="number of amplifiers, if there are several"),
+    Keyword("NAMPS", "number of amplifiers", note="number of amplifiers, if there are several"),
     Keyword(
         "AMPSECnn",
         "pixels of this amplifier",
         products=(*SCIENCE, *STACKS),
-        note="pixels of an amplifier in the product",
+        note="pixels of one amplifier in the product",
     ),
 )
 TRIM = (
     Keyword(
-        "TRIMMED", "area of the raw image that is kept", note="area of the raw image that is kept; absent if all is"
+        "TRIMMED",
+        "area of the raw image that is kept",
+        note="area of the raw image that is kept; absent if nothing is cut off",
     ),
 )
 
 
 def _master(step: str, *more: Keyword, inherited: tuple[str, ...] = SCIENCE) -> tuple[Keyword, ...]:
     """List the keywords of a step that applies a master."""
-    name = step.upper()
+    name, mask = step.upper(), "bad pixel mask"
     return (
-        Keyword(f"{name}COR", f"{step} applied"),
-        Keyword(f"{name}MAST", f"master {step}", products=inherited),
+        Keyword(f"{name}COR", f"{mask if step == 'bpm' else step} applied"),
+        Keyword(f"{name}MAST", mask if step == "bpm" else f"master {step}", products=inherited),
         Keyword(f"{name}SHA", "first digits of SHA-256", products=inherited, note="first 16 digits of its SHA-256"),
-        Keyword(f"{name}MJD", "its mean time", note="its mean time [MJD]"),
-        Keyword(f"{name}AGE", "from master to frame", "d", note="time from master to frame"),
+        Keyword(f"{name}MJD", "mean time of the master, MJD"),
+        Keyword(f"{name}AGE", "time from master to frame", "d"),
         *more,
     )
 
@@ -129,32 +131,34 @@ def _master(step: str, *more: Keyword, inherited: tuple[str, ...] = SCIENCE) -> 
 BIAS = _master("bias", inherited=("science", "dark", "flat"))
 DARK = _master(
     "dark",
-    Keyword("DARKMULT", "by which the dark was multiplied", "s", note="exposure time by which the dark was multiplied"),
+    Keyword(
+        "DARKMULT", "exposure time that multiplied the dark", "s", note="exposure time by which the dark was multiplied"
+    ),
     Keyword(
         "DARKFACT",
-        "exposure time / longest one of the dark",
+        "exposure time / longest of the dark",
         products=("science", "flat"),
-        note="exposure time over the longest one of the dark; above 1, the noise of the dark is multiplied",
+        note="exposure time divided by the longest of the dark; above 1, the noise of the dark is amplified",
     ),
     inherited=("science", "flat"),
 )
 FLAT = _master("flat")
 BPM = _master("bpm")
 SKIPPED = (Keyword("SKIPPED", "steps not applied", products=ALL, note="steps that were not applied; see above"),)
-MASK = (Keyword("NMASKED", "pixels with a flag", note="pixels with any bit"),)
+MASK = (Keyword("NMASKED", "pixels with a flag", note="pixels with any bit set"),)
 
 COSMIC_RAYS = (
-    Keyword("CRSTAT", "cosmic rays", note="`done`, or why there was no search or its result is rejected"),
+    Keyword("CRSTAT", "search for cosmic rays", note="`done`, or why there was no search or its result was rejected"),
     Keyword("CRNPIX", "pixels hit by cosmic rays"),
-    Keyword("CRSIGCLP", "smallest Laplacian over noise of a hit", note="`sigclip` as used"),
-    Keyword("CRSIGFRC", "fraction of CRSIGCLP next to a hit", note="`sigfrac` as used"),
+    Keyword("CRSIGCLP", "minimum ratio of Laplacian to noise of a hit", note="`sigclip` as used"),
+    Keyword("CRSIGFRC", "fraction of CRSIGCLP required next to a hit", note="`sigfrac` as used"),
     Keyword(
         "CROBJLIM",
-        "smallest Laplacian over fine structure",
-        note="`objlim` as used; it shows whether the frame counted as sharp",
+        "minimum Laplacian over fine structure of a hit",
+        note="`objlim` as used, which shows whether the frame counted as sharp",
     ),
-    Keyword("CRITER", "largest number of rounds", note="`iterations` as used"),
-    Keyword("CRCLEAN", "are pixels hit replaced?", note="whether hit pixels are replaced in the image"),
+    Keyword("CRITER", "maximum number of iterations", note="`iterations` as used"),
+    Keyword("CRCLEAN", "are hit pixels replaced?", note="whether hit pixels are replaced in the image"),
 )
 SOURCES = (
     Keyword("SKYLEVEL", "median level of the sky", "electron"),
@@ -163,16 +167,18 @@ SOURCES = (
         "FWHM",
         "typical full width at half maximum",
         "pix",
-        note="full width at half maximum of the profile that up to 200 good stars share",
+        note="full width at half maximum of the common profile of up to 200 good stars",
     ),
     Keyword("SEEING", "FWHM on the sky", "arcsec", note="FWHM on the sky, if the pixel scale is known"),
     Keyword("ELLIPTIC", "typical 1 - b/a of the stars"),
     Keyword("NSOURCES", "sources found"),
-    Keyword("NSTARS", "stars in FWHM, ELLIPTIC", note="good stars: bright, without flags, of the common width"),
+    Keyword(
+        "NSTARS", "stars used for FWHM and ELLIPTIC", note="good stars: bright, without flags, of the common width"
+    ),
     Keyword(
         "SRCSTAT",
         "",
-        note="why there are no sources, or what went wrong; absent if nothing did",
+        note="why there are no sources, or what went wrong; absent if all went well",
     ),
 )
 WCS = (
@@ -182,7 +188,7 @@ WCS = (
     Keyword(
         "CRVALn", "right ascension or declination", "deg", standard=True, note="coordinates of the reference pixel"
     ),
-    Keyword("CRPIXn", "reference pixel, the first is 1", standard=True),
+    Keyword("CRPIXn", "reference pixel; the first pixel is 1", standard=True),
     Keyword("CDn_n", "", "deg/pix", standard=True, note="matrix from pixels to the sky"),
     Keyword("LONPOLE", "", "deg", standard=True),
     Keyword("RADESYS", "system of the coordinates", standard=True),
@@ -203,58 +209,60 @@ ASTROMETRY = (
     Keyword(
         "WCSSTAT", "astrometry", note="`solved: 143 stars of refcat2.ecsv, rms 0.21 arcsec`, or `not solved: ` and why"
     ),
-    Keyword("WCSCAT", "reference stars"),
+    Keyword("WCSCAT", "catalogue of the reference stars"),
     Keyword("WCSNREF", "stars fitted"),
     Keyword(
         "WCSNMAT", "sources matched with stars", note="sources matched with stars, flagged and rejected ones included"
     ),
     Keyword(
         "WCSRMS",
-        "rms distance of those fitted",
+        "rms distance of the fitted sources",
         "arcsec",
-        note="rms distance of the fitted sources from their stars, both axes together",
+        note="rms distance of the fitted sources from their stars, both axes combined",
     ),
-    Keyword("WCSCHNC", "probability of a match by chance"),
-    Keyword("WCSORDER", "order of the fit: 1 linear, 2, 3 distortion"),
-    Keyword("WCSSCALE", "at the centre of the frame", "arcsec/pix", note="pixel scale at the centre of the frame"),
-    Keyword("WCSROT", "position angle of the y axis, N to E", "deg"),
-    Keyword("WCSMIRR", "east is to the right with north up"),
+    Keyword("WCSCHNC", "probability of a chance match"),
+    Keyword("WCSORDER", "order of the fit: 1 linear; 2, 3 distortion"),
+    Keyword("WCSSCALE", "pixel scale at the frame centre", "arcsec/pix"),
+    Keyword("WCSROT", "position angle of the y axis, N through E", "deg"),
+    Keyword("WCSMIRR", "east is on the right with north up"),
     *WCS,
 )
 PHOTOMETRY = (
     Keyword("ZPSTAT", "zero point", note="number of stars, catalogue and band, or why there is no zero point"),
-    Keyword("ZPBAND", "band of the catalogue"),
+    Keyword("ZPBAND", "catalogue band"),
     Keyword("ZPNSTAR", "stars used"),
     Keyword("ZPCOLOR", "colour of the colour term"),
-    Keyword("ZP", "of a total flux of 1 electron/s", "mag", note="magnitude of 1 electron/s in the largest aperture"),
+    Keyword(
+        "ZP", "magnitude of 1 electron/s, total flux", "mag", note="magnitude of 1 electron/s in the largest aperture"
+    ),
     Keyword("ZPERR", "1 sigma error of ZP", "mag"),
     Keyword("ZPCTERM", "colour term, per mag of ZPCOLOR"),
     Keyword("ZPCTERR", "error of ZPCTERM, 0 if not fitted"),
-    Keyword("ZPCMEAN", "colour that ZP holds for", "mag"),
-    Keyword("ZPRMS", "rms of the stars used", "mag"),
+    Keyword("ZPCMEAN", "colour for which ZP holds", "mag"),
+    Keyword("ZPRMS", "rms residual of the stars used", "mag"),
     Keyword(
         "ZPSCAT",
         "scatter in excess of the errors",
         "mag",
         note="scatter in excess of the errors of frame and catalogue",
     ),
-    Keyword("ZPAPER", "diameter of the aperture compared", "pix"),
+    Keyword("ZPAPER", "diameter of the aperture used", "pix"),
     Keyword(
         "MAGLIM5",
-        "point source of 5 sigma",
+        "5 sigma limit for point sources",
         "mag",
         note="magnitude of a 5 sigma point source in the most sensitive aperture, from the errors of faint sources",
     ),
     Keyword("APNSTAR", "stars used for aperture corrections"),
-    Keyword("APCORn", "correction of an aperture", "mag", note="aperture correction; the comment has the diameter"),
-    Keyword("APCORK", "correction of FLUX_AUTO", "mag"),
+    Keyword("APCORn", "aperture correction", "mag", note="aperture correction; the comment gives the diameter"),
+    Keyword("APCORK", "aperture correction of FLUX_AUTO", "mag"),
 )
 CATALOG = (
     Keyword("APERn", "diameter of a circular aperture", "pix", ("catalog",)),
     *_standard("TFIELDS", "TTYPEn", "TFORMn", "TUNITn", "TDIMn", products=("catalog",)),
-    Keyword("TCOMMn", "", products=("catalog",), note="what the column holds"),
+    Keyword("TCOMMn", "", products=("catalog",), note="description of the column"),
 )
-"""Of the table of sources."""
+"""In the source catalogue."""
 
 STACK = (
     Keyword("MASTER", "kind of master", products=MASTERS, note="`bias`, `dark`, `flat` or `bpm`"),
@@ -264,13 +272,13 @@ STACK = (
         "NCOMBINE",
         "frames stacked",
         products=MASTERS,
-        note="frames stacked; of a bad pixel mask, masters searched",
+        note="frames stacked; for a bad pixel mask, masters searched",
         standard=True,
     ),
     Keyword("NREJECT", "frames rejected", products=STACKS),
-    Keyword("IMCMBnnn", "input", products=MASTERS, note="an input", standard=True),
+    Keyword("IMCMBnnn", "input", products=MASTERS, note="file name of an input", standard=True),
     Keyword("IMSHAnnn", "first digits of SHA-256", products=MASTERS, note="first 16 digits of its SHA-256"),
-    Keyword("REJnnn", "rejected frame", products=STACKS, note="a rejected frame"),
+    Keyword("REJnnn", "rejected frame", products=STACKS, note="file name of a rejected frame"),
     Keyword("REJWnnn", "", products=STACKS, note="why it was rejected"),
     Keyword("REJMnnn", "middle of exposure, MJD", "d", STACKS),
     Keyword(
@@ -290,36 +298,36 @@ STACK = (
         "measured read noise",
         "electron",
         ("bias",),
-        note="measured read noise of an amplifier, of the gain in use",
+        note="measured read noise of one amplifier, with the gain in use",
     ),
     Keyword("RNERRn", "error of measured read noise", "electron", ("bias",)),
-    Keyword("RNADUn", "measured read noise", "adu", ("bias",), note="the measured read noise in ADU"),
+    Keyword("RNADUn", "measured read noise", "adu", ("bias",)),
     Keyword(
         "DARKCURR",
         "typical dark current",
         "electron/s",
         ("dark",),
-        note="typical dark current; if negative, that of the image is 0",
+        note="typical dark current; if negative, the image is raised to 0",
     ),
     Keyword(
         "DARKTEFF",
         "effective exposure time for the bias error",
         "s",
         ("dark",),
-        note="effective exposure time with which an error of the bias enters",
+        note="effective exposure time for the error of the bias",
     ),
     Keyword(
         "EXPTIME",
         "effective exposure; the image is per second",
         "s",
         ("dark",),
-        note="the same, for other programs; the image is per second all the same",
+        note="the same value, for other programs; the image is per second regardless",
         standard=True,
     ),
-    Keyword("EXPMIN", "shortest exposure", "s", ("dark",)),
-    Keyword("EXPMAX", "longest exposure, used for matching", "s", ("dark",)),
+    Keyword("EXPMIN", "shortest exposure time", "s", ("dark",)),
+    Keyword("EXPMAX", "longest exposure time, used for matching", "s", ("dark",)),
     Keyword("NHOT", "hot pixels", products=("dark", "bpm")),
-    Keyword("HOTLIMIT", "threshold of hot pixels", "electron/s", ("dark",)),
+    Keyword("HOTLIMIT", "threshold for hot pixels", "electron/s", ("dark",)),
     Keyword(
         "RNDARK",
         "read noise from scatter of frames",
@@ -332,7 +340,7 @@ STACK = (
         "largest signal that does not scale",
         "electron",
         ("dark",),
-        note="largest signal that does not scale with exposure time; only for mixed exposure times",
+        note="largest signal that does not scale with exposure time; only if exposure times differ",
     ),
     Keyword("DARKGERR", "error of DARKGLOW", "electron", ("dark",)),
     Keyword("FLATLVL", "mean signal in the central quarter", "electron", ("flat",)),
@@ -346,23 +354,23 @@ STACK = (
     ),
     Keyword("NRESID", "compact bright spots, possibly stars", products=("flat",)),
     Keyword("FLATSRC", "light source of the flat", products=("flat",), note="`twilight` or `dome`; absent if unknown"),
-    Keyword("GNMEASn", "measured gain", "electron/adu", ("flat",), note="measured gain of an amplifier"),
+    Keyword("GNMEASn", "measured gain", "electron/adu", ("flat",), note="measured gain of one amplifier"),
     Keyword("GNERRn", "error of measured gain", "electron/adu", ("flat",)),
     Keyword("NBAD", "bad pixels", products=("bpm",)),
-    Keyword("NNODATA", "without data in a master", products=("bpm",)),
-    Keyword("NNOISY", "noisier than read and photon noise", products=("bpm",)),
-    Keyword("NLEVEL", "off the level of column and row", products=("bpm",)),
-    Keyword("NDARKHOT", "hot in a dark", products=("bpm",)),
-    Keyword("NWARM", "warmer than their surroundings", products=("bpm",)),
-    Keyword("NUNRESP", "unlike their surroundings in all flats", products=("bpm",)),
-    Keyword("NRATIO", "odd ratio of two flats", products=("bpm",)),
-    Keyword("NCOLUMN", "between bad pixels of a column", products=("bpm",)),
-    Keyword("RATIOn", "flat of the ratio", products=("bpm",), note="the two flats whose ratio was searched"),
-    Keyword("NUSERMSK", "known from user masks only", products=("bpm",)),
-    Keyword("USRMKnnn", "input", products=("bpm",), note="a mask of the observer"),
+    Keyword("NNODATA", "pixels without data in a master", products=("bpm",)),
+    Keyword("NNOISY", "pixels noisier than read and photon noise", products=("bpm",)),
+    Keyword("NLEVEL", "pixels off the level of column and row", products=("bpm",)),
+    Keyword("NDARKHOT", "pixels hot in a dark", products=("bpm",)),
+    Keyword("NWARM", "pixels warmer than their surroundings", products=("bpm",)),
+    Keyword("NUNRESP", "pixels unlike their surroundings in all flats", products=("bpm",)),
+    Keyword("NRATIO", "pixels with an odd ratio of two flats", products=("bpm",)),
+    Keyword("NCOLUMN", "pixels between bad pixels of a column", products=("bpm",)),
+    Keyword("RATIOn", "flat of the ratio", products=("bpm",), note="one of the two flats whose ratio was searched"),
+    Keyword("NUSERMSK", "pixels flagged in user masks only", products=("bpm",)),
+    Keyword("USRMKnnn", "user mask", products=("bpm",), note="file name of a user mask"),
     Keyword("USSHAnnn", "first digits of SHA-256", products=("bpm",), note="first 16 digits of its SHA-256"),
 )
-"""Of masters: what they are made from, and how good they are."""
+"""In masters: their inputs and their quality."""
 
 SETUP = (
     Keyword("NCCAMERA", "camera file", products=MASTERS),
@@ -371,16 +379,16 @@ SETUP = (
     Keyword("NCYBIN", "binning in y", products=MASTERS),
     Keyword("NCMODE", "readout mode", products=MASTERS),
     Keyword("NCAREA", "light-sensitive pixels of the raw frames", products=MASTERS),
-    Keyword("NCAREAnn", "continued", products=MASTERS, note="the same of further amplifiers"),
+    Keyword("NCAREAnn", "continued", products=MASTERS, note="the same for further amplifiers"),
     Keyword("NCOVSC", "raw frames have overscan", products=MASTERS),
     Keyword("NCNX", "columns of the raw frames", products=MASTERS),
     Keyword("NCNY", "rows of the raw frames", products=MASTERS),
     Keyword("NCAMPS", "amplifiers of the raw frames", products=MASTERS),
-    Keyword("FILTER", "filter", products=STACKS, note="filter; empty but for a flat", standard=True),
+    Keyword("FILTER", "filter", products=STACKS, note="filter; empty except for flats", standard=True),
     Keyword("SET-TEMP", "", "deg C", STACKS, note="set temperature of the first frame", standard=True),
     Keyword("CCD-TEMP", "measured", "deg C", STACKS, note="measured temperature of the first frame", standard=True),
 )
-"""Of masters: the frames that they are for. A library of masters is searched by these."""
+"""In masters: the setup of the frames that they calibrate. A library of masters is searched by these."""
 
 KEYWORDS: dict[str, tuple[Keyword, ...]] = {
     "file": FILE,

@@ -31,7 +31,10 @@ EXTENSIONS = {"UNCERT": np.float32, "MASK": np.uint8, "NUSED": np.int16}
 """Names and data types of what follows the image."""
 
 STRUCTURE = {"SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "BUNIT", "CHECKSUM", "DATASUM"}
-SUMS = (("CHECKSUM", "0" * 16, "of the HDU; FITS standard 4.4.2.7"), ("DATASUM", "0" * 10, "of its data"))
+SUMS = (
+    ("CHECKSUM", "0" * 16, "checksum of the HDU; FITS standard 4.4.2.7"),
+    ("DATASUM", "0" * 10, "checksum of the data"),
+)
 
 
 @dataclass(frozen=True, slots=True)

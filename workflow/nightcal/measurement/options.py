@@ -1,4 +1,4 @@
-"""Options of the measurements: what an observer may set in ``config.yaml``."""
+"""Options of the measurements, as an observer sets them in ``config.yaml``."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ class CosmicRayOptions(Options):
         4.5,
         "smallest Laplacian of a hit, in units of the noise",
         above=0,
-        advice="lower finds fainter hits, and more noise: single pixels, about one in ten thousand",
+        advice="a lower value finds fainter hits, but also flags noise: single pixels, about one in ten thousand",
     )
     sigfrac: float = option(
         0.3,
-        "fraction of sigclip that is enough beside a hit",
+        "fraction of sigclip required next to a hit",
         above=0,
         maximum=1,
-        advice="higher if the flags extend too far around hits",
+        advice="higher if too many pixels around hits are flagged",
     )
     objlim: float = option(
         5.0,
         "how much sharper than a star a hit must be",
         above=0,
-        advice="higher if cores of stars are flagged; hits on stars are then missed",
+        advice="higher if star cores are flagged; hits on stars are then missed",
     )
     iterations: int = option(
         4,
-        "largest number of rounds; each searches around the hits of the last",
+        "maximum number of iterations; each searches around the hits of the last",
         minimum=1,
         maximum=20,
-        advice="more for long, broad tracks; a frame without new hits is finished earlier",
+        advice="more for long, broad tracks; the search ends early if there are no new hits",
     )
     clean: bool = option(
         False,
-        "true: replace hit pixels by the mean around them; they keep their flag",
-        advice="true to see hits replaced in the image; the replaced values are estimates",
+        "true: replace hit pixels by the mean of their neighbours; they keep their flag",
+        advice="true for images without visible hits; the replaced values are estimates",
     )
     sharp_fwhm: float = option(
-        2.2, "seeing below which, or if it is unknown, sharp_objlim replaces objlim", unit="pixels", minimum=0
+        2.2, "use sharp_objlim instead of objlim if the FWHM is below this or unknown", unit="pixels", minimum=0
     )
     sharp_objlim: float = option(
         7.0,
-        "objlim of such frames, in which cores of stars look like hits",
+        "objlim for such frames, in which star cores look like hits",
         above=0,
-        advice="5 if you prefer to lose one star core in a hundred over one hit in fifteen",
+        advice="5 if you would rather flag one star core in a hundred than miss one hit in fifteen",
     )
 
     def adapt_to_seeing(self, fwhm: float) -> CosmicRayOptions:
@@ -100,16 +100,16 @@ class SourceOptions(Options):
         "side of the boxes in which the sky is measured",
         unit="pixels",
         minimum=8,
-        advice="several times the size of galaxies or defocused stars, if that is more; 32 for a nebula with fine "
+        advice="several times the size of galaxies or defocused stars, if that is larger; 32 for a nebula with fine "
         "structure",
     )
-    deblend_levels: int = option(64, "brightness levels at which a source is searched for parts", minimum=1)
+    deblend_levels: int = option(64, "number of brightness levels for deblending", minimum=1)
     deblend_contrast: float = option(
         0.0005,
-        "smallest fraction of the flux that makes a part a source; 1: no deblending",
+        "smallest fraction of the flux for a part to count as a source; 1: no deblending",
         minimum=0,
         maximum=1,
-        advice="0.005 if large galaxies break into pieces; leave it for a globular cluster",
+        advice="0.005 if large galaxies break into pieces; keep the default for globular clusters",
     )
     apertures: tuple[float, ...] = option(
         (1.5, 2.0, 3.0, 6.0),
@@ -120,7 +120,7 @@ class SourceOptions(Options):
             "items": {"type": "number", "exclusiveMinimum": 0, "description": "a diameter above 0"},
             "description": "a list of diameters",
         },
-        advice="keep the largest near 6 FWHM: the zero point takes it for the whole flux of a star",
+        advice="keep the largest near 6 FWHM: the zero point treats its flux as the total flux of a star",
     )
     aperture_unit: str = option(
         "fwhm",
@@ -131,7 +131,9 @@ class SourceOptions(Options):
     kron_factor: float = option(
         2.5, "size of the Kron aperture in Kron radii", above=0, advice="to compare with another program's magnitudes"
     )
-    kron_minimum: float = option(3.5, "its smallest size in standard deviations of the source", above=0)
+    kron_minimum: float = option(
+        3.5, "smallest size of the Kron aperture in standard deviations of the source", above=0
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -142,7 +144,7 @@ class SourceOptions(Options):
 
 @dataclass(frozen=True)
 class AstrometryOptions(Options):
-    """How sources are matched with reference stars, and which match is believed."""
+    """How sources are matched with reference stars, and which match is accepted."""
 
     section: ClassVar[str] = "astrometry"
     disabled: ClassVar[str] = "no positions on the sky, hence no zero point"
@@ -153,37 +155,39 @@ class AstrometryOptions(Options):
         unit="arcmin",
         minimum=0.1,
         maximum=600,
-        advice="your telescope points worse than that, or so well that bad frames should fail sooner",
+        advice="larger if the telescope points less accurately; smaller if it points well: bad frames then fail sooner",
     )
     scale_tolerance: float = option(
         0.1,
         "largest error of the pixel scale, as a fraction of it",
         minimum=0.001,
         maximum=0.5,
-        advice="the scale in the header is worse; smaller is faster",
+        advice="larger if the scale in the header is less accurate; smaller is faster",
     )
     distortion: int = option(
         3,
         "highest order of the distortion: 3, 2, or 1 for none",
         choices=(1, 2, 3),
-        advice="the optics have none, or the corners lack stars, where polynomials diverge",
+        advice="1 if the optics have none; lower if the corners lack stars, since polynomials diverge there",
     )
-    smallest_number: int = option(6, "fewest matched stars of a believable match", minimum=4, maximum=1000)
+    smallest_number: int = option(
+        6, "smallest number of matched stars for a match to be accepted", minimum=4, maximum=1000
+    )
     largest_rms: float = option(
         1.0,
-        "largest rms distance between stars and sources of such a match",
+        "largest rms distance between stars and sources for a match to be accepted",
         unit="pixels",
         minimum=0.01,
         maximum=10,
-        advice="images are trailed, or you want a stricter limit",
+        advice="larger if images are trailed; smaller for a stricter limit",
     )
     largest_chance: float = option(
-        1e-6, "largest probability that it is chance", minimum=0, maximum=0.01, advice="rarely"
+        1e-6, "largest probability that the match is due to chance", minimum=0, maximum=0.01, advice="rarely"
     )
     blind: bool = option(
         False,
         "true: try solve-field (astrometry.net), if installed, on frames that are not solved",
-        advice="headers do not have the pointing of the telescope: see below",
+        advice="true if headers lack the pointing of the telescope: see below",
     )
 
 
@@ -209,7 +213,7 @@ RULE = {
 
 @dataclass(frozen=True, slots=True)
 class FilterRule:
-    """Band and colour of the catalogue that a filter of the camera is compared with.
+    """Catalogue band and colour with which a filter of the camera is compared.
 
     Attributes
     ----------
@@ -228,7 +232,7 @@ class FilterRule:
 
 @dataclass(frozen=True)
 class PhotometryOptions(Options):
-    """Which stars give the zero point, and how it is fitted."""
+    """Which comparison stars are used for the zero point, and how it is fitted."""
 
     section: ClassVar[str] = "photometry"
     disabled: ClassVar[str] = "no zero point and no magnitudes"
@@ -241,31 +245,31 @@ class PhotometryOptions(Options):
     )
     largest_error: float = option(
         0.1,
-        "largest error of its catalogue magnitude",
+        "largest error of the catalogue magnitude of a comparison star",
         unit="magnitudes",
         minimum=0.001,
         advice="lower for a catalogue with many poor stars",
     )
     most_crowded: float = option(
         0.05,
-        "largest flux of neighbours in its aperture, as a fraction of its own; it is subtracted",
+        "largest flux of neighbours in the aperture, as a fraction of the star's; it is subtracted",
         minimum=0,
-        advice="lower if the shape of stars changes over the field",
+        advice="lower if the shape of stars varies over the field",
     )
     clip: float = option(3.5, "stars further from the fit are rejected", unit="sigma", minimum=2)
     fit_colour_term: bool = option(
         True, "false: always use the colour_term of the filter", advice="false is steadier in a time series"
     )
-    fewest_for_colour: int = option(10, "fewest stars to fit the colour term", minimum=4)
+    fewest_for_colour: int = option(10, "smallest number of stars for fitting the colour term", minimum=4)
     narrowest_colour: float = option(
-        0.15, "smallest standard deviation of their colours to fit it", unit="magnitudes", minimum=0.01
+        0.15, "smallest standard deviation of their colours for fitting it", unit="magnitudes", minimum=0.01
     )
-    resamples: int = option(500, "bootstrap samples for the errors", minimum=100)
+    resamples: int = option(500, "number of bootstrap samples for the errors", minimum=100)
     seed: int = option(1, "seed of the bootstrap", minimum=0)
     filters: Mapping[str, FilterRule] = option(
         {},
-        "for each filter, by its name in headers: band of the catalogue, colour, other names; and colour_term, for "
-        "frames with too few stars to fit it",
+        "for each filter, by its name in headers: catalogue band, colour, other names; and colour_term for frames "
+        "with too few stars to fit it",
         schema={"type": "object", "description": "filters by name", "additionalProperties": RULE},
     )
 
