@@ -80,7 +80,7 @@ def test_a_large_stack_uses_compiled_loops_and_does_not_depend_on_them(night, tm
     hidden = (
         "import runpy, sys; sys.modules['numba'] = None; del sys.argv[0]; runpy.run_path(sys.argv[0], {}, '__main__')"
     )
-    script = REPOSITORY / "scripts" / "stack_biases.py"
+    script = REPOSITORY / "scripts" / "make_master_bias.py"
     command = [sys.executable, "-c", hidden, script, *sorted(raw.glob("*.fits"))]
     camera = REPOSITORY / "config" / "cameras" / "generic.yaml"
     subprocess.run([*command, "--camera", camera, "--out", tmp_path / "bias.fits"], check=True, capture_output=True)
@@ -105,7 +105,7 @@ def test_a_dry_run_shows_the_whole_night_before_anything_has_run(night, tmp_path
     done = snakemake("-n", raw=night, results=tmp_path / "results")
     assert done.returncode == 0
     shown = done.stdout + done.stderr
-    for rule in ("stack_biases", "stack_darks", "stack_flats", "flag_bad_pixels", "reduce_science"):
+    for rule in ("make_master_bias", "make_master_dark", "make_master_flat", "make_bad_pixel_mask", "reduce_science"):
         assert rule in shown
     assert "field_V_001.fits" in shown
     written = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]

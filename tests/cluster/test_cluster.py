@@ -86,10 +86,10 @@ def test_a_night_on_the_cluster_has_the_bytes_of_a_night_here(cluster, submit, h
     submitted.finish()
     kinds = sorted(job.rule.removeprefix("rule_") for job in cluster.jobs())
     assert kinds == [
-        "flag_bad_pixels",
-        "stack_biases",
-        "stack_darks",
-        "stack_flats",
+        "make_bad_pixel_mask",
+        "make_master_bias",
+        "make_master_dark",
+        "make_master_flat",
         "measure_gain",
         f"reduce_science_{NIGHT}_0001",
         f"reduce_science_{NIGHT}_0002",
@@ -101,7 +101,7 @@ def test_a_night_on_the_cluster_has_the_bytes_of_a_night_here(cluster, submit, h
 
 def test_cancelled_jobs_are_made_again_with_more_memory_and_the_night_is_the_same(cluster, submit, here):
     submitted = submit()
-    cancelled = [cancel_one(cluster, rule) for rule in ("stack_darks", "reduce_science")]
+    cancelled = [cancel_one(cluster, rule) for rule in ("make_master_dark", "reduce_science")]
     told = submitted.finish()
     for job in cancelled:
         assert f"SLURM-job '{job.number}' failed, SLURM status is: 'CANCELLED'" in told
@@ -123,8 +123,8 @@ def cancel_one(cluster, rule):
 
 
 def test_a_job_whose_node_dies_runs_again_and_leaves_the_same_bytes(cluster, submit, here):
-    submitted = submit("--until", "stack_biases")
-    job = cluster.catch_running("stack_biases")
+    submitted = submit("--until", "make_master_bias")
+    job = cluster.catch_running("make_master_bias")
     ask("scontrol", "update", "nodename=localhost", "state=down", "reason=test")
     assert wait_for(lambda: cluster.state_of(job) == "PENDING", 30)
     ask("scontrol", "update", f"jobid={job.number}", "starttime=now")  # SLURM would wait for two minutes
