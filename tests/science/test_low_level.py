@@ -135,6 +135,19 @@ def test_paths_ccddata_and_arrays_give_the_same_pixels(given, raw_file):
     assert found.header["EXPTIME"] == 30
 
 
+def test_the_wcs_of_a_ccddata_that_was_read_is_kept(raw_file):
+    from_path = example().calibrate(raw_file)
+    from_ccd = example().calibrate(CCDData.read(raw_file, unit="adu"))
+    np.testing.assert_allclose(from_ccd.wcs.all_pix2world([[3, 5]], 0), from_path.wcs.all_pix2world([[3, 5]], 0))
+
+
+def test_a_calibrator_prints_its_masters_by_name(tmp_path):
+    path = write(tmp_path / "m.fits", np.full((NY - FIRST, NX), 3.0, np.float32), BUNIT="electron")
+    text = repr(example(master_bias=path))
+    assert "m.fits" in text
+    assert len(text) < 800
+
+
 def test_masked_pixels_of_a_ccddata_hold_no_data(raw_file):
     values = fits.getdata(raw_file)
     mask = np.zeros(values.shape, dtype=bool)

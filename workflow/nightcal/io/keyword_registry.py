@@ -89,6 +89,9 @@ GAIN = (
     Keyword("GAINUSED", "", "electron/adu", (*SCIENCE, *STACKS), note="gain; mean of all amplifiers"),
     Keyword("RNUSED", "", "electron", (*SCIENCE, *STACKS), note="read noise; root mean square over the amplifiers"),
     Keyword(
+        "RNSRC", "source of the read noise", note="`overscan` or `unknown`, of a `Calibrator` without `read_noise`"
+    ),
+    Keyword(
         "GAINSRC",
         "source of gain and read noise",
         products=(*SCIENCE, *STACKS),

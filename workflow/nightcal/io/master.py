@@ -71,7 +71,7 @@ class StoredPlane:
 Plane = NDArray[Any] | StoredPlane
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class MasterFrame:
     """A master to apply: image and variance [e- or e-/s], mask, and origin.
 
@@ -86,6 +86,9 @@ class MasterFrame:
     name: str
     digest: str
     unit: str
+
+    def __repr__(self) -> str:
+        return f"MasterFrame({self.name!r}, {self.data.shape}, {self.unit!r})"
 
     @property
     def why_empty(self) -> str:

@@ -88,7 +88,7 @@ class Calibrator:
     bleed : Bleed or dict, optional
         Where the charge of saturated pixels leaks to: ``directions``, of ``up`` (towards higher y), ``down``, ``left``
         and ``right``, and ``pixels``, how far. None: nowhere.
-    exposure : float, optional
+    exposure_time : float, optional
         [s], for the dark; None to take it from ``EXPTIME`` or ``EXPOSURE``.
     unit : str
         ``electron`` or ``adu``, of the calibrated image.
@@ -289,7 +289,7 @@ class Calibrator:
         exposure_time = self._exposure_time(image) if masters.masters["dark"] is not None else 0.0
         prepared = prepare_frame(readout, masters, exposure_time, self.unit, self._buffer)
         if read_noise_source:
-            set_cards(prepared.header, [("RNSRC", read_noise_source, "source of the read noise")])
+            set_cards(prepared.header, {"RNSRC": read_noise_source})
             if read_noise_source == UNKNOWN:
                 warn(prepared.header, UNKNOWN_READ_NOISE)
         return prepared

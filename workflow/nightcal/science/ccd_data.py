@@ -76,7 +76,11 @@ def _pixels(raw: Any) -> np.ndarray:
 
 def _header(raw: Any, header: Mapping[str, Any] | None) -> fits.Header:
     given = header if header is not None else getattr(raw, "header", {})
-    return given.copy() if isinstance(given, fits.Header) else fits.Header(dict(given))
+    made = given.copy() if isinstance(given, fits.Header) else fits.Header(dict(given))
+    wcs = getattr(raw, "wcs", None)
+    if header is None and wcs is not None:  # `CCDData.read` moves it out of the header
+        made.update(wcs.to_header(relax=True))
+    return made
 
 
 def make_ccd_data(product: Product) -> CCDData:
