@@ -51,7 +51,7 @@ def digests(folder):
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
 
 
-def masters_of(folder, camera, *kinds):
+def make_masters(folder, camera, *kinds):
     """Masters of a night in one folder, all or of some kinds, written and read again."""
     made = {}
     makers = {
@@ -69,7 +69,7 @@ def masters_of(folder, camera, *kinds):
     return made
 
 
-def catalog_of(name, ra, dec, magnitudes, errors=None):
+def make_catalog(name, ra, dec, magnitudes, errors=None):
     """Reference stars that do not move."""
     still = np.zeros(len(ra))
     return StarCatalog(name, np.asarray(ra), np.asarray(dec), still, still, 2016.0, magnitudes, errors or {})

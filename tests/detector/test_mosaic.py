@@ -6,13 +6,13 @@ from datetime import datetime
 import numpy as np
 import pytest
 from astropy.io import fits
-from helpers import REPOSITORY, masters_of
+from helpers import REPOSITORY, make_masters
 from hypothesis import given
 from hypothesis import strategies as st
 from nightcal.cameras.camera_file import load_camera
 from nightcal.detector.crosstalk import Order, read_together
 from nightcal.detector.linearity import linearise
-from nightcal.detector.mosaic import extent, place
+from nightcal.detector.mosaic import find_mosaic_shape, place_amplifiers
 from nightcal.detector.mosaic_readout import Mosaic
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
@@ -56,8 +56,8 @@ def small_cube(folder, size):
 
 
 def test_the_four_quadrants_of_the_specification_fill_the_detector():
-    places = place(areas(*WHOLE), areas(*LOWER, *UPPER), (1, 1))
-    assert extent(places) == (4096, 4096)
+    places = place_amplifiers(areas(*WHOLE), areas(*LOWER, *UPPER), (1, 1))
+    assert find_mosaic_shape(places) == (4096, 4096)
     assert [str(p.area) for p in places] == [
         "[1:2048,1:2048]", "[2049:4096,1:2048]", "[2049:4096,2049:4096]", "[1:2048,2049:4096]",
     ]  # fmt: skip
@@ -65,8 +65,8 @@ def test_the_four_quadrants_of_the_specification_fill_the_detector():
 
 
 def test_the_row_that_was_not_read_out_lies_at_the_seam():
-    places = place(areas(*SHORT), areas(*LOWER, *UPPER_SHORT), (1, 1))
-    assert extent(places) == (4096, 4096)
+    places = place_amplifiers(areas(*SHORT), areas(*LOWER, *UPPER_SHORT), (1, 1))
+    assert find_mosaic_shape(places) == (4096, 4096)
     assert str(places[2].area) == "[2049:4096,2050:4096]"
 
 
@@ -74,20 +74,20 @@ def test_the_row_that_was_not_read_out_lies_at_the_seam():
 def test_binning_an_odd_number_of_rows_does_not_shift_the_seam(rows):
     upper = [f"[4096:2049,4096:{4097 - rows}]", f"[1:2048,4096:{4097 - rows}]"]
     images = ["[1:1024,1:1024]"] * 2 + [f"[1:1024,1:{rows // 2}]"] * 2
-    places = place(areas(*images), areas(*LOWER, *upper), (2, 2))
-    assert extent(places) == (2048, 2048)
+    places = place_amplifiers(areas(*images), areas(*LOWER, *upper), (2, 2))
+    assert find_mosaic_shape(places) == (2048, 2048)
     assert places[2].area.ymax == places[3].area.ymax == 2048
     assert places[2].area.ymin == 2048 - rows // 2
 
 
 def test_binning_may_differ_between_the_axes():
     images = areas(*["[1:1024,1:2048]"] * 4)
-    places = place(images, areas(*LOWER, *UPPER), (2, 1))
-    assert extent(places) == (4096, 2048)
+    places = place_amplifiers(images, areas(*LOWER, *UPPER), (2, 1))
+    assert find_mosaic_shape(places) == (4096, 2048)
 
 
 def test_pixels_between_those_of_the_others_go_next_to_them_and_are_told():
-    places = place(areas("[1:4,1:4]", "[1:4,1:4]"), areas("[1:8,1:8]", "[1:8,17:10]"), (2, 2))
+    places = place_amplifiers(areas("[1:4,1:4]", "[1:4,1:4]"), areas("[1:8,1:8]", "[1:8,17:10]"), (2, 2))
     assert [p.area.ymin for p in places] == [0, 4]
     assert [p.off_grid for p in places] == [False, True]
 
@@ -101,13 +101,13 @@ def test_pixels_between_those_of_the_others_go_next_to_them_and_are_told():
 )
 def test_sections_that_cannot_be_are_refused(images, detectors, reason):
     with pytest.raises(FrameRejectedError, match=reason):
-        place(areas(*images), areas(*detectors), (1, 1))
+        place_amplifiers(areas(*images), areas(*detectors), (1, 1))
 
 
 def test_amplifiers_that_a_header_puts_a_billion_pixels_apart_are_refused():
     far = "[1000000001:1000002048,2000000001:2000002048]"
     with pytest.raises(FrameRejectedError, match="lie far apart: the mosaic would have 1000002048 x 2000002048"):
-        place(areas("[1:2048,1:2048]", "[1:2048,1:2048]"), areas("[1:2048,1:2048]", far), (1, 1))
+        place_amplifiers(areas("[1:2048,1:2048]", "[1:2048,1:2048]"), areas("[1:2048,1:2048]", far), (1, 1))
 
 
 @given(
@@ -130,7 +130,7 @@ def test_amplifiers_put_together_give_the_detector_back(widths, heights, binning
             bx, by = binning
             sections.append(Area(x * bx, (x + width) * bx, y * by, (y + height) * by, flip_x, flip_y))
             read.append(pixels)
-    for where, pixels in zip(place(images, sections, binning), read, strict=True):
+    for where, pixels in zip(place_amplifiers(images, sections, binning), read, strict=True):
         found[where.area.slices] = pixels[:: -1 if where.flip_y else 1, :: -1 if where.flip_x else 1]
     np.testing.assert_array_equal(found, detector)
 
@@ -169,7 +169,7 @@ def test_a_night_of_a_bent_response_comes_out_straight(tmp_path):
 
 def reduced(folder, camera):
     """Reduce a night in one folder; return the folder of its science frames."""
-    made = masters_of(folder, camera)
+    made = make_masters(folder, camera)
     batch = ScienceBatch(camera=camera, masters=made)
     science = folder.parent / "science"
     for path in sorted(folder.glob("field_*.fits")):
@@ -460,7 +460,7 @@ def test_a_master_of_another_size_makes_an_empty_master_and_no_error(tmp_path):
     camera = load_camera(CAMERAS / "lco-sinistro.yaml")
     for size in (16, 24):
         night(tmp_path / str(size), camera, size, n_bias=3, n_dark=3, n_flat=1, n_science=1)
-    bias = masters_of(tmp_path / "16" / "raw", camera, "bias")["bias"]
+    bias = make_masters(tmp_path / "16" / "raw", camera, "bias")["bias"]
     opened = open_frames(sorted((tmp_path / "24" / "raw").glob("dark_*.fits")), camera)
     master = finish_master("dark", opened, lambda: stack_darks(opened.frames, bias), {})
     assert master.header["EMPTY"].endswith("has 32 x 32 pixels; expected 48 x 48 as in the frames")

@@ -34,7 +34,7 @@ def subtract(name, image, areas):
 @pytest.mark.parametrize("name", METHODS)
 def test_a_constant_level_is_found_and_subtracted(name, rng):
     image = readout(rng, 1000.0)
-    level = OverscanMethods[name].level(image, BESIDE)
+    level = OverscanMethods[name].find_level(image, BESIDE)
     assert np.mean(level.value) == pytest.approx(1000, abs=0.6 if "median" in name else 0.4)
     corrected = subtract(name, image, BESIDE)
     assert corrected.shape == image.shape
@@ -69,7 +69,7 @@ def test_the_image_itself_is_left_alone(name, rng):
 @pytest.mark.parametrize("name", BY_ROW)
 def test_a_drift_along_the_rows_is_followed(name, rng):
     drift = 1000 + 30 * np.linspace(-1, 1, NY) + 10 * np.linspace(-1, 1, NY) ** 3
-    level = OverscanMethods[name].level(readout(rng, drift, whole=False), BESIDE)
+    level = OverscanMethods[name].find_level(readout(rng, drift, whole=False), BESIDE)
     assert level.value.shape == (NY, 1)
     # Five standard errors of the mean of 32 pixels of 4 ADU, and what a median adds.
     assert np.abs(level.value[:, 0] - drift).max() < 5 * 4 / np.sqrt(WIDE) * np.sqrt(np.pi / 2)
@@ -79,7 +79,7 @@ def test_a_drift_along_the_rows_is_followed(name, rng):
 def test_a_row_that_jumps_is_followed_by_row_methods(name, rng):
     jump = np.full(NY, 1000.0)
     jump[17] = 1100
-    level = OverscanMethods[name].level(readout(rng, jump), BESIDE)
+    level = OverscanMethods[name].find_level(readout(rng, jump), BESIDE)
     assert level.value[17, 0] == pytest.approx(1100, abs=4)
     assert level.value[18, 0] == pytest.approx(1000, abs=4)
 
@@ -87,14 +87,14 @@ def test_a_row_that_jumps_is_followed_by_row_methods(name, rng):
 def test_a_row_that_jumps_does_not_bend_the_smooth_level(rng):
     jump = np.full(NY, 1000.0)
     jump[17] = 1500
-    level = OverscanMethods.smooth.level(readout(rng, jump), BESIDE)
+    level = OverscanMethods.smooth.find_level(readout(rng, jump), BESIDE)
     assert np.abs(level.value - 1000).max() < 2
 
 
 def test_smooth_is_quieter_than_row_by_row(rng):
     drift = 1000 + 20 * np.linspace(-1, 1, NY)
     image = readout(rng, drift, whole=False)
-    errors = {name: np.std(OverscanMethods[name].level(image, BESIDE).value[:, 0] - drift) for name in BY_ROW}
+    errors = {name: np.std(OverscanMethods[name].find_level(image, BESIDE).value[:, 0] - drift) for name in BY_ROW}
     assert errors["smooth"] < 0.5 * errors["row_mean"]
 
 
@@ -103,7 +103,7 @@ def test_a_cosmic_ray_in_the_overscan_does_not_move_the_level(name, rng):
     image = readout(rng, 1000.0)
     hit = image.copy()
     hit[20:23, NX + 5] = 30000
-    before, after = (OverscanMethods[name].level(frame, BESIDE).value for frame in (image, hit))
+    before, after = (OverscanMethods[name].find_level(frame, BESIDE).value for frame in (image, hit))
     assert np.abs(after - before).max() < 1.1  # a median of whole ADU moves by one at most
 
 
@@ -112,7 +112,7 @@ def test_several_areas_count_as_one_for_a_single_level(rng):
     halves = [Area(NX, NX + 20, 0, NY), Area(NX + 20, NX + WIDE, 0, NY)]
     for name in ONE_LEVEL:
         method = OverscanMethods[name]
-        assert method.level(image, halves).value == pytest.approx(method.level(image, BESIDE).value, abs=1e-9)
+        assert method.find_level(image, halves).value == pytest.approx(method.find_level(image, BESIDE).value, abs=1e-9)
 
 
 def test_areas_of_different_size_count_by_their_pixels():
@@ -120,15 +120,15 @@ def test_areas_of_different_size_count_by_their_pixels():
     image[:, 8:] = 4.0  # 20 pixels of 4
     image[:1, :5] = 8.0  # 5 pixels of 8
     areas = [Area(8, 10, 0, 10), Area(0, 5, 0, 1)]
-    assert OverscanMethods.mean.level(image, areas).value == pytest.approx((20 * 4 + 5 * 8) / 25)
-    assert OverscanMethods.median.level(image, areas).value == 4
+    assert OverscanMethods.mean.find_level(image, areas).value == pytest.approx((20 * 4 + 5 * 8) / 25)
+    assert OverscanMethods.median.find_level(image, areas).value == 4
 
 
 @pytest.mark.parametrize("name", ["row_median", "row_mean"])
 def test_areas_at_both_sides_are_averaged_row_by_row(name):
     image = np.zeros((6, 10))
     image[:, :2], image[:, 8:] = 10.0, 20.0
-    level = OverscanMethods[name].level(image, [Area(0, 2, 0, 6), Area(8, 10, 0, 6)])
+    level = OverscanMethods[name].find_level(image, [Area(0, 2, 0, 6), Area(8, 10, 0, 6)])
     np.testing.assert_allclose(level.value, 15)
 
 
@@ -137,8 +137,8 @@ def test_areas_that_together_lie_beside_every_row_suffice(name, rng):
     image = readout(rng, 1000.0)
     areas = [Area(NX, NX + WIDE, 0, 30), Area(NX, NX + WIDE, 30, NY)]
     np.testing.assert_allclose(
-        OverscanMethods[name].level(image, areas).value,
-        OverscanMethods[name].level(image, BESIDE).value,
+        OverscanMethods[name].find_level(image, areas).value,
+        OverscanMethods[name].find_level(image, BESIDE).value,
         rtol=1e-12,
     )
 
@@ -146,13 +146,13 @@ def test_areas_that_together_lie_beside_every_row_suffice(name, rng):
 @pytest.mark.parametrize("name", BY_ROW)
 def test_methods_by_rows_refuse_a_row_without_overscan(name, rng):
     with pytest.raises(ValueError, match="row 50 has no overscan pixel"):
-        OverscanMethods[name].level(readout(rng, 1000.0), [Area(NX, NX + WIDE, 0, 50)])
+        OverscanMethods[name].find_level(readout(rng, 1000.0), [Area(NX, NX + WIDE, 0, 50)])
 
 
 @pytest.mark.parametrize("name", BY_ROW)
 def test_methods_by_rows_refuse_overscan_rows_alone(name, rng):
     with pytest.raises(ValueError, match="has no overscan pixel"):
-        OverscanMethods[name].level(readout(rng, 1000.0), [Area(0, NX, 0, 20)])
+        OverscanMethods[name].find_level(readout(rng, 1000.0), [Area(0, NX, 0, 20)])
 
 
 @pytest.mark.parametrize("name", ONE_LEVEL)
@@ -171,7 +171,7 @@ def test_pixels_without_a_number_are_left_out(name, rng):
     image[5, NX + 7] = np.inf
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        level = OverscanMethods[name].level(image, BESIDE)
+        level = OverscanMethods[name].find_level(image, BESIDE)
     assert np.abs(level.value - 1000).max() < 5
     assert np.isfinite(level.variance).all()
 
@@ -180,7 +180,7 @@ def test_pixels_without_a_number_are_left_out(name, rng):
 def test_overscan_without_any_number_is_refused(name):
     image = np.full((10, 20), np.nan)
     with pytest.raises(ValueError, match="overscan"):
-        OverscanMethods[name].level(image, [Area(12, 20, 0, 10)])
+        OverscanMethods[name].find_level(image, [Area(12, 20, 0, 10)])
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -201,7 +201,7 @@ def trials(name, rng, sigma, whole, n):
     method = OverscanMethods[name]
     errors, variances = [], []
     for true in rng.uniform(999.5, 1000.5, n):
-        level = method.level(readout(rng, true, sigma, 0.0, whole), BESIDE)
+        level = method.find_level(readout(rng, true, sigma, 0.0, whole), BESIDE)
         errors.append(np.ravel(level.value - true))
         variances.append(np.ravel(level.variance))
     return np.concatenate(errors), np.concatenate(variances)
@@ -265,15 +265,15 @@ def test_smooth_agrees_with_a_cubic_fitted_by_numpy(rng):
     image = readout(rng, drift, whole=False)
     y = np.arange(NY)
     cubic = np.polynomial.Polynomial.fit(y, image[:, NX:].mean(axis=1), 3)(y)
-    np.testing.assert_allclose(OverscanMethods.smooth.level(image, BESIDE).value[:, 0], cubic, atol=0.05)
+    np.testing.assert_allclose(OverscanMethods.smooth.find_level(image, BESIDE).value[:, 0], cubic, atol=0.05)
 
 
 def test_level_of_some_rows_is_cut_from_the_level_of_all(rng):
-    by_row = OverscanMethods.row_mean.level(readout(rng, 1000 + np.arange(NY)), BESIDE)
-    np.testing.assert_array_equal(by_row.rows(10, 13).value, by_row.value[10:13])
-    np.testing.assert_array_equal(by_row.rows(10, 13).variance, by_row.variance[10:13])
-    single = OverscanMethods.mean.level(readout(rng, 1000.0), BESIDE)
-    assert single.rows(10, 13).value == single.value
+    by_row = OverscanMethods.row_mean.find_level(readout(rng, 1000 + np.arange(NY)), BESIDE)
+    np.testing.assert_array_equal(by_row.cut_rows(10, 13).value, by_row.value[10:13])
+    np.testing.assert_array_equal(by_row.cut_rows(10, 13).variance, by_row.variance[10:13])
+    single = OverscanMethods.mean.find_level(readout(rng, 1000.0), BESIDE)
+    assert single.cut_rows(10, 13).value == single.value
 
 
 # 40 rows, of which the first 32 are light-sensitive and have overscan beside them
@@ -289,11 +289,11 @@ def test_overscan_beside_the_rows_of_the_image_area_suffices(name, rng):
     method = OverscanMethods[name]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        level = method.level(image, PART, IMAGE_ROWS)
+        level = method.find_level(image, PART, IMAGE_ROWS)
     assert np.abs(level.value[:32, 0] - drift[:32]).max() < 5 * 4 / np.sqrt(WIDE) * np.sqrt(np.pi / 2)
     assert np.isfinite(level.variance[:32]).all()
     # The rows above are none of its business: the level is that of the first 32 rows on their own.
-    alone = method.level(image[:32], PART)
+    alone = method.find_level(image[:32], PART)
     np.testing.assert_allclose(level.value[:32], alone.value, rtol=1e-9)
     np.testing.assert_allclose(level.variance[:32], alone.variance, rtol=1e-6)
 
@@ -303,4 +303,4 @@ def test_overscan_beside_the_rows_of_the_image_area_suffices(name, rng):
 def test_a_row_of_the_image_area_without_overscan_is_refused(name, area, row, rng):
     image = readout(rng, 1000.0)[:40]
     with pytest.raises(ValueError, match=f"row {row} has no overscan pixel"):
-        OverscanMethods[name].level(image, [Area(NX, NX + WIDE, *area)], IMAGE_ROWS)
+        OverscanMethods[name].find_level(image, [Area(NX, NX + WIDE, *area)], IMAGE_ROWS)

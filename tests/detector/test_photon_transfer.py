@@ -12,12 +12,12 @@ from nightcal.detector.photon_transfer import (
     ENOUGH,
     GainAndReadNoise,
     Pairs,
-    bias_variance,
-    gain_from,
+    compute_gain,
+    compute_read_noise,
+    measure_bias_variance,
     measure_gain,
-    noise_per_signal,
+    measure_noise_per_signal,
     read_gain,
-    read_noise_from,
     write_gain,
 )
 from nightcal.detector.subimages import Grid, SubimageValues
@@ -56,7 +56,7 @@ def amplifiers_of(shape, amplifiers=1):
 
 
 def tiles_of(image, amplifiers=1):
-    grids = [Grid.over(area) for area in amplifiers_of(image.shape, amplifiers)]
+    grids = [Grid.spread_over(area) for area in amplifiers_of(image.shape, amplifiers)]
     return [np.concatenate([grid.cut_row(image[row : row + grid.shape[0]]) for row in grid.rows]) for grid in grids]
 
 
@@ -97,7 +97,7 @@ def test_the_error_of_a_number_from_pairs_that_share_frames_is_honest(rng):
         pairs = Pairs(compare)
         for frame in rng.standard_normal((frames, tiles, pixels), dtype=np.float32):
             pairs.add(frame)
-        found = pairs.typical()
+        found = pairs.find_median()
         pulls.append((found.value - 1) / found.error)
     assert np.std(pulls) == pytest.approx(1, abs=0.05)
 
@@ -244,7 +244,7 @@ def test_each_amplifier_has_its_own_gain_and_read_noise(rng):
     assert np.array(found.amplifiers) == pytest.approx(np.transpose([gains, noises]), rel=0.02)
     assert found.gain == pytest.approx(np.mean(gains), rel=0.02)
     assert found.read_noise == pytest.approx(np.sqrt(np.mean(np.square(noises))), rel=0.02)
-    assert (found.of(2).gain, found.of(2).read_noise) == found.amplifiers[2]
+    assert (found.select_amplifier(2).gain, found.select_amplifier(2).read_noise) == found.amplifiers[2]
 
 
 def test_no_more_frames_are_read_than_are_needed(rng):
@@ -279,7 +279,7 @@ def measured(frames, compare):
 
 @pytest.mark.parametrize("frames", [2, 3, 6])
 def test_the_error_of_a_read_noise_is_honest(frames, rng):
-    found = [read_noise_from(measured(normal_frames(rng, frames), bias_variance)) for _ in range(150)]
+    found = [compute_read_noise(measured(normal_frames(rng, frames), measure_bias_variance)) for _ in range(150)]
     pull = np.array([(noise.value - 4.0) / noise.error for noise in found])
     assert pull.std() == pytest.approx(1, abs=0.18)  # 3 sigma of 150 pulls
     assert pull.mean() == pytest.approx(0, abs=0.25)
@@ -287,39 +287,39 @@ def test_the_error_of_a_read_noise_is_honest(frames, rng):
 
 @pytest.mark.parametrize("light", [100.0, 20000.0])
 def test_the_error_of_a_gain_is_honest(light, rng):
-    compare = partial(noise_per_signal, read_variance=4.0**2)
-    found = [gain_from(measured(normal_frames(rng, 3, light=light), compare)) for _ in range(150)]
+    compare = partial(measure_noise_per_signal, read_variance=4.0**2)
+    found = [compute_gain(measured(normal_frames(rng, 3, light=light), compare)) for _ in range(150)]
     pull = np.array([(gain.value - 1.5) / gain.error for gain in found])
     assert pull.std() == pytest.approx(1, abs=0.18)
     assert pull.mean() == pytest.approx(0, abs=0.25)
 
 
 def test_a_thousand_tiles_tell_the_read_noise_to_a_thousandth_and_the_gain_to_two(rng):
-    dark = read_noise_from(measured(normal_frames(rng, 2, (ENOUGH, 32, 32)), bias_variance))
+    dark = compute_read_noise(measured(normal_frames(rng, 2, (ENOUGH, 32, 32)), measure_bias_variance))
     assert dark.error / dark.value == pytest.approx(0.001, rel=0.2)
-    compare = partial(noise_per_signal, read_variance=4.0**2)
-    lit = gain_from(measured(normal_frames(rng, 2, (ENOUGH, 32, 32), light=20000.0), compare))
+    compare = partial(measure_noise_per_signal, read_variance=4.0**2)
+    lit = compute_gain(measured(normal_frames(rng, 2, (ENOUGH, 32, 32), light=20000.0), compare))
     assert lit.error / lit.value == pytest.approx(0.002, rel=0.2)
 
 
 def test_the_variance_of_the_overscan_level_is_no_read_noise(rng):
     rows = rng.normal(0, 2.0, (6, 64, 16, 1)).astype(np.float32)
-    found = read_noise_from(measured(normal_frames(rng, 6) + rows, bias_variance), of_level=2.0**2)
+    found = compute_read_noise(measured(normal_frames(rng, 6) + rows, measure_bias_variance), overscan_variance=2.0**2)
     assert found.value == pytest.approx(4.0, rel=0.02)
 
 
 def test_frames_that_do_not_scatter_tell_no_read_noise():
-    assert read_noise_from(measured(np.full((3, 8, 32, 32), 1000, np.float32), bias_variance)) is None
+    assert compute_read_noise(measured(np.full((3, 8, 32, 32), 1000, np.float32), measure_bias_variance)) is None
 
 
 def test_flats_of_two_sets_are_not_compared(rng):
-    pairs = Pairs(bias_variance)
+    pairs = Pairs(measure_bias_variance)
     one, other = normal_frames(rng, 2)
     pairs.add(one)
-    pairs.break_off()
+    pairs.start_new_set()
     pairs.add(other)
-    assert pairs.count == 0
-    assert pairs.typical() is None
+    assert pairs.n_pairs == 0
+    assert pairs.find_median() is None
 
 
 @settings(max_examples=25, deadline=None)
@@ -327,11 +327,11 @@ def test_flats_of_two_sets_are_not_compared(rng):
 def test_any_amplifier_is_measured_within_its_error(gain, noise, ratio, seed):
     rng = np.random.default_rng(seed)
     dark = np.rint(normal_frames(rng, 3, gain=gain, noise=noise))
-    found = read_noise_from(measured(dark, bias_variance))
+    found = compute_read_noise(measured(dark, measure_bias_variance))
     truth = np.sqrt(noise**2 + 1 / 12)  # with digitisation
     assert abs(found.value - truth) < 5 * found.error + 0.005 * truth
     lit = [
         np.rint(normal_frames(rng, 1, light=light * gain, gain=gain, noise=noise)[0]) for light in (9e3, 9e3 * ratio)
     ]
-    gain_found = gain_from(measured(lit, partial(noise_per_signal, read_variance=truth**2)))
+    gain_found = compute_gain(measured(lit, partial(measure_noise_per_signal, read_variance=truth**2)))
     assert abs(gain_found.value - gain) < 5 * gain_found.error

@@ -103,8 +103,10 @@ def test_trails_are_the_same_bytes_by_any_loops_and_any_number_of_rows(dtype, tm
 def test_a_frame_without_saturation_has_no_trails(tmp_path):
     fits.PrimaryHDU(np.full((20, 20), 1000, np.uint16)).writeto(tmp_path / "raw.fits")
     image = RawImage(tmp_path / "raw.fits")
-    assert AmplifierReadout(image, Amplifier(bleed=Bleed(("up",), 5))).bleed() is None
-    assert AmplifierReadout(RawImage(write_raw(tmp_path / "star.fits")), Amplifier(saturation=50000)).bleed() is None
+    assert AmplifierReadout(image, Amplifier(bleed=Bleed(("up",), 5))).find_bleed() is None
+    assert (
+        AmplifierReadout(RawImage(write_raw(tmp_path / "star.fits")), Amplifier(saturation=50000)).find_bleed() is None
+    )
 
 
 def test_the_header_tells_where_charge_leaks_to(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nightcal.detector.subimages import Grid, subimage_medians, subimage_variances
+from nightcal.detector.subimages import Grid, find_subimage_medians, measure_subimage_variances
 from nightcal.io.sections import Area
 
 SIDES = st.integers(1, 700)
@@ -12,7 +12,7 @@ SIDES = st.integers(1, 700)
 
 @given(SIDES, SIDES, st.integers(0, 50), st.integers(0, 50))
 def test_tiles_lie_inside_their_area_and_do_not_overlap(ny, nx, top, left):
-    grid = Grid.over(Area(left, left + nx, top, top + ny))
+    grid = Grid.spread_over(Area(left, left + nx, top, top + ny))
     height, width = grid.shape
     assert 1 <= len(grid.rows) * len(grid.columns) <= 256
     for starts, size, low, high in ((grid.rows, height, top, top + ny), (grid.columns, width, left, left + nx)):
@@ -23,7 +23,7 @@ def test_tiles_lie_inside_their_area_and_do_not_overlap(ny, nx, top, left):
 
 @pytest.mark.parametrize(("shape", "tiles"), [((4096, 4096), (16, 16)), ((64, 521), (2, 16)), ((40, 9000), (1, 256))])
 def test_tiles_are_spread_over_the_whole_area(shape, tiles):
-    grid = Grid.over(Area(0, shape[1], 0, shape[0]))
+    grid = Grid.spread_over(Area(0, shape[1], 0, shape[0]))
     assert (len(grid.rows), len(grid.columns)) == tiles
     for starts, length in ((grid.rows, shape[0]), (grid.columns, shape[1])):
         steps = np.diff([0, *starts, length])
@@ -36,7 +36,7 @@ def test_variance_of_tiles_with_slopes_outliers_and_missing_pixels():
     tiles += np.linspace(0, 60, 32, dtype=np.float32)  # a slope in x
     tiles[:, 3:6, 7] += 4000  # a cosmic ray
     tiles[:, 20:24] = np.nan
-    found = subimage_variances(tiles, 0.5)
+    found = measure_subimage_variances(tiles, 0.5)
     assert np.median(found.value) == pytest.approx(25, rel=0.01)
     assert found.value.std() == pytest.approx(np.median(found.error), rel=0.15)
 
@@ -44,9 +44,9 @@ def test_variance_of_tiles_with_slopes_outliers_and_missing_pixels():
 def test_a_tile_half_of_whose_pixels_are_missing_tells_nothing():
     tiles = np.random.default_rng(4).normal(0, 1, (2, 32, 32)).astype(np.float32)
     tiles[1, :17] = np.nan
-    assert np.isfinite(subimage_variances(tiles, 0.1).value).tolist() == [True, False]
+    assert np.isfinite(measure_subimage_variances(tiles, 0.1).value).tolist() == [True, False]
 
 
 def test_medians_leave_missing_pixels_out():
     tiles = np.array([[[1, 2], [3, 10]], [[np.nan, 2], [3, 10]], [[np.nan] * 2] * 2], np.float32)
-    assert subimage_medians(tiles) == pytest.approx([2.5, 3, np.nan], nan_ok=True)
+    assert find_subimage_medians(tiles) == pytest.approx([2.5, 3, np.nan], nan_ok=True)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from nightcal.io.checksum import encode_checksum, fold_carries, sum_bytes
-from nightcal.io.product import Product, product_file, write_product
+from nightcal.io.product import Product, open_product, write_product
 from nightcal.numerics.kernels import swap_and_sum
 from nightcal.numerics.kernels.plain import LARGEST_WORD, sum_of_words
 
@@ -66,7 +66,7 @@ def test_products_written_by_any_number_of_rows_are_the_same(shape, rows, loops,
     product = product_of(shape, survivors=True)
     write_product(tmp_path / "whole.fits", product)
     path = tmp_path / "rows.fits"
-    with product_file(path, shape, "electron", product.header, survivors=True) as file:
+    with open_product(path, shape, "electron", product.header, survivors=True) as file:
         for start in reversed(range(0, shape[0], rows)):  # rows may come in any order
             images = product.data, product.uncertainty, product.mask, product.survivors
             file.write(start, *(image[start : start + rows] for image in images))
@@ -76,7 +76,7 @@ def test_products_written_by_any_number_of_rows_are_the_same(shape, rows, loops,
 
 def test_a_number_set_at_the_end_is_in_the_sum(tmp_path):
     product = product_of((5, 7), fits.Header([("NMASKED", 0, "pixels with a flag"), ("GOOD", False, "")]))
-    with product_file(tmp_path / "a.fits", (5, 7), "adu", product.header) as file:
+    with open_product(tmp_path / "a.fits", (5, 7), "adu", product.header) as file:
         file.write(0, product.data, product.uncertainty, product.mask)
         file.set("NMASKED", 123456)
         file.set("GOOD", True)

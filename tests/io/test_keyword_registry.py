@@ -2,7 +2,7 @@
 
 import pytest
 from astropy.io import fits
-from helpers import REPOSITORY, masters_of
+from helpers import REPOSITORY, make_masters
 from nightcal.cameras.camera_file import load_camera
 from nightcal.io.keyword import match_any
 from nightcal.io.keyword_registry import KEYWORDS, find_keyword
@@ -29,7 +29,7 @@ def night(tmp_path_factory):
     folder = tmp_path_factory.mktemp("night")
     simulate_night(folder / "raw", folder / "truth", filters=("V",), n_bias=4, n_dark=3, n_flat=3, n_science=1)
     camera = load_camera(REPOSITORY / "config" / "cameras" / "generic.yaml")
-    masters = masters_of(folder / "raw", camera)
+    masters = make_masters(folder / "raw", camera)
     write_product(folder / "master_bpm.fits", make_bad_pixel_mask(list(masters.values())))
     masters["bpm"] = load_master(folder / "master_bpm.fits")
     (raw,) = (folder / "raw").glob("field_*.fits")

@@ -18,7 +18,7 @@ from nightcal.flags import MEANINGS, Flag
 from nightcal.io import product as fitsio
 from nightcal.io.atomic import write_text
 from nightcal.io.checksum import hash_file
-from nightcal.io.keywords import ascii_text, copy_cards, set_cards, warn, warnings_of
+from nightcal.io.keywords import copy_cards, make_ascii, read_warnings, set_cards, warn
 from nightcal.io.product import Product, write_product
 from nightcal.io.provenance import record_provenance
 from nightcal.io.raw_image import RawImage
@@ -529,7 +529,7 @@ def test_sections_of_the_raw_image_are_kept_under_names_that_mislead_no_one():
     ],
 )
 def test_text_becomes_what_a_card_can_hold(text, length, expected):
-    assert ascii_text(text, length) == expected
+    assert make_ascii(text, length) == expected
 
 
 def test_a_hostile_file_name_fits_into_a_card(product, tmp_path):
@@ -550,7 +550,7 @@ def test_each_warning_is_told_once():
     header = fits.Header([("WARNTEMP", "a card of the camera")])
     for text in ("too few frames", "too hot", "too few frames"):
         warn(header, text)
-    assert warnings_of(header) == ["too few frames", "too hot"]
+    assert read_warnings(header) == ["too few frames", "too hot"]
 
 
 def test_provenance_depends_on_the_options_and_not_on_their_order():
@@ -586,7 +586,7 @@ def test_warnings_of_the_camera_stay_and_ours_follow():
         "not one of ours",
     )
     assert header["WARN003"] == "too few frames"
-    assert warnings_of(header) == ["dome was closing", "guider lost", "too few frames"]
+    assert read_warnings(header) == ["dome was closing", "guider lost", "too few frames"]
 
 
 def test_a_gap_in_the_warnings_of_the_camera_is_filled_and_none_replaced():

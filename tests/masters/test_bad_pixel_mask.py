@@ -8,8 +8,8 @@ from astropy.io import fits
 from nightcal import Calibrator
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.io.keywords import warnings_of
-from nightcal.io.master import MasterFrame, as_mask, load_master
+from nightcal.io.keywords import read_warnings
+from nightcal.io.master import MasterFrame, convert_to_mask, load_master
 from nightcal.io.product import Product, write_product
 from nightcal.io.sections import Area
 from nightcal.masters.bad_pixel_mask import DefectLimits, flag_bad_pixels
@@ -190,7 +190,7 @@ def test_warnings_of_masters_are_not_passed_on_to_the_mask(masters):
     warned = [replace(master, header=master.header.copy()) for master in masters]
     for n, master in enumerate(warned):
         master.header["WARN001"], master.header["SKIPPED"] = f"something about master {n}", "bias"
-    assert warnings_of(flag_bad_pixels(warned).header) == []
+    assert read_warnings(flag_bad_pixels(warned).header) == []
 
 
 # --- masks of the observer -------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def plain_mask(path, shape=SHAPE, dtype=np.uint8):
     image = np.zeros(shape, dtype)
     image[10, 11], image[12, 13] = 1, 7
     fits.PrimaryHDU(image).writeto(path)
-    return as_mask(load_master(path))
+    return convert_to_mask(load_master(path))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
@@ -218,7 +218,7 @@ def test_a_user_mask_with_an_undefined_pixel_keeps_its_bad_ones(tmp_path):
     image = np.zeros(SHAPE, np.float32)
     image[10, 11], image[12, 13], image[20, 21] = 1, 7, np.nan
     fits.PrimaryHDU(image).writeto(tmp_path / "mine.fits")
-    product = flag_bad_pixels([], [as_mask(load_master(tmp_path / "mine.fits"))])
+    product = flag_bad_pixels([], [convert_to_mask(load_master(tmp_path / "mine.fits"))])
     assert np.argwhere(product.data).tolist() == [[10, 11], [12, 13], [20, 21]]
 
 
@@ -227,12 +227,12 @@ def test_bits_of_another_program_are_bad_pixels_however_high_they_are(tmp_path):
     bits[10, 11], bits[12, 13] = 256, 1 << 20
     science = fits.PrimaryHDU(np.ones(SHAPE, np.float32))
     fits.HDUList([science, fits.ImageHDU(bits, name="MASK")]).writeto(tmp_path / "theirs.fits")
-    product = flag_bad_pixels([], [as_mask(load_master(tmp_path / "theirs.fits"))])
+    product = flag_bad_pixels([], [convert_to_mask(load_master(tmp_path / "theirs.fits"))])
     assert np.argwhere(product.data & Flag.BAD).tolist() == [[10, 11], [12, 13]]
 
 
 def test_a_user_mask_of_nightcal_keeps_its_bits(masters, mask, tmp_path):
-    given = as_mask(loaded(mask, tmp_path / "bpm.fits"))
+    given = convert_to_mask(loaded(mask, tmp_path / "bpm.fits"))
     alone = flag_bad_pixels([], [given])
     np.testing.assert_array_equal(alone.data, mask.data)
     again = flag_bad_pixels(masters, [given], DefectLimits(warm=5.0))
@@ -244,7 +244,7 @@ def test_a_mask_of_another_size_is_not_used_and_warned_about(masters, mask, tmp_
     product = flag_bad_pixels(masters, [other], DefectLimits(warm=5.0))
     np.testing.assert_array_equal(product.data, mask.data)
     text = "bad pixel mask binned.fits has 160 x 160 pixels; expected 320 x 320: not used"
-    assert text in warnings_of(product.header)
+    assert text in read_warnings(product.header)
     assert text in caplog.text
     assert "USRMK001" not in product.header
 

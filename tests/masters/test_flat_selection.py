@@ -10,7 +10,7 @@ from astropy.coordinates import SkyCoord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightcal.errors import FrameRejectedError
-from nightcal.io.keywords import warnings_of
+from nightcal.io.keywords import read_warnings
 from nightcal.masters.bias import stack_biases
 from nightcal.masters.flat import stack_flats
 from nightcal.masters.flat_selection import (
@@ -249,7 +249,7 @@ def test_a_twilight_set_loses_only_its_bad_frames_and_the_master_shows_no_star(t
     assert len(reasons) == 7
     assert good[2].path.name in reasons[undithered[0].path.name]
     assert master.header["NRESID"] == 0
-    assert not [text for text in warnings_of(master.header) if "stars" in text]
+    assert not [text for text in read_warnings(master.header) if "stars" in text]
     good = master.mask == 0
     pull = (master.data - chip.response["V"])[good] / master.uncertainty[good]
     assert pull.std() == pytest.approx(1, abs=0.02)
@@ -298,7 +298,7 @@ def test_frames_that_are_not_known_to_be_twilight_need_no_dither(light, twilight
     header = stack_flats(frames, None, None).header
     assert header["NREJECT"] == 0
     assert header["NRESID"] >= 5
-    told = [text for text in warnings_of(header) if "stars" in text]
+    told = [text for text in read_warnings(header) if "stars" in text]
     assert bool(told) == (light != "dome")
 
 
@@ -306,14 +306,14 @@ def test_stars_that_stay_are_warned_about_without_a_pointing(twilight):
     frames = [replace(twilight.flat(pointing=0), pointing=None) for _ in range(4)]
     header = stack_flats(frames, None, None).header
     assert header["NREJECT"] == 0
-    assert f"flat has {header['NRESID']} compact bright spots: stars?" in warnings_of(header)
+    assert f"flat has {header['NRESID']} compact bright spots: stars?" in read_warnings(header)
 
 
 def test_of_a_set_on_one_spot_the_best_exposed_frame_is_left(twilight):
     frames = [twilight.flat(30000 + 1000 * (n == 2), 0) for n in range(4)]
     header = stack_flats(frames, None, None).header
     assert (header["NCOMBINE"], header["IMCMB001"]) == (1, frames[2].path.name)
-    assert any("too few" in text for text in warnings_of(header))
+    assert any("too few" in text for text in read_warnings(header))
 
 
 def test_the_observer_can_switch_off_the_dither_test(twilight):
@@ -347,7 +347,7 @@ def test_unsteady_illumination_is_warned_about(twilight):
     frames = [twilight.flat(pointing=n, cloud=0.02 * n) for n in range(7)]
     header = stack_flats(frames, None, None).header
     assert header["NREJECT"] == 0
-    assert any("unsteady illumination?" in text for text in warnings_of(header))
+    assert any("unsteady illumination?" in text for text in read_warnings(header))
 
 
 @pytest.mark.parametrize(("ratio", "n_kept"), [(5.0, 4), (50.0, 4), (150.0, 3)])

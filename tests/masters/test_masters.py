@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
-from nightcal.io.keywords import warnings_of
+from nightcal.io.keywords import read_warnings
 from nightcal.io.master import load_master
 from nightcal.masters.bad_pixel_mask import flag_bad_pixels
 from nightcal.masters.bias import stack_biases
@@ -89,7 +89,7 @@ def test_noise_far_from_the_stated_read_noise_is_warned_about(camera, chip):
     frames = [camera.open(e.path, 0.0, read_noise=chip.read_noise / 4) for e in camera.biases(5)]
     master = stack_biases(frames)
     assert master.header["NOISERAT"] == pytest.approx(4, rel=0.02)
-    assert any("scatter" in text for text in warnings_of(master.header))
+    assert any("scatter" in text for text in read_warnings(master.header))
 
 
 @pytest.mark.parametrize("overscan", [True, False])
@@ -160,7 +160,7 @@ def test_a_master_lists_its_inputs(camera):
     assert [header[f"IMCMB{n:03d}"] for n in (1, 2, 3)] == [frame.path.name for frame in frames]
     assert header["NCOMBINE"] == 3
     assert header["MJD-AVG"] == pytest.approx(np.mean([e.mjd for e in frames]))
-    assert not warnings_of(header)
+    assert not read_warnings(header)
 
 
 def test_a_bias_does_not_depend_on_the_order_of_its_frames(camera):
@@ -174,7 +174,7 @@ def test_a_bias_does_not_depend_on_the_order_of_its_frames(camera):
 @pytest.mark.parametrize("n", [1, 2])
 def test_fewer_than_three_frames_are_warned_about(n, camera, chip):
     master = stack_biases(camera.biases(n))
-    assert any("too few" in text for text in warnings_of(master.header))
+    assert any("too few" in text for text in read_warnings(master.header))
     assert_honest(pulls(master, true_bias(chip)))
 
 
@@ -308,7 +308,7 @@ def test_unequal_numbers_of_mixed_darks_give_the_right_rate_with_an_honest_error
     assert np.median(dark.uncertainty) == pytest.approx(np.hypot(best, share), rel=0.06)
     assert (dark.header["EXPMIN"], dark.header["EXPMAX"]) == (min(exposures), max(exposures))
     assert dark.header["DARKCURR"] == pytest.approx(current, rel=0.1)
-    assert not any("scale" in text for text in warnings_of(dark.header))
+    assert not any("scale" in text for text in read_warnings(dark.header))
 
 
 @pytest.mark.parametrize("said", [2.0, 0.7])
@@ -349,7 +349,7 @@ def test_amplifier_glow_shows_in_darks_of_mixed_exposure(camera, chip):
     frames = [camera.take("Dark Frame", t, glow / t) for t in MIXED]
     header = stack_darks(frames, bias).header
     assert header["DARKGLOW"] == pytest.approx(12, abs=4 * header["DARKGERR"])
-    (text,) = warnings_of(header)
+    (text,) = read_warnings(header)
     assert text.startswith("dark does not scale with exposure time: +1")
     assert "near pixel 248, 8 (amplifier glow?)" in text
 
@@ -359,7 +359,7 @@ def test_glow_is_not_searched_for_with_one_exposure_time(camera):
     glow = glow_in(np.s_[:16, -16:], 12.0)
     header = stack_darks([camera.take("Dark Frame", 60.0, glow / 60) for _ in range(4)], bias).header
     assert "DARKGLOW" not in header
-    assert not warnings_of(header)
+    assert not read_warnings(header)
 
 
 def test_a_drifting_bias_level_is_not_glow(camera):
@@ -368,7 +368,7 @@ def test_a_drifting_bias_level_is_not_glow(camera):
     frames = [camera.take("Dark Frame", t, drift=d) for t, d in zip(MIXED, drifts, strict=True)]
     header = stack_darks(without_overscan(camera, frames), bias).header
     assert abs(header["DARKGLOW"]) < 5 * header["DARKGERR"]
-    assert not any("scale" in text for text in warnings_of(header))
+    assert not any("scale" in text for text in read_warnings(header))
 
 
 def test_a_dark_of_mixed_exposure_does_not_depend_on_the_order_of_its_frames(camera):
@@ -384,11 +384,11 @@ def test_a_flat_warns_of_a_dark_that_was_scaled_up(camera, tmp_path):
     dark = loaded(stack_darks(camera.darks([2.0] * 3), bias), tmp_path / "dark.fits")
     header = stack_flats([*camera.flats([20000.0] * 2), *camera.flats([20000.0], seconds=8.0)], bias, dark).header
     assert header["DARKFACT"] == 4
-    assert "flat frames: dark of 2 s scaled up 4 times" in warnings_of(header)
+    assert "flat frames: dark of 2 s scaled up 4 times" in read_warnings(header)
     longer = loaded(stack_darks(camera.darks([8.0] * 3), bias), tmp_path / "longer.fits")
     header = stack_flats(camera.flats([20000.0] * 3), bias, longer).header
     assert header["DARKFACT"] == pytest.approx(5 / 8)
-    assert not any("scaled" in text for text in warnings_of(header))
+    assert not any("scaled" in text for text in read_warnings(header))
 
 
 def test_a_dark_without_bias_has_that_in_its_header(camera):
@@ -461,7 +461,7 @@ def test_a_dark_current_below_zero_is_drift_and_is_set_to_zero(camera, chip):
     raised = type(bias)(bias.data + 60, bias.variance, bias.mask, bias.header, bias.name, bias.digest, bias.unit)
     dark = stack_darks(camera.darks([60.0] * 5), raised)
     assert np.median(dark.data) == pytest.approx(0, abs=0.01)
-    assert any("drift" in text for text in warnings_of(dark.header))
+    assert any("drift" in text for text in read_warnings(dark.header))
     np.testing.assert_array_equal(dark.mask & Flag.HOT > 0, chip.hot)
 
 

@@ -12,7 +12,7 @@ from nightcal.cameras.camera_file import load_camera
 from nightcal.detector.amplifier import Amplifier
 from nightcal.detector.amplifier_readout import AmplifierReadout
 from nightcal.flags import Flag
-from nightcal.io.keywords import warnings_of
+from nightcal.io.keywords import read_warnings
 from nightcal.io.master import load_master
 from nightcal.io.product import write_product
 from nightcal.io.raw_image import RawImage
@@ -39,7 +39,7 @@ class FourAmplifiers:
     def __init__(self, electrons, shares):
         self.electrons, self.shares = electrons, shares
         self.shape = electrons.shape
-        self.level_variance = np.zeros(())
+        self.overscan_variance = np.zeros(())
         self.image = SimpleNamespace(close=lambda: None)
 
     def rows(self, start, stop):
@@ -84,7 +84,7 @@ def test_read_noise_of_four_amplifiers(rng):
     assert cards(header, "RNADU") == pytest.approx(with_digitisation() / GAINS, rel=0.02)
     assert (cards(header, "RNERR") < 0.01 * cards(header, "RNMEAS")).all()
     assert (abs(cards(header, "RNMEAS") - with_digitisation()) < 4.5 * cards(header, "RNERR")).all()
-    assert not warnings_of(header)
+    assert not read_warnings(header)
 
 
 def test_gain_of_four_amplifiers(rng):
@@ -92,7 +92,7 @@ def test_gain_of_four_amplifiers(rng):
     note_gain(header, take(rng, 6, 20000.0), None)
     assert cards(header, "GNMEAS") == pytest.approx(GAINS, rel=0.02)
     assert (abs(cards(header, "GNMEAS") - GAINS) < 4.5 * cards(header, "GNERR")).all()
-    assert not warnings_of(header)
+    assert not read_warnings(header)
 
 
 def test_a_wrong_gain_of_one_amplifier_is_found_and_named(rng, caplog):
@@ -100,7 +100,7 @@ def test_a_wrong_gain_of_one_amplifier_is_found_and_named(rng, caplog):
     header = fits.Header()
     note_gain(header, take(rng, 6, 20000.0, said), None)
     assert cards(header, "GNMEAS") == pytest.approx(GAINS, rel=0.02)
-    (text,) = warnings_of(header)
+    (text,) = read_warnings(header)
     assert text.startswith("amplifier 2: gain of 2.26 e-/ADU used, 1.")
     assert text in caplog.text
 
@@ -108,7 +108,7 @@ def test_a_wrong_gain_of_one_amplifier_is_found_and_named(rng, caplog):
 def test_a_wrong_read_noise_of_one_amplifier_is_found_and_named(rng):
     header = fits.Header()
     note_read_noise(header, take(rng, 6, said=quadrants(noises=(4.0, 5.5, 9.0, 5.0))))
-    (text,) = warnings_of(header)
+    (text,) = read_warnings(header)
     assert text.startswith("amplifier 4: read noise of 5 e- used, 7.")
 
 
@@ -118,7 +118,7 @@ def test_a_gain_that_is_a_little_wrong_gives_no_warning(percent, rng):
     header = fits.Header()
     note_gain(header, take(rng, 6, 20000.0, said), None)
     assert "GNMEAS1" in header
-    assert not warnings_of(header)
+    assert not read_warnings(header)
 
 
 @pytest.mark.parametrize("lights", [(3.0,) * 4, (20000.0, 1000.0, 20000.0, 1000.0), (20000.0,)])
@@ -132,7 +132,7 @@ def test_an_unknown_read_noise_is_measured_and_not_compared(rng):
     header = fits.Header()
     note_read_noise(header, take(rng, 6, said=quadrants(noises=(0.0,) * 4)))
     assert cards(header, "RNMEAS") == pytest.approx(with_digitisation(), rel=0.02)
-    assert not warnings_of(header)
+    assert not read_warnings(header)
 
 
 def test_a_saturated_amplifier_is_skipped_and_the_others_are_measured(rng):
@@ -190,20 +190,20 @@ def test_masters_measure_gain_and_read_noise(frames, chip, tmp_path):
     bias = stack_biases(frames(6))
     assert bias.header["RNMEAS1"] == pytest.approx(chip.read_noise, rel=0.02)
     assert bias.header["RNADU1"] == pytest.approx(chip.read_noise / chip.gain, rel=0.02)
-    assert not warnings_of(bias.header)
+    assert not read_warnings(bias.header)
     write_product(tmp_path / "master.fits", bias)
     flat = stack_flats(frames(6, 20000.0, "flat"), load_master(tmp_path / "master.fits"), None)
     assert flat.header["GNMEAS1"] == pytest.approx(chip.gain, rel=0.02)
-    assert not any("gain" in text for text in warnings_of(flat.header))
+    assert not any("gain" in text for text in read_warnings(flat.header))
 
 
 def test_a_wrong_gain_in_the_header_warns_in_the_flat(frames, chip, tmp_path):
     write_product(tmp_path / "master.fits", stack_biases(frames(6, gain=2.0)))
     flat = stack_flats(frames(6, 20000.0, "flat", gain=2.0), load_master(tmp_path / "master.fits"), None)
     assert flat.header["GNMEAS1"] == pytest.approx(chip.gain, rel=0.02)
-    assert any(text.startswith("gain of 2 e-/ADU used, 1.5") for text in warnings_of(flat.header))
+    assert any(text.startswith("gain of 2 e-/ADU used, 1.5") for text in read_warnings(flat.header))
     # 6 e- at 1.5 e-/ADU are 8 e- at 2 e-/ADU
-    assert any(text.startswith("read noise of 6 e- used, 8") for text in warnings_of(flat.header))
+    assert any(text.startswith("read noise of 6 e- used, 8") for text in read_warnings(flat.header))
 
 
 def test_faint_flats_take_the_read_noise_that_the_bias_measured(frames, chip, tmp_path):
@@ -251,7 +251,7 @@ def test_masters_measure_gain_and_read_noise_of_each_of_four_amplifiers(four, tm
     flats = open_frames(four.flat, four.camera).frames
     flat = stack_flats(flats, load_master(tmp_path / "master.fits"), None)
     assert cards(flat.header, "GNMEAS") == pytest.approx(four.truth.gains, rel=0.02)
-    assert not [text for text in warnings_of(flat.header) if "measured" in text]
+    assert not [text for text in read_warnings(flat.header) if "measured" in text]
 
 
 def test_each_of_four_amplifiers_gets_its_own_measurement(four):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from astropy.io import fits
-from nightcal.io.keywords import warnings_of
+from nightcal.io.keywords import read_warnings
 
 GAIN = 1.91  # the header's
 
@@ -91,4 +91,4 @@ def test_no_flat_is_left_out_and_no_star_is_seen_in_a_master(afosc):
         assert header["NREJECT"] == 0
         assert header["FLATDEP"] < 0.5
         assert header["NRESID"] <= 2
-        assert not [text for text in warnings_of(header) if "stars" in text or "unsteady" in text]
+        assert not [text for text in read_warnings(header) if "stars" in text or "unsteady" in text]

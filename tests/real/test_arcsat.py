@@ -8,7 +8,7 @@ from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
 from nightcal.flags import Flag
-from nightcal.io.keywords import warnings_of
+from nightcal.io.keywords import read_warnings
 
 SATURATION = 60000
 FILTERS = ["sdss_g", "sdss_i", "sdss_r", "sdss_z"]
@@ -158,4 +158,4 @@ def test_no_flat_is_left_out_and_no_star_is_seen_in_a_master(arcsat):
         assert header["NREJECT"] == 0
         assert header["FLATDEP"] < 0.5
         assert header["NRESID"] <= 2
-        assert not [text for text in warnings_of(header) if "stars" in text or "unsteady" in text]
+        assert not [text for text in read_warnings(header) if "stars" in text or "unsteady" in text]

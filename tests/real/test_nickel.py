@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from nightcal.flags import Flag
-from nightcal.io.keywords import warnings_of
+from nightcal.io.keywords import read_warnings
 
 IMAGE, OVERSCAN = np.s_[:, :1024], np.s_[:, 1029:1056]  # of the 32 overscan columns, five trail the image
 BAD_COLUMN = 256  # the 257th
@@ -200,4 +200,4 @@ def test_no_flat_is_left_out_and_no_star_is_seen_in_a_master(nickel):
         assert header["NREJECT"] == 0
         assert header["FLATDEP"] < 0.5
         assert header["NRESID"] <= 2
-        assert not [text for text in warnings_of(header) if "stars" in text or "unsteady" in text]
+        assert not [text for text in read_warnings(header) if "stars" in text or "unsteady" in text]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from astropy.table import Table
-from helpers import catalog_of
+from helpers import make_catalog
 from nightcal.measurement.photometry import FilterRule, add_magnitudes, fit_zero_point
 from scipy.spatial import cKDTree
 
@@ -36,7 +36,7 @@ def frames(data):
     refcat = Table.read(data / "catalogs" / "refcat2.ecsv")
     bands = {band: np.ma.filled(refcat[f"{band}mag"].astype(float), np.nan) for band in "gri"}
     errors = {band: np.ma.filled(refcat[f"e_{band}mag"].astype(float), np.nan) for band in "gri"}
-    catalog = catalog_of("refcat2", refcat["RA_ICRS"], refcat["DE_ICRS"], bands, errors)
+    catalog = make_catalog("refcat2", refcat["RA_ICRS"], refcat["DE_ICRS"], bands, errors)
     tree = cKDTree(plane(refcat["RA_ICRS"], refcat["DE_ICRS"]))
     rows = Table.read(data / "catalogs" / "ey_uma_sources.fits").group_by("date-obs")
     found = []

@@ -15,7 +15,7 @@ from nightcal.detector.amplifier import Amplifier
 from nightcal.detector.amplifier_readout import AmplifierReadout
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
-from nightcal.io.keywords import warnings_of
+from nightcal.io.keywords import read_warnings
 from nightcal.io.master import load_master
 from nightcal.io.product import write_product
 from nightcal.io.raw_image import RawImage
@@ -24,7 +24,7 @@ from nightcal.masters.bias import stack_biases
 from nightcal.masters.dark import stack_darks
 from nightcal.numerics.shot_noise import expected_signal
 from nightcal.science.arithmetic import NO_DATA_SIGMA
-from nightcal.science.empty_product import empty_product
+from nightcal.science.empty_product import make_empty_product
 from nightcal.simulation.night import expose, make_chip
 from nightcal.stacking.calibration_frame import CalibrationFrame
 
@@ -503,7 +503,7 @@ def test_a_dark_that_is_scaled_up_is_told_with_its_factor(cards, factor, warned,
     path = write_master(tmp_path / "dark.fits", np.ones(AREA), **cards)
     header = example(master_dark=path).prepare(raw).product().header
     assert header.get("DARKFACT") == (None if factor is None else pytest.approx(factor))
-    assert [text for text in warnings_of(header) if "scaled" in text] == ([warned] if warned else [])
+    assert [text for text in read_warnings(header) if "scaled" in text] == ([warned] if warned else [])
 
 
 @pytest.mark.parametrize("cards", [{"BUNIT": "electron"}, {"BUNIT": "adu", "EXPTIME": 0.0}, {"EXPTIME": "long"}])
@@ -635,7 +635,7 @@ def test_nothing_is_written_when_the_raw_frame_is_broken(tmp_path, raw):
     broken.write_bytes(raw.read_bytes()[:4000])
     with pytest.raises(FrameRejectedError):
         example()(broken, tmp_path / "out.fits")
-    with pytest.raises(FileNotFoundError, match=r"raw is '.*missing\.fits'; there is no such file"):
+    with pytest.raises(FileNotFoundError, match=r"raw is '.*missing\.fits'; the file does not exist"):
         example()(tmp_path / "missing.fits", tmp_path / "out.fits")
     assert not (tmp_path / "out.fits").exists()
 
@@ -979,7 +979,7 @@ def test_the_expected_signal_does_not_depend_on_its_unit():
 
 
 def test_a_refused_frame_is_flagged_everywhere_and_says_why(tmp_path):
-    product = empty_product(Path("torn.fits"), "the file is truncated", "adu")
+    product = make_empty_product(Path("torn.fits"), "the file is truncated", "adu")
     write_product(tmp_path / "out.fits", product)
     ccd = CCDData.read(tmp_path / "out.fits")
     assert ccd.mask.all()
@@ -992,6 +992,6 @@ def test_a_refused_frame_is_flagged_everywhere_and_says_why(tmp_path):
 
 def test_a_refused_frame_keeps_what_could_be_read(raw):
     with RawImage(Path(raw)) as image:
-        product = empty_product(Path(raw), "no reason", raw=image.header)
+        product = make_empty_product(Path(raw), "no reason", raw=image.header)
     assert product.data.shape == image.shape
     assert product.header["EXPTIME"] == 30.0

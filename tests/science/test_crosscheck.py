@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 from astropy.io import fits
-from helpers import REPOSITORY, masters_of
+from helpers import REPOSITORY, make_masters
 from nightcal.cameras.camera_file import load_camera
 from nightcal.detector.overscan import OverscanMethods
 from nightcal.flags import Flag
 from nightcal.io.product import write_product
 from nightcal.science.crosscheck import crosscheck
-from nightcal.science.empty_product import empty_product
+from nightcal.science.empty_product import make_empty_product
 from nightcal.science.reduce import ScienceBatch, reduce_frame
 from nightcal.simulation.camera import simulate_camera
 from nightcal.simulation.night import simulate_night
@@ -29,7 +29,7 @@ class Checked:
 
     def __init__(self, folder, camera):
         self.folder, self.camera = folder, camera
-        self.masters = masters_of(folder / "raw", camera)
+        self.masters = make_masters(folder / "raw", camera)
         self.paths = {kind: folder / f"master_{kind}.fits" for kind in self.masters}
 
     def reduce(self, out, camera=None, **options):
@@ -97,7 +97,7 @@ def test_masters_that_the_product_did_not_use_are_not_used(night, tmp_path):
 
 
 def test_an_empty_product_is_not_compared(night, tmp_path):
-    write_product(tmp_path / RAW, empty_product(night.folder / "raw" / RAW, "the shutter was closed"))
+    write_product(tmp_path / RAW, make_empty_product(night.folder / "raw" / RAW, "the shutter was closed"))
     found = night.compare(tmp_path / RAW)
     assert found.pixels == 0
     assert "the shutter was closed" in str(found)

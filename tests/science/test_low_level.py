@@ -15,7 +15,7 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from helpers import REPOSITORY
 from nightcal import Calibrator, OverscanMethods
 from nightcal.flags import Flag
-from nightcal.io.keywords import warnings_of
+from nightcal.io.keywords import read_warnings
 from nightcal.simulation.night import simulate_night
 
 NY, NX, FIRST = 256, 200, 20
@@ -76,7 +76,7 @@ def test_without_overscan_an_unknown_read_noise_is_a_warning(rng):
     raw, _ = take(rng)
     header = Calibrator(gain=GAIN).calibrate(raw).header
     assert header["RNSRC"] == "unknown"
-    assert warnings_of(header) == ["read noise unknown, 0 e- assumed: uncertainties are too small"]
+    assert read_warnings(header) == ["read noise unknown, 0 e- assumed: uncertainties are too small"]
 
 
 def test_a_read_noise_that_is_given_is_used_and_not_measured(rng):
@@ -169,8 +169,8 @@ def test_a_frame_in_memory_is_written_like_a_file(raw_file, tmp_path):
     ("raw", "words"),
     [
         (CCDData(np.ones((9, 9)), unit="electron"), "raw is a CCDData in electron; expected a raw frame in adu"),
-        (np.ones(9), "expected a path, a CCDData, or an array of two dimensions"),
-        (7, "expected a path, a CCDData, or an array of two dimensions"),
+        (np.ones(9), "expected a path, a CCDData, or a two-dimensional array"),
+        (7, "expected a path, a CCDData, or a two-dimensional array"),
     ],
 )
 def test_what_is_no_raw_frame_is_refused(raw, words):
@@ -235,7 +235,7 @@ def test_a_master_of_its_kind_or_of_no_kind_is_welcome(cards, tmp_path, rng):
 
 @pytest.mark.parametrize("name", ["master_bias", "master_dark", "master_flat", "bad_pixels"])
 def test_a_missing_master_is_named(name):
-    with pytest.raises(FileNotFoundError, match=f"{name} is 'elsewhere/m.fits'; there is no such file"):
+    with pytest.raises(FileNotFoundError, match=f"{name} is 'elsewhere/m.fits'; the file does not exist"):
         example(**{name: "elsewhere/m.fits"})
 
 

@@ -17,7 +17,7 @@ from nightcal.io.product import Product
 from nightcal.measurement.astrometry.pointing import Hint
 from nightcal.measurement.frame import FrameInfo
 from nightcal.measurement.star_catalog.cone import round_cone
-from nightcal.science.empty_product import empty_product
+from nightcal.science.empty_product import make_empty_product
 from nightcal.science.measure import measure, measure_empty, read_measurements
 from nightcal.simulation.sky import CENTRE, PASSBANDS, SCALE, make_camera_wcs, make_sky
 
@@ -168,7 +168,7 @@ def test_what_the_raw_frame_said_of_these_things_is_not_taken_for_our_own(frame,
 def test_the_table_of_a_frame_that_cannot_be_used_has_the_columns_of_any_other(names, measured):
     sections = {name: EVERYTHING[name] for name in names} | {"sources": {"apertures": [2.0, 5.0]}}
     steps = read_measurements(sections)
-    empty = measure_empty(empty_product(Path("a.fits"), "truncated"), steps)
+    empty = measure_empty(make_empty_product(Path("a.fits"), "truncated"), steps)
     _, table = measure(Product(*np.zeros((2, 20, 20), np.float32), np.ones((20, 20), np.uint8), "adu", fits.Header()),
                        KNOWN, steps)  # fmt: skip
     assert len(empty) == 0

@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 from astropy.io import fits
-from helpers import REPOSITORY, masters_of
+from helpers import REPOSITORY, make_masters
 from nightcal.cameras.camera_file import load_camera
 from nightcal.io.source_catalog import read_catalog
 from nightcal.science.measure import read_measurements
@@ -30,7 +30,7 @@ def measured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("measured")
     camera = load_camera(REPOSITORY / "config" / "cameras" / "generic.yaml")
     chip = simulate_night(folder / "raw", folder / "truth", filters=("R",), n_science=0).chip
-    masters = masters_of(folder / "raw", camera)
+    masters = make_masters(folder / "raw", camera)
     found = []
     for seed in range(SEEDS):
         rng = np.random.default_rng(seed)

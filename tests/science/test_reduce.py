@@ -74,10 +74,10 @@ def by_hand(raw, masters, method, share):
     overscan = values[:, NX:]
     level, level_variance = np.zeros((NY + 5, 1)), np.zeros((NY + 5, 1))
     if method == "clipped_mean":
-        error = OverscanMethods.clipped_mean.level(values, Calibrator(overscans=[OVERSCAN]).overscans)
+        error = OverscanMethods.clipped_mean.find_level(values, Calibrator(overscans=[OVERSCAN]).overscans)
         level, level_variance = level + float(error.value), level_variance + float(error.variance)
     elif method == "row_mean":
-        error = OverscanMethods.row_mean.level(values, Calibrator(overscans=[OVERSCAN]).overscans)
+        error = OverscanMethods.row_mean.find_level(values, Calibrator(overscans=[OVERSCAN]).overscans)
         level, level_variance = overscan.mean(axis=1, keepdims=True), error.variance
     elif method == "user":
         level = overscan.mean() + 0.01 * np.arange(NX + BESIDE) + level

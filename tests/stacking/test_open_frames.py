@@ -11,11 +11,11 @@ import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
 from helpers import REPOSITORY
-from nightcal.cameras.amplifiers import choose_gain, find_gain, gain_of_master, open_raw
+from nightcal.cameras.amplifiers import choose_gain, find_gain, open_raw, read_master_gain
 from nightcal.cameras.camera_file import load_camera
 from nightcal.detector.photon_transfer import ASSUMED, GainAndReadNoise
 from nightcal.flags import Flag
-from nightcal.io.keywords import warnings_of
+from nightcal.io.keywords import read_warnings
 from nightcal.io.master import load_master
 from nightcal.io.product import Product, write_product
 from nightcal.io.raw_header import read_header
@@ -111,7 +111,7 @@ def test_an_unknown_gain_is_1_and_warned_about(take, camera):
     assert noise == ASSUMED
     header = fits.Header()
     record_gain(header, noise)
-    assert any("gain unknown" in text for text in warnings_of(header))
+    assert any("gain unknown" in text for text in read_warnings(header))
     assert header["GAINSRC"] == "assumed"
 
 
@@ -134,7 +134,7 @@ def test_a_readout_follows_header_and_camera_file(take, camera, chip):
     readout, gain = open_raw(RawImage(take("a")), camera)
     assert (readout.area, readout.has_overscan) == (Area(0, 128, 0, 128), True)
     assert (readout.gain, readout.read_noise, readout.saturation) == (1.5, 6.0, chip.saturation)
-    assert readout.keywords() == {"OVSCMETH": "clipped_mean", "OVSC0001": "[129:160,1:128]"}
+    assert readout.list_keywords() == {"OVSCMETH": "clipped_mean", "OVSC0001": "[129:160,1:128]"}
     assert gain.source == "header or camera file"
 
 
@@ -397,7 +397,7 @@ def test_frames_without_a_gain_take_that_of_their_master_bias(take, camera, bias
 
 def test_an_assumed_gain_of_the_bias_is_not_used(take, camera, bias_with):
     bias = bias_with(**UNKNOWN)
-    assert gain_of_master(bias) is None
+    assert read_master_gain(bias) is None
     assert choose_gain(None, bias) is None
     assert find_gain(read_header(take("a", **UNKNOWN)), camera, choose_gain(None, bias)) == ASSUMED
 
@@ -414,7 +414,7 @@ def test_an_empty_bias_and_a_bias_of_another_program_have_no_gain(take, camera, 
     write_product(tmp_path / "refused.fits", finished([truncate(take("torn"))], camera))
     fits.PrimaryHDU(np.zeros((128, 128), np.float32)).writeto(tmp_path / "plain.fits")
     for name in ("refused.fits", "plain.fits"):
-        assert gain_of_master(load_master(tmp_path / name)) is None
+        assert read_master_gain(load_master(tmp_path / name)) is None
 
 
 def light_of(product, chip):
@@ -425,18 +425,18 @@ def light_of(product, chip):
 def test_a_science_frame_without_a_gain_is_in_electrons_of_its_bias(take, camera, chip, bias_with):
     product = reduced(sky_frame(take, **UNKNOWN), batch(camera, bias_with()))
     assert light_of(product, chip) == pytest.approx(480, rel=0.02)  # 320 ADU at 1.5 e-/ADU
-    assert not warnings_of(product.header)
+    assert not read_warnings(product.header)
 
 
 def test_a_science_frame_without_any_gain_is_warned_about(take, camera, chip, bias_with):
     product = reduced(sky_frame(take, **UNKNOWN), batch(camera, bias_with(**UNKNOWN)))
     assert light_of(product, chip) == pytest.approx(320, rel=0.02)
-    assert any("gain unknown" in text for text in warnings_of(product.header))
+    assert any("gain unknown" in text for text in read_warnings(product.header))
 
 
 def test_an_unknown_read_noise_of_the_bias_stays_warned_about(take, camera, bias_with):
     product = reduced(sky_frame(take, **UNKNOWN), batch(camera, bias_with(RDNOISE=None)))
-    assert any("read noise unknown" in text for text in warnings_of(product.header))
+    assert any("read noise unknown" in text for text in read_warnings(product.header))
 
 
 # --- overscan beside the image area only -----------------------------------------------------------------------------
@@ -450,7 +450,7 @@ def test_rows_outside_the_image_area_need_no_overscan(method, take, camera):
     electrons, _ = frame.readout.read()
     assert electrons.shape == (100, 128)
     assert np.isfinite(electrons).all()
-    assert np.isfinite(frame.readout.level_variance).all()
+    assert np.isfinite(frame.readout.overscan_variance).all()
     shorter = sections | {"BIASSEC": "[129:160,1:99]"}
     refused = finished([take("b", **shorter)], by_row).header["EMPTY"]
     assert "row 99 has no overscan pixel" in refused

@@ -129,7 +129,7 @@ def _describe_pixels(exposure: CalibrationFrame, unit: str) -> str:
             electrons, flags = readout.rows(start, min(start + STRIP, rows))
             flagged += int(np.count_nonzero(flags))
             samples.append(electrons[::8, ::8][flags[::8, ::8] == 0])
-        level = readout.mean_level
+        level = readout.mean_overscan_level
     values = np.concatenate(samples)
     median = f"median {np.median(values):.5g} {unit}" if values.size else "no usable pixel"
     overscan = "no overscan subtracted" if level is None else f"overscan level {level:.6g} ADU subtracted"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from astropy.io import fits
 
-from nightcal.io.keywords import LONGEST_TEXT, ascii_text, warnings_of
+from nightcal.io.keywords import LONGEST_TEXT, make_ascii, read_warnings
 from nightcal.planning.naming import make_printable
 from nightcal.planning.plan import COLUMNS, REJECTED
 from nightcal.version import __version__
@@ -106,7 +106,7 @@ def _find_rejected(header: fits.Header) -> list[tuple[str, str, float | None]]:
 
 
 def _file_name(row: Row) -> str:
-    return ascii_text(PurePosixPath(row["file"]).name, LONGEST_TEXT)
+    return make_ascii(PurePosixPath(row["file"]).name, LONGEST_TEXT)
 
 
 def make_report(night: str, rows: Sequence[Row], products: Products, crosschecks: Sequence[CrossCheck] = ()) -> str:
@@ -180,7 +180,7 @@ def _has_sources(header: fits.Header) -> bool:
 
 
 def _list_warnings(header: fits.Header) -> str:
-    return str(header["EMPTY"]) if "EMPTY" in header else "; ".join(warnings_of(header))
+    return str(header["EMPTY"]) if "EMPTY" in header else "; ".join(read_warnings(header))
 
 
 def _make_master_row(path: str, header: fits.Header) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import catalog_of
+from helpers import make_catalog
 from nightcal.measurement.photometry.neighbours import add_catalog_stars, estimate_neighbour_flux
 from sky_fields import crowd, random_crowd, share
 
@@ -62,7 +62,7 @@ def test_a_companion_resolved_only_in_the_catalogue_counts():
     blend, _ = crowd(x, y, flux + np.where(np.arange(len(x)) == 3, faint, 0))
     ra, dec = on_the_sky(np.append(x, x[3] + 2), np.append(y, y[3]))
     light = np.append(flux, faint)
-    catalog = catalog_of("c", ra, dec, {"r": 20 - 2.5 * np.log10(light)})
+    catalog = make_catalog("c", ra, dec, {"r": 20 - 2.5 * np.log10(light)})
     matches = np.arange(len(x)), np.arange(len(x))
     alone = estimate_neighbour_flux(blend)
     found = add_catalog_stars(alone, blend, catalog, "r", matches)
@@ -78,7 +78,7 @@ def test_catalogue_and_table_of_the_same_stars_agree():
     magnitude[np.argsort(flux)[:3]] = np.nan
     everyone = np.arange(len(flux)), np.arange(len(flux))
     both = add_catalog_stars(
-        estimate_neighbour_flux(table), table, catalog_of("c", ra, dec, {"r": magnitude}), "r", everyone
+        estimate_neighbour_flux(table), table, make_catalog("c", ra, dec, {"r": magnitude}), "r", everyone
     )
     some = (flux > 5000) & (truth[:, 1] > 1e-3 * flux)
     assert np.median(both.flux[some, 1] / truth[some, 1]) == pytest.approx(1, abs=0.03)
@@ -119,7 +119,11 @@ def test_bad_tables_raise_nothing(spoil):
     for some in (table, table[:1], table[:0]):
         found = estimate_neighbour_flux(some)
         found = add_catalog_stars(
-            found, some, catalog_of("c", ra, dec, {"r": np.full(40, 15.0)}), "r", tuple(m[: len(some)] for m in matches)
+            found,
+            some,
+            make_catalog("c", ra, dec, {"r": np.full(40, 15.0)}),
+            "r",
+            tuple(m[: len(some)] for m in matches),
         )
         assert np.isfinite(found.flux).all()
         assert (found.flux >= 0).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from helpers import catalog_of
+from helpers import make_catalog
 from nightcal.errors import ConfigurationError
 from nightcal.io.keywords import set_cards
 from nightcal.measurement.photometry import FilterRule, PhotometryOptions, add_magnitudes, fit_zero_point, make_keywords
@@ -33,7 +33,7 @@ def field_of_stars(seed, n=60, scatter=0.02, wrong=0.0, error=0.01, faintest=17.
     table["FLUX_APER"], table["FLUXERR_APER"] = total[:, None] * PARTS + ring.cumsum(axis=1), noise
     table["FLUX_AUTO"], table["FLUXERR_AUTO"] = 0.97 * table["FLUX_APER"][:, 2], noise[:, 2]
     table["FWHM_IMAGE"], table["FLAGS"] = np.full(n, 3.0), np.zeros(n, dtype=np.int16)
-    catalog = catalog_of(
+    catalog = make_catalog(
         "refcat2.ecsv",
         *on_the_sky(table),
         {"g": r + colour + rng.normal(0, error, n), "r": r + rng.normal(0, error, n)},
@@ -101,7 +101,7 @@ def faint_field(rng, table, catalog, brightest):
     ring = rng.normal(0, np.sqrt(np.diff(noise**2, axis=1, prepend=0)))
     table["FLUX_APER"], table["FLUXERR_APER"] = total[:, None] * PARTS + ring.cumsum(axis=1), noise
     faint = np.arange(12, n)
-    return table, catalog_of("faint", *on_the_sky(table), {"r": r}), (faint, faint)
+    return table, make_catalog("faint", *on_the_sky(table), {"r": r}), (faint, faint)
 
 
 def test_faint_stars_are_compared_in_a_small_aperture_and_bright_ones_in_a_large_one():
@@ -191,7 +191,7 @@ def test_stars_without_a_catalogue_error_have_little_weight():
     assert two.number >= one.number - 2
     assert abs(two.zero_point - one.zero_point) < 0.005
     catalog.magnitudes["r"][:20] -= 0.05
-    none = fit_zero_point(table, catalog_of("c", *on_the_sky(table), catalog.magnitudes), matches, EXPOSURE, COLOURED)
+    none = fit_zero_point(table, make_catalog("c", *on_the_sky(table), catalog.magnitudes), matches, EXPOSURE, COLOURED)
     assert abs(off(none)) < 0.015
     # errors that the catalogue does not give appear as scatter
     assert none.intrinsic_scatter > one.intrinsic_scatter
@@ -214,7 +214,7 @@ def test_the_flux_of_neighbours_is_subtracted():
 @pytest.mark.parametrize("n", [150, 400])
 def test_a_crowd_has_the_zero_point_of_isolated_stars(n):
     flux, table, _ = random_crowd(7, n=n)
-    catalog = catalog_of("c", *on_the_sky(table), {"r": ZERO_POINT - 2.5 * np.log10(flux / EXPOSURE)})
+    catalog = make_catalog("c", *on_the_sky(table), {"r": ZERO_POINT - 2.5 * np.log10(flux / EXPOSURE)})
     found = fit_zero_point(table, catalog, (np.arange(n), np.arange(n)), EXPOSURE, FilterRule("r"))
     # 1.2 mmag too high where 400 stars keep the light of neighbours
     assert found.zero_point == pytest.approx(ZERO_POINT, abs=0.0003)
@@ -226,7 +226,7 @@ def test_a_companion_resolved_only_in_the_catalogue_counts():
     companions = {band: catalog.magnitudes[band][:20] + 3 for band in "gr"}
     for name in ("FLUX_APER", "FLUX_AUTO"):
         table[name][:20] *= 1 + 10 ** (-0.4 * 3)
-    more = catalog_of(
+    more = make_catalog(
         "c",
         np.append(catalog.ra, catalog.ra[:20] + 1 / 7200),
         np.append(catalog.dec, catalog.dec[:20]),

@@ -16,7 +16,7 @@ from nightcal.measurement.star_catalog.file import read_star_catalog
 STARS = {"ra": [10.0, 20.0, 359.9], "dec": [-5.0, 89.5, 0.1], "rmag": [12.0, 13.5, 14.0], "e_rmag": [0.01, 0.02, 0.03]}
 
 
-def catalog_of(ra, dec, pm_ra=0.0, pm_dec=0.0, epoch=2000.0):
+def make_catalog(ra, dec, pm_ra=0.0, pm_dec=0.0, epoch=2000.0):
     ra, dec = np.atleast_1d(ra).astype(float), np.atleast_1d(dec).astype(float)
     return StarCatalog("stars", ra, dec, np.broadcast_to(pm_ra, ra.shape), np.broadcast_to(pm_dec, ra.shape), epoch)
 
@@ -24,7 +24,7 @@ def catalog_of(ra, dec, pm_ra=0.0, pm_dec=0.0, epoch=2000.0):
 @pytest.mark.filterwarnings("ignore::erfa.ErfaWarning")
 @pytest.mark.parametrize(("ra", "dec"), [(269.45, 4.69), (0.0001, -40.0), (120.0, 89.99)])
 def test_proper_motion_agrees_with_astropy(ra, dec):
-    moved = catalog_of(ra, dec, -801.6, 10362.4).move_to_epoch(2025.5)
+    moved = make_catalog(ra, dec, -801.6, 10362.4).move_to_epoch(2025.5)
     with_astropy = SkyCoord(
         ra * u.deg,
         dec * u.deg,
@@ -47,23 +47,23 @@ def test_a_table_saved_by_a_spreadsheet_is_read_as_plain_arrays(begin, tmp_path)
 
 
 def test_a_star_without_proper_motion_does_not_move_at_all():
-    catalog = catalog_of([0.1, 359.99999], [12.3, -89.999])
+    catalog = make_catalog([0.1, 359.99999], [12.3, -89.999])
     assert catalog.move_to_epoch(2030.0).ra.tolist() == catalog.ra.tolist()
 
 
 def test_a_star_moves_from_the_epoch_of_its_catalogue_to_the_date_of_the_frame():
     epoch = mjd_to_julian_year(parse_time("2026-01-01T12:00:00"))
-    moved = catalog_of(10.0, 20.0, pm_dec=10_000.0, epoch=2016.0).move_to_epoch(epoch)
+    moved = make_catalog(10.0, 20.0, pm_dec=10_000.0, epoch=2016.0).move_to_epoch(epoch)
     assert (moved.dec[0] - 20) * 3600 == pytest.approx(100, abs=0.1)  # 10 arcsec a year
 
 
 def test_epochs_may_differ_from_star_to_star():
-    moved = catalog_of([10, 20], [0, 0], 0, 360e3, np.array([2000.0, 2010.0])).move_to_epoch(2011.0)
+    moved = make_catalog([10, 20], [0, 0], 0, 360e3, np.array([2000.0, 2010.0])).move_to_epoch(2011.0)
     np.testing.assert_allclose(moved.dec, [1.1, 0.1], atol=1e-3)
 
 
 def test_stars_within_a_radius_are_found_across_right_ascension_0_and_at_the_pole():
-    catalog = catalog_of([359.95, 0.05, 10, 190], [0, 0, 89.9, 89.9])
+    catalog = make_catalog([359.95, 0.05, 10, 190], [0, 0, 89.9, 89.9])
     assert catalog.select_within(0, 0, 0.06).ra.tolist() == [359.95, 0.05]
     assert catalog.select_within(100, 90, 0.11).ra.tolist() == [10, 190]
 

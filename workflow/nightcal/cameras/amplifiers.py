@@ -1,4 +1,4 @@
-"""A raw frame opened as its camera file says: gain, read noise and geometry of each amplifier."""
+"""Open raw frames with gain, read noise and geometry of their amplifiers, from camera file and header."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nightcal.detector.overscan import OverscanMethods
 from nightcal.detector.photon_transfer import ASSUMED, GainAndReadNoise
 from nightcal.detector.readout import Readout
 from nightcal.detector.saturation import Bleed
-from nightcal.io.keywords import warnings_of
+from nightcal.io.keywords import read_warnings
 from nightcal.io.master import MasterFrame
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.raw_image import RawImage
@@ -23,7 +23,7 @@ UNKNOWN_READ_NOISE = "read noise unknown, 0 e- assumed: uncertainties are too sm
 def find_gain(
     header: RawHeader, camera: Camera, measured: GainAndReadNoise | None, amplifier: int = 0
 ) -> GainAndReadNoise:
-    """Gain and read noise of an amplifier: from header or camera file, else measured, else assumed.
+    """Find gain and read noise of an amplifier: from header or camera file, else measured, else assumed.
 
     Parameters
     ----------
@@ -31,73 +31,76 @@ def find_gain(
     camera : Camera
     measured : GainAndReadNoise or None
     amplifier : int
-        From 0.
+        Counted from 0.
 
     Returns
     -------
     GainAndReadNoise
-        A measured read noise, known in ADU, is brought to electrons with the gain that is used.
+        A measured read noise is converted with the gain in use.
     """
     gain, read_noise = camera.read_gain_and_noise(header, amplifier)
-    found = (measured or ASSUMED).of(amplifier)
+    fallback = (measured or ASSUMED).select_amplifier(amplifier)
     if gain is None:
-        return replace(found, read_noise=found.read_noise if read_noise is None else read_noise)
+        return replace(fallback, read_noise=fallback.read_noise if read_noise is None else read_noise)
     if read_noise is None:
         warning = "" if measured else UNKNOWN_READ_NOISE
         return GainAndReadNoise(
-            gain, found.read_noise * gain / found.gain, f"gain from header or camera file, {found.source}", warning
+            gain,
+            fallback.read_noise * gain / fallback.gain,
+            f"gain from header or camera file, {fallback.source}",
+            warning,
         )
     return GainAndReadNoise(gain, read_noise, "header or camera file")
 
 
 def average_gain(noises: Sequence[GainAndReadNoise]) -> GainAndReadNoise:
-    """Mean gain and mean square read noise of all amplifiers; source and warning are the first one's that warns."""
-    said = next((noise for noise in noises if noise.warning), noises[0])
+    """Average gain and read noise over amplifiers; source and warning are those of the first with a warning."""
+    first = next((noise for noise in noises if noise.warning), noises[0])
     gain = sum(noise.gain for noise in noises) / len(noises)
     read_noise = (sum(noise.read_noise**2 for noise in noises) / len(noises)) ** 0.5
-    return said if len(noises) == 1 else replace(said, gain=gain, read_noise=read_noise)
+    return first if len(noises) == 1 else replace(first, gain=gain, read_noise=read_noise)
 
 
-def gain_of_master(master: object) -> GainAndReadNoise | None:
-    """Gain and read noise that a master was made with, for frames of a night that could not measure them."""
+def read_master_gain(master: object) -> GainAndReadNoise | None:
+    """Read the gain and read noise used for a master; None if unknown."""
     if not isinstance(master, MasterFrame) or master.why_empty or "GAINSRC" not in master.header:
         return None
     header = master.header
-    if {ASSUMED.warning, UNKNOWN_READ_NOISE} & set(warnings_of(header)):
+    if {ASSUMED.warning, UNKNOWN_READ_NOISE} & set(read_warnings(header)):
         return None
     numbers = range(1, header.get("NCAMPS", 1) + 1)
     cards = [(f"GAINUS{n:02d}", f"RNUSED{n:02d}") for n in numbers]
-    each = tuple((header[gain], header[noise]) for gain, noise in cards if gain in header and noise in header)
+    known = tuple((header[gain], header[noise]) for gain, noise in cards if gain in header and noise in header)
     source = f"{header['GAINSRC']} of {header['NIGHT']}"
     return GainAndReadNoise(
-        header["GAINUSED"], header["RNUSED"], source, amplifiers=each if len(each) == len(cards) else ()
+        header["GAINUSED"], header["RNUSED"], source, amplifiers=known if len(known) == len(cards) else ()
     )
 
 
 def choose_gain(measured: GainAndReadNoise | None, bias: object) -> GainAndReadNoise | None:
-    """Choose between what the night measured and what its master bias was made with: a gain that was not assumed.
+    """Choose the gain measured in the night, or that of its master bias if the night has none.
 
     Parameters
     ----------
     measured : GainAndReadNoise or None
-        Of the night.
+        Measured in the night.
     bias : MasterFrame or None
-        The master bias; anything else counts as None.
+        The master bias.
 
     Returns
     -------
     GainAndReadNoise or None
-        ``measured`` if it has no warning, else that of the bias if it is known, else ``measured``.
+        ``measured`` unless it has a warning and the gain of the bias is known.
     """
     if measured is not None and not measured.warning:
         return measured
-    return gain_of_master(bias) or measured
+    return read_master_gain(bias) or measured
 
 
 def open_raw(
     image: RawImage, camera: Camera, measured: GainAndReadNoise | None = None
 ) -> tuple[Readout, GainAndReadNoise]:
-    """Open a raw frame as its camera file and header say.
+    """Open a raw frame, with its camera file.
 
     Parameters
     ----------
@@ -110,13 +113,12 @@ def open_raw(
     -------
     readout : Readout
     gain : GainAndReadNoise
-        What is used, averaged over the amplifiers, and where it comes from.
+        Values in use, averaged over the amplifiers, and their origin.
 
     Raises
     ------
     FrameRejectedError
-        If a section cannot be read or does not fit the image, or a gain, saturation or linearity limit is not a number
-        that can be right.
+        If a section cannot be read or does not fit the image, or if a gain, saturation or linearity limit is invalid.
     """
     amplifiers, gain = read_amplifiers(image.header, camera, measured)
     return open_readout(image, amplifiers, camera.bins(image.header), camera.read_crosstalk(image.header)), gain

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nightcal.detector.mosaic import extent, place
+from nightcal.detector.mosaic import find_mosaic_shape, place_amplifiers
 from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.sections import Area, parse_section
@@ -155,4 +155,4 @@ def find_size(area: str, binning: tuple[int, int]) -> tuple[int, int] | None:
     detectors = [detector for _, detector in pairs if detector is not None]
     if len(images) == 1:
         return images[0].shape
-    return extent(place(images, detectors, binning)) if images else None
+    return find_mosaic_shape(place_amplifiers(images, detectors, binning)) if images else None

@@ -14,42 +14,42 @@ from nightcal.io.sections import Area
 from nightcal.numerics.robust import QUANTISATION
 
 UserMethod = Callable[[NDArray[Any], Any], NDArray[Any]]
-"""A user's overscan correction: image and overscan area in, corrected image of floats out.
+"""A user's overscan correction: takes the image and the overscan area, returns the corrected image as floats.
 
-The area is a dictionary with ``xmin``, ``xmax``, ``ymin`` and ``ymax``; of several areas, a list of them.
+The area is a dictionary with ``xmin``, ``xmax``, ``ymin`` and ``ymax``; several areas are a list of dictionaries.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Amplifier:
-    """What is known of one amplifier of a frame.
+    """Sections, gain, read noise and limits of one amplifier of a frame.
 
     Attributes
     ----------
     overscans : tuple of Area
-        None: no overscan correction.
+        Empty for no overscan correction.
     overscan_method : OverscanMethods or function
     image_area : Area or None
-        Light-sensitive pixels of its image plane; None for the whole plane. A flip turns the pixels round.
+        Light-sensitive pixels of its image plane; None for the whole plane. A flip reverses rows or columns.
     gain : float
         [e-/ADU]
     read_noise : float
-        [e-], with the noise of digitisation in it.
+        [e-], including digitisation noise.
     saturation : float or None
-        [ADU]; None for the largest value that the file can hold.
+        [ADU]; None for the largest value the file can hold.
     polynomial : tuple of float
-        Coefficients of the correction for non-linearity, as `nightcal.detector.linearity.linearise` takes them.
+        Coefficients of the linearity correction; see `nightcal.detector.linearity.linearise`.
     linearity : float or None
-        [ADU]; values from here on are flagged like saturated ones; None for no such limit.
+        [ADU]; values at or above are flagged like saturated ones; None for no such limit.
     bleed : Bleed
-        Where the charge of saturated pixels leaks to.
+        Directions in which saturated pixels bleed.
     detector : Area or None
-        What it saw, in unbinned pixels of the detector; a flip means that it reads backwards. None for an amplifier
-        that is alone: its image area is the image.
+        Its part of the detector, in unbinned pixels; a flip means that it reads backwards. None for a single amplifier,
+        whose image area is the whole image.
     plane : int
-        Which image plane of the file holds it, from 0.
+        Its image plane in the file, counted from 0.
     from_right, from_top : bool
-        Whether its plane is stored with the column or row that is read first at the right or at the top.
+        Whether the column or row that is read first is stored at the right or at the top of the plane.
     """
 
     overscans: tuple[Area, ...] = ()
@@ -68,7 +68,7 @@ class Amplifier:
 
     @property
     def read_variance(self) -> float:
-        """Variance of a pixel in the dark [e-^2]; that of digitisation if the read noise is unknown."""
+        """Read noise squared [e-^2], at least that of digitisation."""
         return max(self.read_noise, QUANTISATION * self.gain) ** 2
 
     @property
@@ -79,5 +79,5 @@ class Amplifier:
 
     @property
     def reads_forwards(self) -> bool:
-        """Whether the pixels lie in the image as they do in the file."""
+        """Whether the pixels have the same orientation in the image as in the file."""
         return not any(area is not None and (area.flip_x or area.flip_y) for area in (self.image_area, self.detector))

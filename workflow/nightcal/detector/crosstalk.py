@@ -14,9 +14,9 @@ class Order:
     Attributes
     ----------
     region : Area
-        Pixels that are read out, in the image as stored.
+        Pixels that are read out, in the stored image.
     from_right, from_top : bool
-        Whether columns or rows are stored against the order of reading.
+        Whether columns or rows are stored in reverse of the order of reading.
     """
 
     region: Area
@@ -36,15 +36,15 @@ def read_together(area: Area, target: Order, source: Order) -> Area:
     Returns
     -------
     Area
-        In the stored image of the source, perhaps beyond its edges; flips tell whether its rows and columns are stored
-        the other way round than those of the target.
+        In the stored image of the source, perhaps beyond its edges; a flip marks rows or columns stored in the opposite
+        direction to those of the target.
     """
-    xmin, xmax, flip_x = _together(
+    xmin, xmax, flip_x = _map_axis(
         (area.xmin, area.xmax),
         (target.region.xmin, target.region.xmax, target.from_right),
         (source.region.xmin, source.region.xmax, source.from_right),
     )
-    ymin, ymax, flip_y = _together(
+    ymin, ymax, flip_y = _map_axis(
         (area.ymin, area.ymax),
         (target.region.ymin, target.region.ymax, target.from_top),
         (source.region.ymin, source.region.ymax, source.from_top),
@@ -52,12 +52,12 @@ def read_together(area: Area, target: Order, source: Order) -> Area:
     return Area(xmin, xmax, ymin, ymax, flip_x, flip_y)
 
 
-def _together(
+def _map_axis(
     pixels: tuple[int, int], target: tuple[int, int, bool], source: tuple[int, int, bool]
 ) -> tuple[int, int, bool]:
     start, stop = pixels
     low, high, backwards = target
     first, last = (high - stop, high - start) if backwards else (start - low, stop - low)
     source_low, source_high, source_backwards = source
-    found = (source_high - last, source_high - first) if source_backwards else (source_low + first, source_low + last)
-    return *found, backwards != source_backwards
+    span = (source_high - last, source_high - first) if source_backwards else (source_low + first, source_low + last)
+    return *span, backwards != source_backwards

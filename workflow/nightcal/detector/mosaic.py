@@ -1,4 +1,4 @@
-"""Where each amplifier's pixels lie in the image of the whole detector."""
+"""Place the pixels of each amplifier in the image of the whole detector."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from nightcal.errors import FrameRejectedError
 from nightcal.io.sections import Area
 
 SPARSEST = 16
-"""So many times the pixels that were read may the mosaic have: a header that asks for more is wrong."""
+"""Largest allowed ratio of mosaic area to pixels read; a header that asks for more is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Pixels of the mosaic that an amplifier fills, and whether its rows and columns run backwards there.
+    """Place of an amplifier in the mosaic.
 
-    ``off_grid`` is set where binned pixels of this amplifier lie between those of the others.
+    Attributes
+    ----------
+    area : Area
+        Pixels of the mosaic that the amplifier fills.
+    flip_x, flip_y : bool
+        Whether its columns or rows are reversed in the mosaic.
+    off_grid : bool
+        Whether its binned pixels lie between those of the other amplifiers.
     """
 
     area: Area
@@ -36,46 +43,48 @@ class _Axis:
     backwards: bool
     pixels: int
 
-    def first(self, binning: int) -> int:
-        """Where its pixels begin, at the lower end: the row or column that is read first is a whole one."""
+    def find_start(self, binning: int) -> int:
+        """Find the lower end of its pixels; a fraction of a binned pixel is left over at the end that is read last."""
         return self.high - self.pixels * binning if self.backwards else self.low
 
 
-def place(images: Sequence[Area], detectors: Sequence[Area | None], binning: tuple[int, int]) -> tuple[Place, ...]:
+def place_amplifiers(
+    images: Sequence[Area], detectors: Sequence[Area | None], binning: tuple[int, int]
+) -> tuple[Place, ...]:
     """Place amplifiers in the mosaic.
 
     Parameters
     ----------
     images : sequence of Area
-        Light-sensitive pixels of each amplifier, in its own image; a flip turns the image round.
+        Light-sensitive pixels of each amplifier, in its own image; a flip reverses rows or columns.
     detectors : sequence of Area or None
-        What they saw, in unbinned pixels of the detector; a flip tells that the amplifier reads backwards. None for a
-        single amplifier that sees the whole detector.
+        Their parts of the detector, in unbinned pixels; a flip means that the amplifier reads backwards. None for a
+        single amplifier that reads the whole detector.
     binning : (int, int)
         In x and y.
 
     Returns
     -------
     tuple of Place
-        The mosaic begins with the lowest pixel that any amplifier saw. Where the number of rows or columns is no
-        multiple of the binning, what is left over was read last, and lies at the end of the section that is read last.
+        The mosaic starts at the lowest pixel of any amplifier. If the number of rows or columns is not a multiple of
+        the binning, the remainder is at the end of the section that is read last.
 
     Raises
     ------
     FrameRejectedError
-        If one of several amplifiers has no section, a section does not have the size of its pixels, two amplifiers see
-        the same pixel, or they lie so far apart that the mosaic would be empty for the most part.
+        If one of several amplifiers has no detector section, if a section does not match the number of pixels read, if
+        amplifiers overlap, or if they lie so far apart that most of the mosaic would be empty.
     """
     if len(images) == 1 and detectors[0] is None:
         ny, nx = images[0].shape
         return (Place(Area(0, nx, 0, ny), images[0].flip_x, images[0].flip_y),)
-    pairs = list(zip(images, map(_told, detectors, range(1, len(detectors) + 1)), strict=True))
+    pairs = list(zip(images, map(_require_section, detectors, range(1, len(detectors) + 1)), strict=True))
     axes = [
-        [_axis(n, image, detector, axis, binning[axis]) for n, (image, detector) in enumerate(pairs, start=1)]
+        [_project(n, image, detector, axis, binning[axis]) for n, (image, detector) in enumerate(pairs, start=1)]
         for axis in (0, 1)
     ]
-    exact = [_starts(along, bins) for along, bins in zip(axes, binning, strict=True)]
-    for rounded in (_half_down, _half_up):  # what lies half a pixel off goes next to its neighbour, if there is room
+    exact = [_find_starts(along, bins) for along, bins in zip(axes, binning, strict=True)]
+    for rounded in (_round_down, _round_up):  # half a pixel off the grid: move next to the neighbour, if there is room
         x0, y0 = (list(map(rounded, starts)) for starts in exact)
         places = tuple(
             Place(
@@ -90,22 +99,22 @@ def place(images: Sequence[Area], detectors: Sequence[Area | None], binning: tup
         )
         overlapping = [
             (i, j)
-            for (i, one), (j, other) in combinations(enumerate(places, start=1), 2)
-            if _overlap(one.area, other.area)
+            for (i, first), (j, second) in combinations(enumerate(places, start=1), 2)
+            if _overlap(first.area, second.area)
         ]
         if not overlapping:
-            _check_extent(places)
+            _check_size(places)
             return places
     raise FrameRejectedError("the detector sections of amplifiers {} and {} overlap".format(*overlapping[0]))
 
 
-def _told(detector: Area | None, number: int) -> Area:
+def _require_section(detector: Area | None, number: int) -> Area:
     if detector is None:
         raise FrameRejectedError(f"amplifier {number} has no detector section")
     return detector
 
 
-def _axis(number: int, image: Area, detector: Area, axis: int, binning: int) -> _Axis:
+def _project(number: int, image: Area, detector: Area, axis: int, binning: int) -> _Axis:
     pixels = image.shape[1 - axis]
     low, high = (detector.xmin, detector.xmax) if axis == 0 else (detector.ymin, detector.ymax)
     if abs(pixels * binning - (high - low)) >= binning:
@@ -116,32 +125,32 @@ def _axis(number: int, image: Area, detector: Area, axis: int, binning: int) -> 
     return _Axis(low, high, detector.flip_x if axis == 0 else detector.flip_y, pixels)
 
 
-def _starts(along: Sequence[_Axis], binning: int) -> list[float]:
-    """First binned pixel of each amplifier in the mosaic, perhaps between two."""
-    origin = min(axis.first(binning) for axis in along)
-    return [(axis.first(binning) - origin) / binning for axis in along]
+def _find_starts(along: Sequence[_Axis], binning: int) -> list[float]:
+    """Find the first binned pixel of each amplifier in the mosaic, possibly a fraction."""
+    origin = min(axis.find_start(binning) for axis in along)
+    return [(axis.find_start(binning) - origin) / binning for axis in along]
 
 
-def _half_down(start: float) -> int:
+def _round_down(start: float) -> int:
     return ceil(start - 0.5)
 
 
-def _half_up(start: float) -> int:
+def _round_up(start: float) -> int:
     return floor(start + 0.5)
 
 
-def _check_extent(places: Sequence[Place]) -> None:
-    (ny, nx), read = extent(places), sum(place.area.shape[0] * place.area.shape[1] for place in places)
+def _check_size(places: Sequence[Place]) -> None:
+    (ny, nx), read = find_mosaic_shape(places), sum(place.area.shape[0] * place.area.shape[1] for place in places)
     if ny * nx > SPARSEST * read:
         raise FrameRejectedError(
             f"the detector sections of {read} pixels lie far apart: the mosaic would have {nx} x {ny}"
         )
 
 
-def _overlap(one: Area, other: Area) -> bool:
-    return one.xmin < other.xmax and other.xmin < one.xmax and one.ymin < other.ymax and other.ymin < one.ymax
+def _overlap(a: Area, b: Area) -> bool:
+    return a.xmin < b.xmax and b.xmin < a.xmax and a.ymin < b.ymax and b.ymin < a.ymax
 
 
-def extent(places: Sequence[Place]) -> tuple[int, int]:
-    """Rows and columns of the mosaic."""
+def find_mosaic_shape(places: Sequence[Place]) -> tuple[int, int]:
+    """Find the numbers of rows and columns of the mosaic."""
     return max(place.area.ymax for place in places), max(place.area.xmax for place in places)

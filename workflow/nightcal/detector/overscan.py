@@ -1,4 +1,4 @@
-"""The electronic bias level of a readout, from its overscan pixels."""
+"""Measure the bias level of a readout in its overscan pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nightcal.numerics.robust import QUANTISATION, RSTD, clipped_mean, median
 Image = NDArray[np.generic]
 
 MEDIAN_VARIANCE = np.pi / 2
-"""Variance of the median of many Gaussian values over that of their mean."""
+"""Variance of the median of many Gaussian values, relative to that of their mean."""
 
 SMOOTH_ORDER = 3
 RUNNING_ROWS = 33
@@ -26,19 +26,19 @@ ALL_ROWS = slice(None)
 
 @dataclass(frozen=True, slots=True)
 class OverscanLevel:
-    """The bias level of a frame.
+    """Bias level of a frame, measured in the overscan.
 
     Attributes
     ----------
     value, variance : ndarray of float64
-        [ADU], [ADU^2]: shape () for one level, (ny, 1) for one a row, (ny, nx) for a user's own correction.
+        [ADU], [ADU^2]; shape () for a single level, (ny, 1) for a level per row, (ny, nx) for a user's own method.
     """
 
     value: NDArray[np.float64]
     variance: NDArray[np.float64]
 
-    def rows(self, start: int, stop: int) -> OverscanLevel:
-        """Level of some rows.
+    def cut_rows(self, start: int, stop: int) -> OverscanLevel:
+        """Cut out the level of some rows.
 
         Parameters
         ----------
@@ -48,7 +48,7 @@ class OverscanLevel:
         Returns
         -------
         OverscanLevel
-            One level for the frame stays as it is, of shape ().
+            Unchanged for a single level.
         """
 
         def cut(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -56,8 +56,8 @@ class OverscanLevel:
 
         return OverscanLevel(cut(self.value), cut(self.variance))
 
-    def columns(self, columns: slice) -> OverscanLevel:
-        """Level of some columns; the same where it does not differ between columns."""
+    def cut_columns(self, columns: slice) -> OverscanLevel:
+        """Cut out the level of some columns; unchanged if the level is the same in all columns."""
 
         def cut(values: NDArray[np.float64]) -> NDArray[np.float64]:
             return values[:, columns] if values.ndim == 2 and values.shape[1] > 1 else values
@@ -65,16 +65,16 @@ class OverscanLevel:
         return OverscanLevel(cut(self.value), cut(self.variance))
 
 
-def _pixels(image: Image, overscans: Sequence[Area]) -> NDArray[np.float64]:
+def _read_pixels(image: Image, overscans: Sequence[Area]) -> NDArray[np.float64]:
     values = np.concatenate([np.asarray(image[area.slices], dtype=np.float64).ravel() for area in overscans])
     values = values[np.isfinite(values)]
     if values.size == 0:
-        raise ValueError("the overscan areas hold no finite pixel")
+        raise ValueError("the overscan areas contain no finite pixel")
     return values
 
 
-def _row_pixels(image: Image, overscans: Sequence[Area]) -> NDArray[np.float64]:
-    """Overscan pixels of each row, shape (n, ny), NaN where there are none."""
+def _read_rows(image: Image, overscans: Sequence[Area]) -> NDArray[np.float64]:
+    """Read the overscan pixels of each row, shape (n, ny); missing pixels are NaN."""
     columns = np.full((image.shape[0], sum(area.shape[1] for area in overscans)), np.nan)
     left = 0
     for area in overscans:
@@ -83,52 +83,54 @@ def _row_pixels(image: Image, overscans: Sequence[Area]) -> NDArray[np.float64]:
         left = right
     columns[~np.isfinite(columns)] = np.nan
     if not np.isfinite(columns).any():
-        raise ValueError("the overscan areas hold no finite pixel")
+        raise ValueError("the overscan areas contain no finite pixel")
     return columns.T
 
 
-def _scatter(values: NDArray[np.float64]) -> float:
+def _find_scatter(values: NDArray[np.float64]) -> float:
     return max(float(clipped_mean(values, 3.5, QUANTISATION).scatter), QUANTISATION) if values.size > 1 else 0.0
 
 
-def _rounding(values: NDArray[np.float64]) -> float:
-    """Variance that a median of whole ADU has for being whole itself."""
+def _find_rounding_variance(values: NDArray[np.float64]) -> float:
+    """Find the variance of rounding a median of integer ADU."""
     finite = values[np.isfinite(values)]
     return QUANTISATION**2 if np.array_equal(finite, np.rint(finite)) else 0.0
 
 
 def _median(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
-    values = _pixels(image, overscans)
-    error = MEDIAN_VARIANCE * _scatter(values) ** 2 / values.size
-    return OverscanLevel(np.asarray(np.median(values)), np.asarray(error + _rounding(values)))
+    values = _read_pixels(image, overscans)
+    error = MEDIAN_VARIANCE * _find_scatter(values) ** 2 / values.size
+    return OverscanLevel(np.asarray(np.median(values)), np.asarray(error + _find_rounding_variance(values)))
 
 
 def _mean(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
-    values = _pixels(image, overscans)
+    values = _read_pixels(image, overscans)
     return OverscanLevel(
         np.asarray(values.mean()), np.asarray(values.var(ddof=1) / values.size if values.size > 1 else 0.0)
     )
 
 
 def _clipped_mean(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
-    values = _pixels(image, overscans)
+    values = _read_pixels(image, overscans)
     clipped = clipped_mean(values, 3.5, QUANTISATION)
     scatter = max(float(clipped.scatter), QUANTISATION) if values.size > 1 else 0.0
     return OverscanLevel(clipped.mean, np.asarray(scatter**2 / clipped.survivors))
 
 
 def _row_median(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
-    values = _row_pixels(image, overscans)
+    values = _read_rows(image, overscans)
     number = np.isfinite(values).sum(axis=0)
-    variance = np.where(number > 2, MEDIAN_VARIANCE, 1.0) * _scatter(_residuals(values)) ** 2 / np.maximum(number, 1)
-    return OverscanLevel(median(values)[:, np.newaxis], (variance + _rounding(values))[:, np.newaxis])
+    variance = (
+        np.where(number > 2, MEDIAN_VARIANCE, 1.0) * _find_scatter(_find_residuals(values)) ** 2 / np.maximum(number, 1)
+    )
+    return OverscanLevel(median(values)[:, np.newaxis], (variance + _find_rounding_variance(values))[:, np.newaxis])
 
 
 def _row_mean(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
-    values = _row_pixels(image, overscans)
+    values = _read_rows(image, overscans)
     number = np.isfinite(values).sum(axis=0)
-    variance = _scatter(_residuals(values)) ** 2 / np.maximum(number, 1)
-    return OverscanLevel(_row_means(values)[:, np.newaxis], variance[:, np.newaxis])
+    variance = _find_scatter(_find_residuals(values)) ** 2 / np.maximum(number, 1)
+    return OverscanLevel(_average_rows(values)[:, np.newaxis], variance[:, np.newaxis])
 
 
 def _smooth(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
@@ -144,21 +146,21 @@ def _smooth(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
     model, _ = fit(Chebyshev1D(order), y[seen], rows.value[seen, 0])
     basis = np.polynomial.chebyshev.chebvander(y, order)
     leverage = np.einsum("ij,jk,ik->i", basis, np.linalg.pinv(basis[seen].T @ basis[seen]), basis)
-    value = np.where(seen, model(y), np.nan)  # a polynomial is no guide to rows that it was not fitted to
+    value = np.where(seen, model(y), np.nan)  # no extrapolation to rows without overscan
     return OverscanLevel(value[:, np.newaxis], (leverage * np.median(rows.variance[seen]))[:, np.newaxis])
 
 
-def _row_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of the overscan pixels of each row, NaN where there are none."""
+def _average_rows(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average the overscan pixels of each row; NaN for rows without any."""
     with np.errstate(invalid="ignore"):
         return np.nansum(values, axis=0) / np.isfinite(values).sum(axis=0)
 
 
-def _residuals(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Overscan pixels about the mean of their row, scaled so that their scatter is that of one pixel."""
+def _find_residuals(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Subtract the mean of each row, and scale the rest to the scatter of single pixels."""
     number = np.isfinite(values).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        residuals = (values - _row_means(values)) * np.sqrt(number / (number - 1.0))
+        residuals = (values - _average_rows(values)) * np.sqrt(number / (number - 1.0))
     return residuals[np.isfinite(residuals)]
 
 
@@ -166,19 +168,19 @@ def _row_running(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
     rows = _row_mean(image, overscans)
     seen = np.flatnonzero(np.isfinite(rows.value[:, 0]))
     means = rows.value[seen, 0]
-    number = _window_sums(np.ones(len(seen)))
-    smooth = _window_sums(means) / number
+    number = _sum_windows(np.ones(len(seen)))
+    smooth = _sum_windows(means) / number
     off = np.abs(means - smooth - np.median(means - smooth))
     good = off <= 3.5 * max(RSTD * float(np.median(off)), 1e-9)
-    number = _window_sums(good.astype(float))
+    number = _sum_windows(good.astype(float))
     value, variance = np.full((2, len(rows.value)), np.nan)
-    value[seen] = np.where(number > 0, _window_sums(np.where(good, means, 0.0)) / np.maximum(number, 1), smooth)
+    value[seen] = np.where(number > 0, _sum_windows(np.where(good, means, 0.0)) / np.maximum(number, 1), smooth)
     variance[seen] = np.median(rows.variance[seen]) / np.maximum(number, 1)
     return OverscanLevel(value[:, np.newaxis], variance[:, np.newaxis])
 
 
-def _window_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum of the values within `RUNNING_ROWS` about each; fewer at the ends."""
+def _sum_windows(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum windows of `RUNNING_ROWS` values, fewer at the ends."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     place = np.arange(len(values))
     half = RUNNING_ROWS // 2
@@ -186,17 +188,17 @@ def _window_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class OverscanMethods(Enum):
-    """Ways to find the bias level in the overscan and subtract it.
+    """Methods of measuring and subtracting the overscan level.
 
-    Each is a callable ``(image, overscans) -> corrected image``, as a user's own function is; `level` gives the level
-    with its error.
+    A method is a callable ``(image, overscans) -> corrected image``, like a user's own function; `find_level` returns
+    the level and its variance.
 
-    * ``median``, ``mean``: one level from all overscan pixels.
-    * ``clipped_mean``: the mean within 3.5 rstd of the median; the pipeline's choice, since the median of whole ADU can
-      be half an ADU off.
-    * ``row_median``, ``row_mean``: a level for each row.
-    * ``row_running``: the mean of 33 rows about each, outlying rows left out.
-    * ``smooth``: a cubic (Chebyshev) through the means of the rows, outlying rows rejected.
+    * ``median``, ``mean``: a single level from all overscan pixels.
+    * ``clipped_mean``: the mean within 3.5 rstd of the median, used by the pipeline because the median of integer ADU
+      can be off by half an ADU.
+    * ``row_median``, ``row_mean``: a level per row.
+    * ``row_running``: a running mean of 33 rows, without outlying rows.
+    * ``smooth``: a cubic (Chebyshev) fitted to the means of the rows, with outlying rows rejected.
     """
 
     median = member(_median)
@@ -207,17 +209,17 @@ class OverscanMethods(Enum):
     row_running = member(_row_running)
     smooth = member(_smooth)
 
-    def level(self, image: Image, overscans: Sequence[Area], rows: slice = ALL_ROWS) -> OverscanLevel:
-        """Find the bias level of an image.
+    def find_level(self, image: Image, overscans: Sequence[Area], rows: slice = ALL_ROWS) -> OverscanLevel:
+        """Measure the overscan level of an image.
 
         Parameters
         ----------
         image : ndarray, shape (ny, nx)
             Raw image [ADU].
         overscans : sequence of Area
-            One or more areas of overscan pixels, inside the image.
+            One or more overscan areas inside the image.
         rows : slice
-            Rows that must have a level: those of the light-sensitive pixels.
+            Rows that need a level, usually those of the light-sensitive pixels.
 
         Returns
         -------
@@ -226,16 +228,18 @@ class OverscanMethods(Enum):
         Raises
         ------
         ValueError
-            If a method by rows meets a row without overscan pixels.
+            If a row-by-row method meets a row without overscan pixels.
         """
         level: OverscanLevel = self.value(image, overscans)
         if level.value.ndim == 2 and not np.isfinite(level.value[rows]).all():
             missing = range(*rows.indices(len(level.value)))[int(np.argmin(np.isfinite(level.value[rows]).all(axis=1)))]
-            raise ValueError(f"row {missing} has no overscan pixel; a method by rows needs areas beside every row")
+            raise ValueError(
+                f"row {missing} has no overscan pixel; a row-by-row method needs overscan beside every row"
+            )
         return level
 
     def __call__(self, image: Image, overscans: OverscanAreas) -> NDArray[np.float64]:
-        """Subtract the level.
+        """Subtract the overscan level.
 
         Parameters
         ----------
@@ -250,14 +254,14 @@ class OverscanMethods(Enum):
             [ADU]
         """
         listed = [overscans] if isinstance(overscans, Area | Mapping) else overscans
-        return np.asarray(image, dtype=np.float64) - self.level(image, [as_area(area) for area in listed]).value
+        return np.asarray(image, dtype=np.float64) - self.find_level(image, [as_area(area) for area in listed]).value
 
     def __str__(self) -> str:
         return self.name
 
 
 def measure_read_noise(image: Image, overscans: Sequence[Area]) -> float:
-    """Measure the read noise of a single frame by the scatter of its overscan.
+    """Measure the read noise of a single frame from the scatter of its overscan.
 
     Parameters
     ----------
@@ -269,17 +273,17 @@ def measure_read_noise(image: Image, overscans: Sequence[Area]) -> float:
     Returns
     -------
     float
-        [ADU], with the noise of digitisation in it.
+        [ADU], including digitisation noise.
 
     Notes
     -----
-    From the differences of neighbouring pixels, in which neither a drift of the level nor a slope counts; those beyond
-    5 rstd are left out, or 3 ADU where read noise is less than the step of digitisation.
+    Uses differences of neighbouring pixels, which cancel drifts and slopes of the level. Differences beyond 5 rstd (or
+    3 ADU, for a read noise below the digitisation step) are left out.
     """
     differences = []
     for area in overscans:
         pixels = np.asarray(image[area.slices], dtype=np.float64)
         differences.append(np.diff(pixels, axis=1 if pixels.shape[1] > 1 else 0).ravel())
-    found = np.concatenate(differences)
-    found = found[np.isfinite(found)] / np.sqrt(2)
-    return max(float(clipped_mean(found, 5.0, 2 * QUANTISATION).scatter), QUANTISATION) if found.size > 1 else 0.0
+    values = np.concatenate(differences)
+    values = values[np.isfinite(values)] / np.sqrt(2)
+    return max(float(clipped_mean(values, 5.0, 2 * QUANTISATION).scatter), QUANTISATION) if values.size > 1 else 0.0

@@ -1,4 +1,4 @@
-"""An overscan level fitted by any one-dimensional astropy model."""
+"""Fit the overscan level with any one-dimensional astropy model."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def fit_overscan(model: Model) -> Any:
-    """Turn a model into an overscan method.
+    """Make an overscan method that fits a model.
 
     Parameters
     ----------
     model : astropy.modeling.Model
-        Of one input, as ``Chebyshev1D(3)``.
+        A model of one input, such as ``Chebyshev1D(3)``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A raw frame as electrons, by rows, whatever read it out."""
+"""Common interface of raw frames with one or several amplifiers."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class Readout(ABC):
-    """Electrons of the light-sensitive pixels of a raw frame, by rows, whether one amplifier read it or several.
+    """Signal of the light-sensitive pixels of a raw frame, in electrons, row by row.
 
     Attributes
     ----------
     image : RawImage
     gain, read_noise, read_variance : float
-        [e-/ADU], [e-], [e-^2]; of several amplifiers the mean, the mean square, and its square.
+        [e-/ADU], [e-], [e-^2]; for several amplifiers mean gain and root mean square read noise.
     saturation : float
-        Raw values from here on are flagged [ADU]; the smallest of several amplifiers.
+        Raw values at or above are flagged [ADU]; for several amplifiers the lowest limit.
     bleeding : Bleed
-        Where the charge of saturated pixels leaks to.
+        Directions in which saturated pixels bleed.
     """
 
     image: RawImage
@@ -44,8 +44,8 @@ class Readout(ABC):
 
     @property
     @abstractmethod
-    def limit_source(self) -> str:
-        """What sets the limit of saturation: ``linearity``, ``saturation``, or ``file`` (the largest integer)."""
+    def saturation_source(self) -> str:
+        """Origin of the limit of saturation: ``linearity``, ``saturation``, or ``file`` (its largest integer)."""
 
     @property
     @abstractmethod
@@ -54,12 +54,12 @@ class Readout(ABC):
 
     @property
     @abstractmethod
-    def mean_level(self) -> float | None:
+    def mean_overscan_level(self) -> float | None:
         """Mean overscan level [ADU]; None without overscan."""
 
     @property
     @abstractmethod
-    def level_variance(self) -> NDArray[np.float64]:
+    def overscan_variance(self) -> NDArray[np.float64]:
         """Variance of the overscan level [e-^2], broadcastable to the light-sensitive pixels."""
 
     @abstractmethod
@@ -86,7 +86,7 @@ class Readout(ABC):
 
     @abstractmethod
     def measure(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]:
-        """Read rows with the noise that they would have in the dark.
+        """Read rows and their variance without light.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class Readout(ABC):
         Returns
         -------
         electrons, flags : ndarray
-            As `rows` gives them; pixels that no amplifier read are 0 and flagged ``NO_DATA``.
+            As for `rows`; pixels that no amplifier read are 0 and flagged ``NO_DATA``.
         variance : ndarray of float32, shape (stop - start, 1) or (stop - start, nx)
             Of read noise, overscan level and crosstalk [e-^2].
 
@@ -107,13 +107,13 @@ class Readout(ABC):
         """
 
     @abstractmethod
-    def bleed(self) -> NDArray[np.bool_] | None:
-        """Find the pixels that charge of saturated ones may have leaked into.
+    def find_bleed(self) -> NDArray[np.bool_] | None:
+        """Find the pixels next to saturated ones in the leak direction.
 
         Returns
         -------
-        ndarray of bool, of the shape of the light-sensitive pixels, or None
-            None if the camera does not bleed, or nothing is saturated.
+        ndarray of bool, shape (ny, nx), or None
+            None if the camera does not bleed or nothing is saturated.
 
         Raises
         ------
@@ -122,37 +122,37 @@ class Readout(ABC):
         """
 
     @abstractmethod
-    def settings(self) -> dict[str, Any]:
-        """List what must be known to repeat the calibration, for a hash."""
+    def list_settings(self) -> dict[str, Any]:
+        """List all settings of the readout, for the provenance."""
 
     @abstractmethod
-    def keywords(self) -> dict[str, Any]:
-        """Describe overscan and amplifiers: values for the header of a product, by keyword."""
+    def list_keywords(self) -> dict[str, Any]:
+        """List overscan and amplifiers, by keyword of a product's header."""
 
     @property
     @abstractmethod
     def kept_area(self) -> Area | None:
-        """Area of the raw image that is kept, with its flips; None if all of it, or of several amplifiers."""
+        """Area of the raw image that is kept, with its flips; None for several amplifiers, or if all is kept."""
 
     @property
     def warnings(self) -> list[str]:
-        """What is odd about the amplifiers, in sentences."""
+        """Warnings about the amplifiers."""
         return []
 
     @property
     def area(self) -> Area:
-        """Where the light-sensitive pixels are in the rows that are read."""
+        """Area of the light-sensitive pixels in the image as read out."""
         ny, nx = self.shape
         return Area(0, nx, 0, ny)
 
     @property
     def columns(self) -> int:
-        """Columns of the rows that are read."""
+        """Columns as read out."""
         return self.shape[1]
 
     @property
     def stored(self) -> AmplifierReadout | None:
-        """The same readout if its pixels are 16-bit integers less one number a row, as compiled loops want."""
+        """The same readout if the compiled loops can use it: see `AmplifierReadout.stored`; else None."""
         return None
 
     @property

@@ -1,4 +1,4 @@
-"""Which raw pixels are saturated, which lie where their charge leaks to, and which hold no number at all."""
+"""Flag raw pixels that are saturated, next to saturation in the leak direction, or without data."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from nightcal.flags import MASK_DTYPE, Flag
 Mask = NDArray[np.bool_]
 
 DIRECTIONS = {"up": (0, 1), "down": (0, -1), "right": (1, 1), "left": (1, -1)}
-"""Axis and step of each direction in which charge may leak; up is towards higher y."""
+"""Axis and step of the directions in which charge may leak; up is towards higher y."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bleed:
-    """Where the charge of a saturated pixel leaks to.
+    """Directions in which saturated pixels bleed.
 
     Attributes
     ----------
     directions : tuple of str
-        Of ``up``, ``down``, ``left`` and ``right`` in the raw image, up towards higher y; empty: nowhere.
+        Any of ``up``, ``down``, ``left`` and ``right`` in the raw image, up towards higher y; empty for no bleeding.
     pixels : int
-        How far.
+        Length of the trail.
     """
 
     directions: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ def flag_raw(raw: NDArray[Any], saturation: float) -> NDArray[np.uint8]:
     raw : ndarray of any real type, shape (ny, nx)
         [ADU]
     saturation : float
-        Values at or above are saturated [ADU]; infinity for none.
+        Values at or above are saturated [ADU]; infinity for no limit.
 
     Returns
     -------
@@ -59,16 +59,16 @@ def flag_raw(raw: NDArray[Any], saturation: float) -> NDArray[np.uint8]:
 
 
 def flag_bleed(saturated: Mask, directions: Sequence[str], pixels: int) -> Mask:
-    """Find the pixels that charge of saturated ones may have leaked into.
+    """Find the pixels next to saturated ones in the leak directions.
 
     Parameters
     ----------
     saturated : ndarray of bool, shape (ny, nx)
-        Of the whole image: a trail does not end where a strip of rows does.
+        Of the whole image, since trails cross strips of rows.
     directions : sequence of str
-        Of ``up`` (towards higher y), ``down``, ``left`` and ``right`` (towards higher x).
+        Any of ``up`` (towards higher y), ``down``, ``left`` and ``right`` (towards higher x).
     pixels : int
-        How far charge leaks, counted from the last saturated pixel.
+        Length of the trail from the last saturated pixel.
 
     Returns
     -------
@@ -80,12 +80,12 @@ def flag_bleed(saturated: Mask, directions: Sequence[str], pixels: int) -> Mask:
         axis, step = DIRECTIONS[direction]
         few = np.flatnonzero(saturated.any(axis=axis))  # columns, or rows, that hold saturated pixels
         lanes = (slice(None),) * (1 - axis) + (few,)
-        reached[lanes] |= _spread(saturated.take(few, axis=1 - axis), axis, step, pixels)
+        reached[lanes] |= _extend(saturated.take(few, axis=1 - axis), axis, step, pixels)
     return reached & ~saturated
 
 
-def _spread(saturated: Mask, axis: int, step: int, pixels: int) -> Mask:
-    """Pixels so near to a saturated one in a direction; the distance that is covered doubles with each round."""
+def _extend(saturated: Mask, axis: int, step: int, pixels: int) -> Mask:
+    """Extend saturated pixels in one direction; the distance covered doubles at every step."""
 
     def shifted(by: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
         far, near = ((slice(None),) * axis + (part,) for part in (slice(by, None), slice(None, -by)))

@@ -1,4 +1,4 @@
-"""Squares of pixels spread evenly over what each amplifier read, and the scatter of the pixels in each."""
+"""Cut small subimages out of the area of an amplifier, and measure the scatter of their pixels."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from nightcal.io.master import MasterFrame
 from nightcal.io.sections import Area
 from nightcal.numerics.robust import RSTD, median
 
-TILE = 32
+SIDE = 32
+"""Rows and columns of a subimage."""
+
 MOST_ROWS = 16
 MOST_SUBIMAGES = 256
-"""Subimages of an area, in up to 16 rows of tiles where that suffices."""
+"""Largest number of subimages of an area, in at most 16 rows if the columns suffice."""
 
 REJECT = 4.0
 KEPT_VARIANCE = 1 - 2 * REJECT * np.exp(-(REJECT**2) / 2) / np.sqrt(2 * np.pi)
@@ -27,21 +29,21 @@ PLANE = 3
 """Free parameters of a plane."""
 
 Subimages = NDArray[np.float32]
-"""Squares of pixels, shape (tiles, ny, nx), NaN where a pixel is saturated or missing."""
+"""Array of shape (subimages, ny, nx); saturated and missing pixels are NaN."""
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Subimages spread evenly over an area.
+    """Grid of subimages spread evenly over an area.
 
     Attributes
     ----------
     rows, columns : tuple of int
-        Where tiles begin, from 0; each row of tiles has one in each column.
+        First rows and first columns of the subimages, counted from 0.
     shape : (int, int)
-        Of a tile.
+        Rows and columns of a subimage.
     """
 
     rows: tuple[int, ...]
@@ -49,8 +51,8 @@ class Grid:
     shape: tuple[int, int]
 
     @classmethod
-    def over(cls, area: Area) -> Grid:
-        """Choose up to 256 tiles of 32 x 32 pixels, less high or wide where the area is.
+    def spread_over(cls, area: Area) -> Grid:
+        """Choose up to 256 subimages of 32 x 32 pixels, or smaller if the area is.
 
         Parameters
         ----------
@@ -60,91 +62,92 @@ class Grid:
         -------
         Grid
         """
-        ny, nx = (min(TILE, length) for length in area.shape)
+        ny, nx = (min(SIDE, length) for length in area.shape)
         down, across = area.shape[0] // ny, area.shape[1] // nx
         columns = min(across, MOST_SUBIMAGES // min(down, MOST_ROWS))
         rows = min(down, MOST_SUBIMAGES // columns)
-        return cls(_spread(area.ymin, ny, down, rows), _spread(area.xmin, nx, across, columns), (ny, nx))
+        return cls(_space_evenly(area.ymin, ny, down, rows), _space_evenly(area.xmin, nx, across, columns), (ny, nx))
 
     def cut_row(self, rows: NDArray[Any]) -> Subimages:
-        """Cut one row of tiles out of the rows of an image that it covers."""
+        """Cut one row of subimages out of the rows of an image."""
         return np.stack([rows[:, column : column + self.shape[1]] for column in self.columns]).astype(np.float32)
 
 
-def _spread(start: int, size: int, possible: int, chosen: int) -> tuple[int, ...]:
-    """Where some of the tiles of a row or column begin, the same distance apart."""
+def _space_evenly(start: int, size: int, possible: int, chosen: int) -> tuple[int, ...]:
+    """Choose evenly spaced first pixels of subimages along one axis."""
     return tuple(start + size * ((2 * i + 1) * possible // (2 * chosen)) for i in range(chosen))
 
 
 def read_subimages(readout: Readout, grids: Sequence[Grid], bias: MasterFrame | None = None) -> list[Subimages]:
-    """Read the tiles of each amplifier.
+    """Read the subimages of all amplifiers.
 
     Parameters
     ----------
     readout : Readout
     grids : sequence of Grid
-        Over the area of each of ``readout.shares``.
+        One per amplifier, as `make_grids` makes them.
     bias : MasterFrame, optional
         A master bias in electrons, subtracted.
 
     Returns
     -------
     list of ndarray of float32
-        In electrons, NaN where saturated or missing.
+        [e-], one array per amplifier; saturated and missing pixels are NaN.
 
     Raises
     ------
     FrameRejectedError
         If the pixels cannot be read.
     """
-    tiles: list[list[Subimages]] = [[] for _ in grids]
+    rows: list[list[Subimages]] = [[] for _ in grids]
     for start, stop in sorted({(row, row + grid.shape[0]) for grid in grids for row in grid.rows}):
         electrons, flags = readout.rows(start, stop)
         electrons[flags > 0] = np.nan
         if bias is not None:
             electrons -= bias.data[start:stop]
-        for grid, found in zip(grids, tiles, strict=True):
+        for grid, cut in zip(grids, rows, strict=True):
             if start in grid.rows and stop - start == grid.shape[0]:
-                found.append(grid.cut_row(electrons))
-    return [np.concatenate(found) for found in tiles]
+                cut.append(grid.cut_row(electrons))
+    return [np.concatenate(cut) for cut in rows]
 
 
-def grids_of(readout: Readout) -> list[Grid]:
-    """Subimages to be read of each amplifier."""
-    return [Grid.over(area) for area, _ in readout.shares]
+def make_grids(readout: Readout) -> list[Grid]:
+    """Choose the subimages of each amplifier."""
+    return [Grid.spread_over(area) for area, _ in readout.shares]
 
 
 class SubimageValues(NamedTuple):
-    """A number for each tile, and the standard error that the number of its pixels leaves; shape (tiles,)."""
+    """One value per subimage and its standard error, shape (subimages,)."""
 
     value: Values
     error: Values
 
 
-def subimage_variances(tiles: Subimages, floor: float) -> SubimageValues:
-    """Variance of the pixels of each tile about a plane, so that slopes do not count.
+def measure_subimage_variances(subimages: Subimages, floor: float) -> SubimageValues:
+    """Measure the variance of the pixels of each subimage about a fitted plane.
 
     Parameters
     ----------
-    tiles : ndarray of float32, shape (tiles, ny, nx)
+    subimages : ndarray of float32, shape (subimages, ny, nx)
     floor : float
-        Smallest rstd that is believed.
+        Lower limit of the rstd.
 
     Returns
     -------
     SubimageValues
-        Such that their median is not biased; NaN for a tile half of whose pixels are missing.
+        Scaled so that their median is unbiased; NaN for subimages with half of the pixels missing.
 
     Notes
     -----
-    Clipped at 4 rstd, whose loss for Gaussian noise is put back. The median of chi^2 of k degrees of freedom is
-    ``k (1 - 2 / (9 k))^3`` (Wilson and Hilferty 1931). No matrix product: its last bits depend on the machine.
+    Pixels are clipped at 4 rstd, and the variance is corrected for the loss of Gaussian noise. The median of chi^2 with
+    k degrees of freedom is ``k (1 - 2 / (9 k))^3`` (Wilson and Hilferty 1931). Sums instead of a matrix product, whose
+    last bits depend on the machine.
     """
-    residual = tiles - _across(subimage_medians(tiles))
-    residual -= _planes(residual, _inside(residual, floor))
-    residual -= _across(subimage_medians(residual))
-    inside = _inside(residual, floor)
-    kept = np.where(inside, residual, np.float32(0)).reshape(len(tiles), -1)
+    residual = subimages - _add_axes(find_subimage_medians(subimages))
+    residual -= _fit_planes(residual, _find_inside(residual, floor))
+    residual -= _add_axes(find_subimage_medians(residual))
+    inside = _find_inside(residual, floor)
+    kept = np.where(inside, residual, np.float32(0)).reshape(len(subimages), -1)
     count = np.count_nonzero(inside, axis=(1, 2))
     freedom = np.where(2 * count > max(kept.shape[1], 4 * PLANE), count - PLANE, np.nan)
     sums, squares = np.sum(kept, axis=1, dtype=np.float64), np.sum(kept**2, axis=1, dtype=np.float64)
@@ -153,21 +156,21 @@ def subimage_variances(tiles: Subimages, floor: float) -> SubimageValues:
     return SubimageValues(variance, variance * np.sqrt(2 / freedom))
 
 
-def subimage_medians(tiles: Subimages) -> Values:
-    """Find the median of the pixels of each tile that are not missing; NaN if all are."""
-    return median(tiles.reshape(len(tiles), -1), axis=1)
+def find_subimage_medians(subimages: Subimages) -> Values:
+    """Find the median of the pixels of each subimage, ignoring missing ones; NaN if all are missing."""
+    return median(subimages.reshape(len(subimages), -1), axis=1)
 
 
-def _inside(residual: Subimages, floor: float) -> NDArray[np.bool_]:
-    """Pixels within 4 rstd of 0; missing ones are not."""
+def _find_inside(residual: Subimages, floor: float) -> NDArray[np.bool_]:
+    """Find the pixels within 4 rstd of 0, without missing ones."""
     deviation = np.abs(residual)
-    spread = np.maximum(RSTD * subimage_medians(deviation), floor)
+    spread = np.maximum(RSTD * find_subimage_medians(deviation), floor)
     with np.errstate(invalid="ignore"):
-        return np.asarray(deviation <= _across(REJECT * spread))
+        return np.asarray(deviation <= _add_axes(REJECT * spread))
 
 
-def _planes(residual: Subimages, inside: NDArray[np.bool_]) -> Subimages:
-    """Slopes of each tile in x and y, by least squares over the pixels inside."""
+def _fit_planes(residual: Subimages, inside: NDArray[np.bool_]) -> Subimages:
+    """Fit the slopes of each subimage in x and y, by least squares over the pixels inside."""
     kept = np.where(inside, residual, np.float32(0))
     planes = np.zeros_like(residual)
     for axis, other in ((1, 2), (2, 1)):
@@ -179,6 +182,6 @@ def _planes(residual: Subimages, inside: NDArray[np.bool_]) -> Subimages:
     return planes
 
 
-def _across(values: Values) -> NDArray[np.float32]:
-    """One number a tile, to be broadcast over its pixels."""
+def _add_axes(values: Values) -> NDArray[np.float32]:
+    """Add two axes to values of subimages, to broadcast over the pixels."""
     return values.astype(np.float32)[:, None, None]

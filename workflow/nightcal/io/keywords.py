@@ -1,4 +1,4 @@
-"""Keywords of a product's header: those copied from the raw frame, and those that nightcal adds."""
+"""Write the header of a product: keywords of the raw frame and those of nightcal."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from nightcal.io.keyword import Keyword, match_any
 from nightcal.io.keyword_registry import find_keyword
 from nightcal.io.raw_header import RawHeader
 
-LONGEST_TEXT = 250  # of a value, over several cards if need be
-NUMBER_COMMENT = 47  # characters beside a number
-CARD_ROOM = 65  # for a text and its comment
+LONGEST_TEXT = 250  # characters of a value, on several cards if necessary
+NUMBER_COMMENT = 47  # characters of the comment of a number
+CARD_ROOM = 65  # characters of a text and its comment together
 
 RAW_ONLY = frozenset((
     "SIMPLE", "XTENSION", "BITPIX", "NAXIS", *(f"NAXIS{n}" for n in range(1, 1000)),  # the most axes of a FITS image
@@ -43,8 +43,8 @@ def copy_raw_header(raw: RawHeader) -> fits.Header:
     Returns
     -------
     astropy.io.fits.Header
-        As `copy_cards` makes it, but valid cards keep their format. Of a file with one extension per amplifier, only
-        the primary header: the others describe parts of the image.
+        Valid cards keep their format. Of a file with one extension per amplifier only the primary header is copied,
+        since the others describe parts of the image.
     """
     images = raw.card_images()
     if images is None:
@@ -72,8 +72,8 @@ def copy_cards(raw: fits.Header) -> fits.Header:
         except fits.VerifyError:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                # of an invalid card, only the text in the file can be read safely, and it has no public name
-                header.add_comment(f"not FITS: {ascii_text(str(card._image).strip(), 60)}")
+                # the text of an invalid card is the only safe access, and has no public name
+                header.add_comment(f"not FITS: {make_ascii(str(card._image).strip(), 60)}")
             continue
         if keyword in RAW_ONLY:
             continue
@@ -82,7 +82,7 @@ def copy_cards(raw: fits.Header) -> fits.Header:
             try:
                 header.append((GEOMETRY.get(keyword, keyword), value, comment), end=True)
             except (ValueError, fits.VerifyError):
-                header.add_comment(f"not FITS: {ascii_text(f'{keyword} {value}', 60)}")
+                header.add_comment(f"not FITS: {make_ascii(f'{keyword} {value}', 60)}")
     return header
 
 
@@ -91,30 +91,30 @@ def set_cards(
     cards: Mapping[str, Any] | Iterable[tuple[str, Any, str]],
     keywords: Sequence[Keyword] = (),
 ) -> None:
-    """Set keywords of a header, in place of what the raw frame had under the same names.
+    """Set keywords of a header, replacing those that the raw frame had under the same names.
 
     Parameters
     ----------
     header : astropy.io.fits.Header
         Changed in place.
     cards : mapping of str to value, or iterable of (str, value, str)
-        Values by keyword, or pairs of value and comment; else keyword, value and comment. Text becomes printable ASCII
-        of up to 250 characters, over CONTINUE cards (FITS standard 4.2.1.2) if need be; comments are cut to what a card
-        holds.
+        Values, or pairs of value and comment, by keyword; or tuples of keyword, value and comment. Text is converted to
+        printable ASCII of up to 250 characters, on CONTINUE cards (FITS standard 4.2.1.2) if necessary; comments are
+        cut to fit.
     keywords : sequence of Keyword
-        Keywords of a mapping that are not in `nightcal.io.keyword_registry`.
+        Keywords that are not in `nightcal.io.keyword_registry`.
     """
-    for keyword, value, comment in _with_comments(cards, keywords) if isinstance(cards, Mapping) else cards:
+    for keyword, value, comment in _add_comments(cards, keywords) if isinstance(cards, Mapping) else cards:
         while keyword in header and header.count(keyword) > 1:
             del header[keyword, 1]
         if isinstance(value, str):
-            text = ascii_text(value, LONGEST_TEXT)
+            text = make_ascii(value, LONGEST_TEXT)
             header[keyword] = (text, comment[: max(0, CARD_ROOM - len(text) - text.count("'"))])
         else:
             header[keyword] = (value, comment[:NUMBER_COMMENT])
 
 
-def _with_comments(values: Mapping[str, Any], keywords: Sequence[Keyword]) -> Iterator[tuple[str, Any, str]]:
+def _add_comments(values: Mapping[str, Any], keywords: Sequence[Keyword]) -> Iterator[tuple[str, Any, str]]:
     for name, value in values.items():
         keyword = next((known for known in keywords if known.name == name), None) or find_keyword(name)
         if keyword is None:
@@ -123,7 +123,7 @@ def _with_comments(values: Mapping[str, Any], keywords: Sequence[Keyword]) -> It
 
 
 def remove_keywords(header: fits.Header, keywords: tuple[Keyword, ...]) -> None:
-    """Remove those of some keywords that only nightcal writes: in a raw frame they mean something else.
+    """Remove keywords that nightcal writes, except standard ones: in a raw frame they mean something else.
 
     Parameters
     ----------
@@ -136,8 +136,8 @@ def remove_keywords(header: fits.Header, keywords: tuple[Keyword, ...]) -> None:
         header.remove(name, remove_all=True)
 
 
-def mean_time_cards(mjd: float) -> list[tuple[str, Any, str]]:
-    """Make the keywords of the middle of one or more exposures (FITS paper IV, 4.4.2.2).
+def list_mean_time(mjd: float) -> list[tuple[str, Any, str]]:
+    """List the keywords of the mean time of one or more exposures (FITS paper IV, 4.4.2.2).
 
     Parameters
     ----------
@@ -152,40 +152,40 @@ def mean_time_cards(mjd: float) -> list[tuple[str, Any, str]]:
     return [("MJD-AVG", mjd, "middle of exposure, UTC"), ("DATE-AVG", format_time(mjd), "middle of exposure, UTC")]
 
 
-def ascii_text(text: str, length: int) -> str:
-    """Make text fit a FITS card: escape what is not printable ASCII, and cut what is too long.
+def make_ascii(text: str, length: int) -> str:
+    """Convert text to printable ASCII for a FITS card, and cut it to a length.
 
     Parameters
     ----------
     text : str
     length : int
-        Largest number of characters, after escaping.
+        Maximum number of characters, after escaping.
 
     Returns
     -------
     str
-        Control characters are replaced by blanks.
+        Other characters are escaped; control characters become blanks.
     """
     escaped = text.encode("ascii", "backslashreplace").decode("ascii")
     return "".join(c if c.isprintable() else " " for c in escaped)[:length]
 
 
 def warn(header: fits.Header, text: str) -> None:
-    """Add a warning to a header, unless it is there already.
+    """Add a warning to a header, unless it is already present.
 
     Parameters
     ----------
     header : astropy.io.fits.Header
         Changed in place.
     text : str
-        One sentence, for the first free keyword of ``WARN001``, ``WARN002``, and so on.
+        A sentence; it gets the first free keyword of ``WARN001``, ``WARN002``, and so on.
     """
-    text = ascii_text(text, LONGEST_TEXT)
-    if text not in warnings_of(header):
+    text = make_ascii(text, LONGEST_TEXT)
+    if text not in read_warnings(header):
         number = next(n for n in count(1) if f"WARN{n:03d}" not in header)
         header[f"WARN{number:03d}"] = text
 
 
-def warnings_of(header: fits.Header) -> list[str]:
-    """Read the warnings in a header."""
+def read_warnings(header: fits.Header) -> list[str]:
+    """Read the warnings of a header."""
     return [str(header[keyword]) for keyword in header if re.fullmatch(r"WARN\d{3}", keyword)]

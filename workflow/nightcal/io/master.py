@@ -1,4 +1,4 @@
-"""Read masters, and bring them to electrons."""
+"""Read masters and convert them to electrons."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ ADU = ("adu", "dn", "count", "ct")
 
 @dataclass(frozen=True, slots=True)
 class StoredPlane:
-    """An image of a product on disk, read by rows: ``plane[start:stop]`` is an array.
+    """Image of a product on disk; ``plane[start:stop]`` reads some rows.
 
     Attributes
     ----------
     path : Path
     start : int
-        Where the pixels begin in the file.
+        Position of the first pixel in the file [bytes].
     dtype : data type
-        As stored.
+        Data type in the file.
     shape : (int, int)
     scale : float
-        Factor of the numbers.
+        Factor applied to the values.
     squared : bool
-        Whether the numbers are squared first: a variance from an uncertainty.
+        Whether values are squared first, as for a variance from an uncertainty.
     """
 
     path: Path
@@ -73,10 +73,10 @@ Plane = NDArray[Any] | StoredPlane
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MasterFrame:
-    """A master to apply: image and variance [e- or e-/s], mask, and origin.
+    """Master to apply to frames: image, variance, mask and header.
 
-    Images are arrays, or stay on disk and are read by rows; ``np.asarray`` makes an array of either. The properties
-    read what nightcal writes into the headers of masters; masters of other programs have none of it.
+    Images are arrays, or stay on disk and are read by rows; ``np.asarray`` converts both to arrays. The properties read
+    keywords that nightcal writes; masters of other programs lack them.
     """
 
     data: Plane
@@ -92,7 +92,7 @@ class MasterFrame:
 
     @property
     def why_empty(self) -> str:
-        """Why the master holds no data; an empty string for a good one."""
+        """Reason why the master is empty; an empty string if it is not."""
         return str(self.header.get("EMPTY", ""))
 
     @property
@@ -107,22 +107,22 @@ class MasterFrame:
 
     @property
     def skipped(self) -> list[str]:
-        """Calibration steps that its frames did not have."""
+        """Calibration steps that were skipped for its frames."""
         return [step for step in str(self.header.get("SKIPPED", "")).split(",") if step]
 
     @property
     def n_frames(self) -> int:
-        """Frames, or masters, that it is made from."""
+        """Number of frames or masters it is made from."""
         return int(self.header.get("NCOMBINE", 1))
 
     @property
     def mjd(self) -> float | None:
-        """Mean of the middles of its exposures."""
+        """Mean mid-exposure time of its frames [UTC]; None if unknown."""
         return self._read_number("MJD-AVG")
 
     @property
     def gain(self) -> float | None:
-        """Gain that it is made with [e-/ADU]."""
+        """Gain used for its frames [e-/ADU]; None if unknown."""
         return self._read_number("GAINUSED")
 
     @property
@@ -132,36 +132,36 @@ class MasterFrame:
 
     @property
     def bias_digest(self) -> str:
-        """First digits of the SHA-256 of the master bias that was subtracted from its frames."""
+        """First digits of the SHA-256 of the master bias subtracted from its frames."""
         return str(self.header.get("BIASSHA", ""))
 
     @property
     def effective_exposure_time(self) -> float | None:
-        """Exposure time of a dark with which an error of the bias enters [s]."""
+        """Exposure time by which a dark divides an error of the bias [s]; None if unknown."""
         return self._read_number("DARKTEFF")
 
     @property
     def exposure_time(self) -> float | None:
-        """Exposure time of a dark that is not per second [s]."""
+        """Exposure time of a dark that is not per second [s]; None if unknown."""
         seconds = None if self.unit.endswith(PER_SECOND) else self._read_number("EXPTIME")
         return seconds if seconds is not None and seconds > 0 else None
 
     @property
     def longest_exposure_time(self) -> float | None:
-        """Exposure time of the longest frame of a dark [s]."""
+        """Longest exposure time of the frames of a dark [s]; None if unknown."""
         numbers = (self._read_number("EXPMAX"), self.effective_exposure_time, self.exposure_time)
         seconds = next((number for number in numbers if number is not None), None)
         return seconds if seconds is not None and seconds > 0 else None
 
     @property
     def amplifier_areas(self) -> list[Area]:
-        """Pixels of each of several amplifiers that lie in the image."""
+        """Areas of the amplifiers inside the image; empty for a single amplifier."""
         sections = takewhile(bool, (self.header.get(f"AMPSEC{n:02d}") for n in count(1)))
         areas = [parse_section(text) for text in sections]
         return [area for area in areas if area is not None and area.fits_in(self.data.shape)]
 
     def read_noise_in_adu(self, amplifier: int) -> float | None:
-        """Read noise that was measured for an amplifier, counted from 1, of a bias [ADU]."""
+        """Read the noise measured in a bias for an amplifier, counted from 1 [ADU]; None if unknown."""
         return self._read_number(f"RNADU{amplifier}")
 
     def _read_number(self, keyword: str) -> float | None:
@@ -175,27 +175,27 @@ def load_master(path: str | PathLike[str]) -> MasterFrame:
     Parameters
     ----------
     path : path
-        A product of nightcal, or any FITS image; without an ``UNCERT`` extension its error is 0, without ``MASK`` all
-        its pixels are good.
+        A product of nightcal, or any FITS image. Without an ``UNCERT`` extension the uncertainty is 0; without ``MASK``
+        all pixels are good.
 
     Returns
     -------
     MasterFrame
-        The pixels of a product of nightcal are not yet read.
+        The pixels of a product of nightcal stay on disk.
 
     Raises
     ------
     ValueError
-        If the file cannot be read or holds no image.
+        If the file cannot be read or contains no image.
     """
     path = Path(path)
     try:
         with fits.open(path, memmap=False) as hdus:
             images = [hdu for hdu in hdus if hdu.is_image and hdu.header["NAXIS"] == 2]
             if not images:
-                raise ValueError("it holds no image")
+                raise ValueError("the file holds no image")
             header = images[0].header.copy()
-            planes = _stored(path, hdus) or _loaded(images[0], hdus)
+            planes = _locate_planes(path, hdus) or _read_planes(images[0], hdus)
     except UNREADABLE as reason:
         blame_machine(reason)
         raise ValueError(f"{path} cannot be read as a master ({reason})") from reason
@@ -204,17 +204,17 @@ def load_master(path: str | PathLike[str]) -> MasterFrame:
 
 
 def load_if_path(master: MasterFrame | str | PathLike[str]) -> MasterFrame:
-    """Load a master, unless it is loaded; errors as for `load_master`."""
+    """Load a master, unless already loaded; errors as for `load_master`."""
     return master if isinstance(master, MasterFrame) else load_master(master)
 
 
 def load_optional_master(master: MasterFrame | str | PathLike[str] | None) -> MasterFrame | None:
-    """Load a master, unless it is loaded or there is none; errors as for `load_master`."""
+    """Load a master, unless None or already loaded; errors as for `load_master`."""
     return None if master is None else load_if_path(master)
 
 
-def _stored(path: Path, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane] | None:
-    """Locate the planes of a product of nightcal, all finite and well aligned; None for any other file."""
+def _locate_planes(path: Path, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane] | None:
+    """Locate the image, uncertainty and mask of a product of nightcal; None for other files."""
     if [hdu.name for hdu in hdus[:3]] != ["PRIMARY", "UNCERT", "MASK"] or "NIGHTCAL" not in hdus[0].header:
         return None
     if hdus._file.compression or {hdu.header["BITPIX"] for hdu in hdus[:2]} != {-32} or hdus[2].header["BITPIX"] != 8:
@@ -222,14 +222,14 @@ def _stored(path: Path, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane] | None
     places = [hdu.fileinfo()["datLoc"] for hdu in hdus[:3]]
     shape = hdus[0].shape
     if path.stat().st_size < places[2] + shape[0] * shape[1]:
-        raise ValueError("it is truncated")
+        raise ValueError("the file is truncated")
     image = StoredPlane(path, places[0], np.dtype(">f4"), shape)
     error = StoredPlane(path, places[1], np.dtype(">f4"), shape, squared=True)
     return image, error, StoredPlane(path, places[2], np.dtype(MASK_DTYPE), shape)
 
 
-def _loaded(image: Any, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane]:
-    """Read the planes of any FITS image; values that are not finite become 0 and are flagged."""
+def _read_planes(image: Any, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane]:
+    """Read image, variance and mask of any FITS image; values that are not finite become 0 and are flagged."""
     names = [hdu.name for hdu in hdus]
     data = np.array(image.data, np.float32)
     error = np.array(hdus["UNCERT"].data, np.float32) if "UNCERT" in names else np.zeros_like(data)
@@ -237,25 +237,25 @@ def _loaded(image: Any, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane]:
     if "MASK" in names:
         stored = np.asarray(hdus["MASK"].data)
         mask = stored.astype(MASK_DTYPE)
-        mask[(mask == 0) & (stored != 0)] = Flag.BAD  # a bit of another program
+        mask[(mask == 0) & (stored != 0)] = Flag.BAD  # a bit that nightcal does not know
     undefined = ~(np.isfinite(data) & np.isfinite(error))
     mask[undefined] |= Flag.NO_DATA
     data[undefined], error[undefined] = 0.0, 0.0
     return data, error**2, mask
 
 
-def as_mask(master: MasterFrame) -> MasterFrame:
-    """Turn a plain image of another program into a bad pixel mask: pixels that are not 0 are bad.
+def convert_to_mask(master: MasterFrame) -> MasterFrame:
+    """Convert a plain image of another program to a bad pixel mask: nonzero pixels are bad.
 
     Parameters
     ----------
     master : MasterFrame
-        As `load_master` read it.
+        As returned by `load_master`.
 
     Returns
     -------
     MasterFrame
-        Unchanged if it is a master of nightcal, or if its mask flags more than pixels without a number.
+        Unchanged if it is a master of nightcal, or if it has a mask with more than ``NO_DATA``.
     """
     mask = np.asarray(master.mask)
     of_nightcal = "MASTER" in master.header or ("NIGHTCAL" in master.header and mask.any())
@@ -264,20 +264,19 @@ def as_mask(master: MasterFrame) -> MasterFrame:
     return replace(master, mask=np.where(np.asarray(master.data) != 0, Flag.BAD, mask))
 
 
-def in_electrons(name: str, master: MasterFrame, gain: float, per_second: bool) -> MasterFrame:
-    """Bring a bias to electrons, a dark to electrons per second, with the gain of the frame to calibrate.
+def convert_to_electrons(name: str, master: MasterFrame, gain: float, per_second: bool) -> MasterFrame:
+    """Convert a bias to electrons, or a dark to electrons per second, with the gain of the frame to calibrate.
 
     Parameters
     ----------
     name : str
-        Of the parameter, for messages.
+        Name of the parameter, for messages.
     master : MasterFrame
-        In ADU, or in electrons. Electrons of another gain, which a master of nightcal has in its header
-        (``GAINUSED``), are scaled to this gain.
+        In ADU or electrons. Electrons of a different gain (``GAINUSED`` in the header) are scaled to this gain.
     gain : float
         [e-/ADU]
     per_second : bool
-        Whether it is a dark; a dark that is not per second is divided by its ``EXPTIME``.
+        True for a dark; a dark that is not per second is divided by its ``EXPTIME``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Writing products whole or not at all."""
+"""Write products atomically."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from nightcal.io.checksum import encode_checksum, fold_carries, sum_bytes
 from nightcal.numerics.kernels import swap_and_sum
 
 BLOCK = 2880
-"""Bytes of a FITS block."""
+"""Size of a FITS block [bytes]."""
 
 CARD = 80
 WRITE_ROWS = 16
 
 EXTENSIONS = {"UNCERT": np.float32, "MASK": np.uint8, "NUSED": np.int16}
-"""Names and data types of what follows the image."""
+"""Names and data types of the extensions."""
 
 STRUCTURE = {"SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "BUNIT", "CHECKSUM", "DATASUM"}
 SUMS = (
@@ -39,7 +39,7 @@ SUMS = (
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What nightcal writes: an image with its error and mask.
+    """Image with its uncertainty, mask and header.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Product:
         As in BUNIT; empty for a ratio.
     header : astropy.io.fits.Header
     survivors : ndarray of int16, shape (ny, nx), optional
-        For a stack, how many frames each pixel was averaged over.
+        Number of frames averaged in each pixel of a stack.
     """
 
     data: NDArray[Any]
@@ -63,12 +63,12 @@ class Product:
 
 
 class ProductFile:
-    """A product that is written by rows: image, ``UNCERT``, ``MASK``, and for a stack ``NUSED``.
+    """Product file that is written row by row: image, ``UNCERT``, ``MASK``, and ``NUSED`` for a stack.
 
     Parameters
     ----------
     file : int
-        Descriptor of an empty file.
+        Descriptor of an empty file, open for writing.
     shape : (int, int)
         Rows and columns.
     unit : str
@@ -77,7 +77,7 @@ class ProductFile:
     dtype : data type
         Of the image.
     survivors : bool
-        Whether there will be numbers of survivors.
+        Whether to write ``NUSED``.
     """
 
     def __init__(
@@ -91,18 +91,18 @@ class ProductFile:
     ) -> None:
         self.file = file
         skipped = header.get("SKIPPED", "")
-        texts = [_image_text(header, unit, np.dtype(dtype), shape)]
-        texts += [_extension_text(name, unit, skipped, shape) for name in ("UNCERT", "MASK")]
+        texts = [_format_image_header(header, unit, np.dtype(dtype), shape)]
+        texts += [_format_extension_header(name, unit, skipped, shape) for name in ("UNCERT", "MASK")]
         if survivors:
-            texts.append(_extension_text("NUSED", "", skipped, shape))
+            texts.append(_format_extension_header("NUSED", "", skipped, shape))
         self._parts: list[_Part] = []
         for text, kind in zip(texts, (dtype, *EXTENSIONS.values()), strict=False):
             start = self._parts[-1].stop if self._parts else 0
             self._parts.append(_Part(text, np.dtype(kind), start, shape))
 
     def set(self, keyword: str, value: float | bool) -> None:
-        """Change a number of the image's header, of which there must be a card."""
-        self._parts[0].text = _with_value(self._parts[0].text, keyword, value)
+        """Change a value of a keyword that is already in the image's header."""
+        self._parts[0].text = _replace_value(self._parts[0].text, keyword, value)
 
     def write(self, start: int, *images: NDArray[Any]) -> None:
         """Write some rows.
@@ -110,21 +110,21 @@ class ProductFile:
         Parameters
         ----------
         start : int
-            The first of them.
+            First row.
         *images : ndarray, shape (rows, nx), C-contiguous
-            Image, uncertainty, mask and, where promised, survivors, in the data types promised.
+            Image, uncertainty, mask, and for a stack survivors, in their data types.
         """
         for part, image in zip(self._parts, images, strict=True):
             part.write(self.file, start, image)
 
     def finish(self) -> None:
-        """Write headers, with checksums, and padding."""
+        """Write headers with checksums, and padding."""
         for part in self._parts:
             part.finish(self.file)
 
 
 class _Part:
-    """One HDU of a product: its header, where it lies in the file, and the sum of what was written."""
+    """HDU of a product: its header, position in the file, and the checksum of the data so far."""
 
     def __init__(self, text: bytes, dtype: np.dtype[Any], start: int, shape: tuple[int, int]) -> None:
         self.text, self.dtype, self.start, self.columns = text, dtype, start, shape[1]
@@ -144,30 +144,32 @@ class _Part:
         _write_all(file, stored.view(np.uint8), self.data + place)
 
     def finish(self, file: int) -> None:
-        text = _with_value(self.text, "DATASUM", f"{fold_carries(self.sum):010d}")
+        text = _replace_value(self.text, "DATASUM", f"{fold_carries(self.sum):010d}")
         total = self.sum + sum_bytes(np.frombuffer(text, np.uint8))
-        text = _with_value(text, "CHECKSUM", encode_checksum(total))
+        text = _replace_value(text, "CHECKSUM", encode_checksum(total))
         _write_all(file, np.frombuffer(text, np.uint8), self.start)
         os.ftruncate(file, max(self.stop, os.fstat(file).st_size))
 
 
-def _image_text(header: fits.Header, unit: str, dtype: np.dtype[Any], shape: tuple[int, int]) -> bytes:
-    """Header of the image: what the standard wants, the cards given, and checksums still to be filled in."""
+def _format_image_header(header: fits.Header, unit: str, dtype: np.dtype[Any], shape: tuple[int, int]) -> bytes:
+    """Format the header of the image: mandatory keywords, given cards, and placeholders for checksums."""
     if not STRUCTURE.isdisjoint(header):
         header = header.copy()
         for keyword in STRUCTURE & set(header):
             del header[keyword]
     cards = header.tostring(sep="", endcard=False, padding=False)
-    opening = _text_of(("SIMPLE", True, "conforms to FITS standard"), *_axes(dtype, shape), ("EXTEND", True, ""))
-    return _padded(opening + cards + _text_of(("BUNIT", unit, "unit of the image"), *SUMS))
+    opening = _format_cards(
+        ("SIMPLE", True, "conforms to FITS standard"), *_list_axes(dtype, shape), ("EXTEND", True, "")
+    )
+    return _pad(opening + cards + _format_cards(("BUNIT", unit, "unit of the image"), *SUMS))
 
 
 @lru_cache(maxsize=16)
-def _extension_text(name: str, unit: str, skipped: str, shape: tuple[int, int]) -> bytes:
-    """Header of one of the other HDUs."""
+def _format_extension_header(name: str, unit: str, skipped: str, shape: tuple[int, int]) -> bytes:
+    """Format the header of an extension."""
     cards: list[tuple[str, Any, str]] = [
         ("XTENSION", "IMAGE", "image extension"),
-        *_axes(np.dtype(EXTENSIONS[name]), shape),
+        *_list_axes(np.dtype(EXTENSIONS[name]), shape),
         ("PCOUNT", 0, "number of parameters"),
         ("GCOUNT", 1, "number of groups"),
         ("EXTNAME", name, "extension name"),
@@ -179,25 +181,25 @@ def _extension_text(name: str, unit: str, skipped: str, shape: tuple[int, int]) 
         cards += [("SKIPPED", skipped, "steps that no pixel of this frame had")] if skipped else []
     else:
         cards.append(("BUNIT", "", "frames averaged"))
-    return _padded(_text_of(*cards, *SUMS))
+    return _pad(_format_cards(*cards, *SUMS))
 
 
-def _axes(dtype: np.dtype[Any], shape: tuple[int, int]) -> list[tuple[str, int, str]]:
+def _list_axes(dtype: np.dtype[Any], shape: tuple[int, int]) -> list[tuple[str, int, str]]:
     bits = 8 * dtype.itemsize * (-1 if dtype.kind == "f" else 1)
     return [("BITPIX", bits, "array data type"), ("NAXIS", 2, ""), ("NAXIS1", shape[1], ""), ("NAXIS2", shape[0], "")]
 
 
-def _text_of(*cards: tuple[str, Any, str]) -> str:
+def _format_cards(*cards: tuple[str, Any, str]) -> str:
     return "".join(fits.Card(*card).image for card in cards)
 
 
-def _padded(cards: str) -> bytes:
+def _pad(cards: str) -> bytes:
     text = cards + f"{'END':80}"
     return text.ljust(-(-len(text) // BLOCK) * BLOCK).encode("ascii")
 
 
-def _with_value(text: bytes, keyword: str, value: Any) -> bytes:
-    """Give a card of a header another value of about the same length."""
+def _replace_value(text: bytes, keyword: str, value: Any) -> bytes:
+    """Replace the value of a card in the text of a header."""
     places = (match.start() for match in re.finditer(f"{keyword:8}= ".encode(), text))
     place = next(place for place in places if place % CARD == 0)
     card = fits.Card.fromstring(text[place : place + CARD])
@@ -212,18 +214,18 @@ def _write_all(file: int, content: NDArray[np.uint8], place: int) -> None:
 
 
 def write_product(path: str | PathLike[str], product: Product) -> None:
-    """Write a product under a temporary name beside its own, then rename: it appears whole or not at all.
+    """Write a product atomically: under a temporary name in the same folder, then renamed.
 
     Parameters
     ----------
     path : path
-        Replaced if it exists; its folder is made.
+        Replaced if it exists; its folder is created.
     product : Product
     """
     images = [product.data, product.uncertainty, product.mask]
     if product.survivors is not None:
         images.append(product.survivors)
-    with product_file(
+    with open_product(
         Path(path), product.mask.shape, product.unit, product.header, product.data.dtype, product.survivors is not None
     ) as file:
         for start in range(0, len(product.mask), WRITE_ROWS):
@@ -231,7 +233,7 @@ def write_product(path: str | PathLike[str], product: Product) -> None:
 
 
 @contextmanager
-def product_file(
+def open_product(
     path: Path,
     shape: tuple[int, ...],
     unit: str,
@@ -239,12 +241,12 @@ def product_file(
     dtype: Any = np.float32,
     survivors: bool = False,
 ) -> Iterator[ProductFile]:
-    """Write a product by rows, under a temporary name that becomes its own when the block ends well.
+    """Open a product to write row by row, under a temporary name; renamed at the end of the ``with`` block.
 
     Parameters
     ----------
     path : Path
-        Replaced if it exists; its folder is made.
+        Replaced if it exists; its folder is created.
     shape, unit, header, dtype, survivors
         As for `ProductFile`.
     """

@@ -92,7 +92,7 @@ def map_blocks(frame: CalibrationFrame, bias: MasterFrame, k: float) -> BlockMap
     """
     readout = frame.readout
     ny, nx = readout.shape
-    noise, level_variance = readout.read_variance, readout.level_variance
+    noise, level_variance = readout.read_variance, readout.overscan_variance
     by_row = float(np.mean(level_variance)) if level_variance.size > 1 else 0.0  # shared by the pixels of a block
     bands, columns = _cut_axis(ny), _cut_axis(nx)
     found = BlockMap(*np.full((3, len(bands), len(columns)), np.nan))

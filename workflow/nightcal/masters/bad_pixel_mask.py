@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.io.keywords import mean_time_cards, set_cards, warn
+from nightcal.io.keywords import list_mean_time, set_cards, warn
 from nightcal.io.master import MasterFrame
 from nightcal.io.product import Product
 from nightcal.masters.defects import (
@@ -73,7 +73,7 @@ def flag_bad_pixels(
     masters : sequence of MasterFrame
         Any number of bias, darks and flats of one setup; also bad pixel masks of other nights.
     user_masks : sequence of MasterFrame
-        Masks from `nightcal.io.master.as_mask`: pixels that are not 0 are bad; masks of nightcal keep their bits. A
+        Masks from `nightcal.io.master.convert_to_mask`: nonzero pixels are bad; masks of nightcal keep their bits. A
         mask of another size is not used, with a warning.
     limits : DefectLimits
 
@@ -99,7 +99,7 @@ def flag_bad_pixels(
     times = [master.mjd for master in masters if master.mjd is not None]
     set_cards(header, {"MASTER": "bpm"})
     if times:
-        set_cards(header, mean_time_cards(float(np.mean(times))))
+        set_cards(header, list_mean_time(float(np.mean(times))))
     n_bad, n_hot = (int(np.count_nonzero(bits & flag)) for flag in (Flag.BAD, Flag.HOT))
     set_cards(header, {"NBAD": n_bad, "NHOT": n_hot} | cards | {"NCOMBINE": len(masters)})
     list_inputs(header, [(master.name, master.digest) for master in masters])

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.io.keywords import mean_time_cards, set_cards, warn
-from nightcal.io.master import MasterFrame, in_electrons
+from nightcal.io.keywords import list_mean_time, set_cards, warn
+from nightcal.io.master import MasterFrame, convert_to_electrons
 from nightcal.io.product import Product
 from nightcal.io.sections import Area
 from nightcal.masters.keywords import inherit_warnings, list_inputs, list_rejected, name_master, note_skipped
@@ -84,7 +84,7 @@ def check_master(
     if master.data.shape != shape:
         sizes = f"{master.data.shape[1]} x {master.data.shape[0]} pixels; expected {shape[1]} x {shape[0]}"
         raise FrameRejectedError(f"master {name} {master.name} has {sizes} as in the frames")
-    return in_electrons(name, master, frames[0].readout.gain, per_second)
+    return convert_to_electrons(name, master, frames[0].readout.gain, per_second)
 
 
 def check_pedestal(bias: MasterFrame | None, frames: Sequence[CalibrationFrame]) -> None:
@@ -173,7 +173,7 @@ def make_header(kind: str, accepted: Accepted, stacked: Stack) -> fits.Header:
     readout = frames[0].readout
     header = fits.Header()
     set_cards(header, {"MASTER": kind})
-    set_cards(header, mean_time_cards(float(np.mean(times))))
+    set_cards(header, list_mean_time(float(np.mean(times))))
     cards: dict[str, Any] = {
         "MJDFIRST": min(times),
         "MJDLAST": max(times),
@@ -188,7 +188,7 @@ def make_header(kind: str, accepted: Accepted, stacked: Stack) -> fits.Header:
     for n, (area, share) in enumerate(shares if len(shares) > 1 else (), start=1):
         cards[f"AMPSEC{n:02d}"] = str(area), f"pixels of amplifier {n}"
         cards |= {f"GAINUS{n:02d}": share.gain, f"RNUSED{n:02d}": share.read_noise}
-    levels = [level for frame in frames if (level := frame.readout.mean_level) is not None]
+    levels = [level for frame in frames if (level := frame.readout.mean_overscan_level) is not None]
     if levels:
         cards["OVSCLEV"] = float(np.mean(levels))
     set_cards(header, cards)

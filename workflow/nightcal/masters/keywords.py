@@ -8,7 +8,7 @@ from typing import Any
 from astropy.io import fits
 
 from nightcal.detector.photon_transfer import GainAndReadNoise
-from nightcal.io.keywords import set_cards, warn, warnings_of
+from nightcal.io.keywords import read_warnings, set_cards, warn
 from nightcal.io.master import MasterFrame
 from nightcal.planning.dark_scaling import amplification
 
@@ -27,7 +27,7 @@ def inherit_warnings(header: fits.Header, *masters: MasterFrame | None) -> None:
     """
     for master in masters:
         if master is not None:
-            for text in warnings_of(master.header):
+            for text in read_warnings(master.header):
                 warn(header, text)
             if master.skipped:
                 warn(header, f"{master.kind or 'master'} made without {' and '.join(master.skipped)}")

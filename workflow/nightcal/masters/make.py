@@ -1,4 +1,4 @@
-"""Masters from raw files, with everything that their headers should say; the gain of a night."""
+"""Make masters with complete headers from raw files, and measure the gain of a night."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from astropy.io import fits
 from nightcal.cameras.amplifiers import choose_gain
 from nightcal.cameras.camera import Camera
 from nightcal.detector.photon_transfer import GainAndReadNoise, measure_gain
-from nightcal.detector.subimages import Subimages, grids_of, read_subimages
+from nightcal.detector.subimages import Subimages, make_grids, read_subimages
 from nightcal.errors import FrameRejectedError
 from nightcal.io.checksum import hash_file
-from nightcal.io.keywords import warn, warnings_of
-from nightcal.io.master import MasterFrame, as_mask, load_if_path, load_optional_master
+from nightcal.io.keywords import read_warnings, warn
+from nightcal.io.master import MasterFrame, convert_to_mask, load_if_path, load_optional_master
 from nightcal.io.product import Product
 from nightcal.io.provenance import record_provenance
 from nightcal.masters.bad_pixel_mask import USUAL as USUAL_DEFECTS
@@ -66,7 +66,7 @@ def make_master_bias(
     Returns
     -------
     Product
-        As `nightcal.masters.bias.stack_biases` makes it; empty, with the reason in its header, if no frame can be used.
+        See `nightcal.masters.bias.stack_biases`; empty, with the reason in its header, without a usable frame.
     """
     opened = open_frames(paths, camera, measured)
     return finish_master(
@@ -94,9 +94,9 @@ def make_master_dark(
     Parameters
     ----------
     bias : MasterFrame or path, optional
-        Frames with overscan can do without.
+        Optional for frames with overscan.
     hot : float
-        As for `nightcal.masters.dark.stack_darks`.
+        See `nightcal.masters.dark.stack_darks`.
     """
     bias = load_optional_master(bias)
     opened = open_frames(paths, camera, choose_gain(measured, bias))
@@ -126,7 +126,7 @@ def make_master_flat(
     Parameters
     ----------
     bias, dark : MasterFrame or path, optional
-        Frames with overscan can do without a bias.
+        The bias is optional for frames with overscan.
     limits : FlatLimits
         Requirements on the frames.
     """
@@ -156,11 +156,10 @@ def make_bad_pixel_mask(
     Returns
     -------
     Product
-        As `nightcal.masters.bad_pixel_mask.flag_bad_pixels` makes it; empty, with the reason in its header, without any
-        input.
+        See `nightcal.masters.bad_pixel_mask.flag_bad_pixels`; empty, with the reason in its header, without any input.
     """
     loaded = [load_if_path(master) for master in masters]
-    own = [as_mask(load_if_path(mask)) for mask in user_masks]
+    own = [convert_to_mask(load_if_path(mask)) for mask in user_masks]
     try:
         product = flag_bad_pixels(loaded, own, limits)
     except FrameRejectedError as reason:
@@ -175,7 +174,7 @@ def make_bad_pixel_mask(
 def finish_master(
     kind: str, opened: OpenFrames, make: Callable[[], Product], options: Mapping[str, Any], warnings: Sequence[str] = ()
 ) -> Product:
-    """Make a master and complete its header; without a usable frame, make an empty master with the reason."""
+    """Make a master and complete its header; make an empty master, with the reason, without a usable frame."""
     try:
         product = make()
     except FrameRejectedError as reason:
@@ -186,7 +185,7 @@ def finish_master(
     record_gain(product.header, opened.noise)
     for text in warnings:
         warn(product.header, text)
-    for text in warnings_of(product.header):
+    for text in read_warnings(product.header):
         log.warning("master %s: %s.", kind, text)
     noise = {"gain": opened.noise.gain, "read_noise": opened.noise.read_noise}
     record_provenance(product.header, {**options, **noise, "camera": hash_file(opened.camera.path)})
@@ -196,7 +195,7 @@ def finish_master(
 
 
 def measure_gain_from_files(paths: Sequence[Path], camera: Camera) -> GainAndReadNoise:
-    """Measure gain and read noise from raw bias frames and flats; files that cannot be read are left out.
+    """Measure gain and read noise from raw bias frames and flats; unreadable files are ignored.
 
     Parameters
     ----------
@@ -227,5 +226,5 @@ def measure_gain_from_files(paths: Sequence[Path], camera: Camera) -> GainAndRea
 def _read_subimages_in_adu(frame: CalibrationFrame) -> list[Subimages]:
     readout = frame.readout
     with readout.image:
-        subimages = read_subimages(readout, grids_of(readout))
+        subimages = read_subimages(readout, make_grids(readout))
     return [electrons / np.float32(share.gain) for electrons, (_, share) in zip(subimages, readout.shares, strict=True)]

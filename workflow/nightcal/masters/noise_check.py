@@ -13,13 +13,13 @@ from nightcal.detector.photon_transfer import (
     FLOOR,
     Measured,
     Pairs,
-    bias_variance,
-    gain_from,
-    noise_per_signal,
-    read_noise_from,
+    compute_gain,
+    compute_read_noise,
+    measure_bias_variance,
+    measure_noise_per_signal,
 )
 from nightcal.detector.readout import Readout
-from nightcal.detector.subimages import grids_of, read_subimages
+from nightcal.detector.subimages import make_grids, read_subimages
 from nightcal.io.keywords import set_cards, warn
 from nightcal.io.master import MasterFrame
 from nightcal.io.sections import Area
@@ -53,10 +53,10 @@ def note_read_noise(header: fits.Header, frames: Sequence[CalibrationFrame]) -> 
     """
     readout = frames[0].readout
     shares = readout.shares
-    pairs = [Pairs(partial(bias_variance, floor=FLOOR * share.gain)) for _, share in shares]
+    pairs = [Pairs(partial(measure_bias_variance, floor=FLOOR * share.gain)) for _, share in shares]
     _compare_frames(pairs, frames, None)
     for n, ((area, share), each) in enumerate(zip(shares, pairs, strict=True), start=1):
-        noise = read_noise_from(each, _average_level_variance(readout, area))
+        noise = compute_read_noise(each, _average_level_variance(readout, area))
         if noise is None or noise.error > LARGEST_ERROR * noise.value:
             continue
         numbers = {"RNMEAS": noise.value, "RNERR": noise.error, "RNADU": noise.value / share.gain}
@@ -92,10 +92,10 @@ def note_gain(header: fits.Header, frames: Sequence[CalibrationFrame], bias: Mas
         measured = None if bias is None else bias.read_noise_in_adu(n)
         noise = _find_used_noise(share) if measured is None else measured * share.gain
         variance = noise**2 + _average_level_variance(readout, area)
-        pairs.append(Pairs(partial(noise_per_signal, read_variance=variance, floor=FLOOR * share.gain)))
+        pairs.append(Pairs(partial(measure_noise_per_signal, read_variance=variance, floor=FLOOR * share.gain)))
     _compare_frames(pairs, frames, bias)
     for n, ((_, share), each) in enumerate(zip(shares, pairs, strict=True), start=1):
-        relative = gain_from(each)
+        relative = compute_gain(each)
         if relative is None or relative.error > LARGEST_ERROR * relative.value:
             continue
         gain = Measured(relative.value * share.gain, relative.error * share.gain)
@@ -109,14 +109,14 @@ def _compare_frames(pairs: Sequence[Pairs], frames: Sequence[CalibrationFrame], 
     """Add frames one by one, until there are enough subimages."""
     if len(frames) < 2:
         return
-    grids = grids_of(frames[0].readout)
+    grids = make_grids(frames[0].readout)
     for frame in frames:
         subimages = read_subimages(frame.readout, grids, bias)
         if not frame.keep_open:
             frame.readout.image.close()
         for each, amplifier in zip(pairs, subimages, strict=True):
             each.add(amplifier)
-        if all(each.enough for each in pairs):
+        if all(each.is_enough for each in pairs):
             return
 
 
@@ -127,7 +127,7 @@ def _find_used_noise(share: Readout) -> float:
 
 def _average_level_variance(readout: Readout, area: Area) -> float:
     """Average the variance [e-^2] that the overscan level adds to the pixels of an amplifier."""
-    variance = np.broadcast_to(readout.level_variance, readout.shape)
+    variance = np.broadcast_to(readout.overscan_variance, readout.shape)
     return float(np.mean(variance[area.slices]))
 
 

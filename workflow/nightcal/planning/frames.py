@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nightcal.cameras.camera import Camera, recognise_camera
-from nightcal.detector.mosaic import place
+from nightcal.detector.mosaic import place_amplifiers
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import MJD_ZERO
 from nightcal.io.raw_header import SUFFIXES, RawHeader, read_header, strip_suffix
@@ -236,7 +236,7 @@ def _read_details(header: RawHeader, camera: Camera, exposure_time: float) -> di
         if rule.polynomial and not amplifier.overscans:
             raise FrameRejectedError("linearity cannot be corrected: no overscan to measure the bias level")
     if len(sections) > 1:
-        place([section.image for section in sections], [section.detector for section in sections], binning)
+        place_amplifiers([section.image for section in sections], [section.detector for section in sections], binning)
     gains, read_noises = zip(*(camera.read_gain_and_noise(header, n) for n in numbers), strict=True)
     for n in numbers:
         camera.saturation_level(header, n)

@@ -1,4 +1,4 @@
-"""The arithmetic of a science frame, by rows: bias, dark and flat, each with its error."""
+"""Calibrate the rows of a science frame with bias, dark and flat, and propagate errors."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from nightcal.numerics.shot_noise import expected_signal
 from nightcal.science.master_rows import MasterRows, MasterSet
 
 STRIP = 32
-"""Rows that are calibrated at a time: few enough to stay in the cache."""
+"""Rows to calibrate at a time, few enough to stay in the cache."""
 
 NO_DATA_SIGMA = 1e9
-"""Uncertainty of a pixel that holds no data: finite, and of no weight."""
+"""Uncertainty of a pixel without data: finite, but without weight."""
 
-NONE = np.zeros((1, 1), dtype=bool)
-"""Pixels that hold no number, where all do."""
+NO_PIXELS = np.zeros((1, 1), dtype=bool)
+"""Mask of pixels without data in rows that have none."""
 
 Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class CalibratedRows:
-    """Some rows of a calibrated frame: image, one standard error, mask; shape (rows, nx)."""
+    """Rows of a calibrated frame: image, uncertainty (1 sigma) and mask, shape (rows, nx)."""
 
     data: Image
     uncertainty: Image
@@ -41,22 +41,22 @@ class CalibratedRows:
 def calibrate_rows(
     readout: Readout, masters: MasterSet, exposure_time: float, scale: float = 1.0
 ) -> Iterator[tuple[int, CalibratedRows]]:
-    """Calibrate a frame, a few rows at a time: ``data = (S - t D) / F``, with the error carried along.
+    """Calibrate a frame a few rows at a time, ``data = (S - t D) / F``, and propagate errors.
 
     Parameters
     ----------
     readout : Readout
-        Signal above the overscan level; its read noise and the error of that level count.
+        Gives the signal above the overscan level, and the variance of read noise and overscan level.
     masters : MasterSet
     exposure_time : float
         [s]
     scale : float
-        From electrons to the unit of the result.
+        Factor from electrons to the unit of the result.
 
     Yields
     ------
     (int, CalibratedRows)
-        The first row, and the rows.
+        Number of the first row, and the calibrated rows.
 
     Raises
     ------
@@ -65,19 +65,20 @@ def calibrate_rows(
 
     Notes
     -----
-    ``var = max(S, 0) + RN^2 + var_overscan + var_bias + t^2 var_dark``, then ``var / F^2 + data^2 var_F / F^2``; the
-    shot noise is that of `nightcal.numerics.shot_noise.expected_signal` after bias, and what bias and dark share is
-    counted once. Frames of 16-bit integers take the compiled loops where these are loaded, with the same results.
+    ``var = max(S, 0) + RN^2 + var_overscan + var_bias + t^2 var_dark``, then ``var / F^2 + data^2 var_F / F^2``. Shot
+    noise comes from `nightcal.numerics.shot_noise.expected_signal` of the bias-subtracted signal. The error of a bias
+    that the dark was made with is counted once. Frames of 16-bit integers use the compiled loops if these are loaded,
+    with the same results.
     """
     ny = readout.shape[0]
-    bleed = readout.bleed()
+    bleed = readout.find_bleed()
     stored = readout.stored if kernels.are_loaded() else None
-    numbers = _Numbers(exposure_time, masters.shared_bias(exposure_time), scale)
+    numbers = _Numbers(exposure_time, masters.find_shared_bias(exposure_time), scale)
     for start in range(0, ny, STRIP):
         stop = min(start + STRIP, ny)
-        first, last = max(0, start - 1), min(ny, stop + 1)  # a row more, for the neighbours of each pixel
+        first, last = max(0, start - 1), min(ny, stop + 1)  # one more row, for the neighbours of each pixel
         inner = slice(start - first, stop - first)
-        rows = masters.rows(first, last)
+        rows = masters.read_rows(first, last)
         if stored is None:
             calibrated = _calibrate(readout, first, last, inner, rows, numbers)
         else:
@@ -88,10 +89,10 @@ def calibrate_rows(
 
 
 class _Numbers(NamedTuple):
-    """Exposure time [s], the share of the variance of the bias that is counted twice, and the scale of the result."""
+    """Exposure time [s], fraction of the bias variance that is counted twice, and scale of the result."""
 
     exposure_time: float
-    share: float
+    shared_bias: float
     scale: float
 
 
@@ -100,7 +101,7 @@ def _calibrate(
 ) -> CalibratedRows:
     signal, flags, noise = readout.measure(first, last)
     time = numbers.exposure_time
-    empty = flags & Flag.NO_DATA > 0 if flags.any() else NONE
+    empty = flags & Flag.NO_DATA > 0 if flags.any() else NO_PIXELS
     if masters.bias is not None and masters.bias_variance is not None:
         signal -= masters.bias
         noise = noise + masters.bias_variance
@@ -111,9 +112,9 @@ def _calibrate(
     if masters.dark is not None and masters.dark_variance is not None:
         signal -= np.float32(time) * masters.dark
         variance += np.float32(time**2) * masters.dark_variance
-        share = np.float32(numbers.share)
-        if share > 0 and masters.bias_variance is not None:
-            variance -= np.where(masters.dark_variance > 0, share * masters.bias_variance, np.float32(0))
+        shared_bias = np.float32(numbers.shared_bias)
+        if shared_bias > 0 and masters.bias_variance is not None:
+            variance -= np.where(masters.dark_variance > 0, shared_bias * masters.bias_variance, np.float32(0))
     if masters.sensitivity is not None and masters.relative_variance is not None:
         signal *= masters.sensitivity
         variance *= masters.sensitivity
@@ -135,18 +136,18 @@ def _calibrate_stored(
     shape = inner.stop - inner.start, readout.shape[1]
     data, uncertainty = np.empty(shape, np.float32), np.empty(shape, np.float32)
     saturated = np.empty(shape, dtype=bool)
-    time, share, scale = numbers
+    time, shared_bias, scale = numbers
     kernels.calibrate(
-        np.array(readout.image.words(area.ymin + first, area.ymin + last)),  # a type of its own if read-only
+        np.array(readout.image.words(area.ymin + first, area.ymin + last)),  # numba compiles read-only arrays again
         area.xmin,
         inner.start,
         whole_and_part(np.broadcast_to(readout.offset, readout.shape[0])[first:last]),
         np.float32(readout.gain),
-        not_below(readout.limit),
-        readout.noise(first, last)[:, 0].copy(),
+        not_below(readout.stored_saturation_limit),
+        readout.find_dark_variance(first, last)[:, 0].copy(),
         tuple(step is not None for step in (masters.bias, masters.dark, masters.sensitivity)),
         tuple(np.zeros((1, 1), np.float32) if image is None else image for image in masters.images),
-        tuple(np.array([time, time**2, share, scale], np.float32)),
+        tuple(np.array([time, time**2, shared_bias, scale], np.float32)),
         data,
         uncertainty,
         saturated,
@@ -155,7 +156,7 @@ def _calibrate_stored(
 
 
 def _weigh_down_empty(rows: CalibratedRows) -> CalibratedRows:
-    """Give pixels that hold no data, and so no error, an error that leaves them no weight."""
+    """Give pixels without data an uncertainty so large that they have no weight."""
     empty: Any = rows.mask & Flag.NO_DATA
     if empty.any():
         rows.uncertainty[(empty > 0) & (rows.uncertainty == 0)] = NO_DATA_SIGMA

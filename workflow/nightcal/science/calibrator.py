@@ -1,6 +1,6 @@
-"""The low-level interface: calibrate one raw frame after another, with every parameter in the observer's hand.
+"""The low-level interface: calibrate raw frames one by one, with full control over every parameter.
 
-Two flats, the second read out with another gain::
+Calibrate two raw frames, the second with a different gain::
 
     from nightcal import Calibrator, OverscanMethods
 
@@ -37,7 +37,7 @@ from nightcal.io.master import MasterFrame
 from nightcal.io.raw_image import Buffer, RawImage
 from nightcal.io.sections import Area, as_area
 from nightcal.science.camera_parameters import read_parameters
-from nightcal.science.ccd_data import RawLike, as_file, make_ccd_data
+from nightcal.science.ccd_data import RawLike, make_ccd_data, open_as_file
 from nightcal.science.master_rows import PARAMETERS, MasterCache
 from nightcal.science.parameter_checks import CHECKS
 from nightcal.science.prepared_frame import PreparedFrame, prepare_frame
@@ -59,51 +59,51 @@ UNSET: Any = object()
 class Calibrator:
     """Calibrate raw frames with given parameters.
 
-    Every parameter can be given here, set as an attribute, or given to one call for that call only.
+    Parameters can be given to the constructor, set as attributes, or passed to a call for that call only.
 
     Parameters
     ----------
     overscans : sequence of dict or Area
-        Overscan areas in the raw image: ``xmin``, ``xmax``, ``ymin``, ``ymax``, 0-based and half-open. None or empty:
-        no overscan correction.
+        Overscan areas in the raw image: ``xmin``, ``xmax``, ``ymin``, ``ymax``, 0-based and half-open. None or empty
+        for no overscan correction.
     overscan_method : OverscanMethods, function or astropy model
-        One of `OverscanMethods`; or any function ``(image, overscans) -> corrected image of floats``, where
-        ``overscans`` is the dictionary of the overscan area, or a list of dictionaries if there are several; or a model
-        of `astropy.modeling` of one input, fitted by ``ccdproc.subtract_overscan``.
+        One of `OverscanMethods`; a function ``(image, overscans) -> corrected image of floats``, where ``overscans`` is
+        the dictionary of the overscan area, or a list of dictionaries for several areas; or an `astropy.modeling` model
+        of one input, fitted by ``ccdproc.subtract_overscan``.
     master_bias, master_dark, master_flat, bad_pixels : path or MasterFrame, optional
-        Masters of the shape of the image area; None is not applied. One whose header says that it is something else is
-        refused. A master in ADU (``BUNIT``) is multiplied by the
-        gain. A dark that is not per second is divided by its ``EXPTIME``. ``bad_pixels`` adds its mask.
+        Masters with the shape of the image area; None to skip the step. The header must not name another kind of
+        master. A master in ADU (``BUNIT``) is multiplied by the gain; a dark that is not per second is divided by its
+        ``EXPTIME``. ``bad_pixels`` adds its mask.
     gain : float
         [e-/ADU]
     read_noise : float, optional
-        [e-], with the noise of digitisation in it. None: measured in the overscan of each frame; without overscan it
-        is taken to be 0, and a warning in the header says so.
+        [e-], including digitisation noise. None to measure it in the overscan of each frame; without overscan it is
+        taken as 0, with a warning in the header.
     image_area : dict or Area, optional
-        The light-sensitive pixels; None for the whole image.
+        Light-sensitive pixels; None for the whole image.
     saturation : float, optional
-        [ADU]; None for the largest value that the file's integers can hold.
+        [ADU]; None for the largest value of the file's integers.
     linearity : float, optional
-        [ADU]; raw values from here on are flagged like saturated ones. None: there is no such limit below saturation.
+        [ADU]; raw values at or above are flagged like saturated ones. None for no limit below saturation.
     bleed : Bleed or dict, optional
-        Where the charge of saturated pixels leaks to: ``directions``, of ``up`` (towards higher y), ``down``, ``left``
-        and ``right``, and ``pixels``, how far. None: nowhere.
+        Bleeding of saturated pixels: ``directions``, any of ``up`` (towards higher y), ``down``, ``left`` and
+        ``right``, and ``pixels``, the length of the trail. None for no bleeding.
     exposure_time : float, optional
-        [s], for the dark; None to take it from ``EXPTIME`` or ``EXPOSURE``.
+        [s], for the dark; None for ``EXPTIME`` or ``EXPOSURE`` in the header.
     unit : str
-        ``electron`` or ``adu``, of the calibrated image.
+        Unit of the calibrated image, ``electron`` or ``adu``.
     amplifiers : sequence of Amplifier, optional
-        For frames of several amplifiers: geometry and numbers of each, in place of ``overscans``, ``overscan_method``,
-        ``gain``, ``read_noise``, ``image_area`` and ``saturation``.
+        For frames of several amplifiers, in place of ``overscans``, ``overscan_method``, ``gain``, ``read_noise``,
+        ``image_area`` and ``saturation``.
     binning : (int, int)
-        In x and y, of frames of several amplifiers.
+        In x and y, for frames of several amplifiers.
     crosstalk : sequence of sequence of float
-        Row ``i``, column ``j``: the share of the signal of amplifier ``i`` that appears on ``j``; empty for none.
+        Row ``i``, column ``j``: the fraction of the signal of amplifier ``i`` that appears on ``j``; empty for none.
 
     Raises
     ------
     ValueError, TypeError
-        If a parameter is wrong; the message names it, its value and what was expected.
+        If a parameter is wrong; the message has its name, its value and the expected value.
 
     Examples
     --------
@@ -153,22 +153,22 @@ class Calibrator:
         camera : Camera or path
             A camera file, as in ``config/cameras``.
         header : astropy.io.fits.Header or path
-            Of a raw frame, or the frame itself.
+            Header of a raw frame, or its path.
         **parameters
-            Those that are given count before the others.
+            Override camera file and header.
 
         Returns
         -------
         Calibrator
-            With overscan areas and method, image area, gain, read noise, saturation, linearity and bleeding of that
-            frame; of several amplifiers, with ``amplifiers``, ``binning`` and ``crosstalk``.
+            With overscan areas and method, image area, gain, read noise, saturation, linearity and bleeding; for
+            several amplifiers with ``amplifiers``, ``binning`` and ``crosstalk``.
 
         Raises
         ------
         FrameRejectedError
-            If the header cannot be understood.
+            If the header is invalid.
         ValueError
-            If neither header nor camera file gives the gain, and ``gain`` is not given.
+            If neither header nor camera file nor ``gain`` gives the gain.
         ConfigurationError
             If the camera file is wrong.
         """
@@ -182,7 +182,7 @@ class Calibrator:
         flat: MasterLike = UNSET,
         bad_pixels: MasterLike = UNSET,
     ) -> None:
-        """Set some masters; None takes one away, what is not given stays.
+        """Set some of the masters and keep the others; None removes a master.
 
         Parameters
         ----------
@@ -192,7 +192,7 @@ class Calibrator:
         Raises
         ------
         TypeError, ValueError
-            If one is neither, or cannot be read as a master.
+            If a master has another type or cannot be read.
         """
         given = {"master_bias": bias, "master_dark": dark, "master_flat": flat, "bad_pixels": bad_pixels}
         for name, master in given.items():
@@ -213,24 +213,24 @@ class Calibrator:
         Parameters
         ----------
         raw : path, CCDData or ndarray
-            A file is read, never written. A `CCDData` is in ADU.
+            A raw file is never changed. A `CCDData` must be in ADU.
         calibrated : path
-            The image becomes the primary HDU, its error and its mask the next two.
+            The image is in the primary HDU, followed by uncertainty and mask.
         header : mapping, optional
-            Of an array.
+            Header of an array.
         overwrite : bool
-            Whether an existing file may be replaced.
+            Whether to replace an existing file.
         **this_call
             Parameters for this frame only.
 
         Raises
         ------
         FileExistsError
-            If ``calibrated`` exists and may not be replaced, or is the raw frame.
+            If ``calibrated`` exists and ``overwrite`` is False, or if it is the raw frame.
         FileNotFoundError
-            If there is no such raw frame.
+            If the raw frame does not exist.
         FrameRejectedError
-            If the raw frame cannot be used.
+            If the raw frame is unusable.
         ValueError, TypeError
             If a parameter is wrong or does not fit the frame.
         """
@@ -243,7 +243,7 @@ class Calibrator:
             )
         if target.exists() and not overwrite:
             raise FileExistsError(f"calibrated: {target} exists; pass overwrite=True to replace it")
-        with as_file(raw, header) as path:
+        with open_as_file(raw, header) as path:
             self.prepare(path, **this_call).write(target)
 
     def calibrate(self, raw: RawLike, *, header: Mapping[str, Any] | None = None, **this_call: Any) -> CCDData:
@@ -252,13 +252,13 @@ class Calibrator:
         Returns
         -------
         CCDData
-            Data, `StdDevUncertainty`, mask, unit, WCS and header; the bits of the mask are its ``flags``.
+            With `StdDevUncertainty`, mask, unit, WCS and header; ``flags`` has the bits of the mask.
         """
-        with as_file(raw, header) as path:
+        with open_as_file(raw, header) as path:
             return make_ccd_data(self.prepare(path, **this_call).product())
 
     def prepare(self, raw: str | PathLike[str], **this_call: Any) -> PreparedFrame:
-        """Prepare one frame: the header of its product is made, its pixels are not yet calibrated.
+        """Read one frame and make the header of its product, without calibrating pixels.
 
         Parameters
         ----------
@@ -286,7 +286,7 @@ class Calibrator:
         readout, read_noise_source = self._open(image)
         given = {step: getattr(self, name) for step, name in PARAMETERS.items()}
         masters = self._cache.fit(given, readout.shape, readout.gain)
-        exposure_time = self._exposure_time(image) if masters.masters["dark"] is not None else 0.0
+        exposure_time = self._read_exposure_time(image) if masters.masters["dark"] is not None else 0.0
         prepared = prepare_frame(readout, masters, exposure_time, self.unit, self._buffer)
         if read_noise_source:
             set_cards(prepared.header, {"RNSRC": read_noise_source})
@@ -295,21 +295,21 @@ class Calibrator:
         return prepared
 
     def _open(self, image: RawImage) -> tuple[Readout, str]:
-        """Open a frame; say where its read noise comes from if that was not given."""
+        """Open a frame; also return the source of its read noise, unless given."""
         binning = self.binning[0], self.binning[1]
         if self.amplifiers:
             return open_readout(image, self.amplifiers, binning, self.crosstalk), ""
-        alone = self._amplifier()
-        readout = open_readout(image, [alone], binning, self.crosstalk)
+        amplifier = self._make_amplifier()
+        readout = open_readout(image, [amplifier], binning, self.crosstalk)
         if self.read_noise is not None:
             return readout, ""
-        if not alone.overscans:
+        if not amplifier.overscans:
             return readout, UNKNOWN
         image.hold(self._buffer)
-        noise = self.gain * measure_read_noise(image.read(), alone.overscans)
-        return open_readout(image, [replace(alone, read_noise=noise)], binning, self.crosstalk), "overscan"
+        noise = self.gain * measure_read_noise(image.read(), amplifier.overscans)
+        return open_readout(image, [replace(amplifier, read_noise=noise)], binning, self.crosstalk), "overscan"
 
-    def _amplifier(self) -> Amplifier:
+    def _make_amplifier(self) -> Amplifier:
         return Amplifier(
             overscans=tuple(as_area(area) for area in self.overscans or ()),
             overscan_method=self.overscan_method,
@@ -321,7 +321,7 @@ class Calibrator:
             bleed=self.bleed if isinstance(self.bleed, Bleed) else NO_BLEED,
         )
 
-    def _exposure_time(self, image: RawImage) -> float:
+    def _read_exposure_time(self, image: RawImage) -> float:
         if self.exposure_time is not None:
             return self.exposure_time
         values = [image.header.value(card) for card in EXPOSURE_CARDS]

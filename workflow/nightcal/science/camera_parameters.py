@@ -1,4 +1,4 @@
-"""Parameters of the low-level interface from a camera file and a header."""
+"""Read parameters of the low-level interface from a camera file and a header."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from nightcal.io.raw_header import RawHeader, read_header
 def read_parameters(
     camera: Camera | str | PathLike[str], header: fits.Header | str | PathLike[str], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Read the parameters of a `Calibrator`; parameters and errors as for `Calibrator.from_camera`.
+    """Read the parameters of a `Calibrator`; errors as for `Calibrator.from_camera`.
 
     Parameters
     ----------
     camera, header
         As for `Calibrator.from_camera`.
     given : mapping
-        Parameters that the user gives: a gain among them need not be known otherwise.
+        Parameters given by the user; with a gain among them, header and camera file may lack it.
 
     Returns
     -------
     dict
     """
     camera = camera if isinstance(camera, Camera) else load_camera(Path(camera))
-    raw = _read(header)
+    raw = _read_header(header)
     known = [camera.read_gain_and_noise(raw, n) for n in range(len(camera.amplifiers))]
     if "gain" not in given and any(gain is None for gain, _ in known):
         raise ValueError(f"gain is given by neither the header nor {camera.path.name}; pass gain=, in e-/ADU")
@@ -47,9 +47,9 @@ def read_parameters(
     return {name: getattr(first, name) for name in names} | {"read_noise": known[0][1], "bleed": bleed}
 
 
-def _read(header: fits.Header | str | PathLike[str]) -> RawHeader:
+def _read_header(header: fits.Header | str | PathLike[str]) -> RawHeader:
     if isinstance(header, fits.Header):
         return RawHeader(header, 0, (int(header.get("NAXIS2", 0)), int(header.get("NAXIS1", 0))))
     if not Path(header).is_file():
-        raise FileNotFoundError(f"header is {str(header)!r}; there is no such file")
+        raise FileNotFoundError(f"header is {str(header)!r}; the file does not exist")
     return read_header(Path(header))

@@ -1,4 +1,4 @@
-"""`CCDData` of astropy, in and out of the low-level interface."""
+"""Convert `CCDData` of astropy to raw frames, and products to `CCDData`."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:  # costs 0.3 s
     from astropy.nddata import CCDData
 
 RawLike = Any
-"""A raw frame: the path of a file, a `CCDData` in ADU, or an array."""
+"""A raw frame: a path, a `CCDData` in ADU, or an array."""
 
 IN_MEMORY = "in_memory.fits"
-"""What ``RAWFILE`` says of a frame that is no file."""
+"""Value of ``RAWFILE`` for a frame that is not read from a file."""
 
 
 @contextmanager
-def as_file(raw: RawLike, header: Mapping[str, Any] | None = None) -> Iterator[Path]:
-    """Give a raw frame as a file, an image in memory as a temporary one.
+def open_as_file(raw: RawLike, header: Mapping[str, Any] | None = None) -> Iterator[Path]:
+    """Open a raw frame as a file; an image in memory becomes a temporary file.
 
     Parameters
     ----------
     raw : path, CCDData or ndarray, shape (ny, nx)
-        Pixels under the mask of a `CCDData` count as missing; its uncertainty is not used.
+        Masked pixels of a `CCDData` count as missing; its uncertainty is ignored.
     header : mapping, optional
-        Of an array; in place of a `CCDData`'s own.
+        Header of an array; replaces that of a `CCDData`.
 
     Yields
     ------
@@ -42,27 +42,27 @@ def as_file(raw: RawLike, header: Mapping[str, Any] | None = None) -> Iterator[P
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     TypeError, ValueError
-        If it is neither a path nor an image of two dimensions in ADU.
+        If the frame is neither a path nor a two-dimensional image in ADU.
     """
     if isinstance(raw, str | PathLike):
         if header is not None:
-            raise TypeError("header is given beside the path of a raw frame, which has its own")
+            raise TypeError("header is given with the path of a raw frame; expected a header only for images in memory")
         if not Path(raw).is_file():
-            raise FileNotFoundError(f"raw is {str(raw)!r}; there is no such file")
+            raise FileNotFoundError(f"raw is {str(raw)!r}; the file does not exist")
         yield Path(raw)
         return
     with tempfile.TemporaryDirectory(prefix="nightcal-") as folder:
         path = Path(folder) / IN_MEMORY
-        fits.PrimaryHDU(_pixels(raw), _header(raw, header)).writeto(path, output_verify="silentfix+ignore")
+        fits.PrimaryHDU(_read_pixels(raw), _make_header(raw, header)).writeto(path, output_verify="silentfix+ignore")
         yield path
 
 
-def _pixels(raw: Any) -> np.ndarray:
+def _read_pixels(raw: Any) -> np.ndarray:
     pixels = np.asarray(getattr(raw, "data", raw))
     if pixels.ndim != 2 or pixels.dtype.kind not in "iuf":
-        raise TypeError(f"raw is {type(raw).__name__}; expected a path, a CCDData, or an array of two dimensions")
+        raise TypeError(f"raw is {type(raw).__name__}; expected a path, a CCDData, or a two-dimensional array")
     unit = getattr(raw, "unit", None)
     if unit is not None and str(unit) != "adu":
         raise ValueError(f"raw is a CCDData in {unit}; expected a raw frame in adu")
@@ -74,7 +74,7 @@ def _pixels(raw: Any) -> np.ndarray:
     return pixels
 
 
-def _header(raw: Any, header: Mapping[str, Any] | None) -> fits.Header:
+def _make_header(raw: Any, header: Mapping[str, Any] | None) -> fits.Header:
     given = header if header is not None else getattr(raw, "header", {})
     made = given.copy() if isinstance(given, fits.Header) else fits.Header(dict(given))
     wcs = getattr(raw, "wcs", None)
@@ -84,7 +84,7 @@ def _header(raw: Any, header: Mapping[str, Any] | None) -> fits.Header:
 
 
 def make_ccd_data(product: Product) -> CCDData:
-    """Turn a product into what `CCDData.read` makes of its file, without a file.
+    """Convert a product to the `CCDData` that `CCDData.read` would read from its file.
 
     Parameters
     ----------
@@ -93,8 +93,7 @@ def make_ccd_data(product: Product) -> CCDData:
     Returns
     -------
     CCDData
-        Data, `StdDevUncertainty`, mask (true where any bit is set), unit, WCS and header; the bits themselves are its
-        ``flags``.
+        With `StdDevUncertainty`, mask (True if any bit is set), unit, WCS and header; ``flags`` has the bits.
     """
     from astropy.nddata import CCDData, StdDevUncertainty
 

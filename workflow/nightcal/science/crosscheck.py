@@ -1,7 +1,7 @@
-"""A second opinion: calibrate a raw frame with ccdproc's functions and the same masters, and compare with the product.
+"""Calibrate a raw frame with ccdproc and the same masters, and compare the result with the product.
 
-What nightcal only tells through its product is taken from there: gain, read noise, masters, exposure time. Pixels,
-overscan and arithmetic are ccdproc's and astropy's, in double precision.
+Gain, read noise, masters and exposure time are taken from the product's header. Pixels, overscan and arithmetic are
+those of ccdproc and astropy, in double precision.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 STEPS = ("bias", "dark", "flat")
 NOTICEABLE = 0.01
-"""Differences above this part of the uncertainty are counted."""
+"""Differences larger than this are counted [sigma]."""
 
 OVERSCAN = {
     "mean": "ccdproc",
@@ -39,36 +39,36 @@ OVERSCAN = {
     "clipped_mean": "ccdproc, after clipping by astropy.stats",
     "row_running": "nightcal, ccdproc has no such method",
 }
-"""Who finds the overscan level, by the name of the method."""
+"""Program that measures the overscan level, by method."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrossCheck:
-    """How far a product lies from what ccdproc makes of the same raw frame and masters.
+    """Differences between a product and the result of ccdproc from the same raw frame and masters.
 
     Attributes
     ----------
     frame : str
-        The raw frame.
+        Name of the raw frame.
     masters : mapping of str to str
         File names of the masters applied, by step.
     reason : str
-        Why nothing was compared; empty if it was.
+        Reason if nothing was compared, else empty.
     overscan : str
-        Who found the overscan level; ``none`` without overscan.
+        Program that measured the overscan level; ``none`` without overscan.
     amplifiers : int
     crosstalk : bool
         Whether crosstalk was removed.
     pixels, masked : int
-        Pixels compared, and those left out because the product flags them.
+        Numbers of pixels compared, and of pixels left out because they are flagged in the product.
     median, largest : float
-        Of the absolute differences, in units of the product's uncertainty.
+        Absolute differences in units of the product's uncertainty.
     largest_at : tuple of int
         Column and row of the largest difference, counted from 1.
     above_limit : int
-        Pixels that differ by more than `NOTICEABLE`.
+        Number of pixels that differ by more than `NOTICEABLE`.
     uncertainty_ratio : tuple of float
-        ccdproc's uncertainty over the product's: 16th percentile, median, 84th percentile.
+        Ratio of ccdproc's uncertainty to the product's: 16th percentile, median, 84th percentile.
     versions : mapping of str to str
     """
 
@@ -102,10 +102,10 @@ def crosscheck(raw: Path, product: Path, camera: Camera, masters: Mapping[str, P
     Parameters
     ----------
     raw, product : Path
-        The raw frame, and what nightcal made of it.
+        Raw frame and its product.
     camera : Camera
     masters : mapping of str to Path
-        ``bias``, ``dark`` and ``flat``, as far as there are any; those that the product did not use are not used here.
+        ``bias``, ``dark`` and ``flat``, if present; those that the product did not use are ignored.
 
     Returns
     -------
@@ -125,16 +125,16 @@ def crosscheck(raw: Path, product: Path, camera: Camera, masters: Mapping[str, P
     if "EMPTY" in header:
         return replace(result, reason=f"the product is empty: {header['EMPTY']}")
     amplifiers = _Amplifiers(read_header(raw), camera, header)
-    if amplifiers.crosstalk.any() and not amplifiers.read_together():
+    if amplifiers.crosstalk.any() and not amplifiers.are_read_together():
         return replace(result, reason="crosstalk between amplifiers that do not start at the same corner pixel")
 
-    ccd = amplifiers.electrons(raw, image.shape)
+    ccd = amplifiers.assemble(raw, image.shape)
     applied = {step: _read_master(path, step, header["GAINUSED"]) for step, path in used.items()}
     above_bias = ccdproc.subtract_bias(ccd, applied["bias"]) if "bias" in applied else ccd
-    ccd.uncertainty = StdDevUncertainty(amplifiers.deviation(above_bias))
+    ccd.uncertainty = StdDevUncertainty(amplifiers.compute_noise(above_bias))
     if "bias" in applied:
         ccd = ccdproc.subtract_bias(ccd, applied["bias"])
-    if "dark" in applied:  # per second: of an exposure of 1 s
+    if "dark" in applied:  # a dark per second has an exposure time of 1 s
         times = {"dark_exposure": 1 * u.s, "data_exposure": header["DARKMULT"] * u.s}
         ccd = ccdproc.subtract_dark(ccd, applied["dark"], scale=True, **times)
     if "flat" in applied:
@@ -173,20 +173,20 @@ def _compare(
         result,
         pixels=int(np.count_nonzero(good)),
         masked=int(np.count_nonzero(mask)),
-        median=_rounded(np.median(difference[good])),
-        largest=_rounded(difference[y, x]),
+        median=_round(np.median(difference[good])),
+        largest=_round(difference[y, x]),
         largest_at=(int(x) + 1, int(y) + 1),
         above_limit=int(np.count_nonzero(difference > NOTICEABLE)),
-        uncertainty_ratio=tuple(map(_rounded, ratio)),
+        uncertainty_ratio=tuple(map(_round, ratio)),
     )
 
 
-def _rounded(value: Any) -> float:
+def _round(value: Any) -> float:
     return float(f"{value:.4g}")
 
 
 def _read_master(path: Path, step: str, gain: float) -> CCDData:
-    """Read a master in electrons of the frame's gain (a dark: of 1 s), or as a ratio."""
+    """Read a master in electrons of the frame's gain (a dark for 1 s), or a flat as a ratio."""
     from astropy.nddata import CCDData, StdDevUncertainty
 
     with fits.open(path, memmap=False) as hdus:
@@ -196,7 +196,7 @@ def _read_master(path: Path, step: str, gain: float) -> CCDData:
 
 
 class _Amplifiers:
-    """The amplifiers of one frame: their sections as the camera file reads them, and the numbers in the product."""
+    """Amplifiers of one frame: sections from its camera file, and numbers from the product."""
 
     def __init__(self, raw: RawHeader, camera: Camera, header: fits.Header) -> None:
         self.camera, self.planes = camera, raw.planes
@@ -212,7 +212,7 @@ class _Amplifiers:
         if header.get("XTALKCOR"):
             self.crosstalk[:] = camera.read_crosstalk(raw)
 
-    def read_together(self) -> bool:
+    def are_read_together(self) -> bool:
         """Whether the first pixels of all image areas are read at the same time."""
         starts = set()
         for rule, sections in zip(self.camera.amplifiers, self.sections, strict=True):
@@ -223,7 +223,7 @@ class _Amplifiers:
             starts.add((area.shape, x if alone else 0, y if alone else 0))
         return len(starts) == 1
 
-    def electrons(self, raw: Path, shape: tuple[int, int]) -> CCDData:
+    def assemble(self, raw: Path, shape: tuple[int, int]) -> CCDData:
         """Subtract overscan and crosstalk, trim, correct for the gain, and put the amplifiers together."""
         import ccdproc
         from astropy import units as u
@@ -231,7 +231,7 @@ class _Amplifiers:
 
         rules = self.camera.amplifiers
         with fits.open(raw, memmap=False) as hdus:
-            planes = [np.array(_plane(hdus[plane.hdu].data, plane), np.float64) for plane in self.planes]
+            planes = [np.array(_select_plane(hdus[plane.hdu].data, plane), np.float64) for plane in self.planes]
         above = [
             _subtract_overscan(CCDData(planes[rule.plane], unit="adu"), section.image, section.overscans, self.camera)
             for rule, section in zip(rules, self.sections, strict=True)
@@ -241,18 +241,18 @@ class _Amplifiers:
             ccd = above[n]
             for i in np.flatnonzero(self.crosstalk[:, n]):
                 other = rules[i]
-                ghost = _turn(above[i].data, other.from_right != rule.from_right, other.from_top != rule.from_top)
+                ghost = _flip(above[i].data, other.from_right != rule.from_right, other.from_top != rule.from_top)
                 ccd = ccd.subtract(CCDData(self.crosstalk[i, n] * ghost, unit="adu"))
             if rule.polynomial:
                 ccd = ccd.multiply(np.polynomial.polynomial.polyval(np.maximum(ccd.data, 0), (1, *rule.polynomial)))
             ccd = ccdproc.gain_correct(ccd, self.gains[n] * u.electron / u.adu)
             seen = sections.detector or Area(0, 0, 0, 0)
             flips = sections.image.flip_x != seen.flip_x, sections.image.flip_y != seen.flip_y
-            whole.data[self.areas[n].slices] = _turn(ccd.data, *flips)
+            whole.data[self.areas[n].slices] = _flip(ccd.data, *flips)
         return whole
 
-    def deviation(self, ccd: CCDData) -> NDArray[np.float64]:
-        """Shot noise and read noise [e-] of each pixel, from its own value."""
+    def compute_noise(self, ccd: CCDData) -> NDArray[np.float64]:
+        """Compute the noise of each pixel from its own value and the read noise [e-]."""
         import ccdproc
         from astropy import units as u
 
@@ -264,11 +264,11 @@ class _Amplifiers:
         return sigma
 
 
-def _plane(image: NDArray[Any], header: RawHeader) -> NDArray[Any]:
+def _select_plane(image: NDArray[Any], header: RawHeader) -> NDArray[Any]:
     return image[header.plane] if image.ndim == 3 else image
 
 
-def _turn(image: NDArray[Any], flip_x: bool, flip_y: bool) -> NDArray[Any]:
+def _flip(image: NDArray[Any], flip_x: bool, flip_y: bool) -> NDArray[Any]:
     return image[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
 
 
@@ -283,7 +283,7 @@ def _subtract_overscan(ccd: CCDData, image: Area, overscans: Sequence[Area], cam
     method = camera.overscan_method
     bottom, top = 0, ccd.shape[0]
     if method == "row_running":
-        level = OverscanMethods[method].level(ccd.data, overscans)
+        level = OverscanMethods[method].find_level(ccd.data, overscans)
         ccd = ccd.subtract(CCDData(np.broadcast_to(level.value, ccd.shape), unit="adu"))
     elif method in ("row_mean", "row_median", "smooth"):
         bottom, top = max(area.ymin for area in overscans), min(area.ymax for area in overscans)
@@ -303,7 +303,7 @@ def _subtract_overscan(ccd: CCDData, image: Area, overscans: Sequence[Area], cam
 
 
 def _clip(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Keep the values within 3.5 standard deviations from the MAD, once, as `clipped_mean` of nightcal promises."""
+    """Keep values within 3.5 rstd of the median, in one pass, like `clipped_mean` of nightcal."""
     from astropy.stats import mad_std, sigma_clip
 
     spread = max(float(mad_std(values)), QUANTISATION)

@@ -1,4 +1,4 @@
-"""The product of a science frame that could not be calibrated."""
+"""Make the empty product of a science frame that could not be calibrated."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from nightcal.io.raw_header import RawHeader
 from nightcal.science.arithmetic import NO_DATA_SIGMA
 
 
-def empty_product(path: Path, reason: str, unit: str = "electron", raw: RawHeader | None = None) -> Product:
-    """Stand in for a frame that could not be calibrated: no data, every pixel flagged, the reason in the header.
+def make_empty_product(path: Path, reason: str, unit: str = "electron", raw: RawHeader | None = None) -> Product:
+    """Make an empty product: no data, every pixel flagged, the reason in the header.
 
     Parameters
     ----------
     path : Path
         The raw frame.
     reason : str
-        In one plain sentence.
+        One plain sentence.
     unit : str
     raw : RawHeader, optional
         Header of the raw frame, if it could be read.
@@ -31,7 +31,7 @@ def empty_product(path: Path, reason: str, unit: str = "electron", raw: RawHeade
     Returns
     -------
     Product
-        Of the shape of the raw frame, 1 x 1 if nobody knows.
+        With the shape of the raw frame, or 1 x 1 if unknown.
     """
     header = fits.Header() if raw is None else copy_raw_header(raw)
     shape = (1, 1) if raw is None else raw.shape

@@ -1,4 +1,4 @@
-"""What a product's header says of its calibration: settings, masters, geometry, sky coordinates."""
+"""Record the calibration in a product's header: settings, masters, geometry, sky coordinates."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from nightcal.io.sections import Area
 from nightcal.masters.keywords import inherit_warnings, name_master, note_dark_scaling, note_skipped
 
 
-def describe(
+def record_calibration(
     header: fits.Header,
     readout: Readout,
     exposure_time: float,
     masters: Mapping[str, MasterFrame | None],
     unit: str,
 ) -> None:
-    """Record in the header of a product what was done, and with what.
+    """Record the calibration steps, their masters and settings in the header of a product.
 
     Parameters
     ----------
     header : astropy.io.fits.Header
-        Of the product, with the keywords that it keeps of the raw frame; changed in place.
+        Header of the product, with keywords of the raw frame; changed in place.
     readout : Readout
     exposure_time : float
-        [s], by which the dark is multiplied.
+        [s], factor of the dark.
     masters : mapping of str to MasterFrame or None
         ``bias``, ``dark``, ``flat`` and ``bpm``.
     unit : str
-        Of the product.
+        Unit of the product.
 
     Raises
     ------
     FrameRejectedError
-        If the overscan holds nothing, or the pixels cannot be read.
+        If the overscan has no valid pixel, or the pixels cannot be read.
     """
-    record_provenance(header, readout.settings() | {"unit": unit})
+    record_provenance(header, readout.list_settings() | {"unit": unit})
     for text in readout.warnings:
         warn(header, text)
-    set_cards(header, _describe_readout(readout))
+    set_cards(header, _list_readout(readout))
     if readout.kept_area is not None:
         set_cards(header, {"TRIMMED": str(readout.kept_area)})
         _shift_wcs(header, readout.kept_area)
@@ -63,24 +63,24 @@ def describe(
     note_skipped(header, {step: masters[step] for step in ("bias", "dark", "flat")})
 
 
-def _describe_readout(readout: Readout) -> dict[str, Any]:
-    """List gain, read noise, limits and overscan: values by keyword."""
+def _list_readout(readout: Readout) -> dict[str, Any]:
+    """List gain, read noise, limits and overscan by keyword."""
     values: dict[str, Any] = {
         "GAINUSED": readout.gain,
         "RNUSED": readout.read_noise,
         "OVSCCOR": readout.has_overscan,
     }
     if math.isfinite(readout.saturation):
-        values |= {"SATUSED": readout.saturation, "SATSRC": readout.limit_source}
+        values |= {"SATUSED": readout.saturation, "SATSRC": readout.saturation_source}
     if readout.bleeding.directions:
         values |= {"BLEEDDIR": ",".join(readout.bleeding.directions), "BLEEDPIX": readout.bleeding.pixels}
-    if readout.mean_level is not None:
-        values["OVSCLEV"] = readout.mean_level
-    return values | readout.keywords()
+    if readout.mean_overscan_level is not None:
+        values["OVSCLEV"] = readout.mean_overscan_level
+    return values | readout.list_keywords()
 
 
 def _shift_wcs(header: fits.Header, area: Area) -> None:
-    """Move the reference pixels of every WCS with the corner of the trimmed image, and turn its axes with the image."""
+    """Shift the reference pixels of every WCS to the trimmed image, and flip its axes with the image."""
     for axis, start, stop, flip in (("1", area.xmin, area.xmax, area.flip_x), ("2", area.ymin, area.ymax, area.flip_y)):
         for keyword in list(header):
             match = re.fullmatch(f"CRPIX{axis}([A-Z]?)", keyword)
@@ -88,16 +88,16 @@ def _shift_wcs(header: fits.Header, area: Area) -> None:
                 continue
             if flip:
                 header[keyword] = stop + 1 - header[keyword]
-                _turn_axis(header, axis, match[1])
+                _flip_axis(header, axis, match[1])
             elif start:
                 header[keyword] -= start
 
 
-def _turn_axis(header: fits.Header, axis: str, which: str) -> None:
-    """Let a WCS run backwards along an axis of the image: the column of its matrix changes sign (FITS standard 8.1)."""
+def _flip_axis(header: fits.Header, axis: str, which: str) -> None:
+    """Flip a WCS along an axis of the image: change the sign of the column of its matrix (FITS standard 8.1)."""
     for stem in ("CD", "PC"):
         if any(f"{stem}{i}_{j}{which}" in header for i in "12" for j in "12"):
-            if stem == "PC":  # what is not there is the unit matrix
+            if stem == "PC":  # missing elements are those of the unit matrix
                 header.setdefault(f"PC{axis}_{axis}{which}", 1.0)
             names = [f"{stem}{i}_{axis}{which}" for i in "12"]
             break

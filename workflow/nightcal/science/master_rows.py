@@ -1,4 +1,4 @@
-"""What masters do to frames: read by rows, or kept in memory for many frames."""
+"""Read the rows of masters, or keep masters in memory for many frames."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.io.master import MasterFrame, as_mask, in_electrons
+from nightcal.io.master import MasterFrame, convert_to_electrons, convert_to_mask
 
 STRIP = 32
 
 PARAMETERS = {"bias": "master_bias", "dark": "master_dark", "flat": "master_flat", "bpm": "bad_pixels"}
-"""Steps that need a master, and what it is called in messages."""
+"""Names of the masters in messages, by calibration step."""
 
 Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class MasterRows:
-    """What the masters do to some rows of a frame; arrays of shape (rows, nx).
+    """Rows of all masters; arrays of shape (rows, nx).
 
     Attributes
     ----------
@@ -31,9 +31,9 @@ class MasterRows:
     bias_variance, dark_variance : ndarray of float32 or None
         [e-^2], [e-^2/s^2]
     sensitivity : ndarray of float32 or None
-        One over the flat; None without one.
+        Inverse of the flat; None without a flat.
     relative_variance : ndarray of float32 or None
-        That of the flat over its square.
+        Variance of the flat over its square.
     mask : ndarray of uint8
     """
 
@@ -47,7 +47,7 @@ class MasterRows:
 
     @property
     def images(self) -> tuple[Image | None, ...]:
-        """All of them but the mask."""
+        """All arrays except the mask."""
         return (
             self.bias,
             self.bias_variance,
@@ -58,13 +58,13 @@ class MasterRows:
         )
 
     def fill(self, other: MasterRows) -> None:
-        """Take over the numbers of another, of equal shape."""
+        """Copy the values of others of the same shape."""
         for name in MasterRows.__slots__:
             if getattr(self, name) is not None:
                 getattr(self, name)[:] = getattr(other, name)
 
-    def rows(self, start: int, stop: int) -> MasterRows:
-        """Cut some of the rows out."""
+    def cut_rows(self, start: int, stop: int) -> MasterRows:
+        """Cut out some of the rows."""
 
         def cut(image: Image | None) -> Image | None:
             return None if image is None else image[start:stop]
@@ -82,35 +82,35 @@ class MasterRows:
 
 @dataclass(slots=True)
 class MasterSet:
-    """The corrections of frames by the same masters.
+    """Masters for frames of one shape and gain.
 
     Parameters
     ----------
     shape : (int, int)
         Rows and columns.
     masters : mapping of str to MasterFrame or None
-        ``bias``, ``dark``, ``flat`` and ``bpm``, in electrons, electrons per second, and ratios; None is skipped.
+        ``bias`` [e-], ``dark`` [e-/s], ``flat`` and ``bpm``; None for a step that is skipped.
     """
 
     shape: tuple[int, int]
     masters: Mapping[str, MasterFrame | None]
-    _kept: MasterRows | None = field(default=None, init=False)
+    _in_memory: MasterRows | None = field(default=None, init=False)
 
-    def shared_bias(self, exposure_time: float) -> float:
-        """How much of the variance of the bias is counted twice, where the dark was made with that very bias.
+    def find_shared_bias(self, exposure_time: float) -> float:
+        """Find the fraction of the bias variance that is counted twice if the dark was made with the same bias.
 
-        Then ``S - B - t (X - B) / t_d`` holds the bias with a weight of ``1 - t / t_d`` only: for an exposure as long
-        as the dark's, it cancels.
+        In ``S - B - t (X - B) / t_d`` the bias has a weight of only ``1 - t / t_d``: it cancels for an exposure as long
+        as the dark's.
 
         Parameters
         ----------
-        exposure : float
+        exposure_time : float
             [s]
 
         Returns
         -------
         float
-            0 if they share nothing.
+            0 if the dark was made with another bias.
         """
         bias, dark = self.masters["bias"], self.masters["dark"]
         if bias is None or dark is None or dark.bias_digest != bias.digest or dark.effective_exposure_time is None:
@@ -118,21 +118,21 @@ class MasterSet:
         return 2 * exposure_time / dark.effective_exposure_time
 
     def keep(self) -> None:
-        """Read the masters into memory, for the frames that follow."""
-        if self._kept is not None:
+        """Read the masters into memory, for the next frames."""
+        if self._in_memory is not None:
             return
         ny = self.shape[0]
-        kept = _empty_like(self._correction(0, 1), self.shape)
+        kept = _empty_like(self._read_rows(0, 1), self.shape)
         for start in range(0, ny, STRIP):
             stop = min(start + STRIP, ny)
-            kept.rows(start, stop).fill(self._correction(start, stop))
-        self._kept = kept
+            kept.cut_rows(start, stop).fill(self._read_rows(start, stop))
+        self._in_memory = kept
 
-    def rows(self, start: int, stop: int) -> MasterRows:
-        """Correction of some rows."""
-        return self._correction(start, stop) if self._kept is None else self._kept.rows(start, stop)
+    def read_rows(self, start: int, stop: int) -> MasterRows:
+        """Read some rows of the masters, or cut them out of memory."""
+        return self._read_rows(start, stop) if self._in_memory is None else self._in_memory.cut_rows(start, stop)
 
-    def _correction(self, start: int, stop: int) -> MasterRows:
+    def _read_rows(self, start: int, stop: int) -> MasterRows:
         rows = slice(start, stop)
         bias, dark, flat = (self.masters[step] for step in ("bias", "dark", "flat"))
         mask = np.zeros((stop - start, self.shape[1]), MASK_DTYPE)
@@ -161,14 +161,14 @@ def _empty_like(correction: MasterRows, shape: tuple[int, int]) -> MasterRows:
 
 
 class MasterCache:
-    """The masters of the last frame, read into memory once a second frame needs the same."""
+    """Masters of the last frame, read into memory when a second frame uses the same ones."""
 
     def __init__(self) -> None:
         self._key: tuple[object, ...] = ()
         self._masters: MasterSet | None = None
 
     def fit(self, masters: Mapping[str, MasterFrame | None], shape: tuple[int, int], gain: float) -> MasterSet:
-        """Fit masters to a frame, or take those of the last frame if they are the same.
+        """Fit masters to a frame, or reuse those of the last frame.
 
         Parameters
         ----------
@@ -177,7 +177,7 @@ class MasterCache:
         shape : (int, int)
             Rows and columns of the frame.
         gain : float
-            Of the frame [e-/ADU].
+            Gain of the frame [e-/ADU].
 
         Returns
         -------
@@ -186,7 +186,7 @@ class MasterCache:
         Raises
         ------
         ValueError
-            If a master does not fit.
+            If a master does not fit the frame.
         """
         key = (gain, shape, *(id(masters.get(step)) for step in PARAMETERS))
         if self._masters is None or key != self._key:
@@ -197,7 +197,7 @@ class MasterCache:
 
 
 def fit_masters(masters: Mapping[str, MasterFrame | None], shape: tuple[int, int], gain: float) -> MasterSet:
-    """Bring masters to the electrons of a frame; a master without data counts as none.
+    """Convert masters to electrons of a frame, and ignore empty ones.
 
     Parameters and errors are those of `MasterCache.fit`.
     """
@@ -212,8 +212,8 @@ def fit_masters(masters: Mapping[str, MasterFrame | None], shape: tuple[int, int
                 f"expected {shape[1]} x {shape[0]}, the image area of the frame"
             )
         if master is not None and step == "bpm":
-            master = as_mask(master)
+            master = convert_to_mask(master)
         if master is not None and step in ("bias", "dark"):
-            master = in_electrons(name, master, gain, per_second=step == "dark")
+            master = convert_to_electrons(name, master, gain, per_second=step == "dark")
         fitted[step] = master
     return MasterSet(shape, fitted)

@@ -1,4 +1,4 @@
-"""The measurements of a calibrated frame, in the order of the list of steps."""
+"""Measure calibrated frames, in the order of the list of steps."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
-    """What to measure, and how.
+    """Options of the measurements, and reference stars.
 
     Attributes
     ----------
     options : mapping of str to Options
-        By name of the step; steps that are switched off are missing.
+        By step; without steps that are switched off.
     stars : tuple of StarCatalog
-        Reference stars: the first that solve a frame are used. The bundled bright stars come after them.
+        Reference stars, the preferred ones first; the bundled bright stars come last.
     fields : mapping of str to StarCatalog
         Reference stars of single fields, by file name.
     digests : mapping of str to str
         SHA-256 of the files of ``fields``.
     origin : mapping
-        What of all this belongs into the provenance of a product.
+        Values for the provenance of a product.
     """
 
     options: Mapping[str, Options]
@@ -49,7 +49,7 @@ class Measurements:
         return bool(self.options)
 
     def for_frame(self, info: FrameInfo) -> Measurements:
-        """Keep what concerns one frame: its product must not depend on what else the same job measures.
+        """Select the options and stars of one frame, so that its product does not depend on the rest of the batch.
 
         Parameters
         ----------
@@ -58,7 +58,7 @@ class Measurements:
         Returns
         -------
         Measurements
-            With the options for its filter, and the stars of its own field among ``stars``.
+            With the options for its filter, and the stars of its field in ``stars``.
         """
         options = {name: chosen.for_filter(info.filter) for name, chosen in self.options.items()}
         pointing = info.hint.pointing
@@ -81,9 +81,9 @@ def measure(product: Product, info: FrameInfo, measurements: Measurements) -> tu
     Returns
     -------
     product : Product
-        The same, with another image if cosmic rays were replaced.
+        The same product, with a new image if cosmic rays were replaced.
     table : astropy.table.Table or None
-        The sources; None if they were not asked for.
+        Sources; None if that step is switched off.
     """
     catalogs = (*measurements.stars, read_bundled_stars()) if "astrometry" in measurements.options else ()
     frame = MeasuredFrame(product, info, catalogs)
@@ -96,18 +96,18 @@ def measure(product: Product, info: FrameInfo, measurements: Measurements) -> tu
 
 
 def measure_empty(product: Product, measurements: Measurements) -> Table | None:
-    """Make the table of a frame that was rejected: no sources, in the columns that other frames have.
+    """Make the table of a rejected frame: without sources, with the columns of other frames.
 
     Parameters
     ----------
     product : Product
-        As `nightcal.science.calibrator.empty_product` makes it; it stays as it is.
+        From `nightcal.science.empty_product.make_empty_product`; not changed.
     measurements : Measurements
 
     Returns
     -------
     astropy.table.Table or None
-        None if no sources were asked for.
+        None if the step ``sources`` is switched off.
     """
     copy = replace(product, mask=product.mask.copy(), header=product.header.copy())
     return measure(copy, UNKNOWN, measurements)[1]
@@ -119,18 +119,18 @@ def read_measurements(
     columns: Mapping[str, Any] | None = None,
     fields: Sequence[Path] = (),
 ) -> Measurements:
-    """Read what to measure from sections of the configuration.
+    """Read the measurements from sections of the configuration.
 
     Parameters
     ----------
     sections : mapping of str to mapping
-        Options by step; a step that is missing is switched off.
+        Options by step; missing steps are switched off.
     stars : sequence of Path
         Catalogues of reference stars, the preferred ones first.
     columns : mapping, optional
-        Names of their columns, as for `nightcal.measurement.star_catalog.file.read_star_catalog`.
+        Names of the columns, as for `nightcal.measurement.star_catalog.file.read_star_catalog`.
     fields : sequence of Path
-        Catalogues of single fields, as `nightcal.measurement.star_catalog.cone.download_cone` writes and names them.
+        Catalogues of single fields, from `nightcal.measurement.star_catalog.cone.download_cone`.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def read_measurements(
     origin = {"stars": [hash_file(path) for path in stars]}
     if "astrometry" not in options:
         return Measurements(options=options, origin=origin)
-    read_bundled_stars()  # if the package is not installed, this fails before the first frame
+    read_bundled_stars()  # fail before the first frame if the package is missing
     return Measurements(
         options=options,
         stars=tuple(read_star_catalog(path, columns) for path in stars),

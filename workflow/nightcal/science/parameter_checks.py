@@ -1,4 +1,4 @@
-"""Checks of the parameters of the low-level interface, one message each: name, value, what was expected."""
+"""Check the parameters of the low-level interface; messages have name, value and expected value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from nightcal.detector.amplifier import Amplifier
 from nightcal.detector.saturation import DIRECTIONS, Bleed
-from nightcal.io.master import MasterFrame, as_mask, load_master
+from nightcal.io.master import MasterFrame, convert_to_mask, load_master
 from nightcal.io.sections import Area, as_area
 
 UNITS = ("electron", "adu")
@@ -20,32 +20,32 @@ KINDS = {"master_bias": "bias", "master_dark": "dark", "master_flat": "flat", "b
 NAMES = {"bias": "a master bias", "dark": "a master dark", "flat": "a master flat", "bpm": "a bad pixel mask"}
 TYPE_KEYWORDS = ("IMAGETYP", "OBSTYPE", "FRAME")
 TYPE_WORDS = {"bias": ("bias", "zero"), "dark": ("dark",), "flat": ("flat",), "science": ("light", "object", "science")}
-"""Words in the frame's type that leave no doubt."""
+"""Words that identify the type of a frame."""
 
 
-def _positive(expected: str) -> Callable[[str, Any], float]:
+def _check_positive(expected: str) -> Callable[[str, Any], float]:
     def check(name: str, value: Any) -> float:
-        if not _finite(value) or value <= 0:
+        if not _is_number(value) or value <= 0:
             raise ValueError(f"{name} is {value!r}; expected {expected}")
         return float(value)
 
     return check
 
 
-def _not_negative(expected: str) -> Callable[[str, Any], float]:
+def _check_not_negative(expected: str) -> Callable[[str, Any], float]:
     def check(name: str, value: Any) -> float:
-        if not _finite(value) or value < 0:
+        if not _is_number(value) or value < 0:
             raise ValueError(f"{name} is {value!r}; expected {expected}")
         return float(value)
 
     return check
 
 
-def _or_none(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+def _allow_none(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
     return lambda name, value: None if value is None else check(name, value)
 
 
-def _finite(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return (
         isinstance(value, int | float | np.integer | np.floating)
         and not isinstance(value, bool)
@@ -75,14 +75,14 @@ def _check_bleed(name: str, value: Any) -> Bleed:
     if not isinstance(value, Mapping) or set(value) != {"directions", "pixels"}:
         raise ValueError(f"{name} is {value!r}; expected {expected}")
     directions, pixels = value["directions"], value["pixels"]
-    named = isinstance(directions, list | tuple) and directions and all(one in tuple(DIRECTIONS) for one in directions)
+    named = isinstance(directions, list | tuple) and directions and all(d in tuple(DIRECTIONS) for d in directions)
     if not named or not isinstance(pixels, int | np.integer) or isinstance(pixels, bool) or pixels < 1:
         raise ValueError(f"{name} is {value!r}; expected {expected}")
     return Bleed(tuple(directions), int(pixels))
 
 
 def _check_method(name: str, value: Any) -> Any:
-    if hasattr(value, "param_names") and getattr(value, "n_inputs", 0) == 1:  # a model of astropy
+    if hasattr(value, "param_names") and getattr(value, "n_inputs", 0) == 1:  # an astropy model
         from nightcal.detector.overscan_model import fit_overscan
 
         return fit_overscan(value)
@@ -100,7 +100,7 @@ def _check_master(name: str, value: Any) -> MasterFrame:
     kind = find_kind(master.header)
     if kind and kind != expected:
         raise ValueError(f"{name} is {master.name}, whose header says {kind}; expected {NAMES[expected]}")
-    if name == "bad_pixels" and 2 * np.count_nonzero(as_mask(master).mask) > np.size(master.mask):
+    if name == "bad_pixels" and 2 * np.count_nonzero(convert_to_mask(master).mask) > np.size(master.mask):
         raise ValueError(f"{name} is {master.name}, which flags more than half of its pixels; expected a mask")
     return master
 
@@ -109,7 +109,7 @@ def _load_master(name: str, value: Any) -> MasterFrame:
     if not isinstance(value, str | PathLike):
         raise TypeError(f"{name} is {value!r}; expected a file name, a loaded master, or None")
     if not Path(value).is_file():
-        raise FileNotFoundError(f"{name} is {str(value)!r}; there is no such file")
+        raise FileNotFoundError(f"{name} is {str(value)!r}; the file does not exist")
     try:
         return load_master(Path(value))
     except ValueError as error:
@@ -117,7 +117,7 @@ def _load_master(name: str, value: Any) -> MasterFrame:
 
 
 def find_kind(header: Mapping[str, Any]) -> str:
-    """Find out what a master, or a frame, is by its header.
+    """Find the kind of a master or frame from its header.
 
     Parameters
     ----------
@@ -126,22 +126,22 @@ def find_kind(header: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        ``bias``, ``dark``, ``flat``, ``bpm`` or ``science``; empty if the header does not say, as foreign masters do.
+        ``bias``, ``dark``, ``flat``, ``bpm`` or ``science``; an empty string if unknown.
     """
     if header.get("MASTER") in NAMES:
         return str(header["MASTER"])
-    said = " ".join(str(header.get(keyword, "")) for keyword in TYPE_KEYWORDS).lower()
-    found = {kind for kind, words in TYPE_WORDS.items() if any(word in said for word in words)}
-    return found.pop() if len(found) == 1 else ""
+    text = " ".join(str(header.get(keyword, "")) for keyword in TYPE_KEYWORDS).lower()
+    kinds = {kind for kind, words in TYPE_WORDS.items() if any(word in text for word in words)}
+    return kinds.pop() if len(kinds) == 1 else ""
 
 
 def _check_amplifiers(name: str, value: Any) -> tuple[Amplifier, ...] | None:
     if value is None:
         return None
-    found = tuple(value) if isinstance(value, Sequence) else ()
-    if not found or not all(isinstance(entry, Amplifier) for entry in found):
+    amplifiers = tuple(value) if isinstance(value, Sequence) else ()
+    if not amplifiers or not all(isinstance(entry, Amplifier) for entry in amplifiers):
         raise TypeError(f"{name} is {value!r}; expected a list of Amplifier, or None")
-    return found
+    return amplifiers
 
 
 def _check_binning(name: str, value: Any) -> tuple[int, int]:
@@ -166,17 +166,17 @@ def _check_unit(name: str, value: Any) -> str:
 CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "overscans": _check_areas,
     "overscan_method": _check_method,
-    "master_bias": _or_none(_check_master),
-    "master_dark": _or_none(_check_master),
-    "master_flat": _or_none(_check_master),
-    "bad_pixels": _or_none(_check_master),
-    "gain": _positive("a positive number of e-/ADU"),
-    "read_noise": _or_none(_not_negative("e- of 0 or more")),
-    "image_area": _or_none(_check_area),
-    "saturation": _or_none(_positive("ADU above 0")),
-    "linearity": _or_none(_positive("ADU above 0")),
-    "bleed": _or_none(_check_bleed),
-    "exposure_time": _or_none(_not_negative("seconds of 0 or more")),
+    "master_bias": _allow_none(_check_master),
+    "master_dark": _allow_none(_check_master),
+    "master_flat": _allow_none(_check_master),
+    "bad_pixels": _allow_none(_check_master),
+    "gain": _check_positive("a positive number of e-/ADU"),
+    "read_noise": _allow_none(_check_not_negative("e- of 0 or more")),
+    "image_area": _allow_none(_check_area),
+    "saturation": _allow_none(_check_positive("ADU above 0")),
+    "linearity": _allow_none(_check_positive("ADU above 0")),
+    "bleed": _allow_none(_check_bleed),
+    "exposure_time": _allow_none(_check_not_negative("seconds of 0 or more")),
     "unit": _check_unit,
     "amplifiers": _check_amplifiers,
     "binning": _check_binning,

@@ -1,4 +1,4 @@
-"""A raw science frame ready to be calibrated: read once, a few rows at a time, and written once."""
+"""Calibrate a raw science frame: read it once, a few rows at a time, and write it once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from astropy.io import fits
 from nightcal.detector.readout import Readout
 from nightcal.flags import MASK_DTYPE
 from nightcal.io.keywords import copy_raw_header, set_cards
-from nightcal.io.product import Product, product_file
+from nightcal.io.product import Product, open_product
 from nightcal.io.raw_image import Buffer
 from nightcal.science.arithmetic import CalibratedRows, calibrate_rows
-from nightcal.science.header import describe
+from nightcal.science.header import record_calibration
 from nightcal.science.master_rows import MasterSet
 
 
@@ -26,14 +26,14 @@ class PreparedFrame:
     Attributes
     ----------
     readout : Readout
-        Its file is held in memory until the frame is done.
+        Keeps its file in memory until the frame is done.
     masters : MasterSet
     exposure_time : float
         [s]
     unit : str
         ``electron`` or ``adu``.
     header : astropy.io.fits.Header
-        Of the product; keywords may be added until it is made.
+        Header of the product; keywords may be added before it is written.
     """
 
     readout: Readout
@@ -53,19 +53,19 @@ class PreparedFrame:
         shape = self.readout.shape
         data, uncertainty = np.empty(shape, np.float32), np.empty(shape, np.float32)
         mask = np.empty(shape, MASK_DTYPE)
-        for start, rows in self._rows():
+        for start, rows in self._calibrate_rows():
             stop = start + len(rows.mask)
             data[start:stop], uncertainty[start:stop], mask[start:stop] = rows.data, rows.uncertainty, rows.mask
         self.header["NMASKED"] = int(np.count_nonzero(mask))
         return Product(data, uncertainty, mask, self.unit, self.header)
 
     def write(self, path: Path) -> None:
-        """Calibrate the frame and write it, whole or not at all.
+        """Calibrate the frame and write it atomically.
 
         Parameters
         ----------
         path : Path
-            Replaced if it exists; its folder is made.
+            Replaced if it exists; its folder is created.
 
         Raises
         ------
@@ -73,13 +73,13 @@ class PreparedFrame:
             If its pixels cannot be read.
         """
         masked = 0
-        with product_file(path, self.readout.shape, self.unit, self.header) as file:
-            for start, rows in self._rows():
+        with open_product(path, self.readout.shape, self.unit, self.header) as file:
+            for start, rows in self._calibrate_rows():
                 file.write(start, rows.data, rows.uncertainty, rows.mask)
                 masked += int(np.count_nonzero(rows.mask))
             file.set("NMASKED", masked)
 
-    def _rows(self) -> Iterator[tuple[int, CalibratedRows]]:
+    def _calibrate_rows(self) -> Iterator[tuple[int, CalibratedRows]]:
         scale = 1.0 if self.unit == "electron" else 1.0 / self.readout.gain
         with self.readout.image:
             yield from calibrate_rows(self.readout, self.masters, self.exposure_time, scale)
@@ -97,9 +97,9 @@ def prepare_frame(
     exposure_time : float
         [s], for the dark.
     unit : str
-        ``electron`` or ``adu``, of the product.
+        Unit of the product, ``electron`` or ``adu``.
     buffer : Buffer, optional
-        Memory to be used again, for frames that are prepared one after the other.
+        Memory to reuse for frames that are prepared one by one.
 
     Returns
     -------
@@ -108,12 +108,12 @@ def prepare_frame(
     Raises
     ------
     FrameRejectedError
-        If the frame cannot be used.
+        If the frame is unusable.
     """
     image = readout.image
     image.hold(buffer)
     header = copy_raw_header(image.header)
     set_cards(header, {"RAWFILE": image.path.name, "RAWSHA": image.digest})
-    describe(header, readout, exposure_time, masters.masters, unit)
+    record_calibration(header, readout, exposure_time, masters.masters, unit)
     set_cards(header, {"NMASKED": 0})
     return PreparedFrame(readout, masters, exposure_time, unit, header)

@@ -1,4 +1,4 @@
-"""Science frames: calibrated, measured, and written."""
+"""Calibrate and measure science frames, and write their products."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nightcal.cameras.camera import Camera
 from nightcal.detector.photon_transfer import GainAndReadNoise
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import mjd_to_julian_year
-from nightcal.io.keywords import mean_time_cards, set_cards, warn, warnings_of
+from nightcal.io.keywords import list_mean_time, read_warnings, set_cards, warn
 from nightcal.io.master import MasterFrame
 from nightcal.io.product import Product, write_product
 from nightcal.io.provenance import record_provenance
@@ -25,11 +25,11 @@ from nightcal.io.raw_image import Buffer, RawImage
 from nightcal.masters.keywords import record_gain
 from nightcal.numerics import kernels
 from nightcal.planning.frames import Frame, make_frame
-from nightcal.science.empty_product import empty_product
+from nightcal.science.empty_product import make_empty_product
 from nightcal.science.master_rows import MasterCache
 from nightcal.science.prepared_frame import PreparedFrame, prepare_frame
 
-if TYPE_CHECKING:  # nights that are only calibrated do without
+if TYPE_CHECKING:  # not imported for nights that are only calibrated
     from astropy.table import Table
 
     from nightcal.measurement.frame import FrameInfo
@@ -40,21 +40,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class ScienceBatch:
-    """What the science frames of a batch share, and the memory they use one after the other.
+    """Camera, masters and options that the science frames of a batch share.
 
     Attributes
     ----------
     camera : Camera
     masters : mapping of str to MasterFrame or None
-        ``bias``, ``dark``, ``flat`` and ``bpm``; one that is missing is not applied.
+        ``bias``, ``dark``, ``flat`` and ``bpm``; steps without a master are skipped.
     measured : GainAndReadNoise or None
         Measured gain and read noise, for frames whose headers lack them.
     unit : str
-        ``electron`` or ``adu``, of the products.
+        Unit of the products, ``electron`` or ``adu``.
     warnings : sequence of str
         For the headers.
     measurements : Measurements or None
-        What to measure in the calibrated frames; None for nothing.
+        Measurements of the calibrated frames; None for none.
     """
 
     camera: Camera
@@ -67,7 +67,7 @@ class ScienceBatch:
     _buffer: Buffer = field(default_factory=Buffer, init=False, repr=False)
 
     def prepare(self, image: RawImage, frame: Frame) -> PreparedFrame:
-        """Prepare a frame for calibration, with everything that the header of its product should say."""
+        """Prepare a frame for calibration, with the complete header of its product."""
         readout, gain = open_raw(image, self.camera, choose_gain(self.measured, self.masters.get("bias")))
         masters = self._cache.fit(self.masters, readout.shape, readout.gain)
         prepared = prepare_frame(readout, masters, frame.exposure_time, self.unit, self._buffer)
@@ -75,7 +75,7 @@ class ScienceBatch:
         record_gain(header, gain)
         set_cards(header, {"NIGHT": frame.night})
         if frame.mjd is not None:
-            set_cards(header, mean_time_cards(frame.mjd))
+            set_cards(header, list_mean_time(frame.mjd))
             dated = [step for step in ("BIAS", "DARK", "FLAT", "BPM") if f"{step}MJD" in header]
             set_cards(header, {f"{step}AGE": frame.mjd - header[f"{step}MJD"] for step in dated})
         for text in self.warnings:
@@ -91,7 +91,7 @@ def reduce_frames(
     Parameters
     ----------
     paths, outs, catalogs : sequence of Path
-        A raw frame, its product and its source catalogue each; ``catalogs`` may be empty.
+        Raw frames, their products and their source catalogues; ``catalogs`` may be empty.
     batch : ScienceBatch
     """
     tables: Sequence[Path | None] = catalogs or [None] * len(paths)
@@ -100,17 +100,17 @@ def reduce_frames(
 
 
 def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | None = None, frames: int = 1) -> None:
-    """Calibrate and measure one science frame, and write it; an empty product if the frame cannot be used.
+    """Calibrate and measure one science frame, and write it; write an empty product if it is unusable.
 
     Parameters
     ----------
     path, out : Path
-        The raw frame and its product, which is replaced if it exists.
+        Raw frame and product; an existing product is replaced.
     batch : ScienceBatch
     catalog : Path, optional
-        Where the table of sources goes, which is replaced if it exists.
+        Source catalogue; an existing one is replaced.
     frames : int
-        Frames of this kind: from some number on, compiled loops pay.
+        Number of frames in the batch, to decide on compiled loops.
     """
     raw, measurements = None, batch.measurements
     try:
@@ -124,24 +124,24 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
         else:
             prepared.write(out)
     except (FrameRejectedError, ValueError) as reason:
-        log.warning("%s: rejected: %s.", path.name, reason)
-        empty = empty_product(path, str(reason), batch.unit, raw)
+        log.warning("%s rejected: %s.", path.name, reason)
+        empty = make_empty_product(path, str(reason), batch.unit, raw)
         for text in batch.warnings:
             warn(empty.header, text)
         _write_empty(empty, out, measurements, catalog)
         return
     header = prepared.header
     if measurements:
-        info = _frame_info(raw, frame, batch.camera, header)
+        info = _make_frame_info(raw, frame, batch.camera, header)
         _measure_and_write(product, info, measurements, out, catalog)
     skipped = header.get("SKIPPED", "")
-    remarks = [f"skipped: {skipped}"] * bool(skipped) + warnings_of(header)
+    remarks = [f"skipped: {skipped}"] * bool(skipped) + read_warnings(header)
     remarks += [str(header[card]) for card in ("WCSSTAT", "ZPSTAT") if measurements and card in header]
     log.info("%s: calibrated%s", path.name, "".join(f"; {remark}" for remark in remarks))
 
 
 def _write_empty(empty: Product, out: Path, measurements: Measurements | None, catalog: Path | None) -> None:
-    """Write a product without data, and a table without sources."""
+    """Write an empty product, and a table without sources."""
     write_product(out, empty)
     if measurements and catalog is not None:
         from nightcal.science.measure import measure_empty
@@ -170,7 +170,7 @@ def _measure_and_write(
         _write_table(catalog, table, product)
 
 
-def _frame_info(raw: RawHeader, frame: Frame, camera: Camera, header: fits.Header) -> FrameInfo:
+def _make_frame_info(raw: RawHeader, frame: Frame, camera: Camera, header: fits.Header) -> FrameInfo:
     from nightcal.measurement.astrometry.pointing import find_hint
     from nightcal.measurement.frame import FrameInfo
 

@@ -1,8 +1,8 @@
-"""The steps of a science frame, in the order in which they are done.
+"""List the steps of a science frame in their order.
 
-The steps up to ``bpm`` are done in one pass over the rows of a frame, those from ``cosmic_rays`` on one after the other
-in the whole frame. The schema of the configuration and the tables of the manual are made from this list. A new
-measurement is one file in ``nightcal/measurement``, with options, keywords and function, and one line here; run
+Steps up to ``bpm`` run in one pass over the rows of a frame; steps from ``cosmic_rays`` on run one by one on the whole
+frame. The schema of the configuration and the tables of the manual are made from this list. A new measurement is one
+file in ``nightcal/measurement``, with options, keywords and function, and one line here; run
 ``python docs/make_tables.py`` afterwards.
 """
 
@@ -32,12 +32,12 @@ class Step:
     name : str
         As in the configuration.
     summary : str
-        What the step does.
+        For the manual.
     function : str
-        Dotted name of what does it, imported when it is run, so that planning a night stays quick. The function of a
-        measurement takes a frame and options, changes the frame in place, and returns values for the header by keyword.
+        Full name of its function, imported when the step runs, to keep planning quick. The function of a measurement
+        takes a frame and options, changes the frame in place, and returns values by keyword of the header.
     options : type of Options or None
-        None if the camera file and the masters say all.
+        None for a step without options.
     """
 
     name: str
@@ -48,14 +48,14 @@ class Step:
     @property
     def keywords(self) -> tuple[Keyword, ...]:
         """Keywords that the step writes."""
-        own = () if self.options is None else self.options.keywords
-        return own or KEYWORDS.get(self.name, ())
+        keywords = () if self.options is None else self.options.keywords
+        return keywords or KEYWORDS.get(self.name, ())
 
     def run(self, frame: MeasuredFrame, options: Options) -> Values:
         """Measure a frame."""
         module, _, name = self.function.rpartition(".")
-        found: Values = getattr(import_module(module), name)(frame, options)
-        return found
+        values: Values = getattr(import_module(module), name)(frame, options)
+        return values
 
 
 DETECTOR, ROWS, MEASURE = "nightcal.detector", "nightcal.science.arithmetic.calibrate_rows", "nightcal.measurement"
@@ -79,7 +79,7 @@ STEPS = (
 )
 
 MEASUREMENTS = {step.name: step for step in STEPS if step.options is not None}
-"""Steps that the configuration can switch off, by name."""
+"""Steps with a section in the configuration, by name."""
 
 
 def read_options(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Options]:

@@ -18,7 +18,7 @@ from nightcal.cameras.camera import Camera, Patterns, name_crosstalk_card
 from nightcal.cameras.geometry import AmplifierRule, Sections
 from nightcal.detector.crosstalk import Order, read_together
 from nightcal.detector.linearity import linearise
-from nightcal.detector.mosaic import Place, extent, place
+from nightcal.detector.mosaic import Place, find_mosaic_shape, place_amplifiers
 from nightcal.errors import ConfigurationError, FrameRejectedError
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.sections import Area, parse_section
@@ -84,7 +84,7 @@ class SimulatedCamera:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the detector, binned."""
-        return extent(self.places)
+        return find_mosaic_shape(self.places)
 
     def digitise(self, electrons: Floats, rng: np.random.Generator, drift: float = 0.0, stuck: Any = False) -> Raw:
         """Read out an exposure.
@@ -264,7 +264,7 @@ def simulate_camera(camera: Camera, size: int, binning: tuple[int, int] = (1, 1)
         limits = [camera.saturation_level(header, n) or STUCK_ADU for n in range(count)]
         alone = count == 1 and sections[0].detector is None
         detectors = [section.detector or section.image for section in sections]
-        places = place([section.image for section in sections], detectors, (1, 1) if alone else binning)
+        places = place_amplifiers([section.image for section in sections], detectors, (1, 1) if alone else binning)
     except FrameRejectedError as reason:
         raise ConfigurationError(f"{camera.path}: cannot simulate a frame: {reason}.") from reason
     table = np.array(crosstalk, float) if crosstalk else np.zeros((count, count))

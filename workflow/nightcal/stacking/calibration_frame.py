@@ -59,7 +59,7 @@ class CalibrationFrame:
     @property
     def read_variance(self) -> float:
         """Variance [e-^2] of a pixel without signal, including that of the overscan level."""
-        return self.readout.read_variance + float(np.mean(self.readout.level_variance))
+        return self.readout.read_variance + float(np.mean(self.readout.overscan_variance))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def find_whole_level(frame: CalibrationFrame, k: float) -> float:
     readout = frame.readout
     zero, floor = readout.image.zero, readout.read_variance**0.5
     stored = readout.stored
-    level = None if stored is None else stored.whole_level
+    level = None if stored is None else stored.full_overscan_level
     if stored is None or zero is None or (level is not None and level.value.ndim):
         return _check_usable(measure_level(_read_usable(frame), k, floor), readout.shape[0] * readout.shape[1])
     words = readout.image.words(readout.area.ymin, readout.area.ymax)[:, readout.area.slices[1]]
@@ -307,7 +307,7 @@ def make_stack_input(
     offset, limit, read = np.zeros(()), np.inf, _read_numbers(frame)
     stored = readout.stored
     if stored is not None:
-        offset, limit, read = stored.offset, stored.limit, _read_words(frame)
+        offset, limit, read = stored.offset, stored.stored_saturation_limit, _read_words(frame)
     return StackInput(
         read=read,
         words=stored is not None,

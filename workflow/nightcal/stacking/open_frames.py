@@ -29,11 +29,11 @@ class OpenFrames:
     camera : Camera
     frames : list of CalibrationFrame
     rejected : list of RejectedFrame
-        Frames that could not be opened.
+        Frames that cannot be opened.
     records : list of Frame
-        What the headers of the frames say.
+        Records of the frames' headers.
     noise : GainAndReadNoise
-        Of the first frame.
+        Gain and read noise of the first frame.
     """
 
     camera: Camera
@@ -56,7 +56,7 @@ def open_frames(
     camera : Camera or path
         A camera file, as in ``config/cameras``.
     measured : GainAndReadNoise, optional
-        Gain and read noise for frames whose headers do not give them.
+        For frames whose headers lack gain or read noise.
 
     Returns
     -------
