@@ -373,6 +373,6 @@ def test_an_unusable_star_catalogue_is_reported_before_the_first_job(raw, tmp_pa
     stars.write_text("alpha,delta\n10.5,-3.5\n")
     wrong = config(raw)
     wrong["catalog"]["file"] = str(stars)
-    assert f"{stars}: no column has a usual name of ra; set catalog.columns.ra to one of" in mistake(wrong)
+    assert f"{stars}: no column found for ra; set catalog.columns.ra to one of" in mistake(wrong)
     wrong["catalog"]["columns"] = {"ra": "alpha", "dec": "delta"}
     assert read_run_config(wrong, HOME).stars == stars

@@ -152,14 +152,16 @@ def test_measurements_of_the_sky_have_their_own_table():
     solved = {"SKYLEVEL": 812.34, "FWHM": 2.718, "NSOURCES": 431, "WCSSTAT": "solved: 99 stars", "ZP": 22.5017}
     products = [
         product("science/m67.fits", **solved, ZPERR=0.0042, MAGLIM5=19.876, ZPSTAT="60 stars, band r"),
-        product("science/cloud.fits", NSOURCES=2, FWHM="n/a", WCSSTAT="not solved: only 2 sources, 6 are needed"),
+        product(
+            "science/cloud.fits", NSOURCES=2, FWHM="n/a", WCSSTAT="not solved: only 2 sources; at least 6 are needed"
+        ),
         product("science/flash.fits", FWHM=3.0),
         product("science/torn.fits", **solved, EMPTY="its raw header said all this"),
     ]
     page = show_page([], products)
     assert page.rows[-2:] == [
         ["m67.fits", "812.3", "2.72", "431", "solved: 99 stars", "22.502 +- 0.004", "19.88", "60 stars, band r"],
-        ["cloud.fits", "", "", "2", "not solved: only 2 sources, 6 are needed", "", "", ""],
+        ["cloud.fits", "", "", "2", "not solved: only 2 sources; at least 6 are needed", "", "", ""],
     ]
 
 

@@ -167,7 +167,7 @@ def test_a_header_that_no_camera_recognises_is_rejected():
 def test_two_camera_files_of_the_same_name_are_a_mistake(tmp_path):
     for stem in "ab":
         (tmp_path / f"{stem}.yaml").write_text("name: twin\ntitle: x\ntypes: [{bias: {A: b}}]\n")
-    with pytest.raises(ConfigurationError, match=r"name is 'twin'; another file has the same name"):
+    with pytest.raises(ConfigurationError, match=r"name is 'twin'; another camera file has the same name"):
         load_cameras(tmp_path)
 
 

@@ -353,7 +353,7 @@ def test_a_file_of_several_planes_that_its_camera_does_not_tell_of_is_rejected(t
     planes = [fits.ImageHDU(np.ones((8, 8), np.int16)) for _ in range(3)]
     fits.HDUList([fits.PrimaryHDU(header=cards), *planes]).writeto(tmp_path / "a.fits")
     frame = read_frame(tmp_path / "a.fits", "a.fits", [load_camera(CAMERAS / "generic.yaml")])
-    assert frame.problem == "the file holds 3 image planes; generic.yaml expects 1"
+    assert frame.problem == "the file has 3 image planes; generic.yaml expects 1"
 
 
 def test_a_plane_that_no_amplifier_tells_of_is_not_passed_over(tmp_path):
@@ -365,14 +365,14 @@ def test_a_plane_that_no_amplifier_tells_of_is_not_passed_over(tmp_path):
     assert read_frame(path, path.name, [camera]).problem == ""
     with fits.open(path, mode="update") as hdus:
         hdus.append(hdus[1].copy())
-    assert read_frame(path, path.name, [camera]).problem == "the file holds 5 image planes; four.yaml expects 4"
+    assert read_frame(path, path.name, [camera]).problem == "the file has 5 image planes; four.yaml expects 4"
 
 
 def test_planes_of_different_size_are_rejected(tmp_path):
     planes = [fits.ImageHDU(np.ones((8, n), np.int16)) for n in (8, 9)]
     fits.HDUList([fits.PrimaryHDU(header=fits.Header(SINGLE)), *planes]).writeto(tmp_path / "a.fits")
     frame = read_frame(tmp_path / "a.fits", "a.fits", [load_camera(CAMERAS / "generic.yaml")])
-    assert frame.problem == "its 2 image planes differ in size: 9 x 8 and 8 x 8"
+    assert frame.problem == "the 2 image planes differ in size: 9 x 8 and 8 x 8"
 
 
 def test_a_simulated_camera_has_the_numbers_that_its_file_tells(tmp_path):

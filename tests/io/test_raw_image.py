@@ -221,9 +221,9 @@ def test_rows_beyond_the_end_of_a_truncated_file_cannot_be_read(held, tmp_path):
             image.hold()
         np.testing.assert_array_equal(image.rows(0, 10), expected[:10])
         for rows in [(0, 11), (9, 11), (10, 11), (22, 23)]:
-            with pytest.raises(FrameRejectedError, match="end before row"):
+            with pytest.raises(FrameRejectedError, match="ends before row"):
                 image.rows(*rows)
-            with pytest.raises(FrameRejectedError, match="end before row"):
+            with pytest.raises(FrameRejectedError, match="ends before row"):
                 image.words(*rows, np.empty((rows[1] - rows[0], SHAPE[1]), np.uint16))
 
 

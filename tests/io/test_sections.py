@@ -139,7 +139,7 @@ def test_nonsense_is_rejected(text):
 
 @pytest.mark.parametrize("text", ["[0:5,1:5]", "[1:5,0:5]", "[1:COVER-40,1:5]"])
 def test_pixels_are_counted_from_one(text):
-    with pytest.raises(ValueError, match="begins below 1"):
+    with pytest.raises(ValueError, match="starts below pixel 1"):
         parse_section(text, {"COVER": 32}.get)
 
 

@@ -247,10 +247,10 @@ def test_files_without_exactly_one_image_are_rejected(tmp_path):
     several(tmp_path / "four.fits", 4)
     write(tmp_path / "cube.fits", np.zeros((3, 30, 40), np.uint16))
     write(tmp_path / "line.fits", np.zeros(40, np.uint16))
-    assert read(tmp_path / "none.fits").problem == "the file holds no image"
-    assert read(tmp_path / "four.fits").problem == "the file holds 4 image planes; generic.yaml expects 1"
-    assert read(tmp_path / "cube.fits").problem == "the file holds 3 image planes; generic.yaml expects 1"
-    assert read(tmp_path / "line.fits").problem == "the file holds no image"
+    assert read(tmp_path / "none.fits").problem == "the file contains no image"
+    assert read(tmp_path / "four.fits").problem == "the file has 4 image planes; generic.yaml expects 1"
+    assert read(tmp_path / "cube.fits").problem == "the file has 3 image planes; generic.yaml expects 1"
+    assert read(tmp_path / "line.fits").problem == "the file contains no image"
 
 
 def test_our_own_products_are_not_raw_frames(tmp_path):
@@ -259,7 +259,7 @@ def test_our_own_products_are_not_raw_frames(tmp_path):
 
 def test_a_comma_in_a_number_is_quoted_as_written(tmp_path):
     path = overwrite_card(write(tmp_path / "a.fits"), "EXPTIME", b"              3,2E-05 / Exposure time")
-    assert read(path).problem == "EXPTIME is '3,2E-05', not a FITS value"
+    assert read(path).problem == "EXPTIME is '3,2E-05', not a valid FITS value"
 
 
 @pytest.mark.parametrize(

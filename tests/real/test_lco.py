@@ -74,4 +74,4 @@ def test_frames_put_together_on_site_form_masters_of_the_right_shapes(data, came
 
 def test_a_frame_of_a_few_rows_is_rejected_with_a_reason(data, cameras):
     (short,) = [f for f in scan(data / "frames/lco", list(cameras.values())) if "kb05" in f.name]
-    assert short.problem == "the section TRIMSEC = [11:2037,11:2037] lies outside the image of 2027 x 5 pixels"
+    assert short.problem == "section TRIMSEC = [11:2037,11:2037] lies outside the image of 2027 x 5 pixels"

@@ -133,8 +133,8 @@ def test_without_sources_the_header_says_why_nothing_else_is_there(frame):
     sections = {name: section for name, section in EVERYTHING.items() if name in ("astrometry", "photometry")}
     image, table = measure(product(frame, ZP=99.0, WCSSTAT="solved: elsewhere"), KNOWN, read_measurements(sections))
     assert table is None
-    assert image.header["WCSSTAT"] == "not solved: sources are switched off"
-    assert image.header["ZPSTAT"] == "no zero point: sources are switched off"
+    assert image.header["WCSSTAT"] == "not solved: source detection is switched off"
+    assert image.header["ZPSTAT"] == "no zero point: source detection is switched off"
     assert "ZP" not in image.header
 
 

@@ -131,14 +131,14 @@ def _describe_pixels(exposure: CalibrationFrame, unit: str) -> str:
             samples.append(electrons[::8, ::8][flags[::8, ::8] == 0])
         level = readout.mean_overscan_level
     values = np.concatenate(samples)
-    median = f"median {np.median(values):.5g} {unit}" if values.size else "no usable pixel"
+    median = f"median {np.median(values):.5g} {unit}" if values.size else "no usable pixels"
     overscan = "no overscan subtracted" if level is None else f"overscan level {level:.6g} ADU subtracted"
     return f"{columns} x {rows} after trimming; {median}, {overscan}; {flagged} saturated or missing"
 
 
 def _describe_recognition(camera: Camera, header: RawHeader) -> str:
     if not camera.recognise:
-        return "yes: without recognise rules, the camera file reads every frame"
+        return "yes: the camera file has no recognise rules and accepts every frame"
     for rule in camera.recognise:
         if replace(camera, recognise=(rule,)).recognises(header):
             return f"yes, by {_format_rule(rule)}"
@@ -215,13 +215,13 @@ def _describe_pointing(camera: Camera, header: RawHeader) -> str:
 def _describe_scale(camera: Camera, header: RawHeader) -> str:
     hint = find_hint(header, camera)
     where = hint.source.partition(", scale ")[2]
-    without = "none: give pixel_scale, which astrometry requires"
+    without = "none: astrometry requires pixel_scale"
     return without if hint.scale is None else f"{hint.scale:.4g} arcsec per pixel as read out ({where})"
 
 
 def _describe_bleeding(camera: Camera, header: RawHeader) -> str:
     towards = ", ".join(camera.bleed_directions)
-    return f"{camera.bleed_pixels} pixels {towards} of saturated ones" if towards else "not given"
+    return f"{camera.bleed_pixels} pixels {towards} from a saturated pixel" if towards else "not given"
 
 
 def _describe_crosstalk(camera: Camera, header: RawHeader) -> str:

@@ -240,10 +240,16 @@ def test_a_companion_resolved_only_in_the_catalogue_counts():
 @pytest.mark.parametrize(
     ("change", "options", "rule", "term", "words"),
     [
-        ({"n": 8}, {}, COLOURED, 0.0, "no colour term: 8 stars have a colour; 10 are needed"),
+        ({"n": 8}, {}, COLOURED, 0.0, "no colour term: 8 stars have a colour; at least 10 are needed"),
         ({"n": 8}, {}, FilterRule("r", ("g", "r"), 0.08), 0.08, "colour term from the configuration: 8 stars have a"),
-        ({"width": 0.02}, {}, COLOURED, 0.0, "no colour term: the colours scatter by only 0.0"),
-        ({}, {"fit_colour_term": False}, FilterRule("r", ("g", "r"), 0.05), 0.05, "configuration: as configured"),
+        ({"width": 0.02}, {}, COLOURED, 0.0, "no colour term: the standard deviation of the colours is only 0.0"),
+        (
+            {},
+            {"fit_colour_term": False},
+            FilterRule("r", ("g", "r"), 0.05),
+            0.05,
+            "configuration: fit_colour_term is false",
+        ),
         ({}, {}, FilterRule("r", ("g", "i")), 0.0, "no colour term: 0 stars have a colour"),
         ({}, {}, FilterRule("r"), 0.0, "band r"),
     ],
@@ -262,13 +268,13 @@ def test_three_stars_are_enough_and_two_are_not():
     assert 0.005 < three.error < 0.1
     two = fit_zero_point(*field_of_stars(2, n=2), EXPOSURE, COLOURED)
     assert np.isnan(two.zero_point)
-    assert two.status == "no zero point: 2 of 2 matched stars are usable; 3 are needed"
+    assert two.status == "no zero point: 2 of 2 matched stars are usable; at least 3 are needed"
 
 
 def test_the_status_says_what_is_missing():
     table, catalog, matches = field_of_stars(2)
     for arguments, words in [
-        ((catalog, matches, EXPOSURE, None), "no band for filter 'H-alpha' in the configuration"),
+        ((catalog, matches, EXPOSURE, None), "filter 'H-alpha' is not in the configuration"),
         ((None, matches, EXPOSURE, COLOURED), "no reference stars"),
         ((replace(catalog, magnitudes={}), matches, EXPOSURE, COLOURED), "refcat2.ecsv has no magnitudes"),
         ((catalog, None, EXPOSURE, COLOURED), "the frame has no astrometric solution"),

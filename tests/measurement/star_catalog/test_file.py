@@ -154,13 +154,13 @@ WRONG = {
     "no position": (
         {"x": [1.0]},
         {},
-        "no column has a usual name of ra; set catalog.columns.ra to one of x",
+        "no column found for ra; set catalog.columns.ra to one of x",
     ),
     "words": (STARS | {"ra": ["a", "b", "c"]}, {}, "columns.ra is the column 'ra', which contains no angles"),
     "motion without epoch": (
         STARS | {"pmra": [1.0, 2, 3]},
         {},
-        "it has proper motions but no epoch; set catalog.columns.epoch",
+        "the table has proper motions but no epoch; set catalog.columns.epoch",
     ),
     "epoch": (STARS, {"epoch": 16}, "columns.epoch is 16; expected a Julian year"),
     "band": (
@@ -169,7 +169,7 @@ WRONG = {
         "columns.errors has 'V'; expected one of catalog.columns.magnitudes: r",
     ),
     "magnitude": (STARS, {"magnitudes": {"V": "Vmag"}}, "columns.magnitudes.V is 'Vmag'; expected one of the columns"),
-    "nothing": (STARS | {"ra": [np.nan] * 3}, {}, "none of its 3 rows has a position"),
+    "nothing": (STARS | {"ra": [np.nan] * 3}, {}, "none of its 3 rows has a valid position"),
 }
 
 
@@ -188,7 +188,7 @@ def test_wrong_units_raise(tmp_path):
         read_star_catalog(tmp_path / "stars.ecsv")
 
 
-@pytest.mark.parametrize(("name", "words"), [("absent.fits", "a file that exists"), ("stars.txt", "named .fits")])
+@pytest.mark.parametrize(("name", "words"), [("absent.fits", "which does not exist"), ("stars.txt", "named .fits")])
 def test_a_missing_file_or_unknown_format_raises(tmp_path, name, words):
     with pytest.raises(ConfigurationError, match=words):
         read_star_catalog(tmp_path / name)

@@ -279,7 +279,7 @@ class Camera:
         expected = 1 if len(self.amplifiers) == 1 else max(rule.plane for rule in self.amplifiers) + 1
         if rule.plane >= len(header.planes) or len(header.planes) > expected:
             raise FrameRejectedError(
-                f"the file holds {len(header.planes)} image planes; {self.path.name} expects {expected}"
+                f"the file has {len(header.planes)} image planes; {self.path.name} expects {expected}"
             )
         return rule, header.planes[rule.plane]
 
@@ -405,7 +405,7 @@ def recognise_camera(header: RawHeader, cameras: Sequence[Camera]) -> Camera:
     for camera in cameras:
         if camera.recognises(header) or not camera.recognise:
             return camera
-    raise FrameRejectedError("no camera file recognises the header")
+    raise FrameRejectedError("no camera file matches the header")
 
 
 def _matches(value: Value | None, wanted: tuple[str | float | None, ...]) -> bool:

@@ -108,7 +108,7 @@ def load_cameras(folder: Path) -> tuple[Camera, ...]:
     names = [camera.name for camera in cameras]
     for camera in cameras:
         if names.count(camera.name) > 1:
-            raise ConfigurationError(f"{camera.path}: name is {camera.name!r}; another file has the same name.")
+            raise ConfigurationError(f"{camera.path}: name is {camera.name!r}; another camera file has the same name.")
     return tuple(sorted(cameras, key=lambda camera: not camera.recognise))
 
 

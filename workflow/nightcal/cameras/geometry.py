@@ -87,14 +87,14 @@ def _read_section(entry: str, header: RawHeader) -> Area | None:
     try:
         return parse_section(entry if entry.startswith("[") else header.value(entry), header.value)
     except ValueError as error:
-        raise FrameRejectedError(f"the section {entry}: {error}") from error
+        raise FrameRejectedError(f"section {entry}: {error}") from error
 
 
 def _read_area(entry: str, header: RawHeader) -> Area | None:
     area = _read_section(entry, header)
     if area is not None and not area.fits_in(header.shape):
         rows, columns = header.shape
-        raise FrameRejectedError(f"the section {entry} = {area} lies outside the image of {columns} x {rows} pixels")
+        raise FrameRejectedError(f"section {entry} = {area} lies outside the image of {columns} x {rows} pixels")
     return area
 
 

@@ -174,14 +174,16 @@ SOURCES = (
     ),
     Keyword("SEEING", "FWHM on the sky", "arcsec", note="FWHM on the sky, if the pixel scale is known"),
     Keyword("ELLIPTIC", "typical 1 - b/a of the stars"),
-    Keyword("NSOURCES", "sources found"),
+    Keyword("NSOURCES", "sources found", note="number of sources"),
     Keyword(
-        "NSTARS", "stars used for FWHM and ELLIPTIC", note="good stars: bright, without flags, of the common width"
+        "NSTARS",
+        "stars used for FWHM and ELLIPTIC",
+        note="number of good stars: bright, without flags, of typical width",
     ),
     Keyword(
         "SRCSTAT",
         "",
-        note="why there are no sources, or what went wrong; absent if all went well",
+        note="why there are no sources, or what went wrong; absent if there was no problem",
     ),
 )
 WCS = (
@@ -210,12 +212,16 @@ WCS = (
 )
 ASTROMETRY = (
     Keyword(
-        "WCSSTAT", "astrometry", note="`solved: 143 stars of refcat2.ecsv, rms 0.21 arcsec`, or `not solved: ` and why"
+        "WCSSTAT",
+        "astrometry",
+        note="`solved: 143 stars of refcat2.ecsv, rms 0.21 arcsec`, or `not solved: ` and the reason",
     ),
     Keyword("WCSCAT", "catalogue of the reference stars"),
-    Keyword("WCSNREF", "stars fitted"),
+    Keyword("WCSNREF", "stars fitted", note="number of stars fitted"),
     Keyword(
-        "WCSNMAT", "sources matched with stars", note="sources matched with stars, flagged and rejected ones included"
+        "WCSNMAT",
+        "sources matched with stars",
+        note="number of sources matched with stars, including flagged and rejected sources",
     ),
     Keyword(
         "WCSRMS",
@@ -227,7 +233,7 @@ ASTROMETRY = (
     Keyword("WCSORDER", "order of the fit: 1 linear; 2, 3 distortion"),
     Keyword("WCSSCALE", "pixel scale at the frame centre", "arcsec/pix"),
     Keyword("WCSROT", "position angle of the y axis, N through E", "deg"),
-    Keyword("WCSMIRR", "east is on the right with north up"),
+    Keyword("WCSMIRR", "east is on the right with north up", note="true if east is to the right when north is up"),
     *WCS,
 )
 PHOTOMETRY = (

@@ -153,7 +153,7 @@ class RawHeader:
             value = self.cards.get(name)
         except fits.VerifyError as error:
             raise FrameRejectedError(
-                f"{name} is {_read_invalid_card(self.cards.cards[name])!r}, not a FITS value"
+                f"{name} is {_read_invalid_card(self.cards.cards[name])!r}, not a valid FITS value"
             ) from error
         if value is None or isinstance(value, fits.card.Undefined):
             return None
@@ -219,7 +219,7 @@ def read_header(path: Path) -> RawHeader:
     Raises
     ------
     FrameRejectedError
-        If the file is not FITS, is truncated, or holds no image, or images of different sizes.
+        If the file is not FITS, is truncated, or contains no image, or images of different sizes.
     """
     try:
         plain = read_plain_header(path)
@@ -310,7 +310,7 @@ def _find_planes(path: Path, hdus: fits.HDUList) -> RawHeader:
     """Find the image planes of a file: a single image, several extensions, or a cube."""
     places = [i for i, hdu in enumerate(hdus) if hdu.is_image and _has_pixels(hdu)]
     if not places:
-        raise FrameRejectedError("the file holds no image")
+        raise FrameRejectedError("the file contains no image")
     _check_length(path, places[-1])
     planes = tuple(plane for i in places for plane in _read_planes(i, hdus))
     if any("NIGHTCAL" in plane.cards for plane in planes):
@@ -321,7 +321,7 @@ def _find_planes(path: Path, hdus: fits.HDUList) -> RawHeader:
     for plane in planes:
         if plane.shape != first.shape:
             sizes = " and ".join(f"{columns} x {rows}" for rows, columns in (plane.shape, first.shape))
-            raise FrameRejectedError(f"its {len(planes)} image planes differ in size: {sizes}")
+            raise FrameRejectedError(f"the {len(planes)} image planes differ in size: {sizes}")
     primary = hdus[0].header.copy() if len(places) > 1 else None
     return RawHeader(first.cards, first.hdu, first.shape, planes=planes, primary=primary)
 
@@ -378,7 +378,7 @@ def _check_end(path: Path, end: int) -> None:
             while packed and file.read(AT_ONCE):
                 pass
         except (EOFError, zlib.error) as error:
-            raise FrameRejectedError("the file is truncated: the gzip stream has no end") from error
+            raise FrameRejectedError("the file is truncated: incomplete gzip stream") from error
     if rest == EXTENSION:
         raise FrameRejectedError("the file is truncated: it ends within the header of an extension")
 

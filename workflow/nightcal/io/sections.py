@@ -89,7 +89,7 @@ def _parse(text: str, value: Callable[[str], Any]) -> Area:
         raise ValueError(f"{text!r} is not a section; expected [x1:x2,y1:y2]")
     x1, x2, y1, y2 = (_parse_number(term, value) for term in match.groups())
     if min(x1, x2, y1, y2) < 1:
-        raise ValueError(f"section {text!r} begins below 1, the first pixel")
+        raise ValueError(f"section {text!r} starts below pixel 1")
     return Area(min(x1, x2) - 1, max(x1, x2), min(y1, y2) - 1, max(y1, y2), flip_x=x1 > x2, flip_y=y1 > y2)
 
 

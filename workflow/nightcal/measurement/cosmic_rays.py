@@ -146,8 +146,8 @@ def find_cosmic_rays(
     hits, cleaned = apply_laplacian_test(image, variance, unusable, options)
     if np.count_nonzero(hits) > MOST * hits.size:
         reason = (
-            f"more than {100 * MOST:.0f} percent of the pixels look like cosmic rays, none flagged: the noise exceeds "
-            "the uncertainty, or this is not an image of the sky"
+            f"more than {100 * MOST:.0f} percent of the pixels look like cosmic rays, so none is flagged: the noise "
+            "exceeds the uncertainty, or this is not an image of the sky"
         )
         hits, cleaned = np.zeros_like(hits), image.copy()
     return CosmicRays(hits, cleaned if options.clean else None, options, reason)

@@ -39,14 +39,14 @@ class CosmicRayOptions(Options):
     )
     iterations: int = option(
         4,
-        "maximum number of iterations; each searches around the hits of the last",
+        "maximum number of iterations; each searches around the hits of the previous one",
         minimum=1,
         maximum=20,
         advice="more for long, broad tracks; the search ends early if there are no new hits",
     )
     clean: bool = option(
         False,
-        "true: replace hit pixels by the mean of their neighbours; they keep their flag",
+        "true: replace hit pixels by the mean of their neighbours; the flag is kept",
         advice="true for images without visible hits; the replaced values are estimates",
     )
     sharp_fwhm: float = option(
@@ -86,14 +86,14 @@ class SourceOptions(Options):
         5.0,
         "smallest signal-to-noise ratio of a source after the matched filter",
         above=0,
-        advice="4 if fainter sources are worth some false ones; noise of 16 million pixels exceeds 5 about five times, "
-        "but rarely in `minimum_area` pixels at once",
+        advice="4 to find fainter sources at the cost of some spurious ones; in 16 million pixels, noise exceeds 5 "
+        "about five times, but rarely in `minimum_area` adjacent pixels",
     )
     minimum_area: int = option(
         3,
         "smallest number of connected pixels above the threshold",
         minimum=1,
-        advice="5 if single hot pixels come through",
+        advice="5 if hot pixels are detected as sources",
     )
     background_box: int = option(
         64,
@@ -106,14 +106,14 @@ class SourceOptions(Options):
     deblend_levels: int = option(64, "number of brightness levels for deblending", minimum=1)
     deblend_contrast: float = option(
         0.0005,
-        "smallest fraction of the flux for a part to count as a source; 1: no deblending",
+        "smallest fraction of the flux for a component to be a separate source; 1: no deblending",
         minimum=0,
         maximum=1,
         advice="0.005 if large galaxies break into pieces; keep the default for globular clusters",
     )
     apertures: tuple[float, ...] = option(
         (1.5, 2.0, 3.0, 6.0),
-        "diameters, ascending; the largest should hold practically all the flux of a star",
+        "diameters, ascending; the largest should contain nearly all the flux of a star",
         schema={
             "type": "array",
             "minItems": 1,
@@ -129,7 +129,10 @@ class SourceOptions(Options):
         advice="`pixel` for the same apertures in all frames of a night",
     )
     kron_factor: float = option(
-        2.5, "size of the Kron aperture in Kron radii", above=0, advice="to compare with another program's magnitudes"
+        2.5,
+        "size of the Kron aperture in Kron radii",
+        above=0,
+        advice="for comparison with the magnitudes of another program",
     )
     kron_minimum: float = option(
         3.5, "smallest size of the Kron aperture in standard deviations of the source", above=0
@@ -155,39 +158,40 @@ class AstrometryOptions(Options):
         unit="arcmin",
         minimum=0.1,
         maximum=600,
-        advice="larger if the telescope points less accurately; smaller if it points well: bad frames then fail sooner",
+        advice="larger if the telescope points less accurately; smaller if it points well, so that bad frames "
+        "fail sooner",
     )
     scale_tolerance: float = option(
         0.1,
-        "largest error of the pixel scale, as a fraction of it",
+        "largest relative error of the pixel scale",
         minimum=0.001,
         maximum=0.5,
         advice="larger if the scale in the header is less accurate; smaller is faster",
     )
     distortion: int = option(
         3,
-        "highest order of the distortion: 3, 2, or 1 for none",
+        "highest order of the distortion polynomial: 3, 2, or 1 for none",
         choices=(1, 2, 3),
         advice="1 if the optics have none; lower if the corners lack stars, since polynomials diverge there",
     )
     smallest_number: int = option(
-        6, "smallest number of matched stars for a match to be accepted", minimum=4, maximum=1000
+        6, "smallest number of matched stars for a solution to be accepted", minimum=4, maximum=1000
     )
     largest_rms: float = option(
         1.0,
-        "largest rms distance between stars and sources for a match to be accepted",
+        "largest rms distance between stars and sources for a solution to be accepted",
         unit="pixels",
         minimum=0.01,
         maximum=10,
         advice="larger if images are trailed; smaller for a stricter limit",
     )
     largest_chance: float = option(
-        1e-6, "largest probability that the match is due to chance", minimum=0, maximum=0.01, advice="rarely"
+        1e-6, "largest probability that the match is due to chance", minimum=0, maximum=0.01, advice="rarely needed"
     )
     blind: bool = option(
         False,
         "true: try solve-field (astrometry.net), if installed, on frames that are not solved",
-        advice="true if headers lack the pointing of the telescope: see below",
+        advice="true if the headers have no pointing; see below",
     )
 
 
@@ -252,17 +256,17 @@ class PhotometryOptions(Options):
     )
     most_crowded: float = option(
         0.05,
-        "largest flux of neighbours in the aperture, as a fraction of the star's; it is subtracted",
+        "largest flux of neighbours in the aperture, as a fraction of the star's; that flux is subtracted",
         minimum=0,
         advice="lower if the shape of stars varies over the field",
     )
-    clip: float = option(3.5, "stars further from the fit are rejected", unit="sigma", minimum=2)
+    clip: float = option(3.5, "stars farther from the fit than this are rejected", unit="sigma", minimum=2)
     fit_colour_term: bool = option(
         True, "false: always use the colour_term of the filter", advice="false is steadier in a time series"
     )
     fewest_for_colour: int = option(10, "smallest number of stars for fitting the colour term", minimum=4)
     narrowest_colour: float = option(
-        0.15, "smallest standard deviation of their colours for fitting it", unit="magnitudes", minimum=0.01
+        0.15, "smallest standard deviation of the colours for fitting the colour term", unit="magnitudes", minimum=0.01
     )
     resamples: int = option(500, "number of bootstrap samples for the errors", minimum=100)
     seed: int = option(1, "seed of the bootstrap", minimum=0)

@@ -65,7 +65,7 @@ def write_wcs(header: fits.Header, solution: Solution) -> None:
             set_cards(header, [(kept, value, comment)])
     set_cards(header, apart)
     if not readable:
-        warn(header, "the WCS of the raw header cannot be read: removed")
+        warn(header, "the WCS of the raw header cannot be read and was removed")
     set_cards(header, make_wcs_keywords(solution.wcs))
 
 

@@ -116,7 +116,7 @@ def solve(
         return Solution("not solved: no pointing in the header", catalog=catalog.name)
     if scale is None or not (np.isfinite(scale) and scale > 0):
         return Solution(
-            "not solved: no scale in the header or the camera file (camera: pixel_scale)", catalog=catalog.name
+            "not solved: no pixel scale in the header or the camera file (pixel_scale)", catalog=catalog.name
         )
     usable = _find_usable_sources(table)
     if len(usable) < options.smallest_number:
@@ -143,7 +143,7 @@ def solve(
         first_problem = first_problem or problem
     if in_field < options.smallest_number:
         return Solution(too_few, catalog=catalog.name)
-    reason = f"its {len(usable)} sources match none of the {len(near)} nearby stars of {catalog.name}"
+    reason = f"no match between {len(usable)} sources and the {len(near)} nearby stars of {catalog.name}"
     return Solution(f"not solved: {first_problem or reason}", catalog=catalog.name)
 
 
@@ -280,21 +280,21 @@ def _judge(
 ) -> tuple[str, float]:
     """Give the reason to reject a match, empty to accept it, and its probability by chance."""
     if found is None:
-        return f"fewer than {options.smallest_number} sources match stars", 1.0
+        return f"fewer than {options.smallest_number} sources match reference stars", 1.0
     number = len(found.sources)
     chance = estimate_chance(found, sources, stars, search)
     if not chance < options.largest_chance:
         return f"the best match, of {number} stars, may be a coincidence (probability {chance:.1g})", chance
     if abs(found.plate.scale / search.scale - 1) > search.tolerance:
         return (
-            f"the best match has {found.plate.scale:.4g} arcsec/pixel, expected {search.scale:.4g}"
-            " (camera: pixel_scale)",
+            f"the best match has {found.plate.scale:.4g} arcsec/pixel; expected {search.scale:.4g}"
+            " (pixel_scale in the camera file)",
             chance,
         )
     if found.rms > options.largest_rms:
         return (
-            f"the {number} stars of the best match scatter by {found.rms:.2f} pixels (rms), more than"
-            f" {options.largest_rms:g}",
+            f"the best match, of {number} stars, has an rms of {found.rms:.2f} pixels; at most"
+            f" {options.largest_rms:g} is accepted",
             chance,
         )
     return "", chance
@@ -328,14 +328,14 @@ def _make_solution(
 
 
 def _describe_too_few_sources(number: int, options: AstrometryOptions) -> str:
-    return f"not solved: only {number} sources; {options.smallest_number} are needed"
+    return f"not solved: only {number} sources; at least {options.smallest_number} are needed"
 
 
 def _describe_too_few_stars(number: int, catalog: StarCatalog, size: float, options: AstrometryOptions) -> str:
     needed, some = options.smallest_number, f"only {number}" if number else "none"
     if catalog.name == BUNDLED_NAME:
         return (
-            f"not solved: {some} of {catalog.name} in this field of {size:.0f} arcmin; {needed} are needed: give a"
-            " catalogue (catalog.file)"
+            f"not solved: {some} of {catalog.name} in this field of {size:.0f} arcmin; at least {needed} are"
+            " needed; set catalog.file"
         )
-    return f"not solved: {some} of the stars of {catalog.name} in this field; {needed} are needed"
+    return f"not solved: {some} of the stars of {catalog.name} in this field; at least {needed} are needed"

@@ -27,7 +27,7 @@ def solve_frame(frame: MeasuredFrame, options: AstrometryOptions) -> Values:
         The seeing in arcsec once more, if the pixel scale has been measured; `write_wcs` writes all else.
     """
     if frame.table is None or frame.statistics is None:
-        return make_keywords(Solution("not solved: sources are switched off"))
+        return make_keywords(Solution("not solved: source detection is switched off"))
     frame.solution, frame.stars = _solve(frame, options)
     write_wcs(frame.header, frame.solution)
     add_positions(frame.table, frame.solution)

@@ -21,7 +21,7 @@ def measure_zero_point(frame: MeasuredFrame, options: PhotometryOptions) -> Valu
         Values by keyword.
     """
     if frame.table is None:
-        return {"ZPSTAT": "no zero point: sources are switched off"}
+        return {"ZPSTAT": "no zero point: source detection is switched off"}
     solution, info = frame.solution, frame.info
     matches = solution.matches if solution is not None and solution.solved else None
     zero_point = fit_zero_point(

@@ -138,7 +138,8 @@ def fit_zero_point(
     if count < FEWEST_STARS:
         return replace(
             nothing,
-            status=f"no zero point: {count} of {len(matches[0])} matched stars are usable; {FEWEST_STARS} are needed",
+            status=f"no zero point: {count} of {len(matches[0])} matched stars are usable; "
+            f"at least {FEWEST_STARS} are needed",
         )
     return _fit_stars(nothing, table, sample, rule, options)
 
@@ -152,7 +153,7 @@ def _describe_missing_input(
 ) -> str:
     """Describe the missing input, in words; empty if nothing is missing."""
     if rule is None:
-        return f"no band for filter {filter_name!r} in the configuration (photometry.filters)"
+        return f"filter {filter_name!r} is not in the configuration (photometry.filters)"
     if matches is None:
         return "the frame has no astrometric solution"
     if catalog is None:
@@ -200,9 +201,9 @@ def _choose_colour_term(
     known = np.isfinite(sample.colour)
     coloured = sample.select(known)
     given = rule.colour_term or 0.0
-    few = f"{known.sum()} stars have a colour; {options.fewest_for_colour} are needed"
+    few = f"{known.sum()} stars have a colour; at least {options.fewest_for_colour} are needed"
     if not options.fit_colour_term:
-        why = "as configured"
+        why = "fit_colour_term is false"
     elif known.sum() < options.fewest_for_colour:
         why = few
     else:
@@ -210,7 +211,11 @@ def _choose_colour_term(
         width = float(np.std(coloured.colour[first.kept]))
         if first.kept.sum() >= options.fewest_for_colour and width >= options.narrowest_colour:
             return None, coloured, ""
-        why = f"the colours scatter by only {width:.2f} mag" if width < options.narrowest_colour else few
+        why = (
+            f"the standard deviation of the colours is only {width:.2f} mag"
+            if width < options.narrowest_colour
+            else few
+        )
     if given and known.sum() >= FEWEST_STARS:
         return given, coloured, f"; colour term from the configuration: {why}"
     return 0.0, sample, f"; no colour term: {why}"

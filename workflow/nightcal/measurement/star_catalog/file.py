@@ -75,7 +75,7 @@ def read_star_catalog(path: Path, columns: Mapping[str, Any] | None = None) -> S
     catalog = StarCatalog(path.name, ra, dec, pm_ra, pm_dec, epoch, magnitudes, errors)
     good = np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90)
     if not good.any():
-        raise ConfigurationError(f"{path}: none of its {len(table)} rows has a position; expected reference stars.")
+        raise ConfigurationError(f"{path}: none of its {len(table)} rows has a valid position.")
     return catalog.select(np.flatnonzero(good))
 
 
@@ -94,7 +94,7 @@ def _read(path: Path) -> Table:
     try:
         return Table.read(path, format=kind, **({"encoding": "utf-8-sig"} if kind == "ascii.csv" else {}))
     except FileNotFoundError as error:
-        raise ConfigurationError(f"catalog.file is {str(path)!r}; expected a file that exists.") from error
+        raise ConfigurationError(f"catalog.file is {str(path)!r}, which does not exist.") from error
     except UNREADABLE as error:
         blame_machine(error)
         reason = " ".join(str(error).split())[:200]
@@ -132,8 +132,7 @@ def _find_column(table: Table, key: str, columns: Mapping[str, Any], path: Path,
     found = next((by_small[name] for name in USUAL[key] if name in by_small), None)
     if found is None and needed:
         raise ConfigurationError(
-            f"{path}: no column has a usual name of {key}; set catalog.columns.{key} to one of "
-            f"{_list_names(table.colnames)}."
+            f"{path}: no column found for {key}; set catalog.columns.{key} to one of {_list_names(table.colnames)}."
         )
     return found
 
@@ -158,7 +157,7 @@ def _read_numbers(table: Table, name: str, key: str, path: Path, unit: str = "")
     try:
         values = np.asarray(np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan))
     except (ValueError, TypeError) as error:
-        raise ConfigurationError(f"{path}: {key} is the column {name!r}, which is not numerical.") from error
+        raise ConfigurationError(f"{path}: {key} is the column {name!r}, which is not numeric.") from error
     if values.ndim != 1:
         raise ConfigurationError(f"{path}: {key} is the column {name!r}; expected one number per star.")
     if unit and column.unit is not None:
@@ -225,7 +224,7 @@ def _find_epoch(table: Table, columns: Mapping[str, Any], path: Path, moving: bo
         return float(match[1])
     if moving:
         raise ConfigurationError(
-            f"{path}: it has proper motions but no epoch; set catalog.columns.epoch to a Julian year (2016.0 for"
+            f"{path}: the table has proper motions but no epoch; set catalog.columns.epoch to a Julian year (2016.0 for"
             " Gaia DR3) or a column."
         )
     return 2000.0
