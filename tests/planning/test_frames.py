@@ -172,7 +172,7 @@ def test_a_truncated_frame_is_rejected(tmp_path, name, kept):
 def test_the_message_about_a_truncated_frame_has_both_lengths(tmp_path):
     path = write(tmp_path / "a.fits")
     path.write_bytes(path.read_bytes()[:4000])
-    assert read(path).problem == "the file is truncated: 4000 bytes; its header requires 5280"
+    assert read(path).problem == "the file is truncated: it has 4000 bytes; its header requires 5280"
 
 
 def test_a_frame_that_lost_its_last_pixels_is_rejected(tmp_path):
@@ -247,10 +247,10 @@ def test_files_without_exactly_one_image_are_rejected(tmp_path):
     several(tmp_path / "four.fits", 4)
     write(tmp_path / "cube.fits", np.zeros((3, 30, 40), np.uint16))
     write(tmp_path / "line.fits", np.zeros(40, np.uint16))
-    assert read(tmp_path / "none.fits").problem == "the file holds no image"
+    assert read(tmp_path / "none.fits").problem == "the file contains no image"
     assert read(tmp_path / "four.fits").problem == "the file holds 4 image planes; generic.yaml expects 1"
     assert read(tmp_path / "cube.fits").problem == "the file holds 3 image planes; generic.yaml expects 1"
-    assert read(tmp_path / "line.fits").problem == "the file holds no image"
+    assert read(tmp_path / "line.fits").problem == "the file contains no image"
 
 
 def test_our_own_products_are_not_raw_frames(tmp_path):

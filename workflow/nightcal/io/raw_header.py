@@ -310,7 +310,7 @@ def _find_planes(path: Path, hdus: fits.HDUList) -> RawHeader:
     """Find the image planes of a file: a single image, several extensions, or a cube."""
     places = [i for i, hdu in enumerate(hdus) if hdu.is_image and _has_pixels(hdu)]
     if not places:
-        raise FrameRejectedError("the file holds no image")
+        raise FrameRejectedError("the file contains no image")
     _check_length(path, places[-1])
     planes = tuple(plane for i in places for plane in _read_planes(i, hdus))
     if any("NIGHTCAL" in plane.cards for plane in planes):
@@ -321,7 +321,7 @@ def _find_planes(path: Path, hdus: fits.HDUList) -> RawHeader:
     for plane in planes:
         if plane.shape != first.shape:
             sizes = " and ".join(f"{columns} x {rows}" for rows, columns in (plane.shape, first.shape))
-            raise FrameRejectedError(f"its {len(planes)} image planes differ in size: {sizes}")
+            raise FrameRejectedError(f"the {len(planes)} image planes differ in size: {sizes}")
     primary = hdus[0].header.copy() if len(places) > 1 else None
     return RawHeader(first.cards, first.hdu, first.shape, planes=planes, primary=primary)
 
@@ -331,7 +331,7 @@ def _read_planes(index: int, hdus: fits.HDUList) -> list[RawHeader]:
     hdu = hdus[index]
     axes = [hdu.header[f"NAXIS{i}"] for i in range(3, hdu.header["NAXIS"] + 1)]
     if any(length != 1 for length in axes[1:]):
-        raise FrameRejectedError(f"an image has {len(axes) + 2} axes; expected two, or three for a cube of amplifiers")
+        raise FrameRejectedError(f"the image has {len(axes) + 2} axes; expected two, or three for a cube of amplifiers")
     cards = hdu.header.copy()
     if index > 0:
         cards.extend(hdus[0].header, unique=True)
@@ -360,7 +360,7 @@ def _check_length(path: Path, index: int) -> None:
     else:
         found = path.stat().st_size
     if found < promised:
-        raise FrameRejectedError(f"the file is truncated: {found} bytes; its header requires {promised}")
+        raise FrameRejectedError(f"the file is truncated: it has {found} bytes; its header requires {promised}")
     if index > 0:
         _check_end(path, end)
 
@@ -378,7 +378,7 @@ def _check_end(path: Path, end: int) -> None:
             while packed and file.read(AT_ONCE):
                 pass
         except (EOFError, zlib.error) as error:
-            raise FrameRejectedError("the file is truncated: the gzip stream has no end") from error
+            raise FrameRejectedError("the file is truncated: the gzip data are incomplete") from error
     if rest == EXTENSION:
         raise FrameRejectedError("the file is truncated: it ends within the header of an extension")
 

@@ -253,7 +253,7 @@ class RawImage:
         """Reshape words to rows; reject the frame if bytes are missing."""
         wanted = words.shape if shape is None else shape
         if found != wanted[0] * wanted[1] * WORD:
-            raise FrameRejectedError(f"its pixels end before row {stop}")
+            raise FrameRejectedError(f"the pixel data end before row {stop}")
         return words.reshape(wanted)
 
     def rows(self, start: int, stop: int) -> NDArray[np.generic]:
@@ -283,7 +283,7 @@ class RawImage:
             return self._to_native(self.words(start, stop))
         rows = self._read_section(start, stop)
         if rows.shape != (stop - start, self.shape[1]):
-            raise FrameRejectedError(f"its pixels end before row {stop}")
+            raise FrameRejectedError(f"the pixel data end before row {stop}")
         return rows.astype(rows.dtype.newbyteorder("="), copy=False)
 
     def read(self) -> NDArray[np.generic]:
@@ -338,7 +338,7 @@ class RawImage:
 
     def _make_rejection(self, error: Exception) -> FrameRejectedError:
         blame_machine(error)
-        return FrameRejectedError(f"its pixels cannot be read ({type(error).__name__}: {str(error)[:80]})")
+        return FrameRejectedError(f"the pixel data cannot be read ({type(error).__name__}: {str(error)[:80]})")
 
 
 def _hash(content: NDArray[np.uint8]) -> str:
