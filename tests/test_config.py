@@ -284,7 +284,7 @@ def test_empty_or_incomplete_library_masters_are_skipped(raw, tmp_path):
 
 
 def test_results_cannot_be_the_raw_folder(raw):
-    sentence = "configuration: results is {!r}, the folder of the raw frames; expected another."
+    sentence = "configuration: results is {!r}, the folder of the raw frames; expected a different folder."
     for written in (str(raw), f"{raw}/", f"{raw}/next/.."):
         assert mistake(config(raw) | {"results": written}) == sentence.format(written)
 

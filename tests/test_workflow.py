@@ -301,7 +301,7 @@ def bad_frames(night, folder):
         "negative.fits": "EXPTIME is -5",
         "typeless.fits": "the frame type is missing",
         "overscan.fits": "outside the image",
-        "{frame}.fits": "rename it",
+        "{frame}.fits": "rename the file or folder",
         "nan.fits": "",
         "nanflat.fits": "no finite pixel",
     }

@@ -463,7 +463,7 @@ def test_a_master_of_another_size_makes_an_empty_master_and_no_error(tmp_path):
     bias = make_masters(tmp_path / "16" / "raw", camera, "bias")["bias"]
     opened = open_frames(sorted((tmp_path / "24" / "raw").glob("dark_*.fits")), camera)
     master = finish_master("dark", opened, lambda: stack_darks(opened.frames, bias), {})
-    assert master.header["EMPTY"].endswith("has 32 x 32 pixels; expected 48 x 48 as in the frames")
+    assert master.header["EMPTY"].endswith("has 32 x 32 pixels; expected 48 x 48, the size of the frames")
 
 
 def test_frames_are_not_stacked_with_others_of_which_one_amplifier_has_another_gain(tmp_path):

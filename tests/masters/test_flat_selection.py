@@ -273,7 +273,7 @@ def test_rejected_frames_reach_the_table_of_the_night(twilight):
     rows = [{**columns, "file": e.path.name, "mjd_mid": f"{e.mjd:.6f}"} for e in frames]
     amended = amend(rows, {"masters/flat.fits": header})
     assert [row["role"] for row in amended] == ["stacked"] * 3 + ["rejected", "stacked"]
-    assert amended[3]["reason"].startswith("clouds or a gradient: departs from the typical shape by 1")
+    assert amended[3]["reason"].startswith("clouds or a gradient: differs from the typical shape by 1")
 
 
 def test_undithered_frames_that_show_no_stars_are_all_kept(twilight):
@@ -339,7 +339,7 @@ def test_the_departure_is_in_the_reason_and_in_the_header(twilight):
     frames = [twilight.flat(pointing=n, cloud=[0, 0.01, 0.2, 0, -0.005][n]) for n in range(5)]
     header = stack_flats(frames, None, None).header
     (reason,) = refused(header).values()
-    assert re.search(r"departs from the typical shape by 1\d\.\d percent; expected at most \d\.\d", reason)
+    assert re.search(r"differs from the typical shape by 1\d\.\d percent \(limit \d\.\d\)", reason)
     assert header["FLATDEP"] == pytest.approx(1, abs=0.3)
 
 

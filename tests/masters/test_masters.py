@@ -514,7 +514,7 @@ def test_a_dark_of_another_gain_leaves_the_level_of_a_flat_right(cards, told, fa
 def test_a_frame_without_overscan_needs_a_master_bias(kind, camera):
     frames = camera.darks([60.0] * 3) if kind == "dark" else camera.flats([20000.0] * 3)
     master_of(kind, frames)
-    with pytest.raises(FrameRejectedError, match="neither a master bias nor overscan"):
+    with pytest.raises(FrameRejectedError, match="no bias and no overscan"):
         master_of(kind, [*frames[:2], *without_overscan(camera, frames[2:])])
 
 
@@ -522,7 +522,7 @@ def test_a_frame_without_overscan_needs_a_master_bias(kind, camera):
 def test_an_empty_master_bias_counts_as_none(kind, camera):
     nothing = loaded(make_empty_master("bias", SHAPE, "all frames were torn"), camera.folder / "nothing.fits")
     frames = without_overscan(camera, camera.darks([60.0] * 3) if kind == "dark" else camera.flats([20000.0] * 3))
-    with pytest.raises(FrameRejectedError, match="neither a master bias nor overscan"):
+    with pytest.raises(FrameRejectedError, match="no bias and no overscan"):
         stack_darks(frames, nothing) if kind == "dark" else stack_flats(frames, nothing, None)
 
 
@@ -568,7 +568,7 @@ def test_a_flat_fainter_than_ten_times_the_read_noise_is_rejected_and_named(ligh
     if out:
         assert header["REJ001"] == frames[3].path.name
         assert header["REJW001"].startswith("too faint: 4")
-        assert "expected 60 or more" in header["REJW001"]
+        assert "expected at least 60" in header["REJW001"]
         assert header["REJM001"] == pytest.approx(frames[3].mjd)
 
 

@@ -172,7 +172,7 @@ def test_a_truncated_frame_is_rejected(tmp_path, name, kept):
 def test_the_message_about_a_truncated_frame_has_both_lengths(tmp_path):
     path = write(tmp_path / "a.fits")
     path.write_bytes(path.read_bytes()[:4000])
-    assert read(path).problem == "the file is truncated: 4000 bytes; its header requires 5280"
+    assert read(path).problem == "the file is truncated: it has 4000 bytes; its header requires 5280"
 
 
 def test_a_frame_that_lost_its_last_pixels_is_rejected(tmp_path):

@@ -25,7 +25,7 @@ from nightcal.science.steps import MEASUREMENTS, read_options
 
 _log = logging.getLogger(__name__)
 WHERE = "configuration"
-BRACES = "its path contains {, which Snakemake would take for a wildcard; rename it"
+BRACES = "its path contains {, which Snakemake would read as a wildcard: rename the file or folder"
 STARS = ("stars.ecsv", "stars.csv", "stars.parquet")
 """Names of a catalogue of reference stars in the raw folder."""
 
@@ -140,7 +140,7 @@ def _check_folders(raw: str | None, results: str) -> tuple[Path, Path]:
     """Check the folders of raw frames and products; of two ``--config`` options Snakemake keeps the last only."""
     if raw is None:
         raise ConfigurationError(
-            f"{WHERE}: raw is not set; give --config raw=/path/to/frames (write several settings behind a single "
+            f"{WHERE}: raw is not set; give --config raw=/path/to/frames (put all settings after a single "
             "--config), or run `make demo` for a simulated night."
         )
     if not Path(raw).is_dir():
@@ -148,7 +148,9 @@ def _check_folders(raw: str | None, results: str) -> tuple[Path, Path]:
     if "{" in results:
         raise ConfigurationError(f"{WHERE}: results is {results!r}; expected a path without {{.")
     if Path(raw).resolve() == Path(results).resolve():
-        raise ConfigurationError(f"{WHERE}: results is {results!r}, the folder of the raw frames; expected another.")
+        raise ConfigurationError(
+            f"{WHERE}: results is {results!r}, the folder of the raw frames; expected a different folder."
+        )
     return Path(raw), Path(results)
 
 

@@ -142,7 +142,7 @@ def make_report(night: str, rows: Sequence[Row], products: Products, crosschecks
         ),
         _make_section(
             "Masters",
-            ("master", "frames", "averaged", "noise / model", "level", "warnings"),
+            ("master", "frames", "averaged per pixel", "noise / model", "level", "warnings"),
             [_make_master_row(path, header) for path, header in masters.items()],
             "No calibration frames.",
         ),
@@ -154,7 +154,16 @@ def make_report(night: str, rows: Sequence[Row], products: Products, crosschecks
         ),
         _make_section(
             "Sky",
-            ("product", "sky [e-]", "FWHM [pix]", "sources", "astrometry", "zero point [mag]", "5 sigma [mag]", "from"),
+            (
+                "product",
+                "sky [e-]",
+                "FWHM [pix]",
+                "sources",
+                "astrometry",
+                "zero point [mag]",
+                "5 sigma limit [mag]",
+                "zero point status",
+            ),
             [_make_sky_row(path, header) for path, header in science.items() if _has_sources(header)],
             "Sources were not measured.",
         ),

@@ -274,7 +274,8 @@ def summarise():
     for night in NIGHTS:
         masters = [master.kind for master in PLAN.find_masters(night)]
         kinds = ", ".join(f"{masters.count(kind)} {kind}" for kind in ("bias", "dark", "flat") if kind in masters)
-        yield f"Night {night}: masters: {kinds or 'none'}; {len(PLAN.find_science(night))} science frames to calibrate."
+        science = len(PLAN.find_science(night))
+        yield f"Night {night}: masters to make: {kinds or 'none'}; science frames to calibrate: {science}."
         if not all(entry.frame.has_longitude for entry in PLAN.find_entries(night)):
             yield "  Longitude unknown for some frames: their nights run from noon to noon UTC."
         for entry in PLAN.find_rejected(night):

@@ -91,7 +91,7 @@ def check_mjd(mjd: float, said: str) -> float:
         If the time is before 1968 or after 2132.
     """
     if not 40000 < mjd < 100000:
-        raise FrameRejectedError(f"{said}; expected a time after 1968")
+        raise FrameRejectedError(f"{said}; expected a time between 1968 and 2132")
     return mjd
 
 

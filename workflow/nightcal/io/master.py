@@ -193,7 +193,7 @@ def load_master(path: str | PathLike[str]) -> MasterFrame:
         with fits.open(path, memmap=False) as hdus:
             images = [hdu for hdu in hdus if hdu.is_image and hdu.header["NAXIS"] == 2]
             if not images:
-                raise ValueError("the file holds no image")
+                raise ValueError("the file contains no image")
             header = images[0].header.copy()
             planes = _locate_planes(path, hdus) or _read_planes(images[0], hdus)
     except UNREADABLE as reason:

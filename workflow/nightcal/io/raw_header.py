@@ -331,7 +331,7 @@ def _read_planes(index: int, hdus: fits.HDUList) -> list[RawHeader]:
     hdu = hdus[index]
     axes = [hdu.header[f"NAXIS{i}"] for i in range(3, hdu.header["NAXIS"] + 1)]
     if any(length != 1 for length in axes[1:]):
-        raise FrameRejectedError(f"an image has {len(axes) + 2} axes; expected two, or three for a cube of amplifiers")
+        raise FrameRejectedError(f"the image has {len(axes) + 2} axes; expected two, or three for a cube of amplifiers")
     cards = hdu.header.copy()
     if index > 0:
         cards.extend(hdus[0].header, unique=True)
@@ -360,7 +360,7 @@ def _check_length(path: Path, index: int) -> None:
     else:
         found = path.stat().st_size
     if found < promised:
-        raise FrameRejectedError(f"the file is truncated: {found} bytes; its header requires {promised}")
+        raise FrameRejectedError(f"the file is truncated: it has {found} bytes; its header requires {promised}")
     if index > 0:
         _check_end(path, end)
 

@@ -83,7 +83,7 @@ def check_master(
     shape = frames[0].readout.shape
     if master.data.shape != shape:
         sizes = f"{master.data.shape[1]} x {master.data.shape[0]} pixels; expected {shape[1]} x {shape[0]}"
-        raise FrameRejectedError(f"master {name} {master.name} has {sizes} as in the frames")
+        raise FrameRejectedError(f"master {name} {master.name} has {sizes}, the size of the frames")
     return convert_to_electrons(name, master, frames[0].readout.gain, per_second)
 
 
@@ -96,7 +96,7 @@ def check_pedestal(bias: MasterFrame | None, frames: Sequence[CalibrationFrame])
         If there is no bias, and a frame has no overscan.
     """
     if bias is None and not all(frame.readout.has_overscan for frame in frames):
-        raise FrameRejectedError("neither a master bias nor overscan to subtract the bias level")
+        raise FrameRejectedError("no bias and no overscan: the bias level cannot be subtracted")
 
 
 def stack_frames(

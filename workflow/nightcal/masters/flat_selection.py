@@ -158,8 +158,8 @@ def _reject_odd_shapes(
     signals, errors = zip(*(maps[frame.path] for frame in frames), strict=True)
     departures, limit = compare_shapes(signals, errors, percent / 100)
     for frame, departure in zip(frames, departures, strict=True):
-        log.info("%s: departs from the typical shape by %.2f percent", frame.path.name, 100 * departure)
-    reason = "clouds or a gradient: departs from the typical shape by {:.1f} percent; expected at most {:.1f}"
+        log.info("%s: differs from the typical shape by %.2f percent", frame.path.name, 100 * departure)
+    reason = "clouds or a gradient: differs from the typical shape by {:.1f} percent (limit {:.1f})"
     odd = {n: reason.format(100 * d, 100 * limit) for n, d in enumerate(departures) if d > limit}
     return reject_frames(accepted, odd), 100 * float(max(d for d in departures if d <= limit))
 
@@ -169,7 +169,7 @@ def _check_exposure(level: float, read_variance: float, ratio: float) -> None:
     needed = ratio**2 / 2 + np.sqrt(ratio**4 / 4 + ratio**2 * read_variance)  # S / sqrt(S + R^2) = ratio
     faintest = max(FAINTEST * read_variance**0.5, needed)
     if level < faintest:
-        raise FrameRejectedError(f"too faint: {level:.1f} e- after bias and dark; expected {faintest:.0f} or more")
+        raise FrameRejectedError(f"too faint: {level:.1f} e- after bias and dark; expected at least {faintest:.0f}")
 
 
 # --- shape -----------------------------------------------------------------------------------------------------------
@@ -305,9 +305,9 @@ def _find_frames_with_stars(accepted: Accepted, dither: float) -> dict[int, str]
         stars = len(find_spots(n)) if known is None else count_new_spots(find_spots(n), known)
         distance = find_separation(pointings[n], pointings[better])
         where = f"{distance:.1f} arcsec from {frames[better].path.name}, which is better exposed"
-        log.info("%s: %s; stars: %d", frames[n].path.name, where, stars)
+        log.info("%s: points %s; stars: %d", frames[n].path.name, where, stars)
         if stars > (CHIP_SPOTS if known is None else FEWEST_STARS - 1):
-            reasons[n] = f"stars: {where}; its {stars} stars would stay in the master"
+            reasons[n] = f"stars: {stars} would remain in the master; the frame points {where}"
     return reasons
 
 

@@ -106,7 +106,7 @@ class MasterMatcher:
     def _choose_nearest(self, kind: str, setup: Setup, subject: Frame | PlannedMaster) -> Match:
         rivals = self.known[kind, setup]
         if not rivals:
-            return Match(reason=f"no {kind} of this camera, binning, mode and shape{SKIPPED}")
+            return Match(reason=f"no {kind} of the same camera, binning, readout mode and size{SKIPPED}")
         if kind == "flat":
             rivals = [m for m in rivals if m.filter == subject.filter]
             if not rivals:
@@ -128,7 +128,7 @@ class MasterMatcher:
     def _choose_dark(self, setup: Setup, subject: Frame | PlannedMaster) -> Match:
         tolerance = self.options.temperature_tolerance
         if self.options.darks.scaling == "bias_only":
-            return Match(reason=f"dark: bias only, as configured{SKIPPED}")
+            return Match(reason=f"dark.scaling is bias_only{SKIPPED}")
         wanted, exposures = _find_temperature(subject, tolerance), _find_exposures(subject)
         question = setup, wanted, exposures
         if question not in self._answers:
@@ -147,7 +147,7 @@ class MasterMatcher:
         equals, best = ranks.count(rank), choice.dark
         how = _describe_choice(equals)
         if equals < len(choices):
-            how = f"best of {len(choices)} by exposure time and time"
+            how = f"best of {len(choices)} by exposure time and date"
         match = self._limit_age("dark", best, abs(best.mjd - mjd) * 24, how, describe_use(best.exposures, exposures))
         if match.master is None or not choice.unsure:
             return match
@@ -158,7 +158,7 @@ class MasterMatcher:
         """List the darks that may be used; if there are none, the reasons for the plan and for a header."""
         policy, tolerance, rivals = self.options.darks, self.options.temperature_tolerance, self.known["dark", setup]
         if not rivals:
-            return [], "no dark of this camera, binning, mode and shape", ""
+            return [], "no dark of the same camera, binning, readout mode and size", ""
         known = [(choose_temperature(m, tolerance), m) for m in rivals]
         alike = [(t, m) for t, m in known if None in (t, wanted) or are_close(t, wanted, tolerance)]
         if not alike:
@@ -189,14 +189,16 @@ class MasterMatcher:
 
     def _limit_age(self, kind: str, best: PlannedMaster, hours: float, how: str, use: str = "") -> Match:
         """Make the match with a master, unless it is too old."""
-        reason = f"{kind}: {how}, {hours:.1f} h" + (f", {use}" if use else "")
+        reason = f"{kind}: {how}, {hours:.1f} h away" + (f", {use}" if use else "")
         limit = self.options.max_age_days.get(kind)
         if limit is None or hours <= 24 * limit:
             return Match(best, hours, reason)
         policy = self.options.too_old.get(kind, "use")
         old = f"{kind} {best.name} of {best.night} is {hours / 24:.1f} days away (limit {limit:g})"
         if policy == "use":
-            return Match(best, hours, f"{reason}; {old}: used and flagged", warning=f"{kind} older than {limit:g} days")
+            return Match(
+                best, hours, f"{reason}; {old}: used, with a warning", warning=f"{kind} older than {limit:g} days"
+            )
         if policy == "skip":
             return Match(None, hours, f"{old}{SKIPPED}")
         return Match(None, hours, f"{old}: frame rejected", rejected=True)

@@ -338,7 +338,7 @@ def _make_entries(
             wanted = {"bias": (), "dark": ("bias",), "flat": ("bias", "dark")}[master.kind]
             matches = {step: getattr(master, step) for step in wanted}
             few = ": too few to reject outliers" if len(master.frames) < 3 else ""
-            reasons = [f"1 of {len(master.frames)} frames{few}", *(match.reason for match in matches.values())]
+            reasons = [f"in a stack of {len(master.frames)}{few}", *(match.reason for match in matches.values())]
             reasons += _make_remarks(frame, options)
             return Entry(frame, "stacked", master.name, "; ".join(reasons), matches, f"masters/{master.name}.fits")
         if frame.name in reduced:

@@ -168,7 +168,7 @@ def summarise(comparisons: Sequence[Comparison]) -> str:
             "below 1 too large; a mean other than 0 means that the calibration added or lost signal."
         )
     return (
-        "The error bars are honest: in every frame the pixels scatter about the truth as much as their errors predict "
+        "The error bars are correct: in every frame the pixels scatter about the truth as much as their errors predict "
         f"(width 1.00 +- {TOLERANCE}), without bias (mean 0 +- {TOLERANCE})."
     )
 
@@ -199,7 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if the errors of every frame are correct, else 1; also 1 without a truth.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m nightcal.simulation.truth", description="Are the error bars honest?"
+        prog="python -m nightcal.simulation.truth",
+        description="Compare products with the truth: are the error bars correct?",
     )
     parser.add_argument("science_folder", type=Path, metavar="SCIENCE", help="calibrated frames")
     parser.add_argument("truth_folder", type=Path, metavar="TRUTH", help="from nightcal.simulation.night")
