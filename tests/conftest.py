@@ -1,13 +1,13 @@
-"""Fixtures of all tests, and their order."""
+"""Fixtures of all tests, and the order of the tests."""
 
 import pytest
 from helpers import LOOPS, Runner, use_loops
 
 
 def pytest_collection_modifyitems(items):
-    """Let whole nights come first, so that no process is alone with the longest file in the end.
+    """Run whole nights first, so that no process ends alone with the longest file.
 
-    Those of the real nights stay together, for a process that has reduced a night to use it again.
+    Tests of real nights stay together, so that a process can reuse the nights it has reduced.
     """
     items.sort(key=lambda item: (item.path.name != "test_workflow.py", item.path.parent.name != "real"))
 
@@ -19,6 +19,6 @@ def snakemake():
 
 @pytest.fixture(params=LOOPS)
 def loops(request, monkeypatch):
-    """Each version of the hot loops."""
+    """Run a test with numpy and with compiled loops."""
     use_loops(request.param, monkeypatch)
     return request.param

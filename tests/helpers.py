@@ -1,4 +1,4 @@
-"""What several test files share: running Snakemake as an observer does, and comparing what comes out."""
+"""Helpers of several test files: run Snakemake, make masters, and compare products."""
 
 import hashlib
 import importlib.util
@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 class Runner:
-    """Runs Snakemake in the repository, with options as typed; what is measured is left out unless it is asked for."""
+    """Run Snakemake in the repository, with options as typed; measurements are off unless asked for."""
 
     def __call__(self, *arguments, cwd=REPOSITORY, measured=False, **config):
         config = ({} if measured else dict.fromkeys(MEASUREMENTS, "{enabled: false}")) | config
@@ -27,7 +27,7 @@ class Runner:
         return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
 
     def reduced(self, raw, results, *arguments, **config):
-        """Reduce a night that must succeed; return the folder of its products."""
+        """Reduce a night, which must succeed; return the folder of its products."""
         done = self("--cores", "2", *arguments, raw=raw, results=results, **config)
         assert done.returncode == 0, "\n".join((done.stdout + done.stderr).splitlines()[-40:])
         return Path(results)
@@ -37,14 +37,14 @@ LOOPS = ("numpy", "compiled") if importlib.util.find_spec("numba") else ("numpy"
 
 
 def use_loops(which, monkeypatch):
-    """Let stacks and frames run in numpy or in compiled loops, whatever pays."""
+    """Run stacks and frames in numpy or in compiled loops, whatever their size."""
     if which == "compiled":
         kernels.load_compiled()
     monkeypatch.setattr(kernels, "are_loaded", lambda: which == "compiled")
 
 
 def digests(folder):
-    """Hash of each product and plan below a folder, by path; logs tell times and are left out."""
+    """Hash the products and plans in a folder, by path; logs contain times and are left out."""
     kept = (
         path for path in sorted(Path(folder).rglob("*")) if path.is_file() and path.suffix in (".fits", ".csv", ".json")
     )
@@ -52,7 +52,7 @@ def digests(folder):
 
 
 def make_masters(folder, camera, *kinds):
-    """Masters of a night in one folder, all or of some kinds, written and read again."""
+    """Make the masters of a night in a folder, all or of some kinds, and read them from disk."""
     made = {}
     makers = {
         "bias": lambda paths: make_master_bias(paths, camera),
@@ -70,6 +70,6 @@ def make_masters(folder, camera, *kinds):
 
 
 def make_catalog(name, ra, dec, magnitudes, errors=None):
-    """Reference stars that do not move."""
+    """Make a catalogue of reference stars without proper motion."""
     still = np.zeros(len(ra))
     return StarCatalog(name, np.asarray(ra), np.asarray(dec), still, still, 2016.0, magnitudes, errors or {})

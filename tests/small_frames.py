@@ -1,4 +1,4 @@
-"""A small science frame and its masters, with known numbers in every pixel."""
+"""Make a small science frame and its masters, with known values in every pixel."""
 
 import numpy as np
 from astropy.io import fits
@@ -15,7 +15,7 @@ MASTERS = ("master_bias", "master_dark", "master_flat")
 
 
 def by_columns(image, overscans):
-    """A user's own correction, another for each column."""
+    """Correct the overscan as a user might, with a level per column."""
     area = overscans
     level = image[area["ymin"] : area["ymax"], area["xmin"] : area["xmax"]].mean()
     return image.astype(float) - level - 0.01 * np.arange(image.shape[1])
@@ -30,7 +30,7 @@ METHODS = {
 
 
 def write_raw(path, rng, dtype="u2", holes=True):
-    """Sky, stars, saturated pixels, a sloping overscan; in floats two pixels without a number."""
+    """Write sky, stars, saturated pixels and a sloping overscan; float images have three pixels that are not finite."""
     raw = rng.normal(1000, READ_NOISE / GAIN, (NY + 5, NX + BESIDE)) + np.linspace(0, 8, NY + 5)[:, np.newaxis]
     sky = rng.poisson(rng.choice([0, 30, 800], (NY + 5, 1)) + np.zeros((NY + 5, NX)))
     sky[rng.random(sky.shape) < 0.01] += 9000
@@ -46,7 +46,7 @@ def write_raw(path, rng, dtype="u2", holes=True):
 
 
 def write_masters(folder, rng):
-    """Products of nightcal, the dark made with that very bias; one pixel has no sensitivity."""
+    """Write a master bias, dark and flat; one pixel of the flat is 0."""
     folder.mkdir(exist_ok=True)
     shape = NY, NX
     flat = rng.normal(1, 0.05, shape)

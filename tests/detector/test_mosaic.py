@@ -1,5 +1,6 @@
-"""Frames of several amplifiers: where their pixels lie, what leaks between them, whether the night comes out right."""
+"""Frames of several amplifiers: mosaic, crosstalk, linearity, and nights that agree with the truth."""
 
+import json
 import re
 from datetime import datetime
 
@@ -41,12 +42,12 @@ UPPER = ["[4096:2049,4096:2049]", "[1:2048,4096:2049]"]
 UPPER_SHORT = ["[4096:2049,4096:2050]", "[1:2048,4096:2050]"]
 
 
-def areas(*texts):
+def parse_areas(*texts):
     return [parse_section(text) for text in texts]
 
 
-def small_cube(folder, size):
-    """The cube's camera file with amplifiers of ``size`` pixels."""
+def shrink_cube(folder, size):
+    """Shrink the amplifiers in the camera file of the cube to ``size`` pixels."""
     text = (CAMERAS / "lco-sinistro-cube.yaml").read_text()
     numbers = {4096: 2 * size, 2080: size + 32, 2055: size + 7, 2050: size + 2, 2049: size + 1, 2048: size}
     numbers |= {1040: size // 2 + 16, 1028: size // 2 + 4, 1024: size // 2}
@@ -56,7 +57,7 @@ def small_cube(folder, size):
 
 
 def test_the_four_quadrants_of_the_specification_fill_the_detector():
-    places = place_amplifiers(areas(*WHOLE), areas(*LOWER, *UPPER), (1, 1))
+    places = place_amplifiers(parse_areas(*WHOLE), parse_areas(*LOWER, *UPPER), (1, 1))
     assert find_mosaic_shape(places) == (4096, 4096)
     assert [str(p.area) for p in places] == [
         "[1:2048,1:2048]", "[2049:4096,1:2048]", "[2049:4096,2049:4096]", "[1:2048,2049:4096]",
@@ -64,8 +65,8 @@ def test_the_four_quadrants_of_the_specification_fill_the_detector():
     assert [(p.flip_x, p.flip_y) for p in places] == [(False, False), (True, False), (True, True), (False, True)]
 
 
-def test_the_row_that_was_not_read_out_lies_at_the_seam():
-    places = place_amplifiers(areas(*SHORT), areas(*LOWER, *UPPER_SHORT), (1, 1))
+def test_a_row_that_is_not_read_out_lies_at_the_seam():
+    places = place_amplifiers(parse_areas(*SHORT), parse_areas(*LOWER, *UPPER_SHORT), (1, 1))
     assert find_mosaic_shape(places) == (4096, 4096)
     assert str(places[2].area) == "[2049:4096,2050:4096]"
 
@@ -74,20 +75,20 @@ def test_the_row_that_was_not_read_out_lies_at_the_seam():
 def test_binning_an_odd_number_of_rows_does_not_shift_the_seam(rows):
     upper = [f"[4096:2049,4096:{4097 - rows}]", f"[1:2048,4096:{4097 - rows}]"]
     images = ["[1:1024,1:1024]"] * 2 + [f"[1:1024,1:{rows // 2}]"] * 2
-    places = place_amplifiers(areas(*images), areas(*LOWER, *upper), (2, 2))
+    places = place_amplifiers(parse_areas(*images), parse_areas(*LOWER, *upper), (2, 2))
     assert find_mosaic_shape(places) == (2048, 2048)
     assert places[2].area.ymax == places[3].area.ymax == 2048
     assert places[2].area.ymin == 2048 - rows // 2
 
 
 def test_binning_may_differ_between_the_axes():
-    images = areas(*["[1:1024,1:2048]"] * 4)
-    places = place_amplifiers(images, areas(*LOWER, *UPPER), (2, 1))
+    images = parse_areas(*["[1:1024,1:2048]"] * 4)
+    places = place_amplifiers(images, parse_areas(*LOWER, *UPPER), (2, 1))
     assert find_mosaic_shape(places) == (4096, 2048)
 
 
-def test_pixels_between_those_of_the_others_go_next_to_them_and_are_told():
-    places = place_amplifiers(areas("[1:4,1:4]", "[1:4,1:4]"), areas("[1:8,1:8]", "[1:8,17:10]"), (2, 2))
+def test_binned_pixels_off_the_grid_are_moved_to_it_and_marked():
+    places = place_amplifiers(parse_areas("[1:4,1:4]", "[1:4,1:4]"), parse_areas("[1:8,1:8]", "[1:8,17:10]"), (2, 2))
     assert [p.area.ymin for p in places] == [0, 4]
     assert [p.off_grid for p in places] == [False, True]
 
@@ -99,15 +100,15 @@ def test_pixels_between_those_of_the_others_go_next_to_them_and_are_told():
         (["[1:8,1:8]"] * 2, ["[1:8,1:8]", "[9:12,1:8]"], "amplifier 2: .* holds 8 columns .* 4"),
     ],
 )
-def test_sections_that_cannot_be_are_refused(images, detectors, reason):
+def test_impossible_sections_reject_the_frame(images, detectors, reason):
     with pytest.raises(FrameRejectedError, match=reason):
-        place_amplifiers(areas(*images), areas(*detectors), (1, 1))
+        place_amplifiers(parse_areas(*images), parse_areas(*detectors), (1, 1))
 
 
-def test_amplifiers_that_a_header_puts_a_billion_pixels_apart_are_refused():
+def test_amplifiers_a_billion_pixels_apart_reject_the_frame():
     far = "[1000000001:1000002048,2000000001:2000002048]"
     with pytest.raises(FrameRejectedError, match="lie far apart: the mosaic would have 1000002048 x 2000002048"):
-        place_amplifiers(areas("[1:2048,1:2048]", "[1:2048,1:2048]"), areas("[1:2048,1:2048]", far), (1, 1))
+        place_amplifiers(parse_areas("[1:2048,1:2048]", "[1:2048,1:2048]"), parse_areas("[1:2048,1:2048]", far), (1, 1))
 
 
 @given(
@@ -116,8 +117,8 @@ def test_amplifiers_that_a_header_puts_a_billion_pixels_apart_are_refused():
     st.tuples(st.integers(1, 3), st.integers(1, 3)),
     st.randoms(use_true_random=False),
 )
-def test_amplifiers_put_together_give_the_detector_back(widths, heights, binning, choice):
-    """Cut a detector into rectangles, read each from a random corner, bin it: each pixel finds its place."""
+def test_amplifiers_assembled_give_the_detector(widths, heights, binning, choice):
+    """Cut a detector into rectangles, flip and bin them at random, and assemble them again."""
     shape = sum(heights), sum(widths)
     detector = np.arange(shape[0] * shape[1]).reshape(shape)
     found = np.full(shape, -1)
@@ -144,7 +145,7 @@ def test_pixels_are_read_together_at_equal_distance_from_their_corners():
     assert read_together(Area(0, 1, 3, 4), *halves) == Area(99, 100, 3, 4, flip_x=True)
 
 
-def test_a_polynomial_straightens_a_response_and_carries_its_error():
+def test_the_linearity_correction_recovers_signal_and_slope():
     true = np.linspace(0, 60000, 1001)
     seen = (np.sqrt(1 + 4 * 1e-6 * true) - 1) / 2e-6  # seen (1 + 1e-6 seen) = true
     corrected, slope = linearise(seen.astype(np.float32), [1e-6])
@@ -153,22 +154,22 @@ def test_a_polynomial_straightens_a_response_and_carries_its_error():
     assert linearise(np.float32([-5.0]), [1e-3])[0] == np.float32(-5.0)
 
 
-def test_a_night_of_a_bent_response_comes_out_straight(tmp_path):
+def test_a_night_with_a_nonlinear_response_agrees_with_the_truth(tmp_path):
     text = (CAMERAS / "lco-sinistro.yaml").read_text()
     (tmp_path / "bent.yaml").write_text(text.replace("DETSEC}", "DETSEC, linearity_polynomial: [4.0e-6, 1.0e-11]}"))
     bent = load_camera(tmp_path / "bent.yaml")
-    simulated = night(tmp_path, bent, 96)
-    for comparison in compare_with_truth(reduced(tmp_path / "raw", bent), tmp_path / "truth"):
+    simulated = simulate(tmp_path, bent, 96)
+    for comparison in compare_with_truth(reduce_folder(tmp_path / "raw", bent), tmp_path / "truth"):
         assert comparison.everywhere.width == pytest.approx(1, abs=0.02)
         assert comparison.everywhere.mean == pytest.approx(0, abs=0.02)
     straight = load_camera(CAMERAS / "lco-sinistro.yaml")
-    wrong = compare_with_truth(reduced(tmp_path / "raw", straight), tmp_path / "truth")
+    wrong = compare_with_truth(reduce_folder(tmp_path / "raw", straight), tmp_path / "truth")
     assert max(comparison.everywhere.width for comparison in wrong) > 1.05
     assert simulated.shape == (192, 192)
 
 
-def reduced(folder, camera):
-    """Reduce a night in one folder; return the folder of its science frames."""
+def reduce_folder(folder, camera):
+    """Reduce the night in a folder; return the folder of its science frames."""
     made = make_masters(folder, camera)
     batch = ScienceBatch(camera=camera, masters=made)
     science = folder.parent / "science"
@@ -177,17 +178,17 @@ def reduced(folder, camera):
     return science
 
 
-def night(folder, camera, size, binning=(1, 1), **changes):
+def simulate(folder, camera, size, binning=(1, 1), **changes):
     simulated = simulate_camera(camera, size, binning)
     simulate_night(folder / "raw", folder / "truth", camera=simulated, **FEW | changes)
     return simulated
 
 
-@pytest.mark.parametrize("binning", [(1, 1), (2, 2), (2, 1)])
-def test_extensions_give_the_truth_back(tmp_path, binning):
+@pytest.mark.parametrize("binning", [(1, 1), (2, 1)])
+def test_nights_of_extensions_agree_with_the_truth(tmp_path, binning):
     camera = load_camera(CAMERAS / "lco-sinistro.yaml")
-    simulated = night(tmp_path, camera, 96, binning)
-    science = reduced(tmp_path / "raw", camera)
+    simulated = simulate(tmp_path, camera, 96, binning)
+    science = reduce_folder(tmp_path / "raw", camera)
     for comparison in compare_with_truth(science, tmp_path / "truth"):
         assert comparison.sky.n_pixels > 30000
         assert comparison.sky.width == pytest.approx(1, abs=0.02)
@@ -199,20 +200,19 @@ def test_extensions_give_the_truth_back(tmp_path, binning):
         assert header["AMPSEC03"] == "[97:192,97:192]"
 
 
-@pytest.mark.parametrize("rows", ["before January 2016", "after"])
-@pytest.mark.parametrize("binning", [(1, 1), (2, 2)])
-def test_cubes_give_the_truth_back(tmp_path, rows, binning):
-    camera = small_cube(tmp_path, 64)
+@pytest.mark.parametrize(("rows", "binning"), [("before 2016", (1, 1)), ("after", (1, 1)), ("after", (2, 2))])
+def test_nights_of_cubes_agree_with_the_truth(tmp_path, rows, binning):
+    camera = shrink_cube(tmp_path, 64)
     simulated = simulate_camera(camera, 64, binning)
     assert simulated.plane_shape[0] == (65 if binning == (1, 1) else 32)
-    if rows == "before January 2016" and binning == (1, 1):
+    if rows == "before 2016":
         text = camera.path.read_text().replace('["[1:64,2:65]", "[1:64,2:64]"', '["[1:64,2:64]"')
         camera.path.write_text(text)
         camera = load_camera(camera.path)
         simulated = simulate_camera(camera, 64, binning)
         assert simulated.plane_shape[0] == 64
     simulate_night(tmp_path / "raw", tmp_path / "truth", camera=simulated, **FEW)
-    science = reduced(tmp_path / "raw", camera)
+    science = reduce_folder(tmp_path / "raw", camera)
     for comparison in compare_with_truth(science, tmp_path / "truth"):
         chance = comparison.sky.n_pixels**-0.5
         assert comparison.sky.width == pytest.approx(1, abs=max(0.02, 3 * chance))
@@ -223,11 +223,11 @@ def test_cubes_give_the_truth_back(tmp_path, rows, binning):
 
 
 def test_extensions_cube_and_one_plane_give_the_same_pixels(tmp_path):
-    """What a preprocessor would have put together, the extensions, and the cube of the same planes."""
+    """Compare the extensions with a cube of the same planes, and with one assembled plane."""
     camera = load_camera(CAMERAS / "lco-sinistro.yaml")
-    simulated = night(tmp_path, camera, 48, n_bias=1, n_dark=1, n_flat=1, n_science=1)
+    simulated = simulate(tmp_path, camera, 48, n_bias=1, n_dark=1, n_flat=1, n_science=1)
     path = next((tmp_path / "raw").glob("field_*.fits"))
-    text = small_cube(tmp_path, 48).path.read_text()
+    text = shrink_cube(tmp_path, 48).path.read_text()
     for n, rows in enumerate(("1:48", "1:48", "2:49", "2:49"), start=1):  # the very pixels of the extensions
         text = text.replace(f"- plane: {n}\n", f'- plane: {n}\n    overscan: ["[49:80,{rows}]"]\n')
     (tmp_path / "cube.yaml").write_text(text)
@@ -243,12 +243,12 @@ def test_extensions_cube_and_one_plane_give_the_same_pixels(tmp_path):
     (tmp_path / "cube").mkdir()
     fits.PrimaryHDU(shifted, cards).writeto(tmp_path / "cube" / path.name)
 
-    def calibrated(raw, camera, out):
+    def calibrate_pixels(raw, camera, out):
         reduce_frame(raw, out, ScienceBatch(camera=camera))
         return fits.getdata(out), fits.getdata(out, "UNCERT"), fits.getdata(out, "MASK")
 
-    extensions = calibrated(path, camera, tmp_path / "extensions.fits")
-    cube = calibrated(tmp_path / "cube" / path.name, cube_camera, tmp_path / "cube.fits")
+    extensions = calibrate_pixels(path, camera, tmp_path / "extensions.fits")
+    cube = calibrate_pixels(tmp_path / "cube" / path.name, cube_camera, tmp_path / "cube.fits")
     np.testing.assert_array_equal(extensions[2], cube[2])
     np.testing.assert_allclose(cube[0], extensions[0], rtol=1e-6, atol=1e-3)
 
@@ -261,7 +261,7 @@ def test_extensions_cube_and_one_plane_give_the_same_pixels(tmp_path):
     np.testing.assert_allclose(one.data, extensions[0], rtol=1e-6, atol=1e-3)
 
 
-def test_no_ghost_of_a_saturated_star_is_left(tmp_path):
+def test_the_ghost_of_a_saturated_star_is_removed(tmp_path):
     camera = load_camera(CAMERAS / "lco-sinistro.yaml")
     simulated = simulate_camera(camera, 64)
     rng = np.random.default_rng(1)
@@ -301,14 +301,14 @@ crosstalk: {coefficients: [[0, 0.01], [0.02, 0]]}
 
 @pytest.fixture
 def halves(tmp_path):
-    """A camera whose halves are read out to the left and to the right, side by side on one image."""
+    """Load a camera whose two halves on one image are read out to the left and to the right."""
     (tmp_path / "halves.yaml").write_text(HALVES)
     return load_camera(tmp_path / "halves.yaml")
 
 
-def test_amplifiers_that_share_an_image_give_the_truth_back(tmp_path, halves):
-    night(tmp_path, halves, 96, n_stars=5)
-    for comparison in compare_with_truth(reduced(tmp_path / "raw", halves), tmp_path / "truth"):
+def test_a_night_of_amplifiers_on_one_image_agrees_with_the_truth(tmp_path, halves):
+    simulate(tmp_path, halves, 96, n_stars=5)
+    for comparison in compare_with_truth(reduce_folder(tmp_path / "raw", halves), tmp_path / "truth"):
         assert comparison.sky.n_pixels > 10000
         assert comparison.sky.width == pytest.approx(1, abs=0.03)
         assert comparison.sky.mean == pytest.approx(0, abs=0.03)
@@ -329,16 +329,16 @@ def test_a_ghost_on_a_shared_image_is_mirrored(tmp_path, halves):
 
 def test_the_seams_are_invisible(tmp_path):
     camera = load_camera(CAMERAS / "lco-sinistro.yaml")
-    night(tmp_path, camera, 256, n_stars=0, cosmics=0, n_science=1, n_bias=16, n_flat=9)
-    science = reduced(tmp_path / "raw", camera)
+    simulate(tmp_path, camera, 256, n_stars=0, cosmics=0, n_science=1, n_bias=16, n_flat=9)
+    science = reduce_folder(tmp_path / "raw", camera)
     with fits.open(science / "field_V_001.fits") as hdus:
         image, sigma = hdus[0].data, hdus["UNCERT"].data
     across = np.median(image[:, 256:264] - image[:, 248:256]), np.median(image[256:264] - image[248:256])
     assert np.max(np.abs(across)) < 0.05 * np.median(sigma)
 
 
-@pytest.mark.parametrize("section", ["[64:1,1:64]", "[1:64,64:1]", "[64:1,64:1]"])
-def test_a_descending_image_section_turns_the_image(tmp_path, section):
+@pytest.mark.parametrize("section", ["[64:1,1:64]", "[1:64,64:1]"])
+def test_a_descending_image_section_flips_the_image(tmp_path, section):
     rng = np.random.default_rng(2)
     raw = rng.integers(1000, 2000, (64, 64)).astype(np.uint16)
     fits.PrimaryHDU(raw, fits.Header({"TRIMSEC": section, **SINGLE})).writeto(tmp_path / "a.fits")
@@ -348,7 +348,7 @@ def test_a_descending_image_section_turns_the_image(tmp_path, section):
     np.testing.assert_array_equal(fits.getdata(tmp_path / "out.fits"), raw[::step_y, ::step_x].astype(np.float32))
 
 
-def test_a_file_of_several_planes_that_its_camera_does_not_tell_of_is_rejected(tmp_path):
+def test_a_file_with_more_planes_than_its_camera_file_is_rejected(tmp_path):
     cards = fits.Header(SINGLE)
     planes = [fits.ImageHDU(np.ones((8, 8), np.int16)) for _ in range(3)]
     fits.HDUList([fits.PrimaryHDU(header=cards), *planes]).writeto(tmp_path / "a.fits")
@@ -356,11 +356,11 @@ def test_a_file_of_several_planes_that_its_camera_does_not_tell_of_is_rejected(t
     assert frame.problem == "the file has 3 image planes; generic.yaml expects 1"
 
 
-def test_a_plane_that_no_amplifier_tells_of_is_not_passed_over(tmp_path):
+def test_a_plane_without_an_amplifier_rejects_the_frame(tmp_path):
     text = (CAMERAS / "lco-sinistro.yaml").read_text().replace(", planes: 4", "")
     (tmp_path / "four.yaml").write_text(text)
     camera = load_camera(tmp_path / "four.yaml")
-    night(tmp_path, camera, 16, n_bias=1, n_dark=0, n_flat=0, n_science=0)
+    simulate(tmp_path, camera, 16, n_bias=1, n_dark=0, n_flat=0, n_science=0)
     path = tmp_path / "raw" / "bias_001.fits"
     assert read_frame(path, path.name, [camera]).problem == ""
     with fits.open(path, mode="update") as hdus:
@@ -375,10 +375,10 @@ def test_planes_of_different_size_are_rejected(tmp_path):
     assert frame.problem == "the 2 image planes differ in size: 9 x 8 and 8 x 8"
 
 
-def test_a_simulated_camera_has_the_numbers_that_its_file_tells(tmp_path):
+def test_a_simulated_camera_has_the_numbers_of_its_camera_file(tmp_path):
     text = """
-name: told
-title: a camera whose headers tell nothing
+name: bare
+title: a camera whose headers have neither gain nor read noise
 cards: {type: IMAGETYP, exposure: EXPTIME, start: DATE-OBS, filter: FILTER}
 types: [bias: {type: bias}, dark: {type: dark}, flat: {type: flat}, science: {type: light}]
 read_noise: 4
@@ -387,13 +387,13 @@ amplifiers:
   - {image: "[1:40,1:96]", overscan: ["[41:56,1:96]"], detector: "[1:40,1:96]", plane: 1, gain: 1.2}
   - {image: "[73:112,1:96]", overscan: ["[57:72,1:96]"], detector: "[41:80,1:96]", plane: 1, gain: 2.0, read_noise: 7}
 """
-    (tmp_path / "told.yaml").write_text(text)
-    camera = load_camera(tmp_path / "told.yaml")
-    simulated = night(tmp_path, camera, 96, n_stars=5)
+    (tmp_path / "bare.yaml").write_text(text)
+    camera = load_camera(tmp_path / "bare.yaml")
+    simulated = simulate(tmp_path, camera, 96, n_stars=5)
     assert simulated.gains == (1.2, 2.0)
     assert simulated.read_noises == (4.0, 7.0)
     assert simulated.saturation == 50000
-    for comparison in compare_with_truth(reduced(tmp_path / "raw", camera), tmp_path / "truth"):
+    for comparison in compare_with_truth(reduce_folder(tmp_path / "raw", camera), tmp_path / "truth"):
         assert comparison.everywhere.width == pytest.approx(1, abs=0.05)
         assert comparison.everywhere.mean == pytest.approx(0, abs=0.05)
 
@@ -413,9 +413,9 @@ def test_a_simulated_star_fills_the_integers_of_a_camera_without_a_limit():
          "[32:10,32:17] 23"),
     ],
 )  # fmt: skip
-def test_amplifiers_that_make_no_mosaic_are_rejected_by_their_headers(tmp_path, section, problem):
+def test_headers_with_impossible_detector_sections_reject_the_frame(tmp_path, section, problem):
     camera = load_camera(CAMERAS / "lco-sinistro.yaml")
-    night(tmp_path, camera, 16, n_bias=1, n_dark=0, n_flat=0, n_science=0)
+    simulate(tmp_path, camera, 16, n_bias=1, n_dark=0, n_flat=0, n_science=0)
     path = tmp_path / "raw" / "bias_001.fits"
     assert read_frame(path, path.name, [camera]).problem == ""
     with fits.open(path, mode="update") as hdus:
@@ -426,7 +426,7 @@ def test_amplifiers_that_make_no_mosaic_are_rejected_by_their_headers(tmp_path, 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CAMERAS.glob("*.yaml") if "cube" not in path.stem))
 def test_every_shipped_camera_reads_its_simulated_night(tmp_path, name):
     camera = load_camera(CAMERAS / f"{name}.yaml")
-    simulated = night(tmp_path, camera, 40, n_bias=2, n_dark=1, n_flat=1, n_science=1)
+    simulated = simulate(tmp_path, camera, 40, n_bias=2, n_dark=1, n_flat=1, n_science=1)
     frames = [read_frame(path, path.name, [camera]) for path in sorted((tmp_path / "raw").glob("*.fits"))]
     assert [frame.problem for frame in frames] == [""] * 5
     assert [frame.kind for frame in frames] == ["bias", "bias", "dark", "science", "flat"]
@@ -435,10 +435,11 @@ def test_every_shipped_camera_reads_its_simulated_night(tmp_path, name):
     assert electrons.shape == simulated.shape
 
 
-def test_snakemake_reduces_a_night_of_four_amplifiers(snakemake, tmp_path):
+@pytest.mark.slow
+def test_snakemake_reduces_a_night_of_four_amplifiers_and_compares_it_with_ccdproc(snakemake, tmp_path):
     camera = load_camera(CAMERAS / "lco-sinistro.yaml")
-    night(tmp_path, camera, 64)
-    results = snakemake.reduced(tmp_path / "raw", tmp_path / "results", measured=True)
+    simulate(tmp_path, camera, 64)
+    results = snakemake.reduced(tmp_path / "raw", tmp_path / "results", measured=True, crosscheck="true")
     (folder,) = results.glob("20*")
     comparisons = compare_with_truth(folder / "science", tmp_path / "truth")
     assert [c.sky.width for c in comparisons] == pytest.approx([1, 1], abs=0.03)
@@ -446,9 +447,14 @@ def test_snakemake_reduces_a_night_of_four_amplifiers(snakemake, tmp_path):
     for path in (folder / "masters").glob("*_lco-sinistro_*.fits"):
         assert fits.getdata(path).shape == (128, 128)
         assert fits.getval(path, "NCAMPS") == 4
+    (path,) = folder.glob("crosscheck_*.json")  # one comparison with ccdproc per setup
+    check = json.loads(path.read_text())
+    assert check["frame"].startswith("field_V")
+    assert set(check["masters"]) == {"bias", "dark", "flat"}
+    assert 0 < check["median"] <= check["largest"] < 1e-3
 
 
-def test_a_response_is_not_made_linear_where_nothing_tells_the_bias_level(tmp_path):
+def test_linearity_cannot_be_corrected_without_overscan(tmp_path):
     text = (CAMERAS / "generic.yaml").read_text() + "linearity_polynomial: [1.0e-6]\n"
     (tmp_path / "bent.yaml").write_text(text)
     fits.PrimaryHDU(np.ones((8, 9), np.int16), fits.Header(SINGLE)).writeto(tmp_path / "a.fits")
@@ -456,19 +462,19 @@ def test_a_response_is_not_made_linear_where_nothing_tells_the_bias_level(tmp_pa
     assert frame.problem == "linearity cannot be corrected: no overscan to measure the bias level"
 
 
-def test_a_master_of_another_size_makes_an_empty_master_and_no_error(tmp_path):
+def test_a_bias_of_another_size_gives_an_empty_dark(tmp_path):
     camera = load_camera(CAMERAS / "lco-sinistro.yaml")
     for size in (16, 24):
-        night(tmp_path / str(size), camera, size, n_bias=3, n_dark=3, n_flat=1, n_science=1)
+        simulate(tmp_path / str(size), camera, size, n_bias=3, n_dark=3, n_flat=1, n_science=1)
     bias = make_masters(tmp_path / "16" / "raw", camera, "bias")["bias"]
     opened = open_frames(sorted((tmp_path / "24" / "raw").glob("dark_*.fits")), camera)
     master = finish_master("dark", opened, lambda: stack_darks(opened.frames, bias), {})
     assert master.header["EMPTY"].endswith("has 32 x 32 pixels; expected 48 x 48, the size of the frames")
 
 
-def test_frames_are_not_stacked_with_others_of_which_one_amplifier_has_another_gain(tmp_path):
+def test_a_frame_with_another_gain_in_one_amplifier_is_rejected(tmp_path):
     camera = load_camera(CAMERAS / "lco-sinistro.yaml")
-    night(tmp_path, camera, 16, n_bias=3, n_dark=1, n_flat=1, n_science=1)
+    simulate(tmp_path, camera, 16, n_bias=3, n_dark=1, n_flat=1, n_science=1)
     with fits.open(tmp_path / "raw" / "bias_002.fits", mode="update") as hdus:
         hdus[1].header["GAIN"], hdus[2].header["GAIN"] = hdus[2].header["GAIN"], hdus[1].header["GAIN"]
     opened = open_frames(sorted((tmp_path / "raw").glob("bias_*.fits")), camera)

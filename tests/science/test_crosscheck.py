@@ -1,6 +1,5 @@
-"""The cross-check with ccdproc: it agrees where nightcal is right, and says where a product is wrong."""
+"""The comparison with ccdproc agrees with correct products, and notices wrong pixels."""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -25,7 +24,7 @@ RAW = "field_V_001.fits"
 
 
 class Checked:
-    """A night in a folder, calibrated with its masters and compared with ccdproc."""
+    """Night in a folder, calibrated with its masters and compared with ccdproc."""
 
     def __init__(self, folder, camera):
         self.folder, self.camera = folder, camera
@@ -66,7 +65,7 @@ def test_ccdproc_agrees_for_every_overscan_method(night, tmp_path, method):
     assert found.median <= found.largest
 
 
-def test_uncertainties_agree_where_noise_is_counted_alike(night, product):
+def test_uncertainties_agree(night, product):
     low, median, high = night.compare(product).uncertainty_ratio
     assert median == pytest.approx(1, abs=0.02)
     assert 0.9 < low < median < high < 1.1
@@ -76,7 +75,7 @@ def test_a_product_in_adu_is_compared_in_adu(night, tmp_path):
     assert night.compare(night.reduce(tmp_path / RAW, unit="adu")).largest < ROUNDING
 
 
-def test_a_wrong_pixel_is_found_unless_it_is_flagged(night, product, tmp_path):
+def test_a_wrong_pixel_is_noticed_unless_it_is_flagged(night, product, tmp_path):
     for flag in (0, Flag.HOT):
         shutil.copy(product, tmp_path / RAW)
         with fits.open(tmp_path / RAW, mode="update") as hdus:
@@ -90,7 +89,7 @@ def test_a_wrong_pixel_is_found_unless_it_is_flagged(night, product, tmp_path):
             assert (found.largest_at, found.above_limit) == ((71, 41), 1)
 
 
-def test_masters_that_the_product_did_not_use_are_not_used(night, tmp_path):
+def test_only_masters_used_by_the_product_are_applied(night, tmp_path):
     found = night.compare(night.reduce(tmp_path / RAW, masters={"bias": night.masters["bias"]}))
     assert found.largest < ROUNDING
     assert found.masters == {"bias": "master_bias.fits"}
@@ -103,11 +102,11 @@ def test_an_empty_product_is_not_compared(night, tmp_path):
     assert "the shutter was closed" in str(found)
 
 
-def bent(text):
+def bend(text):
     return text.replace("DETSEC}", "DETSEC, linearity_polynomial: [4.0e-6, 1.0e-11]}")
 
 
-def mirrored(text):
+def mirror(text):
     """Two amplifiers on one image that read away from each other."""
     common = text[: text.index("# Each extension")].replace("planes: 4", "planes: 1")
     return f"""{common}
@@ -122,35 +121,35 @@ crosstalk: {{coefficients: [[0, 0.01], [0.02, 0]]}}
 """
 
 
-@pytest.mark.parametrize("change", [str, bent, mirrored])
-def test_several_amplifiers_are_put_together_without_their_crosstalk(tmp_path, change):
+@pytest.mark.parametrize("change", [str, bend, mirror])
+def test_ccdproc_agrees_for_several_amplifiers_with_crosstalk(tmp_path, change):
     path = tmp_path / "several.yaml"
     path.write_text(change((CAMERAS / "lco-sinistro.yaml").read_text()))
     camera = load_camera(path)
-    simulate_night(tmp_path / "raw", tmp_path / "truth", camera=simulate_camera(camera, 96), **FEW)
+    simulate_night(tmp_path / "raw", tmp_path / "truth", camera=simulate_camera(camera, 64), **FEW)
     several = Checked(tmp_path, camera)
     found = several.compare(several.reduce(tmp_path / RAW))
-    assert found.amplifiers == (2 if change is mirrored else 4)
+    assert found.amplifiers == (2 if change is mirror else 4)
     assert found.crosstalk
     assert found.pixels > 10000
     assert found.largest < ROUNDING
 
 
-def test_crosstalk_between_shifted_amplifiers_is_left_alone(tmp_path):
+def test_crosstalk_between_shifted_amplifiers_is_not_compared(tmp_path):
     path = tmp_path / "shifted.yaml"
-    text = mirrored((CAMERAS / "lco-sinistro.yaml").read_text())
+    text = mirror((CAMERAS / "lco-sinistro.yaml").read_text())
     text = text.replace("planes: 1", "planes: 2").replace("- plane: 1", "- plane: 2").replace("[97:160", "[98:161")
     path.write_text(text.replace("corner: lower right", ""))
     camera = load_camera(path)
-    simulate_night(tmp_path / "raw", tmp_path / "truth", camera=simulate_camera(camera, 96), **FEW)
+    simulate_night(tmp_path / "raw", tmp_path / "truth", camera=simulate_camera(camera, 64), **FEW)
     shifted = Checked(tmp_path, camera)
     found = shifted.compare(shifted.reduce(tmp_path / RAW))
     assert found.pixels == 0
     assert "crosstalk" in found.reason
 
 
-@pytest.mark.parametrize("section", ["[64:1,1:48]", "[64:1,48:1]"])
-def test_an_image_that_is_stored_backwards_is_turned(night, tmp_path, section):
+@pytest.mark.parametrize("section", ["[64:1,48:1]"])
+def test_ccdproc_agrees_for_a_flipped_image(night, tmp_path, section):
     raw = tmp_path / RAW
     with fits.open(night.folder / "raw" / RAW) as hdus:
         hdus[0].header["TRIMSEC"] = section
@@ -159,13 +158,3 @@ def test_an_image_that_is_stored_backwards_is_turned(night, tmp_path, section):
     found = crosscheck(raw, tmp_path / "product.fits", night.camera, {})
     assert found.pixels > 3000
     assert found.largest < ROUNDING
-
-
-@pytest.mark.slow
-def test_a_night_is_checked_once_for_each_setup_if_asked(night, tmp_path, snakemake):
-    results = snakemake.reduced(night.folder / "raw", tmp_path / "results", crosscheck="true")
-    (path,) = results.glob("*/crosscheck_*.json")
-    found = json.loads(path.read_text())
-    assert found["frame"] == RAW
-    assert set(found["masters"]) == {"bias", "dark", "flat"}
-    assert 0 < found["median"] <= found["largest"] < ROUNDING

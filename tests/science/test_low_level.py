@@ -1,4 +1,4 @@
-"""The low-level interface as an observer at a prompt meets it: what it takes, what it gives, and what it refuses."""
+"""The low-level interface at the prompt: accepted inputs, results, and errors."""
 
 import pydoc
 import subprocess
@@ -31,8 +31,8 @@ def rng():
     return np.random.default_rng(11)
 
 
-def take(rng, sky=SKY, read_noise=READ_NOISE, drift=0.0):
-    """Raw pixels of a frame whose first rows are overscan, and its true signal [e-]."""
+def expose(rng, sky=SKY, read_noise=READ_NOISE, drift=0.0):
+    """Expose a frame whose first rows are overscan; return raw pixels and true signal [e-]."""
     electrons = np.zeros((NY, NX))
     electrons[FIRST:] = sky
     signal = rng.poisson(electrons) + rng.normal(0, read_noise, (NY, NX))
@@ -48,18 +48,18 @@ def write(path, values, **cards):
     return path
 
 
-def example(**more):
-    """The calibrator of the specification's example: it names a gain and no read noise."""
+def make_example(**more):
+    """Make the calibrator of the specification's example, with a gain but no read noise."""
     return Calibrator(overscans=[OVERSCAN], overscan_method=OverscanMethods.median, image_area=IMAGE, gain=GAIN, **more)
 
 
-# --- the read noise that nobody gave ---------------------------------------------------------------------------------
+# --- read noise that is not given ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("read_noise", [7.5, 40.0])
-def test_error_bars_are_honest_though_no_read_noise_was_given(read_noise, rng):
-    raw, truth = take(rng, read_noise=read_noise)
-    ccd = example().calibrate(raw, overscan_method=OverscanMethods.mean)
+def test_uncertainties_are_honest_without_a_given_read_noise(read_noise, rng):
+    raw, truth = expose(rng, read_noise=read_noise)
+    ccd = make_example().calibrate(raw, overscan_method=OverscanMethods.mean)
     pull = (ccd.data - truth) / ccd.uncertainty.array
     assert pull.std() == pytest.approx(1, abs=0.02)
     assert ccd.header["RNSRC"] == "overscan"
@@ -67,21 +67,21 @@ def test_error_bars_are_honest_though_no_read_noise_was_given(read_noise, rng):
     assert ccd.header["RNUSED"] == pytest.approx(digitised, rel=0.03)
 
 
-def test_a_drift_of_the_overscan_level_is_no_read_noise(rng):
-    raw, _ = take(rng, drift=40.0)
-    assert example().calibrate(raw).header["RNUSED"] == pytest.approx(DIGITISED, rel=0.03)
+def test_a_drift_of_the_overscan_level_is_not_read_noise(rng):
+    raw, _ = expose(rng, drift=40.0)
+    assert make_example().calibrate(raw).header["RNUSED"] == pytest.approx(DIGITISED, rel=0.03)
 
 
 def test_without_overscan_an_unknown_read_noise_is_a_warning(rng):
-    raw, _ = take(rng)
+    raw, _ = expose(rng)
     header = Calibrator(gain=GAIN).calibrate(raw).header
     assert header["RNSRC"] == "unknown"
     assert read_warnings(header) == ["read noise unknown, 0 e- assumed: uncertainties are too small"]
 
 
-def test_a_read_noise_that_is_given_is_used_and_not_measured(rng):
-    raw, _ = take(rng)
-    header = example(read_noise=5.0).calibrate(raw).header
+def test_a_given_read_noise_is_used(rng):
+    raw, _ = expose(rng)
+    header = make_example(read_noise=5.0).calibrate(raw).header
     assert header["RNUSED"] == 5
     assert "RNSRC" not in header
 
@@ -99,12 +99,12 @@ def raw_file(rng, tmp_path):
         "CDELT1": -3e-4,
         "CDELT2": 3e-4,
     }
-    return write(tmp_path / "raw.fits", take(rng)[0], **cards, CRPIX1=100.0, CRPIX2=120.0)
+    return write(tmp_path / "raw.fits", expose(rng)[0], **cards, CRPIX1=100.0, CRPIX2=120.0)
 
 
-def test_a_ccddata_comes_out_as_it_is_read_from_the_product(raw_file, tmp_path):
-    ccd = example(saturation=1003.0).calibrate(raw_file)
-    example(saturation=1003.0)(raw_file, tmp_path / "out.fits")
+def test_calibrate_returns_the_ccddata_of_the_product(raw_file, tmp_path):
+    ccd = make_example(saturation=1003.0).calibrate(raw_file)
+    make_example(saturation=1003.0)(raw_file, tmp_path / "out.fits")
     stored = CCDData.read(tmp_path / "out.fits")
     np.testing.assert_array_equal(ccd.data, stored.data)
     np.testing.assert_array_equal(ccd.uncertainty.array, stored.uncertainty.array)
@@ -129,37 +129,37 @@ def test_paths_ccddata_and_arrays_give_the_same_pixels(given, raw_file):
         "array": values,
     }[given]
     more = {"header": header} if given == "array" else {}
-    first, found = example().calibrate(raw_file), example().calibrate(raw, **more)
+    first, found = make_example().calibrate(raw_file), make_example().calibrate(raw, **more)
     np.testing.assert_array_equal(found.data, first.data)
     np.testing.assert_array_equal(found.uncertainty.array, first.uncertainty.array)
     assert found.header["EXPTIME"] == 30
 
 
 def test_the_wcs_of_a_ccddata_that_was_read_is_kept(raw_file):
-    from_path = example().calibrate(raw_file)
-    from_ccd = example().calibrate(CCDData.read(raw_file, unit="adu"))
+    from_path = make_example().calibrate(raw_file)
+    from_ccd = make_example().calibrate(CCDData.read(raw_file, unit="adu"))
     np.testing.assert_allclose(from_ccd.wcs.all_pix2world([[3, 5]], 0), from_path.wcs.all_pix2world([[3, 5]], 0))
 
 
 def test_a_calibrator_prints_its_masters_by_name(tmp_path):
     path = write(tmp_path / "m.fits", np.full((NY - FIRST, NX), 3.0, np.float32), BUNIT="electron")
-    text = repr(example(master_bias=path))
+    text = repr(make_example(master_bias=path))
     assert "m.fits" in text
     assert len(text) < 800
 
 
-def test_masked_pixels_of_a_ccddata_hold_no_data(raw_file):
+def test_masked_pixels_of_a_ccddata_are_missing(raw_file):
     values = fits.getdata(raw_file)
     mask = np.zeros(values.shape, dtype=bool)
     mask[FIRST + 5, 7] = True
-    ccd = example().calibrate(CCDData(values, unit="adu", mask=mask))
+    ccd = make_example().calibrate(CCDData(values, unit="adu", mask=mask))
     assert np.argwhere(ccd.flags & Flag.NO_DATA).tolist() == [[5, 7]]
     assert np.isfinite(ccd.data).all()
 
 
 def test_a_frame_in_memory_is_written_like_a_file(raw_file, tmp_path):
     values = fits.getdata(raw_file)
-    example()(values, tmp_path / "out.fits", header={"EXPTIME": 5.0})
+    make_example()(values, tmp_path / "out.fits", header={"EXPTIME": 5.0})
     with fits.open(tmp_path / "out.fits", checksum=True) as hdus:
         assert hdus[0].header["EXPTIME"] == 5
         assert hdus[0].header["RAWFILE"] == "in_memory.fits"
@@ -173,7 +173,7 @@ def test_a_frame_in_memory_is_written_like_a_file(raw_file, tmp_path):
         (7, "expected a path, a CCDData, or a two-dimensional array"),
     ],
 )
-def test_what_is_no_raw_frame_is_refused(raw, words):
+def test_anything_but_a_raw_frame_is_an_error(raw, words):
     with pytest.raises((TypeError, ValueError), match=words):
         Calibrator().calibrate(raw)
 
@@ -182,12 +182,12 @@ def test_what_is_no_raw_frame_is_refused(raw, words):
 
 
 def test_an_astropy_model_is_fitted_to_the_overscan(rng):
-    raw, truth = take(rng, drift=30.0)
-    flat = example().calibrate(raw, overscan_method=Polynomial1D(1))
+    raw, truth = expose(rng, drift=30.0)
+    flat = make_example().calibrate(raw, overscan_method=Polynomial1D(1))
     assert flat.data.mean() == pytest.approx(truth.mean(), abs=1.5)
     left, right = flat.data[:, :20].mean(), flat.data[:, -20:].mean()
     assert left - right == pytest.approx(0, abs=6)
-    assert example().calibrate(raw).data[:, -20:].mean() - right > 300  # one level leaves the slope
+    assert make_example().calibrate(raw).data[:, -20:].mean() - right > 300  # one level leaves the slope
     assert flat.header["OVSCMETH"] == "Polynomial1D"
 
 
@@ -200,13 +200,13 @@ def test_a_model_beside_the_rows_follows_the_rows(rng):
 
 
 def test_a_model_needs_an_area_along_the_whole_image(rng):
-    raw, _ = take(rng)
+    raw, _ = expose(rng)
     area = {"xmin": 0, "xmax": 10, "ymin": 0, "ymax": 10}
     with pytest.raises(ValueError, match="expected one area that spans all rows or all columns"):
         Calibrator(overscans=[area], overscan_method=Polynomial1D(1)).calibrate(raw)
 
 
-# --- masters that are something else ---------------------------------------------------------------------------------
+# --- masters of another kind ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -220,23 +220,23 @@ def test_a_model_needs_an_area_along_the_whole_image(rng):
         ("bad_pixels", {}, "bad_pixels is m.fits, which flags more than half of its pixels; expected a mask"),
     ],
 )
-def test_a_master_that_is_something_else_is_refused(name, cards, words, tmp_path):
+def test_a_master_of_another_kind_is_an_error(name, cards, words, tmp_path):
     path = write(tmp_path / "m.fits", np.full((NY - FIRST, NX), 1000, np.uint16), **cards)
     with pytest.raises(ValueError, match=words):
-        example(**{name: path})
+        make_example(**{name: path})
 
 
 @pytest.mark.parametrize("cards", [{}, {"MASTER": "bias"}, {"IMAGETYP": "Master Bias"}, {"OBSTYPE": "ZERO"}])
-def test_a_master_of_its_kind_or_of_no_kind_is_welcome(cards, tmp_path, rng):
+def test_a_master_of_the_right_or_of_unknown_kind_is_accepted(cards, tmp_path, rng):
     path = write(tmp_path / "m.fits", np.full((NY - FIRST, NX), 3.0, np.float32), BUNIT="electron", **cards)
-    raw, truth = take(rng)
-    assert example(master_bias=path).calibrate(raw).data.mean() == pytest.approx(truth.mean() - 3, abs=0.5)
+    raw, truth = expose(rng)
+    assert make_example(master_bias=path).calibrate(raw).data.mean() == pytest.approx(truth.mean() - 3, abs=0.5)
 
 
 @pytest.mark.parametrize("name", ["master_bias", "master_dark", "master_flat", "bad_pixels"])
-def test_a_missing_master_is_named(name):
+def test_the_error_names_a_missing_master(name):
     with pytest.raises(FileNotFoundError, match=f"{name} is 'elsewhere/m.fits'; the file does not exist"):
-        example(**{name: "elsewhere/m.fits"})
+        make_example(**{name: "elsewhere/m.fits"})
 
 
 # --- from a camera file ----------------------------------------------------------------------------------------------
@@ -261,22 +261,22 @@ def test_a_camera_file_and_a_header_give_all_parameters(given, night):
     assert ccd.header["OVSCMETH"] == "clipped_mean"
 
 
-def test_what_is_given_counts_before_header_and_camera_file(night):
+def test_given_parameters_override_header_and_camera_file(night):
     raw = night / "field_V_001.fits"
     assert Calibrator.from_camera(CAMERAS / "generic.yaml", raw, gain=3.0).gain == 3
 
 
-def test_a_gain_that_nobody_knows_is_asked_for(night, tmp_path):
+def test_an_unknown_gain_must_be_given(night, tmp_path):
     raw = write(tmp_path / "a.fits", fits.getdata(night / "field_V_001.fits"))
     with pytest.raises(ValueError, match=r"gain is given by neither the header nor generic\.yaml; pass gain="):
         Calibrator.from_camera(CAMERAS / "generic.yaml", raw)
     assert Calibrator.from_camera(CAMERAS / "generic.yaml", raw, gain=1.5).read_noise is None
 
 
-# --- what there is ---------------------------------------------------------------------------------------------------
+# --- the interface ---------------------------------------------------------------------------------------------------
 
 
-def test_the_package_shows_what_there_is():
+def test_dir_and_help_list_the_interface():
     assert {"Calibrator", "OverscanMethods", "open_frames", "make_master_bias", "write_product"} <= set(dir(nightcal))
     assert all(hasattr(nightcal, name) for name in dir(nightcal))
     assert "make_master_bias" in pydoc.render_doc(nightcal)
@@ -287,7 +287,7 @@ def test_overscan_methods_can_be_listed():
     assert [str(method) for method in OverscanMethods] == names
 
 
-def test_importing_the_package_stays_quick():
+def test_importing_the_package_does_not_import_numpy():
     code = "import nightcal, sys; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 

@@ -1,4 +1,4 @@
-"""From a calibrated frame in memory to a measured sky, step by step."""
+"""Calibrated frames are measured step by step, and agree with the simulated sky."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +58,7 @@ def hits():
 
 @pytest.fixture(scope="module")
 def frame(sky, hits):
-    """A perfectly calibrated frame with 40 cosmic rays of a pixel each, in electrons."""
+    """Simulate a calibrated frame with 40 cosmic rays of one pixel, in electrons."""
     rng = np.random.default_rng(8)
     light = (sky.render("R", CENTRE, 3.0) + 4.0) * EXPOSURE
     data = rng.poisson(light) + rng.normal(0, 6, SHAPE)
@@ -78,7 +78,7 @@ def measured(frame, catalog):
     return measure(product(frame), KNOWN, read_measurements(EVERYTHING, [catalog]))
 
 
-def test_everything_is_measured_and_the_header_tells(measured):
+def test_all_measurements_are_in_header_and_table(measured):
     image, table = measured
     header = image.header
     assert header["WCSSTAT"].startswith("solved")
@@ -92,20 +92,20 @@ def test_everything_is_measured_and_the_header_tells(measured):
     assert {"ALPHAWIN_J2000", "MAG_AUTO", "FLUX_APER"} <= set(table.colnames)
 
 
-def test_pixels_look_where_the_truth_says(measured):
+def test_the_wcs_agrees_with_the_truth(measured):
     x, y = (grid.ravel() for grid in np.meshgrid(np.linspace(0, SHAPE[1] - 1, 7), np.linspace(0, SHAPE[0] - 1, 7)))
     there = make_camera_wcs(SHAPE, CENTRE).all_world2pix(*WCS(measured[0].header).all_pix2world(x, y, 0), 0)
     assert np.sqrt(np.mean((there[0] - x) ** 2 + (there[1] - y) ** 2)) < 0.1
 
 
-def test_hits_are_flagged_and_the_image_stays(measured, frame, hits):
+def test_cosmic_rays_are_flagged_in_an_unchanged_image(measured, frame, hits):
     image, _ = measured
     assert (image.mask[hits] & Flag.COSMIC_RAY > 0).mean() > 0.9
     np.testing.assert_array_equal(image.data, frame[0])
 
 
 @pytest.mark.parametrize(("unit", "gain"), [("electron", 1.0), ("adu", 1.7)])
-def test_hits_are_replaced_where_that_is_asked_for_and_nothing_else_is_touched(frame, hits, unit, gain):
+def test_cleaning_replaces_cosmic_rays_and_no_other_pixel(frame, hits, unit, gain):
     raw = product(frame, unit)
     image, table = measure(raw, replace(KNOWN, gain=gain), read_measurements({"cosmic_rays": {"clean": True}}))
     found = image.mask & Flag.COSMIC_RAY > 0
@@ -129,7 +129,7 @@ def test_a_step_that_is_switched_off_leaves_no_trace(frame, catalog):
     assert not {"ALPHAWIN_J2000", "MAG_AUTO"} & set(table.colnames)
 
 
-def test_without_sources_the_header_says_why_nothing_else_is_there(frame):
+def test_without_sources_the_header_explains_missing_measurements(frame):
     sections = {name: section for name, section in EVERYTHING.items() if name in ("astrometry", "photometry")}
     image, table = measure(product(frame, ZP=99.0, WCSSTAT="solved: elsewhere"), KNOWN, read_measurements(sections))
     assert table is None
@@ -138,7 +138,7 @@ def test_without_sources_the_header_says_why_nothing_else_is_there(frame):
     assert "ZP" not in image.header
 
 
-def test_without_reference_stars_everything_else_is_there_and_the_header_says_why(frame):
+def test_without_reference_stars_the_header_explains_the_missing_wcs(frame):
     image, table = measure(product(frame), KNOWN, read_measurements(EVERYTHING))
     assert image.header["WCSSTAT"].startswith("not solved: ")
     assert "bundled bright stars" in image.header["WCSSTAT"]
@@ -148,14 +148,14 @@ def test_without_reference_stars_everything_else_is_there_and_the_header_says_wh
     assert np.isnan(table["MAG_AUTO"]).all()
 
 
-def test_blind_solving_without_its_program_is_told_beside_the_reason(frame, monkeypatch):
+def test_a_missing_program_for_blind_solving_is_named_in_the_header(frame, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     image, _ = measure(product(frame), KNOWN, read_measurements(EVERYTHING | {"astrometry": {"blind": True}}))
     assert "bundled bright stars" in image.header["WCSSTAT"]
     assert image.header["WCSSTAT"].endswith("; blind: solve-field of astrometry.net is not installed")
 
 
-def test_what_the_raw_frame_said_of_these_things_is_not_taken_for_our_own(frame, catalog):
+def test_measurements_of_the_raw_header_are_removed(frame, catalog):
     raw = {"ZP": 99.0, "ZPERR": 0.001, "FWHM": 77.0, "SEEING": 5.0, "APCOR9": 1.0, "SRCSTAT": "fine"}
     no_filter = {**EVERYTHING, "photometry": {}}
     dark = np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32)
@@ -165,7 +165,7 @@ def test_what_the_raw_frame_said_of_these_things_is_not_taken_for_our_own(frame,
 
 
 @pytest.mark.parametrize("names", [["sources"], ["sources", "astrometry"], list(EVERYTHING)])
-def test_the_table_of_a_frame_that_cannot_be_used_has_the_columns_of_any_other(names, measured):
+def test_the_table_of_an_empty_product_has_the_usual_columns(names, measured):
     sections = {name: EVERYTHING[name] for name in names} | {"sources": {"apertures": [2.0, 5.0]}}
     steps = read_measurements(sections)
     empty = measure_empty(make_empty_product(Path("a.fits"), "truncated"), steps)
@@ -180,7 +180,7 @@ def test_the_table_of_a_frame_that_cannot_be_used_has_the_columns_of_any_other(n
 
 @pytest.fixture(scope="module")
 def fields(catalog, tmp_path_factory):
-    """Downloaded stars of the frame's own field, and of one beside it that has but the western half of them."""
+    """Write the stars of the frame's own field, and of a neighbouring field with only the western half of them."""
     folder, stars = tmp_path_factory.mktemp("fields"), Table.read(catalog)
     own, beside = (round_cone(CENTRE[0] + away, CENTRE[1], 0.5) for away in (0.01, -0.2))
     assert beside.name_file("gaia", 19) < own.name_file("gaia", 19)
@@ -190,13 +190,13 @@ def fields(catalog, tmp_path_factory):
     return paths
 
 
-def test_a_frame_is_compared_with_the_stars_of_its_own_field(frame, fields):
+def test_a_frame_is_matched_to_the_stars_of_its_own_field(frame, fields):
     steps = read_measurements(EVERYTHING, fields=fields)
     image, _ = measure(product(frame), KNOWN, steps.for_frame(KNOWN))
     assert image.header["WCSCAT"] == fields[0].name
 
 
-def test_what_else_a_job_measures_does_not_show_in_the_provenance_of_a_frame(catalog, fields):
+def test_the_provenance_of_a_frame_does_not_depend_on_its_batch(catalog, fields):
     both = {**EVERYTHING, "photometry": {"filters": {"R": {"band": "r", "colour": ["g", "r"]}, "V": {"band": "V"}}}}
     alone, together = (
         read_measurements(EVERYTHING, [catalog], None, fields[:1]),
@@ -206,7 +206,7 @@ def test_what_else_a_job_measures_does_not_show_in_the_provenance_of_a_frame(cat
     assert together.for_frame(replace(KNOWN, filter="V")).origin != together.for_frame(KNOWN).origin
 
 
-def test_names_of_columns_are_those_of_the_observers_own_stars(catalog, fields, tmp_path):
+def test_column_names_apply_to_the_observers_own_stars(catalog, fields, tmp_path):
     own = Table.read(catalog)
     own.rename_columns(["ra", "dec"], ["alpha", "delta"])
     own.write(tmp_path / "own.csv")
@@ -214,7 +214,7 @@ def test_names_of_columns_are_those_of_the_observers_own_stars(catalog, fields, 
     assert len(steps.stars[0]) == len(steps.fields[fields[0].name])
 
 
-def test_the_filters_of_the_shipped_configuration_are_understood():
+def test_the_shipped_configuration_knows_common_filter_names():
     shipped = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
     names = {"V", "gp", "SDSS-R", "g-Sloan", "Ic"}
     rules = (
@@ -228,7 +228,7 @@ def test_the_filters_of_the_shipped_configuration_are_understood():
 
 
 @pytest.mark.parametrize(
-    ("sections", "told"),
+    ("sections", "expected_words"),
     [
         ({"sources": 3}, "sources is 3; expected its options by name"),
         ({"cosmics": {}}, "unknown step cosmics; expected one of cosmic_rays, sources, astrometry, photometry"),
@@ -242,7 +242,7 @@ def test_the_filters_of_the_shipped_configuration_are_understood():
         ({"photometry": {"filters": {"V": {}}}}, "photometry.filters.V.band is missing"),
     ],
 )
-def test_a_wrong_option_is_named(sections, told):
+def test_a_wrong_option_is_named(sections, expected_words):
     with pytest.raises(ConfigurationError) as mistake:
         read_measurements(sections)
-    assert told in str(mistake.value)
+    assert expected_words in str(mistake.value)

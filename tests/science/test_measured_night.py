@@ -1,4 +1,4 @@
-"""Simulated nights, calibrated and measured, compared with the truth."""
+"""Simulated frames, calibrated and measured, agree with the truth."""
 
 from datetime import datetime
 
@@ -26,7 +26,7 @@ STEPS = {
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """Headers and tables of the same exposure of 20 skies, each with its own catalogue, through one set of masters."""
+    """Calibrate and measure 20 skies with their own catalogues and one set of masters; return headers and tables."""
     folder = tmp_path_factory.mktemp("measured")
     camera = load_camera(REPOSITORY / "config" / "cameras" / "generic.yaml")
     chip = simulate_night(folder / "raw", folder / "truth", filters=("R",), n_science=0).chip
@@ -48,8 +48,8 @@ def measured(tmp_path_factory):
     return found
 
 
-def off(header):
-    """Measured zero point minus the true one of stars of the colour that it holds for."""
+def find_departure(header):
+    """Subtract the true zero point, for stars of the colour of the measurement."""
     return header["ZP"] - TRUE.zero_point - TRUE.colour_term * header["ZPCMEAN"]
 
 
@@ -57,9 +57,9 @@ def off(header):
 def test_zero_points_agree_with_the_truth_and_their_errors_are_honest(measured):
     headers = [header for header, _, _ in measured]
     assert all(header["WCSSTAT"].startswith("solved") for header in headers)
-    assert abs(np.mean([off(header) for header in headers])) < 0.001
-    assert max(abs(off(header)) for header in headers) < 0.006
-    pulls = [off(header) / header["ZPERR"] for header in headers]
+    assert abs(np.mean([find_departure(header) for header in headers])) < 0.001
+    assert max(abs(find_departure(header)) for header in headers) < 0.006
+    pulls = [find_departure(header) / header["ZPERR"] for header in headers]
     assert np.sqrt(np.mean(np.square(pulls))) == pytest.approx(1, abs=3 * (2 * SEEDS) ** -0.5)
 
 
