@@ -95,7 +95,7 @@ def exposure_of(image, flags=None, variance=25.0):
     readout = SimpleNamespace(
         shape=image.shape,
         read_variance=variance,
-        level_variance=np.zeros(()),
+        overscan_variance=np.zeros(()),
         rows=lambda start, stop: (image[start:stop].copy(), flags[start:stop]),
     )
     return SimpleNamespace(readout=readout)

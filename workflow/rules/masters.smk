@@ -3,7 +3,9 @@
 REJECTION = f"--frame-sigma {config['rejection']['frame_sigma']} --stack-sigma {config['rejection']['stack_sigma']}" + (
     "" if config["rejection"]["floor"] else " --no-floor"
 )
-DEFECTS = " ".join(f"--{name.replace('_', '-')} {'inf' if limit is None else limit}" for name, limit in config["defects"].items())
+DEFECTS = " ".join(
+    f"--{name.replace('_', '-')} {'inf' if limit is None else limit}" for name, limit in config["defects"].items()
+)
 
 
 rule measure_gain:

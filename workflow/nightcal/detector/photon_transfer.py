@@ -62,7 +62,7 @@ class GainAndReadNoise:
         return replace(self, gain=gain, read_noise=read_noise, amplifiers=())
 
 
-ASSUMED = GainAndReadNoise(1.0, 0.0, "assumed", "gain unknown, 1 e-/ADU assumed: uncertainties are not to be trusted")
+ASSUMED = GainAndReadNoise(1.0, 0.0, "assumed", "gain unknown, 1 e-/ADU assumed: do not trust the uncertainties")
 
 
 @dataclass(frozen=True, slots=True)
