@@ -1,6 +1,11 @@
 """Fixtures of all tests, and the order of the tests."""
 
+import os
+
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in scripts: the threads of two test processes would compete
+
 from helpers import LOOPS, Runner, use_loops
 
 

@@ -1,6 +1,6 @@
-"""The real nights, each reduced once a session as an observer does it, in a folder that goes with the session.
+"""Real nights, each reduced once per session in a temporary folder.
 
-The nights lie beside the repository, in ``shared/data``; where they are not, everything here is skipped.
+The nights are beside the repository, in ``shared/data``; without them these tests are skipped.
 """
 
 import csv
@@ -60,7 +60,7 @@ class Reduced:
 
     @property
     def catalogs(self) -> list[Path]:
-        """Tables of the sources of calibrated frames."""
+        """Source catalogues."""
         return sorted((self.folder / "catalogs").glob("*.fits"))
 
     @property
@@ -70,7 +70,7 @@ class Reduced:
 
     @property
     def written(self) -> list[Path]:
-        """All that may be read by others: masters, calibrated frames and tables of sources."""
+        """All products: masters, calibrated frames and source catalogues."""
         return [*self.products, *self.catalogs]
 
     @property
@@ -90,7 +90,7 @@ def sha256(path: Path) -> str:
 def run_snakemake(
     *arguments: object, raw: object, out: Path, cores: int | None = 2, **config: str
 ) -> subprocess.CompletedProcess:
-    """Run Snakemake in the repository, as the manual tells an observer to."""
+    """Run Snakemake in the repository, as in the manual."""
     command = [sys.executable, "-m", "snakemake", *map(str, arguments)]
     command += [] if cores is None else ["--cores", str(cores)]
     command += ["--config", f"raw={raw}", f"results={out}", *(f"{key}={value}" for key, value in config.items())]
@@ -98,7 +98,7 @@ def run_snakemake(
 
 
 def reduce_night(out: Path, raw: object, cores: int = 2, **config: str) -> Reduced:
-    """Reduce a folder of raw frames; a failure shows Snakemake's words."""
+    """Reduce a folder of raw frames; a failure shows the output of Snakemake."""
     process = run_snakemake(raw=raw, out=out, cores=cores, **config)
     assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-6000:]
     return Reduced(Path(ROOT, raw), out, process)
@@ -117,7 +117,7 @@ def snakemake(data):
     return run_snakemake
 
 
-def once(data, factory, camera, **config):
+def reduce_once(data, factory, camera, **config):
     out = factory.mktemp(camera)
     yield reduce_night(out, data / "nights" / NIGHTS[camera], **config)
     shutil.rmtree(out)
@@ -125,18 +125,18 @@ def once(data, factory, camera, **config):
 
 @pytest.fixture(scope="session")
 def arcsat(data, tmp_path_factory):
-    yield from once(data, tmp_path_factory, "arcsat")
+    yield from reduce_once(data, tmp_path_factory, "arcsat")
 
 
 @pytest.fixture(scope="session")
 def nickel(data, tmp_path_factory):
-    yield from once(data, tmp_path_factory, "nickel")
+    yield from reduce_once(data, tmp_path_factory, "nickel")
 
 
 @pytest.fixture(scope="session")
 def afosc(data, tmp_path_factory):
-    """Calibrated only: its 205 windows are many, and hold half a dozen stars each."""
-    yield from once(data, tmp_path_factory, "afosc", **dict.fromkeys(MEASUREMENTS, "{enabled: false}"))
+    """Reduce without measurements: 205 small windows with half a dozen stars."""
+    yield from reduce_once(data, tmp_path_factory, "afosc", **dict.fromkeys(MEASUREMENTS, "{enabled: false}"))
 
 
 @pytest.fixture(scope="session")

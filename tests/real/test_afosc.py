@@ -13,11 +13,11 @@ def raw(afosc):
     return afosc.raw_headers()
 
 
-def names(raw, word):
+def select_names(raw, word):
     return {name for name, header in raw.items() if header["IMAGETYP"].strip() == word}
 
 
-def cube(afosc, wanted):
+def read_cube(afosc, wanted):
     return np.array([fits.getdata(afosc.raw / name) for name in sorted(wanted)], dtype=float)
 
 
@@ -25,10 +25,10 @@ def test_the_night_is_reduced_without_an_error(afosc):
     assert afosc.process.returncode == 0
 
 
-def test_the_plan_has_a_row_for_each_file_and_knows_what_they_are(afosc, raw):
+def test_the_plan_has_the_type_of_every_file(afosc, raw):
     for word, kind, number in [("Bias", "bias", 30), ("Flat", "flat", 60), ("Object", "science", 205)]:
         planned = {name for name, row in afosc.plan.items() if row["type"] == kind}
-        assert planned == names(raw, word)
+        assert planned == select_names(raw, word)
         assert len(planned) == number
     assert len(afosc.plan) == 295
     assert {row["role"] for row in afosc.plan.values()} == {"stacked", "reduced"}
@@ -42,10 +42,10 @@ def test_masters_of_30_bias_frames_and_60_flats_and_no_dark(afosc):
 
 
 def test_205_science_frames(afosc, raw):
-    assert {path.name for path in afosc.science} == names(raw, "Object")
+    assert {path.name for path in afosc.science} == select_names(raw, "Object")
 
 
-def test_each_header_and_mask_says_that_the_dark_was_skipped(afosc):
+def test_headers_and_masks_record_the_skipped_dark(afosc):
     for path in [*afosc.science, *afosc.masters("flat")]:
         with fits.open(path) as hdus:
             assert hdus[0].header["SKIPPED"] == "dark"
@@ -53,7 +53,7 @@ def test_each_header_and_mask_says_that_the_dark_was_skipped(afosc):
             assert "DARKMAST" not in hdus[0].header
 
 
-def test_the_plan_says_why_there_is_no_dark(afosc):
+def test_the_plan_gives_the_reason_for_the_missing_dark(afosc):
     for row in afosc.plan.values():
         if row["role"] == "reduced":
             assert row["dark"] == ""
@@ -62,10 +62,10 @@ def test_the_plan_says_why_there_is_no_dark(afosc):
             assert row["flat"].startswith("flat_")
 
 
-def test_the_sky_of_the_transit_is_that_of_a_direct_calculation(afosc, raw):
-    """Median bias, median of the flats divided by their middles, gain of the header; where the chip sees light."""
-    bias = np.median(cube(afosc, names(raw, "Bias")), axis=0)
-    light = cube(afosc, names(raw, "Flat")) - bias
+def test_the_sky_agrees_with_a_direct_calculation(afosc, raw):
+    """Use the median bias, the median of the flats divided by their centres, and the gain of the header."""
+    bias = np.median(read_cube(afosc, select_names(raw, "Bias")), axis=0)
+    light = read_cube(afosc, select_names(raw, "Flat")) - bias
     ny, nx = bias.shape
     middle = light[:, ny // 4 : -(ny // 4), nx // 4 : -(nx // 4)]
     flat = np.median(light / np.median(middle, axis=(1, 2), keepdims=True), axis=0)
@@ -84,8 +84,8 @@ def test_the_frames_show_the_read_noise_of_the_header(afosc):
     assert header["RNMEAS1"] == pytest.approx(7.1, rel=0.1)
 
 
-def test_no_flat_is_left_out_and_no_star_is_seen_in_a_master(afosc):
-    """The lamp was steady: of each set the frames differ in shape by less than half a percent."""
+def test_no_flat_is_rejected_and_masters_show_no_stars(afosc):
+    """The lamp was steady: the flats of a filter differ in shape by less than half a percent."""
     for path in afosc.masters("flat"):
         header = fits.getheader(path)
         assert header["NREJECT"] == 0

@@ -16,17 +16,17 @@ def pixels(path):
     return fits.getdata(path).astype(float)
 
 
-def overscan_of(path):
+def average_overscan(path):
     return np.mean(pixels(path)[OVERSCAN])
 
 
-def night_frames(nickel):
+def read_headers(nickel):
     return {path.stem: fits.getheader(path) for path in nickel.science}
 
 
 @pytest.fixture(scope="module")
 def kinds(nickel):
-    """Raw files by what the observer took; a bias is a dark of 0 s, a flat is an object of that name."""
+    """Find the type of the raw files; a bias is a dark of 0 s, a flat has OBJECT flat."""
 
     def kind(header):
         if header["OBSTYPE"] == "DARK":
@@ -47,7 +47,7 @@ def test_the_night_is_reduced_without_an_error(nickel):
     assert nickel.process.returncode == 0
 
 
-def test_the_plan_has_a_row_for_each_of_the_25_files_and_knows_what_they_are(nickel, kinds):
+def test_the_plan_has_the_type_of_every_file(nickel, kinds):
     assert {name: row["type"] for name, row in nickel.plan.items()} == kinds
     assert [list(kinds.values()).count(kind) for kind in ("bias", "dark", "flat", "science")] == [3, 6, 6, 10]
     assert {row["role"] for row in nickel.plan.values()} == {"stacked", "reduced"}
@@ -61,18 +61,18 @@ def test_bias_dark_and_a_flat_for_each_filter(nickel):
 def test_the_ten_science_frames_have_bias_and_the_flat_of_their_own_filter(nickel):
     flats = {fits.getheader(master)["FILTER"]: master.name for master in nickel.masters("flat")}
     (bias,) = nickel.masters("bias")
-    frames = night_frames(nickel)
+    frames = read_headers(nickel)
     assert len(frames) == 10
     for name, header in frames.items():
         own_flat = flats[fits.getheader(nickel.raw / f"{name}.fits")["FILTNAM"]]
         assert [header[card] for card in ("BIASMAST", "FLATMAST")] == [bias.name, own_flat]
 
 
-def test_darks_of_30_s_serve_standards_of_5_and_10_s_and_no_cluster_of_120_s(nickel):
-    """Scaled up four times they would add 33 e- to a sky whose own noise is 25 e-."""
+def test_darks_of_30_s_are_used_for_5_and_10_s_and_not_for_120_s(nickel):
+    """Scaled up four times they would add 33 e- to a sky whose noise is 25 e-."""
     (dark,) = nickel.masters("dark")
     assert [fits.getheader(dark)[card] for card in ("EXPMIN", "EXPMAX")] == [10, 30]
-    for name, header in night_frames(nickel).items():
+    for name, header in read_headers(nickel).items():
         row = nickel.plan[f"{name}.fits"]
         if header["EXPTIME"] == 120:
             assert header["SKIPPED"] == "dark"
@@ -90,21 +90,21 @@ def test_the_products_are_trimmed_to_the_light_sensitive_columns(nickel):
 
 
 def test_the_overscan_level_in_each_header_is_that_of_the_overscan_columns(nickel):
-    for name, header in night_frames(nickel).items():
-        assert header["OVSCLEV"] == pytest.approx(overscan_of(nickel.raw / f"{name}.fits"), abs=0.3)
+    for name, header in read_headers(nickel).items():
+        assert header["OVSCLEV"] == pytest.approx(average_overscan(nickel.raw / f"{name}.fits"), abs=0.3)
 
 
 def test_the_bias_level_has_risen_between_afternoon_and_night(nickel, kinds):
     """By 57 ADU on average over NGC 6819, by 50 to 70 over the whole night."""
     afternoon = fits.getheader(nickel.masters("bias")[0])["OVSCLEV"]
-    biases = [overscan_of(nickel.raw / name) for name, kind in kinds.items() if kind == "bias"]
+    biases = [average_overscan(nickel.raw / name) for name, kind in kinds.items() if kind == "bias"]
     assert afternoon == pytest.approx(np.mean(biases), abs=0.3)
-    rises = {name: header["OVSCLEV"] - afternoon for name, header in night_frames(nickel).items()}
+    rises = {name: header["OVSCLEV"] - afternoon for name, header in read_headers(nickel).items()}
     assert 45 < min(rises.values()) < max(rises.values()) < 75
     assert 50 < np.mean([rises[name] for name in (*CLUSTER, "d3166")]) < 60
 
 
-def sky(nickel, name):
+def measure_sky(nickel, name):
     """Median of the good pixels of a calibrated frame [ADU]."""
     with fits.open(nickel.folder / "science" / f"{name}.fits") as hdus:
         return np.median(hdus[0].data[hdus["MASK"].data == 0]) / hdus[0].header["GAINUSED"]
@@ -112,12 +112,12 @@ def sky(nickel, name):
 
 @pytest.mark.parametrize(("name", "adu"), CLUSTER.items())
 def test_the_sky_over_the_cluster_is_right_to_a_percent(nickel, name, adu):
-    assert sky(nickel, name) == pytest.approx(adu, rel=0.01)
+    assert measure_sky(nickel, name) == pytest.approx(adu, rel=0.01)
 
 
 @pytest.mark.parametrize("name", CLUSTER)
 def test_the_sky_over_the_cluster_is_that_of_a_direct_calculation(nickel, kinds, bias, name):
-    """Medians all the way: overscan, bias, three flats in V divided by their middles; no dark current to speak of."""
+    """Use medians of overscan, bias and three V flats divided by their centres; the dark current is negligible."""
     flats = []
     for raw, kind in kinds.items():
         if kind == "flat" and fits.getheader(nickel.raw / raw)["FILTNAM"] == "V":
@@ -129,11 +129,11 @@ def test_the_sky_over_the_cluster_is_that_of_a_direct_calculation(nickel, kinds,
     frame = pixels(nickel.raw / f"{name}.fits")
     good = flat > 0.2
     direct = np.median((frame[IMAGE] - np.median(frame[OVERSCAN]) - bias)[good] / flat[good])
-    assert sky(nickel, name) == pytest.approx(direct, rel=0.01)
+    assert measure_sky(nickel, name) == pytest.approx(direct, rel=0.01)
 
 
-def test_the_bad_column_is_saturated_without_light(nickel, kinds):
-    """What the next tests rest on: nearly all of it holds 65535 in the bias frames."""
+def test_the_bad_column_is_saturated_in_the_bias_frames(nickel, kinds):
+    """The next tests rely on it: most of its pixels have 65535 ADU in the bias frames."""
     columns = [
         pixels(nickel.raw / name)[:, BAD_COLUMN - 1 : BAD_COLUMN + 2] for name, kind in kinds.items() if kind == "bias"
     ]
@@ -153,7 +153,7 @@ def test_the_bad_column_is_masked_in_each_science_frame(nickel):
         assert np.all(fits.getdata(path, "MASK")[:, BAD_COLUMN] & Flag.BAD)
 
 
-def test_a_pair_of_columns_that_share_their_light_is_bad(nickel):
+def test_a_pair_of_columns_that_share_signal_is_bad(nickel):
     """One of them has 0.86 of the light of its neighbours in B and 0.92 in V, the other 1.18 and 1.12."""
     (mask,) = nickel.masters("bpm")
     assert np.mean(fits.getdata(mask)[:, PAIR] & Flag.BAD > 0) > 0.95
@@ -174,8 +174,8 @@ def test_nearly_all_other_pixels_are_good(nickel):
         assert np.mean(flagged[1:-1, 1:-1]) < 0.004
 
 
-def test_the_darks_lie_below_the_bias_in_one_corner_whatever_their_exposure(nickel, kinds, bias):
-    """By hand: the outermost pixels of the chip against its middle, in darks of 10 s and of 30 s alike."""
+def test_one_corner_of_the_darks_lies_below_the_bias_at_any_exposure_time(nickel, kinds, bias):
+    """Compare the corner of the detector with its centre, in darks of 10 s and 30 s."""
 
     def typical(image):
         return np.mean(image[np.abs(image - np.median(image)) < 20])
@@ -193,8 +193,8 @@ def test_the_darks_lie_below_the_bias_in_one_corner_whatever_their_exposure(nick
     assert "near pixel 992, 992 (excess in the bias?)" in " ".join(map(str, header.values()))
 
 
-def test_no_flat_is_left_out_and_no_star_is_seen_in_a_master(nickel):
-    """The lamp was steady: of each set the frames differ in shape by less than half a percent."""
+def test_no_flat_is_rejected_and_masters_show_no_stars(nickel):
+    """The lamp was steady: the flats of a filter differ in shape by less than half a percent."""
     for path in nickel.masters("flat"):
         header = fits.getheader(path)
         assert header["NREJECT"] == 0

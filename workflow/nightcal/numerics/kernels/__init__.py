@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WORTHWHILE = 50_000_000
-"""Pixels times frames from which on the compiled loops make up for the second that they take to start."""
+"""Pixels times frames above which compiled loops save more than the second that they need to start."""
 
 SCIENCE_STEPS = 4
-"""Work on a pixel of a science frame, in units of that on a pixel of a stack."""
+"""Work per pixel of a science frame, relative to a pixel of a stack."""
 
 LAPLACIAN_WORTHWHILE = 200_000
-"""Pixels of a frame from which on its cosmic rays are looked for by compiled loops."""
+"""Pixels of a frame above which cosmic rays are searched in compiled loops."""
 
 
 def prepare(work: int) -> None:
-    """Load the compiled loops if there is enough work ahead to make up for their start.
+    """Load the compiled loops if there is enough work to make up for their start.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def prepare(work: int) -> None:
 
 
 def are_loaded() -> bool:
-    """Whether the compiled loops are at hand: if so they run, else numpy, with the same results to the last bit."""
+    """Check whether the compiled loops are loaded; numpy gives the same results to the last bit."""
     return f"{__name__}.compiled" in sys.modules
 
 
@@ -95,12 +95,12 @@ def _stack_loops() -> ModuleType:
 
 
 def cosmic_ray_kernels(pixels: int) -> ModuleType | None:
-    """Choose the loops that look for cosmic rays.
+    """Choose the loops to search for cosmic rays.
 
     Parameters
     ----------
     pixels : int
-        Of one frame: how many frames there are must not change what is done to one.
+        Of one frame, so that its result does not depend on the number of frames.
 
     Returns
     -------
@@ -112,19 +112,19 @@ def cosmic_ray_kernels(pixels: int) -> ModuleType | None:
 
 @cache
 def load_compiled() -> ModuleType:
-    """Import the compiled loops; numba keeps them in ``NUMBA_CACHE_DIR``, or beside their source.
+    """Import the compiled loops, cached in ``NUMBA_CACHE_DIR`` or beside their source.
 
     Returns
     -------
     module
-        `nightcal.numerics.kernels.compiled`. Where nothing can be kept it is compiled in memory, with a warning.
+        `nightcal.numerics.kernels.compiled`; compiled in memory, with a warning, if the cache cannot be written.
     """
     return _load("compiled", "frame")
 
 
 @cache
 def load_laplacian() -> ModuleType:
-    """Import the compiled loops that look for cosmic rays, kept as those of `load_compiled`.
+    """Import the compiled loops to search for cosmic rays; cached like those of `load_compiled`.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def load_laplacian() -> ModuleType:
 
 
 def _load(*names: str) -> ModuleType:
-    """Import modules whose loops are to be kept, and give the first: where is decided when they are imported."""
+    """Import modules and return the first; numba chooses the cache of their loops during the import."""
     import numba
 
     place = os.environ.get("NUMBA_CACHE_DIR") or str(Path(__file__).with_name("__pycache__"))
@@ -147,7 +147,7 @@ def _load(*names: str) -> ModuleType:
         if "cache" not in str(error):
             raise
         log.warning(
-            "Compiled loops cannot be kept in %s: this job compiles them again, which takes some seconds.", place
+            "Compiled loops cannot be written to %s: this job compiles them again, which takes some seconds.", place
         )
         folder = tempfile.mkdtemp(prefix="nightcal-kernels-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -169,7 +169,7 @@ def _set_cache(folder: str) -> None:
 
 
 def fingerprint() -> str:
-    """Digits that change with the source of anything that is compiled: numba looks only at the file of each function.
+    """Hash the sources of all compiled code, since numba checks only the file of the function itself.
 
     Returns
     -------
@@ -182,12 +182,12 @@ def fingerprint() -> str:
 
 
 def warm() -> str:
-    """Compile the loops for both kinds of raw pixels and for cosmic rays, so that they are found compiled later.
+    """Compile the loops for both kinds of raw pixels and for cosmic rays, for later jobs.
 
     Returns
     -------
     str
-        What was compiled, in a line; that numba is absent, if it is.
+        One line for the log.
     """
     if not importlib.util.find_spec("numba"):
         return "numba is not installed: stacks are made with numpy\n"
@@ -204,7 +204,7 @@ def warm() -> str:
                 (0.0, 0.0), image.copy(), image.copy(), image.astype(np.int16), image.copy(),
             )  # fmt: skip
     loops.histogram(np.zeros(8, np.uint16))
-    loops.histogram(np.frombuffer(bytes(16), np.uint16))  # what is held of a file is read-only
+    loops.histogram(np.frombuffer(bytes(16), np.uint16))  # files held in memory are read-only
     number, images = np.float32(1), (image,) * 6
     calibrate(
         np.zeros((1, 4), np.uint16), 0, 0, np.zeros((1, 2), np.float32), number, number, np.ones(1, np.float32),
@@ -216,7 +216,7 @@ def warm() -> str:
 
 
 def _warm_laplacian() -> None:
-    """Look for cosmic rays in a frame that has one, with nothing good around it."""
+    """Search a frame that has one cosmic ray."""
     import numpy as np
 
     image, excluded = np.zeros((9, 9), np.float32), np.zeros((9, 9), bool)

@@ -1,4 +1,4 @@
-"""Find the pixels that may be hit by cosmic rays from the Laplacians of all pixels, compiled.
+"""Find candidate pixels of cosmic rays from the Laplacians of all pixels, compiled.
 
 Each pixel is divided into four quarters of the same value. The additions are in the order in which astroscrappy's
 compiled wheels for x86-64 do them, so that not even rounding differs.
@@ -13,7 +13,7 @@ ZERO, TWO, FOUR = np.float32(0), np.float32(2), np.float32(4)
 LEAST_VARIANCE = np.float32(0.00001)
 
 SAFE = np.float32(0.9999)
-"""Margin for rounding, since a bound is compared instead of the number itself."""
+"""Margin for rounding of the bound that is compared."""
 
 BORDER = 2
 """Rows and columns at each edge that are not searched."""

@@ -19,7 +19,7 @@ MEDIAN, WIDTH, LOW, HIGH, COUNT, WEIGHT, SUM, SQUARES = (U(i * (TILE + 8)) for i
 WORK = 8 * (TILE + 8)
 INFINITE = np.float32(np.inf)
 APART = 65536 + 1040
-"""Distance of histograms: at a multiple of 4096 bytes they would compete for the same lines of the cache."""
+"""Distance between histograms; at a multiple of 4096 bytes they would compete for the same cache lines."""
 
 Work = NDArray[np.float64]
 

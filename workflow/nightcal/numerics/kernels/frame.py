@@ -25,15 +25,15 @@ def calibrate(words, first, top, offsets, gain, limit, noise, has, images, numbe
     Parameters
     ----------
     words : ndarray of uint16, shape (rows, columns), C-contiguous
-        Signed big-endian integers, with a row more on each side where the image has one.
+        Signed big-endian integers, with an extra row above and below if the image has one.
     first : int
         First column of the light-sensitive area.
     top : int
-        How many rows more there are above.
+        Number of extra rows above.
     offsets : ndarray of float32, shape (rows, 2)
         Whole and fractional part of what is subtracted from each row.
     gain, limit : float32
-        [e-/ADU]; stored values from here on are saturated.
+        [e-/ADU]; stored values at or above are saturated.
     noise : ndarray of float32, shape (rows,)
         Variance of a pixel without light [e-^2].
     has : tuple of bool
@@ -41,7 +41,7 @@ def calibrate(words, first, top, offsets, gain, limit, noise, has, images, numbe
     images : tuple of ndarray of float32, shape (rows, nx)
         Bias, its variance, dark, its variance, sensitivity, its relative variance; of any shape if there is none.
     numbers : tuple of float32
-        Exposure time and its square, the share of the bias that is counted twice, the scale of the result.
+        Exposure time and its square, fraction of the bias variance that is counted twice, scale of the result.
     data, uncertainty : ndarray of float32, shape (result rows, nx)
         Results.
     saturated : ndarray of bool, shape (result rows, nx)

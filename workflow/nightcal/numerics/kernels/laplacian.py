@@ -1,7 +1,7 @@
 """Van Dokkum's Laplacian test for cosmic rays, compiled, with medians only where a pixel can still pass.
 
-The results are those of astroscrappy's ``detect_cosmics(..., sepmed=False)`` to the last bit, and so are borders: a
-median over 5 x 5 pixels leaves two rows and columns as they are, and so on.
+The results are those of astroscrappy's ``detect_cosmics(..., sepmed=False)`` to the last bit, also at the borders: a
+median of 5 x 5 pixels does not change two rows and columns, and so on.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def search(
     Parameters
     ----------
     image, variance : ndarray of float32, shape (ny, nx), C-contiguous
-        [e-] and [e-^2], finite; 5 or more pixels on each side. They stay as they are.
+        [e-] and [e-^2], finite; 5 or more pixels on each side. Not changed.
     excluded : ndarray of bool, shape (ny, nx)
-        Where nothing is looked for.
+        Pixels that are not searched.
     limits : tuple of float
         `sigclip`, `sigfrac` and `objlim`.
     iterations : int
@@ -50,8 +50,7 @@ def search(
 
     Notes
     -----
-    After the first iteration only pixels are looked at near which something was replaced: elsewhere nothing that the
-    test depends on has changed, and what it found there then would have been replaced.
+    After the first iteration only pixels near replaced ones are tested: elsewhere the result would be the same.
     """
     cleaned, noise = image.copy(), variance.copy()
     hits, known = np.zeros(image.shape, dtype=bool), np.zeros_like(image)
@@ -88,10 +87,10 @@ def detect(image, variance, excluded, known, places, limits):  # type: ignore[no
     Parameters
     ----------
     image, variance : ndarray of float32, shape (ny, nx)
-        With what was found before replaced.
+        With earlier hits replaced.
     excluded : ndarray of bool, shape (ny, nx)
     known : ndarray of float32, shape (ny, nx)
-        Signal-to-noise ratios, as far as they have been computed; else 0. Filled on the way.
+        Signal-to-noise ratios computed so far, else 0; changed in place.
     places : ndarray of int64
         Flat indices of pixels that may pass on their own.
     limits : tuple of float32
@@ -100,7 +99,7 @@ def detect(image, variance, excluded, known, places, limits):  # type: ignore[no
     Returns
     -------
     ndarray of int64
-        Flat indices of what was found, neighbours included, each once.
+        Flat indices of the hits and their neighbours, without repetition.
     """
     nx = image.shape[1]
     first, n = np.empty(1024, np.int64), 0
@@ -201,18 +200,18 @@ def replace(image, variance, excluded, hits, found, levels):  # type: ignore[no-
         Changed in place.
     excluded : ndarray of bool, shape (ny, nx)
     hits : ndarray of bool, shape (ny, nx)
-        All that was found, in this iteration too.
+        All hits so far.
     found : ndarray of int64
-        Flat indices of what is new.
+        Flat indices of new hits.
     levels : tuple of float32
-        Of the whole image and of its variance, for pixels without a good one near; NaN if not known yet.
+        Medians of the image and of its variance, for pixels without a good neighbour; NaN if unknown.
 
     Returns
     -------
     ndarray of int64
-        Flat indices of what was replaced.
+        Flat indices of replaced pixels.
     bool
-        Whether a level was needed that is not known: to be called again with it.
+        Whether an unknown level is needed; then call again with it.
     """
     ny, nx = image.shape
     changed, n, lacks = np.empty(1024, np.int64), 0, False
