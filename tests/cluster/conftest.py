@@ -1,7 +1,7 @@
 """Fixtures of the tests on a real SLURM."""
 
 import pytest
-from slurm import running_cluster, why_not
+from slurm_node import running_cluster, why_not
 
 
 @pytest.fixture(scope="session")

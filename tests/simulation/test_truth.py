@@ -41,7 +41,7 @@ def test_perfect_calibration_has_honest_errors(tmp_path, capsys):
     assert [c.name for c in comparisons] == sorted(path.stem for path in night.truths)
     assert all(c.everywhere.n_pixels > c.sky.n_pixels > 100_000 for c in comparisons)
     assert main([str(science), str(tmp_path / "truth")]) == 0
-    assert "honest" in capsys.readouterr().out
+    assert "as much as their errors predict" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("fault", [{"error_scale": 0.9}, {"error_scale": 1.1}, {"added": -2.0}])
