@@ -499,7 +499,7 @@ def test_where_nothing_can_be_kept_the_loops_are_compiled_in_memory(without_cach
     done, package, _ = without_cache
     assert done.returncode == 0, done.stderr
     assert str(package) in done.stdout
-    assert f"Compiled loops cannot be kept in {package}" in done.stderr
+    assert f"Compiled loops cannot be written to {package}" in done.stderr
 
 
 @needs_numba
