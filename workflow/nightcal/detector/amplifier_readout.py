@@ -22,7 +22,7 @@ SMALL = 2
 """Largest size of integers that 32-bit floats hold exactly [bytes]."""
 
 PLACE_IN_FILE = ("detector", "plane", "from_right", "from_top")
-"""Attributes of an amplifier that are not settings of its own: a mosaic lists the place of its pixels."""
+"""Attributes that `list_settings` leaves to the mosaic, which records where the pixels go."""
 
 STRIP = 256
 """Rows to search for saturation at a time."""

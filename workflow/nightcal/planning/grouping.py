@@ -80,7 +80,7 @@ def _split_darks(frames: Sequence[Frame], exact: bool, options: Options) -> list
 
 
 def _split_by_temperature(frames: Sequence[Frame], tolerance: float) -> list[list[Frame]]:
-    """Split darks by temperature; darks without a temperature are a set of their own."""
+    """Split darks by temperature; darks without a temperature form a separate set."""
     known = {id(frame): choose_temperature(frame, tolerance) for frame in frames}
     ordered = sorted(frames, key=lambda frame: (known[id(frame)] is not None, known[id(frame)] or 0.0))
     return _split(ordered, lambda first, _, frame: are_close(known[id(first)], known[id(frame)], tolerance))

@@ -17,7 +17,7 @@ ADRIFT = 1.0
 """Largest distance of a windowed position from the detection, in FWHM; further off it has moved to a neighbour."""
 
 EXTENDED = 1.5
-"""Sources larger than this many stars have a window of their own size."""
+"""Sources larger than this many stars get a window that fits their size."""
 
 WIDEST = 3.0
 """Largest window, relative to that of a star."""
