@@ -22,6 +22,7 @@ from nightcal.io.keyword import MASTERS, Keyword  # noqa: E402
 from nightcal.io.keyword_registry import KEYWORDS  # noqa: E402
 from nightcal.io.options import Options  # noqa: E402
 from nightcal.science.steps import MEASUREMENTS, STEPS  # noqa: E402
+from nightcal.warning_names import WARNINGS  # noqa: E402
 
 PAGES = [HOME / "README.md", *sorted((HOME / "docs").glob("*.md"))]
 CONFIG = HOME / "config" / "config.yaml"
@@ -109,8 +110,15 @@ def products(keyword: Keyword) -> str:
     return "all" if len(kinds) == len(MASTERS) else ", ".join(kinds)
 
 
+def warnings(_: str) -> str:
+    """List the names of warnings."""
+    rows = ((f"`{warning.name}`", warning.meaning, warning.remedy) for warning in WARNINGS)
+    return markdown(("warning", "what it means", "what to do"), rows)
+
+
 TABLES: dict[str, Callable[[str], str]] = {
-    made.__name__: made for made in (steps, measurements, options, keywords, science_keywords, master_keywords)
+    made.__name__: made
+    for made in (steps, measurements, options, keywords, science_keywords, master_keywords, warnings)
 }
 
 

@@ -273,7 +273,6 @@ def test_a_comma_in_a_number_is_quoted_as_written(tmp_path):
         ({"IMAGETYP": "Mosaic"}, "the frame type 'Mosaic' matches no rule"),
         ({"IMAGETYP": "Dark Frame", "EXPTIME": 0.0}, "a dark of 0 s contains no dark current"),
         ({"GAIN": 0}, "GAIN is 0; expected e-/ADU above 0"),
-        ({"SET_TEMP": -400.0}, "SET-TEMP is -400.0; expected degrees Celsius"),
         ({"SATURATE": -1}, "SATURATE is -1; expected ADU of 0 or more"),
         ({"TRIMSEC": "[1:4096,1:4096]"}, "lies outside the image of 40 x 30 pixels"),
         ({"BIASSEC": "left"}, "'left' is not a section"),

@@ -34,6 +34,7 @@ from nightcal.masters.keywords import record_gain
 from nightcal.planning.setup_keywords import copy_setup, write_setup
 from nightcal.stacking.calibration_frame import CalibrationFrame
 from nightcal.stacking.open_frames import OpenFrames, open_frames
+from nightcal.warning_names import summarise_warnings
 
 log = logging.getLogger(__name__)
 
@@ -183,7 +184,7 @@ def finish_master(
     if opened.records:
         write_setup(product.header, opened.records[0])
     record_gain(product.header, opened.noise)
-    for text in warnings:
+    for text in (*warnings, *summarise_warnings([record.warnings for record in opened.records])):
         warn(product.header, text)
     for text in read_warnings(product.header):
         log.warning("master %s: %s.", kind, text)

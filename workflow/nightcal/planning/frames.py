@@ -13,6 +13,7 @@ from nightcal.detector.mosaic import place_amplifiers
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import MJD_ZERO
 from nightcal.io.raw_header import SUFFIXES, RawHeader, read_header, strip_suffix
+from nightcal.warning_names import Warn, name_warning
 
 SECONDS_A_DAY = 86400.0
 
@@ -61,6 +62,8 @@ class Frame:
     amplifiers : int
     has_longitude : bool
         Whether the longitude of the observatory is known; if not, Greenwich is assumed.
+    warnings : tuple of str
+        What is doubtful in the header, and what was assumed; each begins with a name of `nightcal.warning_names`.
     """
 
     path: Path
@@ -87,6 +90,7 @@ class Frame:
     area: str = ""
     amplifiers: int = 1
     has_longitude: bool = True
+    warnings: tuple[str, ...] = ()
 
 
 def scan(folder: Path, cameras: Sequence[Camera], leave_out: Sequence[Path] = ()) -> list[Frame]:
@@ -183,16 +187,17 @@ def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
 def interpret_header(path: Path, name: str, header: RawHeader, cameras: Sequence[Camera]) -> Frame:
     """Interpret a header; parameters and result as for `read_frame`."""
     known: dict[str, Any] = {}
+    warnings: list[str] = []
     try:
-        for more in _interpret(header, cameras):
+        for more in _interpret(header, cameras, warnings.append):
             known |= more
     except FrameRejectedError as reason:
         known["problem"] = str(reason)
-    return Frame(path, name, **known)
+    return Frame(path, name, **known, warnings=tuple(dict.fromkeys(warnings)))
 
 
-def _interpret(header: RawHeader, cameras: Sequence[Camera]) -> Iterator[dict[str, Any]]:
-    """Yield the attributes of a frame in parts, so that those before a problem are kept."""
+def _interpret(header: RawHeader, cameras: Sequence[Camera], warn: Warn) -> Iterator[dict[str, Any]]:
+    """Yield the attributes of a frame in parts, so that those before a problem are kept; pass warnings to ``warn``."""
     camera = recognise_camera(header, cameras)
     yield {"camera": camera.name, "shape": header.shape}
     start = camera.start(header)
@@ -200,7 +205,7 @@ def _interpret(header: RawHeader, cameras: Sequence[Camera]) -> Iterator[dict[st
     yield {"night": find_night(start, longitude or 0.0), "has_longitude": longitude is not None}
     exposure_time = camera.exposure_time(header)
     yield {"exposure_time": exposure_time, "mjd": start + 0.5 * exposure_time / SECONDS_A_DAY}
-    yield _read_details(header, camera, exposure_time)
+    yield _read_details(header, camera, exposure_time, warn)
 
 
 def find_night(mjd: float, longitude: float) -> str:
@@ -226,7 +231,7 @@ def _wrap_longitude(longitude: float) -> float:
     return longitude if -180 <= longitude <= 180 else (longitude + 180) % 360 - 180
 
 
-def _read_details(header: RawHeader, camera: Camera, exposure_time: float) -> dict[str, Any]:
+def _read_details(header: RawHeader, camera: Camera, exposure_time: float, warn: Warn) -> dict[str, Any]:
     kind = camera.kind(header)
     if kind == "dark" and exposure_time == 0:
         raise FrameRejectedError("a dark of 0 s contains no dark current")
@@ -249,8 +254,8 @@ def _read_details(header: RawHeader, camera: Camera, exposure_time: float) -> di
         "filter": str(camera.value(header, "filter") or "") if kind in ("flat", "science") else "",
         "flat_source": camera.find_flat_source(header) if kind == "flat" else "",
         "pointing": camera.pointing(header) if kind in ("flat", "science") else None,
-        "set_temperature": camera.number(header, "set_temperature", -273.15, 100, "degrees Celsius"),
-        "temperature": _read_thermometer(header, camera),
+        "set_temperature": _read_temperature(header, camera, "set_temperature", warn),
+        "temperature": _read_temperature(header, camera, "temperature", warn),
         "binning": binning,
         "mode": camera.readout_mode(header),
         "gain": _average(gains),
@@ -267,11 +272,12 @@ def _average(numbers: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if len(known) == len(numbers) else None
 
 
-def _read_thermometer(header: RawHeader, camera: Camera) -> float | None:
-    """Read the measured temperature; an impossible value counts as missing, since the sensor may be broken."""
+def _read_temperature(header: RawHeader, camera: Camera, role: str, warn: Warn) -> float | None:
+    """Read a temperature; an impossible value counts as missing, with a warning."""
     try:
-        return camera.number(header, "temperature", -273.15, 100, "degrees Celsius")
-    except FrameRejectedError:
+        return camera.number(header, role, -273.15, 100, "degrees Celsius")
+    except FrameRejectedError as reason:
+        warn(name_warning("unknown temperature", f"{reason}"))
         return None
 
 

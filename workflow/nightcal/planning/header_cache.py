@@ -24,7 +24,7 @@ CACHE_FILE = Path("logs/header_cache")
 """Path of the cache below the results."""
 
 _CACHED = tuple(attribute.name for attribute in fields(Frame) if attribute.name not in ("path", "name"))
-_PAIRS = [_CACHED.index(name) for name in ("binning", "shape", "pointing")]
+_PAIRS = [_CACHED.index(name) for name in ("binning", "shape", "pointing", "warnings")]
 _attributes = attrgetter(*_CACHED)
 _parts = attrgetter("parts")  # sorts like the paths themselves, many times faster
 _log = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def load_cache(path: Path, validity: str) -> dict[str, CachedFrame] | None:
 
 def _restore(path: str, name: str, stamp: Sequence[int], values: list[Any]) -> CachedFrame:
     for place in _PAIRS:
-        values[place] = values[place] and tuple(values[place])
+        values[place] = None if values[place] is None else tuple(values[place])
     size, changed, touched = stamp
     return CachedFrame(Frame(Path(path), name, *values), (size, changed, touched))
 

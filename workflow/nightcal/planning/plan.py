@@ -353,9 +353,10 @@ def _make_entries(
 
 
 def _make_remarks(frame: Frame, options: Options) -> list[str]:
-    if not is_off_set_point(frame, options.temperature_tolerance):
-        return []
-    return [f"CCD at {frame.temperature:.1f} C, set to {frame.set_temperature:.1f} C"]
+    remarks = list(frame.warnings)
+    if is_off_set_point(frame, options.temperature_tolerance):
+        remarks.append(f"CCD at {frame.temperature:.1f} C, set to {frame.set_temperature:.1f} C")
+    return remarks
 
 
 def _make_row(entry: Entry) -> list[str]:

@@ -78,7 +78,7 @@ class ScienceBatch:
             set_cards(header, list_mean_time(frame.mjd))
             dated = [step for step in ("BIAS", "DARK", "FLAT", "BPM") if f"{step}MJD" in header]
             set_cards(header, {f"{step}AGE": frame.mjd - header[f"{step}MJD"] for step in dated})
-        for text in self.warnings:
+        for text in (*self.warnings, *frame.warnings):
             warn(header, text)
         return prepared
 

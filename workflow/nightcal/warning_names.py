@@ -1,0 +1,78 @@
+"""Names of warnings, under which docs/warnings.md says what they mean and what to do.
+
+A warning begins with its name, as in ``gain setting: GAIN is 100 ...``, wherever it appears: in the plan, in the log,
+in the header of a product and in the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Warn = Callable[[str], None]
+"""Takes a warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarningName:
+    """A kind of warning: what it means, and what an observer can do."""
+
+    name: str
+    meaning: str
+    remedy: str
+
+
+WARNINGS = (
+    WarningName(
+        "unknown temperature",
+        "A temperature in the header is not a temperature (NaN, -999, text) and counts as missing.",
+        "Nothing, if another keyword has the temperature; else the dark is chosen without it.",
+    ),
+)
+"""All kinds, in alphabetical order."""
+
+_NAMES = frozenset(warning.name for warning in WARNINGS)
+
+
+def name_warning(name: str, text: str) -> str:
+    """Begin a warning with its name.
+
+    Parameters
+    ----------
+    name : str
+        One of `WARNINGS`.
+    text : str
+        What was found, and what was done.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If there is no such name.
+    """
+    if name not in _NAMES:
+        raise ValueError(f"{name!r} is not the name of a warning; add it to nightcal.warning_names")
+    return f"{name}: {text}"
+
+
+def summarise_warnings(warnings: list[tuple[str, ...]]) -> list[str]:
+    """Join the warnings of the frames of a set.
+
+    Parameters
+    ----------
+    warnings : list of tuple of str
+        Of each frame.
+
+    Returns
+    -------
+    list of str
+        Each different warning once; with the number of frames, unless all have it.
+    """
+    count: dict[str, int] = {}
+    for text in (text for frame in warnings for text in dict.fromkeys(frame)):
+        count[text] = count.get(text, 0) + 1
+    total = len(warnings)
+    return [text if number == total else f"{text} ({number} of {total} frames)" for text, number in count.items()]
