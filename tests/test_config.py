@@ -1,6 +1,7 @@
 """From the configuration to the plan; a mistake is reported with key, value and what was expected."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from nightcal.errors import ConfigurationError
 from nightcal.planning.dark_scaling import DarkPolicy
 from nightcal.planning.matching import Options
 from nightcal.planning.plan import STEPS
+from nightcal.planning.setup_keywords import write_setup
 
 HOME = Path(__file__).parents[1]
 SHIPPED = yaml.safe_load((HOME / "config/config.yaml").read_text())
@@ -246,23 +248,9 @@ def test_the_longest_exposure_time_of_a_library_dark_counts(raw, tmp_path, secon
 
 
 def test_masters_in_a_library_compete(raw, tmp_path):
-    header = fits.Header(
-        {
-            "MASTER": "bias",
-            "NCCAMERA": "generic",
-            "NCINSTR": "",
-            "NCXBIN": 1,
-            "NCYBIN": 1,
-            "NCMODE": "",
-            "NCNY": 8,
-            "NCNX": 9,
-            "NCAREA": "[1:9,1:8]",
-            "NCOVSC": False,
-            "NIGHT": "20240302",
-            "MJD-AVG": 60371.9,
-            "FILTER": "",
-        }
-    )
+    header = fits.Header({"MASTER": "bias", "MJD-AVG": 60371.9, "EXPTIME": 0.0})
+    frame = read_run_config(config(raw), HOME).plan.masters[0].frames[0]
+    write_setup(header, replace(frame, night="20240302"))
     fits.PrimaryHDU(np.zeros((8, 9), np.float32), header).writeto(tmp_path / "bias_of_old.fits")
     (tmp_path / "notes.fits").write_text("not a master")
     write(tmp_path / "raw.fits", "Light Frame", "2024-03-02T23:00:00")

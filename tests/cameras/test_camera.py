@@ -522,15 +522,17 @@ def test_a_descending_image_section_flips_the_image():
 
 def test_the_readout_mode_distinguishes_windows_and_speeds():
     modes = {
-        camera("afosc").readout_mode(header(AFOSC, **change))
+        camera("afosc").settings(header(AFOSC, **change))
         for change in ({}, {"HSSPEED": 1}, {"Y_START": 0}, {"PREAMP": 2})
     }
     assert len(modes) == 4
 
 
 def test_a_missing_mode_keyword_is_skipped():
-    assert camera("lco").readout_mode(header(LCO)) == "default"
-    assert camera("generic").readout_mode(header({})) == ""
+    assert [setting.cards for setting in camera("lco").settings(header(LCO)) if not setting.label] == [
+        (("CONFMODE", "default"),)
+    ]
+    assert camera("generic").settings(header({})) == ()
 
 
 def test_placeholders_have_no_value():

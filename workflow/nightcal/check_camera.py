@@ -199,7 +199,9 @@ def _describe_binning(camera: Camera, header: RawHeader) -> str:
 
 
 def _describe_mode(camera: Camera, header: RawHeader) -> str:
-    return f"{camera.readout_mode(header) or 'none'} (keywords: {', '.join(camera.mode) or 'none'})"
+    found = ", ".join(f"{card} = {value}" for setting in camera.settings(header) for card, value in setting.cards)
+    searched = ", ".join(card for rule in camera.mode for card in rule.cards)
+    return f"{found or 'none'} (keywords: {searched or 'none'})"
 
 
 def _describe_flat_source(camera: Camera, header: RawHeader) -> str:

@@ -24,6 +24,18 @@ class WarningName:
 
 WARNINGS = (
     WarningName(
+        "assumed alike",
+        "A keyword that changes the raw numbers (readout mode, gain, offset, filter) is missing from the frames or "
+        "from those of the master, and no other master exists.",
+        "If they do differ, leave one of them out in `night.yaml`, or take calibrations with the same program.",
+    ),
+    WarningName(
+        "unknown filter",
+        "The headers of flats do not name a filter, although other frames of the camera do; they may be of several "
+        "filters.",
+        "Name the filter in `night.yaml`.",
+    ),
+    WarningName(
         "unknown temperature",
         "A temperature in the header is not a temperature (NaN, -999, text) and counts as missing.",
         "Nothing, if another keyword has the temperature; else the dark is chosen without it.",

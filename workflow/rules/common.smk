@@ -126,7 +126,8 @@ def master_match(step):
 
 def master_warnings(w):
     """Warnings of a master, as options of a script."""
-    return warnings_for(find_master(w))
+    master = find_master(w)
+    return " ".join([warnings_for(master), *(option("--warn", warning) for warning in master.warnings)])
 
 
 def stack_pixels(w):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import permutations
 from pathlib import Path
 
+from nightcal.cameras.filters import join_wheels, read_wheels
 from nightcal.cameras.geometry import AmplifierRule, Sections, find_sections
+from nightcal.cameras.settings import Setting, SettingRule, Settings, read_settings
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import check_mjd, is_sexagesimal, parse_degrees, parse_numbers, parse_time
 from nightcal.io.raw_header import RawHeader, Value
@@ -20,6 +22,9 @@ ROLES = (
     "pixel_scale", "pixel_size", "focal_length",
 )  # fmt: skip
 """Quantities for which a camera file may list keywords; the first keyword with a value is used."""
+
+INSTRUMENT, BINNING = "instrument", "binning"
+"""Labels of the settings that a camera file lists elsewhere than in ``mode``."""
 
 LONGEST_EXPOSURE = 86400.0
 SMALLEST_GAIN, LARGEST_GAIN = 1e-4, 100.0
@@ -43,8 +48,11 @@ class Camera:
         For each role, the keywords that may hold it.
     binning : tuple of tuple of str
         Pairs of keywords, or single keywords that hold both numbers.
-    mode : tuple of str
-        Keywords whose values together define the readout mode; only frames of the same mode are calibrated together.
+    mode : tuple of SettingRule
+        Settings that change the raw numbers, such as the readout mode: frames that differ in one of them never share
+        masters.
+    more_filters : tuple of tuple of str
+        For each further filter wheel, the keywords that may name its filter.
     types : tuple of (str, Patterns)
         Rules for the frame type; the first that matches decides.
     flat_source : tuple of (str, Patterns)
@@ -78,7 +86,8 @@ class Camera:
     recognise: tuple[Patterns, ...] = ()
     cards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     binning: tuple[tuple[str, ...], ...] = ()
-    mode: tuple[str, ...] = ()
+    mode: tuple[SettingRule, ...] = ()
+    more_filters: tuple[tuple[str, ...], ...] = ()
     types: tuple[tuple[str, Patterns], ...] = ()
     flat_source: tuple[tuple[str, Patterns], ...] = ()
     gain: float | None = None
@@ -196,6 +205,10 @@ class Camera:
             names = ", ".join(self.cards.get("type", ()))
             raise FrameRejectedError(f"the frame type is missing (keywords searched: {names})")
         raise FrameRejectedError(f"the frame type {word!r} matches no rule of {self.path.name}")
+
+    def filter(self, header: RawHeader) -> str:
+        """Read the filter; of several filter wheels those that hold one, as in ``B+ND``; empty if unknown."""
+        return join_wheels(read_wheels(header, (self.cards.get("filter", ()), *self.more_filters)))
 
     def find_flat_source(self, header: RawHeader) -> str:
         """Find the light source of a flat: ``twilight``, ``dome``, or empty if no rule matches."""
@@ -347,9 +360,14 @@ class Camera:
             raise FrameRejectedError(f"the binning {' '.join(map(str, values))!r} ({' '.join(cards)}) cannot be read")
         return 1, 1
 
-    def readout_mode(self, header: RawHeader) -> str:
-        """Join the values of the mode keywords."""
-        return " ".join(str(value) for card in self.mode if (value := header.value(card)) is not None)
+    def settings(self, header: RawHeader) -> Settings:
+        """Read what frames must share with their masters: instrument, binning, gain, and the settings of ``mode``."""
+        binning = tuple(cards for cards in self.binning if all(header.value(card) is not None for card in cards))
+        bins = "x".join(map(str, self.bins(header)))
+        known = [Setting(BINNING, BINNING, tuple((" ".join(cards), bins) for cards in binning))] if binning else []
+        instrument = read_settings(header, [SettingRule(INSTRUMENT, self.cards.get("instrument", ()))])
+        named = (replace(setting, name=INSTRUMENT) for setting in instrument)
+        return (*known, *named, *read_settings(header, self.mode))
 
     def sections(self, header: RawHeader) -> tuple[Sections, ...]:
         """Find the geometry of each amplifier.

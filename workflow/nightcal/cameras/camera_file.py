@@ -9,6 +9,7 @@ from typing import Any
 
 from nightcal.cameras.camera import Camera, Patterns
 from nightcal.cameras.geometry import AmplifierRule
+from nightcal.cameras.settings import SettingRule
 from nightcal.errors import ConfigurationError
 from nightcal.io.schema import check, read_yaml
 from nightcal.io.sections import parse_section
@@ -51,7 +52,8 @@ def load_camera(path: Path) -> Camera:
         recognise=tuple(_make_patterns(entry) for entry in document.get("recognise", [])),
         cards={role: tuple(_as_list(names)) for role, names in document.get("cards", {}).items()},
         binning=tuple(tuple(_as_list(entry)) for entry in document.get("binning", [])),
-        mode=tuple(document.get("mode", [])),
+        mode=tuple(map(_make_setting_rule, document.get("mode", []))),
+        more_filters=tuple(tuple(_as_list(names)) for names in document.get("more_filters", [])),
         types=_make_rules(document["types"]),
         flat_source=_make_rules(document.get("flat_source", [])),
         gain=document.get("gain"),
@@ -69,6 +71,12 @@ def load_camera(path: Path) -> Camera:
         bleed_pixels=bleed.get("pixels", 0),
         amplifier_glow=document.get("amplifier_glow", False),
     )
+
+
+def _make_setting_rule(entry: str | Sequence[str] | Mapping[str, str | Sequence[str]]) -> SettingRule:
+    if isinstance(entry, Mapping):
+        return next(SettingRule(label, tuple(_as_list(names))) for label, names in entry.items())
+    return SettingRule("", tuple(_as_list(entry)))
 
 
 def _make_amplifier(entry: Mapping[str, Any], number: int) -> AmplifierRule:

@@ -387,6 +387,7 @@ SETUP = (
     Keyword("NCXBIN", "binning in x", products=MASTERS),
     Keyword("NCYBIN", "binning in y", products=MASTERS),
     Keyword("NCMODE", "readout mode", products=MASTERS),
+    Keyword("NCSETnnn", "", products=MASTERS, note="a setting that the frames share: label, setting, keyword, value"),
     Keyword("NCAREA", "light-sensitive pixels of the raw frames", products=MASTERS),
     Keyword("NCAREAnn", "continued", products=MASTERS, note="the same for further amplifiers"),
     Keyword("NCOVSC", "raw frames have overscan", products=MASTERS),

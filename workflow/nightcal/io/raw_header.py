@@ -139,8 +139,8 @@ class RawHeader:
     def _value(self, name: str) -> Value | None:
         if self._split_cards is not None:
             field = self._split_cards.get(name)
-            if field is None and name not in COMMENTARY and _KEYWORD.fullmatch(name):
-                return None
+            if field is None and name not in COMMENTARY and (" " in name or _KEYWORD.fullmatch(name)):
+                return None  # keywords with a blank need HIERARCH, which a plain header does not have
             match = _VALUE.fullmatch(field) if field is not None else None
             if match is not None and ": " not in match[0]:  # a colon may mark a record-valued card
                 return _convert(match)

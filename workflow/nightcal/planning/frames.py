@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nightcal.cameras.camera import Camera, recognise_camera
+from nightcal.cameras.settings import Settings
 from nightcal.detector.mosaic import place_amplifiers
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import MJD_ZERO
@@ -49,8 +50,8 @@ class Frame:
         Set and measured [deg C].
     binning : (int, int)
         In x and y.
-    mode : str
-        Readout mode, from the keywords listed in the camera file.
+    settings : tuple of Setting
+        Instrument, binning and readout mode, with the keywords that give them.
     shape : (int, int)
         Rows and columns as read out.
     gain, read_noise : float or None
@@ -82,7 +83,7 @@ class Frame:
     set_temperature: float | None = None
     temperature: float | None = None
     binning: tuple[int, int] = (1, 1)
-    mode: str = ""
+    settings: Settings = ()
     shape: tuple[int, int] = (0, 0)
     gain: float | None = None
     read_noise: float | None = None
@@ -251,13 +252,13 @@ def _read_details(header: RawHeader, camera: Camera, exposure_time: float, warn:
         "kind": kind,
         "instrument": str(camera.value(header, "instrument") or ""),
         "target": str(camera.value(header, "object") or ""),
-        "filter": str(camera.value(header, "filter") or "") if kind in ("flat", "science") else "",
+        "filter": camera.filter(header) if kind in ("flat", "science") else "",
         "flat_source": camera.find_flat_source(header) if kind == "flat" else "",
         "pointing": camera.pointing(header) if kind in ("flat", "science") else None,
         "set_temperature": _read_temperature(header, camera, "set_temperature", warn),
         "temperature": _read_temperature(header, camera, "temperature", warn),
         "binning": binning,
-        "mode": camera.readout_mode(header),
+        "settings": camera.settings(header),
         "gain": _average(gains),
         "read_noise": _average(read_noises),
         "has_overscan": all(amplifier.overscans for amplifier in sections),

@@ -14,6 +14,7 @@ from nightcal.planning.matching import Options
 from nightcal.planning.naming import hash_text, slugify
 from nightcal.planning.records import PlannedMaster, Setup
 from nightcal.planning.temperature import are_close, choose_temperature
+from nightcal.warning_names import name_warning
 
 
 def group_frames(kind: str, frames: Sequence[Frame], options: Options) -> list[PlannedMaster]:
@@ -23,6 +24,7 @@ def group_frames(kind: str, frames: Sequence[Frame], options: Options) -> list[P
         if frame.kind == kind:
             filter_name = frame.filter if kind == "flat" else ""
             groups[frame.night, Setup.from_frame(frame), filter_name, frame.flat_source].append(frame)
+    has_filters = {frame.camera for frame in frames if frame.filter}
     masters = []
     for (night, setup, filter_name, source), members in groups.items():
         exact = kind == "dark" and options.darks.find_scaling(setup.camera) == "exact"
@@ -55,9 +57,17 @@ def group_frames(kind: str, frames: Sequence[Frame], options: Options) -> list[P
                         temperature=part[0].temperature if kind == "dark" else None,
                         exposures=(min(exposures), max(exposures)),
                         frames=tuple(part),
+                        warnings=_warn_of_filter(part) if kind == "flat" and setup.camera in has_filters else (),
                     )
                 )
     return make_names_unique(masters)
+
+
+def _warn_of_filter(flats: Sequence[Frame]) -> tuple[str, ...]:
+    """Warn of flats without a filter in a night with filters."""
+    if flats[0].filter:
+        return ()
+    return (name_warning("unknown filter", f"{len(flats)} flats do not name it, and may be of several filters"),)
 
 
 def make_names_unique(masters: Sequence[PlannedMaster]) -> list[PlannedMaster]:

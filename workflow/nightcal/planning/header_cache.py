@@ -6,6 +6,7 @@ and the version of nightcal stay the same. A job on a cluster uses the cache of 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from nightcal.cameras.camera import Camera
+from nightcal.cameras.settings import Setting
 from nightcal.planning.frames import Frame, find_files, read_frame, reject_copies
 from nightcal.version import __version__
 
@@ -25,6 +27,7 @@ CACHE_FILE = Path("logs/header_cache")
 
 _CACHED = tuple(attribute.name for attribute in fields(Frame) if attribute.name not in ("path", "name"))
 _PAIRS = [_CACHED.index(name) for name in ("binning", "shape", "pointing", "warnings")]
+_SETTINGS = _CACHED.index("settings")
 _attributes = attrgetter(*_CACHED)
 _parts = attrgetter("parts")  # sorts like the paths themselves, many times faster
 _log = logging.getLogger(__name__)
@@ -129,6 +132,8 @@ def load_cache(path: Path, validity: str) -> dict[str, CachedFrame] | None:
 def _restore(path: str, name: str, stamp: Sequence[int], values: list[Any]) -> CachedFrame:
     for place in _PAIRS:
         values[place] = None if values[place] is None else tuple(values[place])
+    settings = values[_SETTINGS] or ()
+    values[_SETTINGS] = tuple(Setting(label, card, tuple(map(tuple, cards))) for label, card, cards in settings)
     size, changed, touched = stamp
     return CachedFrame(Frame(Path(path), name, *values), (size, changed, touched))
 
@@ -146,7 +151,9 @@ def save_cache(path: Path, validity: str, found: Iterable[CachedFrame]) -> None:
 
 def dump_cache(found: Iterable[CachedFrame]) -> str:
     """Write a cache as text, in pure ASCII whatever the headers and file names contain."""
-    return json.dumps([(str(c.frame.path), c.frame.name, c.stamp, _attributes(c.frame)) for c in found])
+    return json.dumps(
+        [(str(c.frame.path), c.frame.name, c.stamp, _attributes(c.frame)) for c in found], default=dataclasses.astuple
+    )
 
 
 def _make_seal(validity: str, text: str) -> str:

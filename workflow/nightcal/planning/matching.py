@@ -8,10 +8,13 @@ from dataclasses import dataclass, field, replace
 from math import floor
 from operator import itemgetter
 
+from nightcal.cameras.settings import Difference
 from nightcal.planning.dark_scaling import DarkPolicy, Span, amplification, are_equal, describe_use
 from nightcal.planning.frames import Frame
+from nightcal.planning.near_misses import explain_missing
 from nightcal.planning.records import Match, PlannedMaster, Setup
 from nightcal.planning.temperature import are_close, choose_temperature, is_off_set_point
+from nightcal.warning_names import name_warning
 
 PREFERENCE_DAYS = 1.0
 """A flat of the preferred light source may be this much further away in time than the nearest flat [days]."""
@@ -48,17 +51,27 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class _Rival:
+    """A master that may serve, and the settings of which either side lacks the keyword."""
+
+    master: PlannedMaster
+    lacking: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class _DarkChoice:
     """A dark that may be used, and the criteria that rank it before time does."""
 
     dark: PlannedMaster
+    lacking: tuple[Difference, ...]
     unsure: bool
     factor: float
     scaled: bool
 
     def rank(self, days: float, limit: float | None) -> tuple[float, ...]:
         """Rank the choice; the smallest rank wins."""
-        return limit is not None and days > limit, self.unsure, self.factor, floor(days), self.scaled
+        too_old = limit is not None and days > limit
+        return bool(self.lacking), too_old, self.unsure, self.factor, floor(days), self.scaled
 
 
 class MasterMatcher:
@@ -73,15 +86,17 @@ class MasterMatcher:
 
     def __init__(self, options: Options, known: Iterable[PlannedMaster]) -> None:
         self.options = options
-        self.known: dict[tuple[str, Setup], list[PlannedMaster]] = defaultdict(list)
+        self.known: dict[str, dict[Setup, list[PlannedMaster]]] = defaultdict(lambda: defaultdict(list))
         self._answers: dict[tuple[Setup, float | None, Span], tuple[list[_DarkChoice], str, str]] = {}
+        self._rivals: dict[tuple[str, Setup], list[_Rival]] = {}
         self.add(known)
 
     def add(self, masters: Iterable[PlannedMaster]) -> None:
         """Let more masters compete."""
         self._answers.clear()
+        self._rivals.clear()
         for master in masters:
-            self.known[master.kind, master.setup].append(master)
+            self.known[master.kind][master.setup].append(master)
 
     def __call__(self, kind: str, subject: Frame | PlannedMaster) -> Match:
         """Choose a master for a frame, or for the frames of a master.
@@ -103,19 +118,39 @@ class MasterMatcher:
             return self._warn_of_temperature(subject, match)
         return match
 
+    def _find_rivals(self, kind: str, setup: Setup) -> list[_Rival]:
+        """Find the masters of a setup, and those that differ only in keywords that either side lacks."""
+        if (kind, setup) not in self._rivals:
+            differences = {other: tuple(setup.find_differences(other)) for other in self.known[kind]}
+            self._rivals[kind, setup] = [
+                _Rival(master, differences[other])
+                for other, masters in self.known[kind].items()
+                if all(difference.is_lack for difference in differences[other])
+                for master in masters
+            ]
+        return self._rivals[kind, setup]
+
     def _choose_nearest(self, kind: str, setup: Setup, subject: Frame | PlannedMaster) -> Match:
-        rivals = self.known[kind, setup]
-        if not rivals:
-            return Match(reason=f"no {kind} of the same camera, binning, readout mode and size{SKIPPED}")
+        rivals = self._find_rivals(kind, setup)
         if kind == "flat":
-            rivals = [m for m in rivals if m.filter == subject.filter]
-            if not rivals:
-                return Match(reason=f"no flat in filter {subject.filter or '(none)'}{SKIPPED}")
+            rivals = [
+                _Rival(r.master, (*r.lacking, *_compare_filters(subject, r.master)))
+                for r in rivals
+                if r.master.filter == subject.filter or not (r.master.filter and subject.filter)
+            ]
+        exact = [r for r in rivals if not r.lacking]
+        if not exact and (contradiction := _find_contradiction([r.lacking for r in rivals])):
+            return Match(reason=f"no {kind}: {contradiction}{SKIPPED}")
+        rivals = exact or rivals
+        if not rivals:
+            return Match(reason=explain_missing(kind, setup, subject.filter, self.known[kind]) + SKIPPED)
         mjd = subject.mjd or 0.0
-        preferred = self._keep_preferred(rivals, mjd) if kind == "flat" else rivals
+        candidates = [r.master for r in rivals]
+        preferred = self._keep_preferred(candidates, mjd) if kind == "flat" else candidates
         best = min(preferred, key=lambda m: _rank_by_time(m, mjd))
-        source = f"{best.flat_source} preferred, " if len(preferred) < len(rivals) else ""
-        return self._limit_age(kind, best, abs(best.mjd - mjd) * 24, source + _describe_choice(len(preferred)))
+        source = f"{best.flat_source} preferred, " if len(preferred) < len(candidates) else ""
+        match = self._limit_age(kind, best, abs(best.mjd - mjd) * 24, source + _describe_choice(len(preferred)))
+        return _warn_of_lack(match, next(r.lacking for r in rivals if r.master is best))
 
     def _keep_preferred(self, flats: Sequence[PlannedMaster], mjd: float) -> Sequence[PlannedMaster]:
         """Keep flats of the preferred source; keep all if none of them is recent enough."""
@@ -149,6 +184,7 @@ class MasterMatcher:
         if equals < len(choices):
             how = f"best of {len(choices)} by exposure time and date"
         match = self._limit_age("dark", best, abs(best.mjd - mjd) * 24, how, describe_use(best.exposures, exposures))
+        match = _warn_of_lack(match, choice.lacking)
         if match.master is None or not choice.unsure:
             return match
         unknown = "temperature of the dark or of the frames unknown"
@@ -156,25 +192,35 @@ class MasterMatcher:
 
     def _list_darks(self, setup: Setup, wanted: float | None, exposures: Span) -> tuple[list[_DarkChoice], str, str]:
         """List the darks that may be used; if there are none, the reasons for the plan and for a header."""
-        policy, tolerance, rivals = self.options.darks, self.options.temperature_tolerance, self.known["dark", setup]
+        policy, tolerance, rivals = (
+            self.options.darks,
+            self.options.temperature_tolerance,
+            self._find_rivals("dark", setup),
+        )
         if not rivals:
-            return [], "no dark of the same camera, binning, readout mode and size", ""
-        known = [(choose_temperature(m, tolerance), m) for m in rivals]
-        alike = [(t, m) for t, m in known if None in (t, wanted) or are_close(t, wanted, tolerance)]
+            return [], explain_missing("dark", setup, "", self.known["dark"]), ""
+        known = [(choose_temperature(r.master, tolerance), r) for r in rivals]
+        alike = [(t, r) for t, r in known if None in (t, wanted) or are_close(t, wanted, tolerance)]
+        exact = [(t, r) for t, r in alike if not r.lacking]
+        if not exact and (contradiction := _find_contradiction([r.lacking for _, r in alike])):
+            return [], f"no dark: {contradiction}", ""
+        alike = exact or alike
         if not alike:
             why = f"no dark within {tolerance:g} C of {wanted:g} C"
             return [], why, "no dark at this temperature: dark not subtracted"
         choices = [
             _DarkChoice(
-                m,
+                r.master,
+                r.lacking,
                 (t is None) != (wanted is None),
-                amplification(m.exposures, exposures),
-                not are_equal(m.exposures, exposures),
+                amplification(r.master.exposures, exposures),
+                not are_equal(r.master.exposures, exposures),
             )
-            for t, m in alike
-            if policy.allows(setup.camera, m.exposures, exposures)
+            for t, r in alike
+            if policy.allows(setup.camera, r.master.exposures, exposures)
         ]
-        why = "" if choices else policy.explain_rejection(setup.camera, [m.exposures for _, m in alike], exposures)
+        available = [r.master.exposures for _, r in alike]
+        why = "" if choices else policy.explain_rejection(setup.camera, available, exposures)
         return choices, why, "no dark can be scaled to this exposure time: dark not subtracted"
 
     def _warn_of_temperature(self, subject: Frame | PlannedMaster, match: Match) -> Match:
@@ -202,6 +248,32 @@ class MasterMatcher:
         if policy == "skip":
             return Match(None, hours, f"{old}{SKIPPED}")
         return Match(None, hours, f"{old}: frame rejected", rejected=True)
+
+
+def _compare_filters(subject: Frame | PlannedMaster, flat: PlannedMaster) -> list[Difference]:
+    return [] if subject.filter == flat.filter else [Difference("the filter", subject.filter, flat.filter)]
+
+
+def _find_contradiction(lacking: Sequence[Sequence[Difference]]) -> str:
+    """Find a setting that a frame lacks and in which its candidates differ: any of them may be wrong."""
+    values: dict[str, dict[str, None]] = defaultdict(dict)
+    for difference in (difference for differences in lacking for difference in differences):
+        values[difference.card][difference.second] = None
+    for card, found in values.items():
+        if len(found) > 1:
+            return f"{card} is missing, and the candidates differ in it ({', '.join(map(repr, found))})"
+    return ""
+
+
+def _warn_of_lack(match: Match, lacking: Sequence[Difference]) -> Match:
+    """Add a warning for the settings that were assumed to be equal."""
+    if match.master is None or match.master.kind not in ("bias", "dark", "flat") or not lacking:
+        return match
+    assumed = ", ".join(
+        f"{d.card} ({d.first or d.second!r} in the {'frames' if d.first else match.master.kind} only)" for d in lacking
+    )
+    warning = name_warning("assumed alike", f"{match.master.kind} and frames, for lack of {assumed}")
+    return replace(match, reason=f"{match.reason}; {warning}", warning=_join(match.warning, warning))
 
 
 def _describe_choice(rivals: int) -> str:

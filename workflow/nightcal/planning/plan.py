@@ -339,7 +339,7 @@ def _make_entries(
             matches = {step: getattr(master, step) for step in wanted}
             few = ": too few to reject outliers" if len(master.frames) < 3 else ""
             reasons = [f"in a stack of {len(master.frames)}{few}", *(match.reason for match in matches.values())]
-            reasons += _make_remarks(frame, options)
+            reasons += [*master.warnings, *_make_remarks(frame, options)]
             return Entry(frame, "stacked", master.name, "; ".join(reasons), matches, f"masters/{master.name}.fits")
         if frame.name in reduced:
             batch, science = reduced[frame.name]

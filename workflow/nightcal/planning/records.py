@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
 
+from nightcal.cameras.camera import BINNING, INSTRUMENT
+from nightcal.cameras.settings import Difference, Settings, find_differences, normalise
 from nightcal.planning.dark_scaling import Span
 from nightcal.planning.frames import Frame
 from nightcal.planning.naming import hash_text, slugify
 
 LONGEST_SETUP = 110
 
+UNNAMED = (BINNING, INSTRUMENT, "egain")
+"""Labels of settings that are not part of the readout mode."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a frame must share with the frames that calibrate it."""
+    """What a frame must share with the frames that calibrate it.
+
+    Two setups are equal if their settings have the same values, whatever the keywords that give them.
+    """
 
     camera: str
     instrument: str
     binning: tuple[int, int]
-    mode: str
+    settings: Settings = field(compare=False)
     shape: tuple[int, int]
     has_overscan: bool = False
     area: str = ""
     amplifiers: int = 1
+    values: tuple[tuple[str, ...], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        values = ((setting.name, *sorted(map(normalise, setting.values))) for setting in self.settings)
+        object.__setattr__(self, "values", tuple(sorted(values)))
 
     @staticmethod
     def from_frame(frame: Frame) -> Setup:
@@ -33,13 +46,42 @@ class Setup:
         return _make_setup(*_IN_FRAME(frame))
 
     @property
+    def mode(self) -> str:
+        """Readout mode: the values of the settings that are neither instrument, binning nor a gain in e-/ADU."""
+        return " ".join(setting.text for setting in self.settings if setting.label not in UNNAMED and setting.text)
+
+    @property
     def name(self) -> str:
         """The setup in a file name."""
         return _name_setup(self)
 
+    def find_differences(self, other: Setup) -> list[Difference]:
+        """Find the criteria in which two setups differ, those that only one of them lacks last."""
+        return _compare_setups(self, other)
+
 
 _make_setup = cache(Setup)  # thousands of frames share a few setups
-_IN_FRAME = attrgetter(*(attribute.name for attribute in fields(Setup)))
+_IN_FRAME = attrgetter(*(attribute.name for attribute in fields(Setup) if attribute.init))
+
+
+@cache
+def _compare_setups(first: Setup, second: Setup) -> list[Difference]:
+    pairs = {
+        "the camera file": (first.camera, second.camera),
+        "size": (_describe_shape(first), _describe_shape(second)),
+        "overscan": (_YES_NO[first.has_overscan], _YES_NO[second.has_overscan]),
+        "the light-sensitive area": (first.area, second.area),
+    }
+    found = [Difference(what, *pair) for what, pair in pairs.items() if pair[0] != pair[1]]
+    return sorted([*found, *find_differences(first.settings, second.settings)], key=lambda d: d.is_lack)
+
+
+_YES_NO = {True: "yes", False: "no"}
+
+
+def _describe_shape(setup: Setup) -> str:
+    rows, columns = setup.shape
+    return f"{columns} x {rows}" + (f" x {setup.amplifiers}" if setup.amplifiers > 1 else "")
 
 
 @cache
@@ -92,6 +134,8 @@ class PlannedMaster:
         Masters from which a bad pixel mask is made.
     user_masks : tuple of Path
         The observer's masks, which are added to a bad pixel mask.
+    warnings : tuple of str
+        What is doubtful about its frames.
     bias, dark, measured_gain : Match
         What calibrates the frames before they are stacked.
     path : Path or None
@@ -111,6 +155,7 @@ class PlannedMaster:
     frames: tuple[Frame, ...] = ()
     ingredients: tuple[PlannedMaster, ...] = ()
     user_masks: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
     bias: Match = Match()
     dark: Match = Match()
     measured_gain: Match = Match()

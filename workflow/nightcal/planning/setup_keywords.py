@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count, takewhile
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from nightcal.cameras.camera import BINNING, INSTRUMENT
+from nightcal.cameras.settings import Setting, Settings
 from nightcal.planning.frames import Frame
 from nightcal.planning.records import PlannedMaster, Setup
 
@@ -41,7 +44,7 @@ def write_setup(header: fits.Header, frame: Frame) -> None:
         "NCINSTR": frame.instrument,
         "NCXBIN": frame.binning[0],
         "NCYBIN": frame.binning[1],
-        "NCMODE": frame.mode,
+        "NCMODE": Setup.from_frame(frame).mode,
         "NCAREA": "".join(area[:1]),
         "NCOVSC": frame.has_overscan,
         "NCNX": frame.shape[1],
@@ -49,6 +52,7 @@ def write_setup(header: fits.Header, frame: Frame) -> None:
         "NCAMPS": frame.amplifiers,
         "FILTER": frame.filter,
     }
+    values |= {f"NCSET{n:03d}": text for n, text in enumerate(_dump_settings(frame.settings), start=1)}
     values |= {f"NCAREA{n:02d}": piece for n, piece in enumerate(area[1:], start=2)}
     temperatures = {"SET-TEMP": frame.set_temperature, "CCD-TEMP": frame.temperature}
     values |= {keyword: degrees for keyword, degrees in temperatures.items() if degrees is not None}
@@ -59,8 +63,34 @@ def copy_setup(source: fits.Header, target: fits.Header) -> None:
     """Copy the setup from the header of a master to that of the bad pixel mask made from it."""
     from nightcal.io.keywords import set_cards
 
-    names = [name for name in source if name in _SHARED or name.startswith("NCAREA")]
+    names = [name for name in source if name in _SHARED or name.startswith(("NCAREA", "NCSET"))]
     set_cards(target, [(name, source[name], source.comments[name]) for name in names])
+
+
+def _dump_settings(settings: Settings) -> list[str]:
+    """Write settings as texts of label, name of the setting, keyword and value."""
+    return ["|".join((s.label, s.name, card, value)) for s in settings for card, value in s.cards]
+
+
+def load_settings(header: Mapping[str, Any]) -> Settings:
+    """Read the settings from the header of a master.
+
+    Of an older master instrument and binning only.
+
+    Raises
+    ------
+    ValueError
+        If a keyword has another form.
+    """
+    if "NCSET001" not in header:
+        older = {INSTRUMENT: header["NCINSTR"], BINNING: f"{header['NCXBIN']}x{header['NCYBIN']}"}
+        return tuple(Setting(label, label, ((label, text),)) for label, text in older.items() if text)
+    texts = [str(header[name]) for name in takewhile(header.__contains__, (f"NCSET{n:03d}" for n in count(1)))]
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for text in texts:
+        label, name, card, value = text.split("|", 3)
+        found.setdefault((label, name), []).append((card, value))
+    return tuple(Setting(label, name, tuple(cards)) for (label, name), cards in found.items())
 
 
 def read_planned_master(path: Path, header: fits.Header) -> PlannedMaster:
@@ -76,7 +106,7 @@ def read_planned_master(path: Path, header: fits.Header) -> PlannedMaster:
         camera=header["NCCAMERA"],
         instrument=header["NCINSTR"],
         binning=(header["NCXBIN"], header["NCYBIN"]),
-        mode=header["NCMODE"],
+        settings=load_settings(header),
         shape=(header["NCNY"], header["NCNX"]),
         has_overscan=header["NCOVSC"],
         area=" ".join([header["NCAREA"], *(header[name] for name in parts)]),
