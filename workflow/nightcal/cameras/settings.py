@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_header import RawHeader, Value
 
-NEUTRAL = {"origin": ("0",), "summed": ("0", "1")}
-"""Values that mean the same as a missing keyword, by label."""
+NEUTRAL = {"origin": "0"}
+"""Value that means the same as a missing keyword, by label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,15 @@ class Setting:
         return tuple({normalise(value): value for _, value in reversed(self.cards)}.values())[::-1]
 
     @property
+    def is_neutral(self) -> bool:
+        """Whether the setting is the same as none."""
+        return self.values == (NEUTRAL.get(self.label),)
+
+    @property
     def text(self) -> str:
-        """The values for a file name, with the label before a number; without a gain in e-/ADU, which is no setting."""
+        """The values for a file name, with the label before a number; empty for no setting, or a gain in e-/ADU."""
+        if self.is_neutral:
+            return ""
         values = (value for value in self.values if self.label != "gain" or not _FRACTION.fullmatch(value))
         return " ".join(f"{self.label if value[:1].isdigit() else ''}{value}" for value in values)
 
@@ -87,8 +94,8 @@ def _read_cards(header: RawHeader, rule: SettingRule) -> Iterator[tuple[str, str
             value = header.value(card)
         except FrameRejectedError:
             continue
-        if value is not None and (text := format_value(value)) not in NEUTRAL.get(rule.label, ()):
-            yield card, text
+        if value is not None:
+            yield card, format_value(value)
 
 
 def format_value(value: Value) -> str:
@@ -150,6 +157,9 @@ def _compare(first: Setting | None, second: Setting | None) -> Iterator[Differen
     for card in shared:
         if normalise(ours[card]) != normalise(theirs[card]):
             yield Difference(card, ours[card], theirs[card])
+    lone_setting = second if first is None else first if second is None else None
+    if lone_setting is not None and lone_setting.is_neutral:
+        return
     if not shared and not {*map(normalise, ours.values())} & {*map(normalise, theirs.values())}:
         lone = next(iter(ours or theirs))
         yield Difference(lone, ours.get(lone, ""), theirs.get(lone, ""))

@@ -37,7 +37,8 @@ class Setup:
     values: tuple[tuple[str, ...], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        values = ((setting.name, *sorted(map(normalise, setting.values))) for setting in self.settings)
+        known = (setting for setting in self.settings if not setting.is_neutral)
+        values = ((setting.name, *sorted(map(normalise, setting.values))) for setting in known)
         object.__setattr__(self, "values", tuple(sorted(values)))
 
     @staticmethod
