@@ -203,7 +203,7 @@ def test_the_plan_does_not_depend_on_the_order_of_the_files(found, options, data
 def test_only_frames_of_the_same_setup_are_combined(found, options):
     plan = make_plan(found, options)
     for master in plan.masters:
-        assert {Setup.from_frame(one) for one in master.frames} <= {master.setup}
+        assert {Setup.from_frame(one).values for one in master.frames} <= {master.setup.values}
         assert {one.night for one in master.frames} <= {master.night}
         assert not any(one.problem for one in master.frames)
         if master.kind == "flat":

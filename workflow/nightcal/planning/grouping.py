@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,14 +19,15 @@ from nightcal.warning_names import name_warning
 
 def group_frames(kind: str, frames: Sequence[Frame], options: Options) -> list[PlannedMaster]:
     """Group the frames of a type into masters: by night and setup, flats by filter and source, darks by temperature."""
-    groups: dict[tuple[str, Setup, str, str], list[Frame]] = defaultdict(list)
+    groups: dict[tuple[str, Hashable, str, str], list[Frame]] = defaultdict(list)
     for frame in frames:
         if frame.kind == kind:
             filter_name = frame.filter if kind == "flat" else ""
-            groups[frame.night, Setup.from_frame(frame), filter_name, frame.flat_source].append(frame)
+            groups[frame.night, Setup.from_frame(frame).values, filter_name, frame.flat_source].append(frame)
     has_filters = {frame.camera for frame in frames if frame.filter}
     masters = []
-    for (night, setup, filter_name, source), members in groups.items():
+    for (night, _, filter_name, source), members in groups.items():
+        setup = Setup.from_frame(members[0])
         exact = kind == "dark" and options.darks.find_scaling(setup.camera) == "exact"
         for alike in _split_darks(members, exact, options) if kind == "dark" else [members]:
             parts = _split_at_pauses(alike, options.split_hours.get(kind))

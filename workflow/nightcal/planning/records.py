@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Hashable
+from dataclasses import dataclass, fields
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
@@ -21,30 +22,27 @@ UNNAMED = (BINNING, INSTRUMENT, "egain")
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a frame must share with the frames that calibrate it.
-
-    Two setups are equal if their settings have the same values, whatever the keywords that give them.
-    """
+    """What a frame must share with the frames that calibrate it."""
 
     camera: str
     instrument: str
     binning: tuple[int, int]
-    settings: Settings = field(compare=False)
+    settings: Settings
     shape: tuple[int, int]
     has_overscan: bool = False
     area: str = ""
     amplifiers: int = 1
-    values: tuple[tuple[str, ...], ...] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        known = (setting for setting in self.settings if not setting.is_neutral)
-        values = ((setting.name, *sorted(map(normalise, setting.values))) for setting in known)
-        object.__setattr__(self, "values", tuple(sorted(values)))
 
     @staticmethod
     def from_frame(frame: Frame) -> Setup:
         """Take the setup from a frame."""
         return _make_setup(*_IN_FRAME(frame))
+
+    @property
+    def values(self) -> Hashable:
+        """All criteria, with the values of the settings alone, whatever the keywords that give them."""
+        settings = ((setting.name, frozenset(map(normalise, setting.values))) for setting in self.settings)
+        return _WITHOUT_SETTINGS(self), frozenset(settings)
 
     @property
     def mode(self) -> str:
@@ -62,7 +60,8 @@ class Setup:
 
 
 _make_setup = cache(Setup)  # thousands of frames share a few setups
-_IN_FRAME = attrgetter(*(attribute.name for attribute in fields(Setup) if attribute.init))
+_IN_FRAME = attrgetter(*(attribute.name for attribute in fields(Setup)))
+_WITHOUT_SETTINGS = attrgetter(*(attribute.name for attribute in fields(Setup) if attribute.name != "settings"))
 
 
 @cache
