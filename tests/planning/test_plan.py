@@ -382,7 +382,7 @@ def test_of_two_gain_settings_none_is_assumed():
     assert match.reason == "no bias: GAIN is missing, and the candidates differ in it ('0', '100'): step skipped"
 
 
-@pytest.mark.parametrize("card", ["GAIN", "OFFSET", "ROWORDER"])
+@pytest.mark.parametrize("card", ["GAIN", "OFFSET", "READPORT"])
 def test_a_bias_of_another_setting_is_never_used_and_the_plan_names_the_keyword(card):
     plan = make_plan(
         [*frames("bias", 5, -9, settings=setting(card, "10")), frame("s.fits", settings=setting(card, "50"))]
@@ -401,6 +401,24 @@ def test_a_window_that_begins_elsewhere_has_other_pixels(of_bias, used, warned):
     assert (match.master is not None, bool(match.warning)) == (used, warned)
     whole = find_science(make_plan([*bias, frame("s.fits", settings=setting("STARTX", "0", "origin"))]), "s.fits").bias
     assert (whole.master is not None) == (of_bias != "128")
+
+
+@pytest.mark.parametrize(
+    ("more", "used"), [({}, True), ({"has_overscan": True}, False), ({"area": "[1:12,3:10]"}, False)]
+)
+def test_masters_whose_rows_are_stored_in_the_opposite_order_serve_frames_of_the_whole_chip(more, used):
+    area = {"area": "[1:12,1:10]"} | more
+    bias = frames("bias", 5, -9, settings=setting("ROWORDER", "BOTTOM-UP", "rows"), **area)
+    plan = make_plan([*bias, frame("s.fits", settings=setting("ROWORDER", "TOP-DOWN", "rows"), **area)])
+    match = find_science(plan, "s.fits").bias
+    assert (match.master is not None) == used
+    unknown = find_science(make_plan([*bias, frame("s.fits", **area)]), "s.fits").bias
+    assert "for lack of ROWORDER" in unknown.warning
+
+
+def test_frames_summed_at_the_telescope_are_stacked_apart():
+    plan = make_plan([*frames("dark", 3, -9), *frames("dark", 3, -8, n_summed=5), *frames("bias", 3, -7)])
+    assert [len(m.frames) for m in plan.masters if m.kind == "dark"] == [3, 3]
 
 
 def test_bias_frames_of_two_offsets_become_two_masters():

@@ -30,6 +30,18 @@ WARNINGS = (
         "If they do differ, leave one of them out in `night.yaml`, or take calibrations with the same program.",
     ),
     WarningName(
+        "summed at the telescope",
+        "The frame is a sum of several readouts (`NSUBREAD`, `COADDS`): bias level and read noise count that often; "
+        "the exposure time is taken for that of the sum.",
+        "Check the exposure time, and the saturation, which is that of one readout.",
+    ),
+    WarningName(
+        "turned upside down",
+        "The rows of the frame are stored in the opposite order (`ROWORDER`) to those of its masters, and so turned. "
+        "The product has the order of the masters.",
+        "Nothing; or take all frames of a night with one program.",
+    ),
+    WarningName(
         "unknown filter",
         "The headers of flats do not name a filter, although other frames of the camera do; they may be of several "
         "filters.",

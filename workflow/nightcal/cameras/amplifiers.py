@@ -16,6 +16,7 @@ from nightcal.io.keywords import read_warnings
 from nightcal.io.master import MasterFrame
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.raw_image import RawImage
+from nightcal.io.sections import Area
 
 UNKNOWN_READ_NOISE = "read noise unknown, 0 e- assumed: uncertainties are too small"
 
@@ -98,7 +99,7 @@ def choose_gain(measured: GainAndReadNoise | None, bias: object) -> GainAndReadN
 
 
 def open_raw(
-    image: RawImage, camera: Camera, measured: GainAndReadNoise | None = None
+    image: RawImage, camera: Camera, measured: GainAndReadNoise | None = None, turned: bool = False
 ) -> tuple[Readout, GainAndReadNoise]:
     """Open a raw frame, with its camera file.
 
@@ -108,6 +109,8 @@ def open_raw(
     camera : Camera
     measured : GainAndReadNoise, optional
         For frames whose headers lack gain or read noise.
+    turned : bool
+        Read the rows of the light-sensitive area in the opposite order.
 
     Returns
     -------
@@ -121,7 +124,13 @@ def open_raw(
         If a section cannot be read or does not fit the image, or if a gain, saturation or linearity limit is invalid.
     """
     amplifiers, gain = read_amplifiers(image.header, camera, measured)
+    if turned:
+        amplifiers = [replace(amplifier, image_area=_turn(amplifier.image_area)) for amplifier in amplifiers]
     return open_readout(image, amplifiers, camera.bins(image.header), camera.read_crosstalk(image.header)), gain
+
+
+def _turn(area: Area | None) -> Area | None:
+    return None if area is None else replace(area, flip_y=not area.flip_y)
 
 
 def read_amplifiers(
@@ -130,6 +139,8 @@ def read_amplifiers(
     """Read the amplifiers of a frame from its header and camera file; parameters and errors as for `open_raw`."""
     gains = [find_gain(header, camera, measured, n) for n in range(len(camera.amplifiers))]
     method = OverscanMethods[camera.overscan_method]
+    summed = camera.count_summed(header)  # so many times the variance of one readout
+    gains = [replace(gain, read_noise=gain.read_noise * summed**0.5) for gain in gains]
     rules = zip(camera.amplifiers, camera.sections(header), gains, strict=True)
     amplifiers = [
         Amplifier(

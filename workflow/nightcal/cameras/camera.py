@@ -15,11 +15,12 @@ from nightcal.cameras.settings import Setting, SettingRule, Settings, read_setti
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import check_mjd, is_sexagesimal, parse_degrees, parse_numbers, parse_time
 from nightcal.io.raw_header import RawHeader, Value
+from nightcal.warning_names import Warn, name_warning
 
 ROLES = (
     "type", "object", "exposure", "filter", "start", "start_time", "set_temperature", "temperature",
     "instrument", "gain", "read_noise", "saturation", "linearity", "longitude", "ra", "dec",
-    "pixel_scale", "pixel_size", "focal_length",
+    "pixel_scale", "pixel_size", "focal_length", "summed",
 )  # fmt: skip
 """Quantities for which a camera file may list keywords; the first keyword with a value is used."""
 
@@ -359,6 +360,18 @@ class Camera:
                 return int(numbers[0]), int(numbers[1])
             raise FrameRejectedError(f"the binning {' '.join(map(str, values))!r} ({' '.join(cards)}) cannot be read")
         return 1, 1
+
+    def count_summed(self, header: RawHeader, warn: Warn = lambda text: None) -> int:
+        """Count the readouts that were summed at the telescope; 1 if no keyword tells."""
+        try:
+            count = self.number(header, "summed", 0, 1e6, "a number of readouts")
+        except FrameRejectedError:
+            return 1
+        if count is None or count <= 1 or count != int(count):
+            return 1
+        card = f"{self.card(header, 'summed')} = {count:g}"
+        warn(name_warning("summed at the telescope", f"{card}: bias level and read noise count {count:g} times"))
+        return int(count)
 
     def settings(self, header: RawHeader) -> Settings:
         """Read what frames must share with their masters: instrument, binning, gain, and the settings of ``mode``."""

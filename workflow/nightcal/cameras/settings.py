@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_header import RawHeader, Value
 
+ROWS = "rows"
+"""Label of the order in which rows are stored."""
+
 NEUTRAL = {"origin": "0"}
 """Value that means the same as a missing keyword, by label."""
 

@@ -388,6 +388,10 @@ SETUP = (
     Keyword("NCYBIN", "binning in y", products=MASTERS),
     Keyword("NCMODE", "readout mode", products=MASTERS),
     Keyword("NCSETnnn", "", products=MASTERS, note="a setting that the frames share: label, setting, keyword, value"),
+    Keyword("NCROWS", "order of the rows", products=MASTERS),
+    Keyword(
+        "NSUMMED", "readouts summed per frame", products=STACKS, note="readouts summed at the telescope, if several"
+    ),
     Keyword("NCAREA", "light-sensitive pixels of the raw frames", products=MASTERS),
     Keyword("NCAREAnn", "continued", products=MASTERS, note="the same for further amplifiers"),
     Keyword("NCOVSC", "raw frames have overscan", products=MASTERS),

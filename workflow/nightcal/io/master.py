@@ -75,8 +75,9 @@ Plane = NDArray[Any] | StoredPlane
 class MasterFrame:
     """Master to apply to frames: image, variance, mask and header.
 
-    Images are arrays, or stay on disk and are read by rows; ``np.asarray`` converts both to arrays. The properties read
-    keywords that nightcal writes; masters of other programs lack them.
+    Images are arrays, or stay on disk and are read by rows; ``np.asarray`` converts both to arrays. ``factor`` has been
+    applied to them, for frames that are sums of several readouts. The properties read keywords that nightcal writes;
+    masters of other programs lack them.
     """
 
     data: Plane
@@ -86,6 +87,7 @@ class MasterFrame:
     name: str
     digest: str
     unit: str
+    factor: float = 1.0
 
     def __repr__(self) -> str:
         return f"MasterFrame({self.name!r}, {self.data.shape}, {self.unit!r})"
@@ -114,6 +116,16 @@ class MasterFrame:
     def n_frames(self) -> int:
         """Number of frames or masters it is made from."""
         return int(self.header.get("NCOMBINE", 1))
+
+    @property
+    def n_summed(self) -> int:
+        """Number of readouts that were summed at the telescope for each of its frames."""
+        return int(self.header.get("NSUMMED", 1))
+
+    @property
+    def row_order(self) -> str:
+        """Order in which rows are stored (``ROWORDER``), in lower case; empty if unknown."""
+        return str(self.header.get("NCROWS", "")).lower()
 
     @property
     def mjd(self) -> float | None:

@@ -22,6 +22,7 @@ from nightcal.io.keywords import read_warnings, warn
 from nightcal.io.master import MasterFrame, convert_to_mask, load_if_path, load_optional_master
 from nightcal.io.product import Product
 from nightcal.io.provenance import record_provenance
+from nightcal.masters.adapt import adapt_master
 from nightcal.masters.bad_pixel_mask import USUAL as USUAL_DEFECTS
 from nightcal.masters.bad_pixel_mask import DefectLimits, flag_bad_pixels
 from nightcal.masters.bias import stack_biases
@@ -101,6 +102,7 @@ def make_master_dark(
     """
     bias = load_optional_master(bias)
     opened = open_frames(paths, camera, choose_gain(measured, bias))
+    bias = _adapt("bias", bias, opened)
     return finish_master(
         "dark",
         opened,
@@ -133,6 +135,7 @@ def make_master_flat(
     """
     bias, dark = load_optional_master(bias), load_optional_master(dark)
     opened = open_frames(paths, camera, choose_gain(measured, bias))
+    bias, dark = _adapt("bias", bias, opened), _adapt("dark", dark, opened)
     return finish_master(
         "flat",
         opened,
@@ -140,6 +143,12 @@ def make_master_flat(
         asdict(rejection) | asdict(limits),
         warnings,
     )
+
+
+def _adapt(step: str, master: MasterFrame | None, opened: OpenFrames) -> MasterFrame | None:
+    """Adapt a master to the frames of a set, which are alike."""
+    first = opened.records[0] if opened.records else None
+    return master if first is None else adapt_master(step, master, first, first.row_order)
 
 
 def make_bad_pixel_mask(

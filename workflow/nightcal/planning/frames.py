@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nightcal.cameras.camera import Camera, recognise_camera
-from nightcal.cameras.settings import Settings
+from nightcal.cameras.settings import ROWS, Settings
 from nightcal.detector.mosaic import place_amplifiers
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import MJD_ZERO
@@ -52,6 +52,8 @@ class Frame:
         In x and y.
     settings : tuple of Setting
         Instrument, binning and readout mode, with the keywords that give them.
+    n_summed : int
+        Number of readouts that were summed at the telescope; the exposure time is that of the sum.
     shape : (int, int)
         Rows and columns as read out.
     gain, read_noise : float or None
@@ -84,6 +86,7 @@ class Frame:
     temperature: float | None = None
     binning: tuple[int, int] = (1, 1)
     settings: Settings = ()
+    n_summed: int = 1
     shape: tuple[int, int] = (0, 0)
     gain: float | None = None
     read_noise: float | None = None
@@ -92,6 +95,11 @@ class Frame:
     amplifiers: int = 1
     has_longitude: bool = True
     warnings: tuple[str, ...] = ()
+
+    @property
+    def row_order(self) -> str:
+        """Order in which rows are stored (``ROWORDER``), in lower case; empty if unknown."""
+        return next((s.values[0].lower() for s in self.settings if s.label == ROWS), "")
 
 
 def scan(folder: Path, cameras: Sequence[Camera], leave_out: Sequence[Path] = ()) -> list[Frame]:
@@ -259,6 +267,7 @@ def _read_details(header: RawHeader, camera: Camera, exposure_time: float, warn:
         "temperature": _read_temperature(header, camera, "temperature", warn),
         "binning": binning,
         "settings": camera.settings(header),
+        "n_summed": camera.count_summed(header, warn),
         "gain": _average(gains),
         "read_noise": _average(read_noises),
         "has_overscan": all(amplifier.overscans for amplifier in sections),

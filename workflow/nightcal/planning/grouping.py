@@ -19,14 +19,16 @@ from nightcal.warning_names import name_warning
 
 def group_frames(kind: str, frames: Sequence[Frame], options: Options) -> list[PlannedMaster]:
     """Group the frames of a type into masters: by night and setup, flats by filter and source, darks by temperature."""
-    groups: dict[tuple[str, Hashable, str, str], list[Frame]] = defaultdict(list)
+    groups: dict[tuple[str, Hashable, str, str, int], list[Frame]] = defaultdict(list)
     for frame in frames:
         if frame.kind == kind:
             filter_name = frame.filter if kind == "flat" else ""
-            groups[frame.night, Setup.from_frame(frame).values, filter_name, frame.flat_source].append(frame)
+            groups[frame.night, Setup.from_frame(frame).values, filter_name, frame.flat_source, frame.n_summed].append(
+                frame
+            )
     has_filters = {frame.camera for frame in frames if frame.filter}
     masters = []
-    for (night, _, filter_name, source), members in groups.items():
+    for (night, _, filter_name, source, summed), members in groups.items():
         setup = Setup.from_frame(members[0])
         exact = kind == "dark" and options.darks.find_scaling(setup.camera) == "exact"
         for alike in _split_darks(members, exact, options) if kind == "dark" else [members]:
@@ -37,6 +39,8 @@ def group_frames(kind: str, frames: Sequence[Frame], options: Options) -> list[P
                     name.append(slugify(filter_name) if filter_name else "nofilter")
                 if source:
                     name.append(source)
+                if summed > 1:
+                    name.append(f"{summed}summed")
                 temperature = choose_temperature(part[0], options.temperature_tolerance) if kind == "dark" else None
                 if temperature is not None:
                     name.append(f"{temperature:+.0f}C")

@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from nightcal.cameras.camera import BINNING, INSTRUMENT
-from nightcal.cameras.settings import Difference, Settings, find_differences, normalise
+from nightcal.cameras.settings import ROWS, Difference, Settings, find_differences, normalise
 from nightcal.planning.dark_scaling import Span
 from nightcal.planning.frames import Frame
 from nightcal.planning.naming import hash_text, slugify
@@ -73,7 +73,17 @@ def _compare_setups(first: Setup, second: Setup) -> list[Difference]:
         "the light-sensitive area": (first.area, second.area),
     }
     found = [Difference(what, *pair) for what, pair in pairs.items() if pair[0] != pair[1]]
-    return sorted([*found, *find_differences(first.settings, second.settings)], key=lambda d: d.is_lack)
+    differ = find_differences(first.settings, second.settings)
+    if not found and _is_whole(first):
+        turned = {setting.name for setting in first.settings if setting.label == ROWS}
+        differ = [d for d in differ if d.is_lack or d.card not in turned]  # masters are turned as well
+    return sorted([*found, *differ], key=lambda d: d.is_lack)
+
+
+def _is_whole(setup: Setup) -> bool:
+    """Check whether the frames are the light-sensitive pixels of one amplifier, and nothing else."""
+    rows, columns = setup.shape
+    return setup.amplifiers == 1 and not setup.has_overscan and setup.area == f"[1:{columns},1:{rows}]"
 
 
 _YES_NO = {True: "yes", False: "no"}

@@ -52,6 +52,8 @@ def write_setup(header: fits.Header, frame: Frame) -> None:
         "NCAMPS": frame.amplifiers,
         "FILTER": frame.filter,
     }
+    values |= {"NCROWS": frame.row_order} if frame.row_order else {}
+    values |= {"NSUMMED": frame.n_summed} if frame.n_summed > 1 else {}
     values |= {f"NCSET{n:03d}": text for n, text in enumerate(_dump_settings(frame.settings), start=1)}
     values |= {f"NCAREA{n:02d}": piece for n, piece in enumerate(area[1:], start=2)}
     temperatures = {"SET-TEMP": frame.set_temperature, "CCD-TEMP": frame.temperature}
@@ -63,7 +65,7 @@ def copy_setup(source: fits.Header, target: fits.Header) -> None:
     """Copy the setup from the header of a master to that of the bad pixel mask made from it."""
     from nightcal.io.keywords import set_cards
 
-    names = [name for name in source if name in _SHARED or name.startswith(("NCAREA", "NCSET"))]
+    names = [name for name in source if name in _SHARED or name.startswith(("NCAREA", "NCROWS", "NCSET"))]
     set_cards(target, [(name, source[name], source.comments[name]) for name in names])
 
 

@@ -115,7 +115,7 @@ class MasterSet:
         bias, dark = self.masters["bias"], self.masters["dark"]
         if bias is None or dark is None or dark.bias_digest != bias.digest or dark.effective_exposure_time is None:
             return 0.0
-        return 2 * exposure_time / dark.effective_exposure_time
+        return 2 * exposure_time / dark.effective_exposure_time * dark.n_summed / (bias.factor * bias.n_summed)
 
     def keep(self) -> None:
         """Read the masters into memory, for the next frames."""

@@ -22,12 +22,14 @@ from nightcal.io.product import Product, write_product
 from nightcal.io.provenance import record_provenance
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.raw_image import Buffer, RawImage
+from nightcal.masters.adapt import adapt_master, are_opposite, find_row_order
 from nightcal.masters.keywords import record_gain
 from nightcal.numerics import kernels
 from nightcal.planning.frames import Frame, make_frame
 from nightcal.science.empty_product import make_empty_product
 from nightcal.science.master_rows import MasterCache
 from nightcal.science.prepared_frame import PreparedFrame, prepare_frame
+from nightcal.warning_names import name_warning
 
 if TYPE_CHECKING:  # not imported for nights that are only calibrated
     from astropy.table import Table
@@ -63,13 +65,19 @@ class ScienceBatch:
     unit: str = "electron"
     warnings: Sequence[str] = ()
     measurements: Measurements | None = None
+    _adapted: dict[tuple[int, str], Mapping[str, MasterFrame | None]] = field(
+        default_factory=dict, init=False, repr=False
+    )
     _cache: MasterCache = field(default_factory=MasterCache, init=False, repr=False)
     _buffer: Buffer = field(default_factory=Buffer, init=False, repr=False)
 
     def prepare(self, image: RawImage, frame: Frame) -> PreparedFrame:
         """Prepare a frame for calibration, with the complete header of its product."""
-        readout, gain = open_raw(image, self.camera, choose_gain(self.measured, self.masters.get("bias")))
-        masters = self._cache.fit(self.masters, readout.shape, readout.gain)
+        known = choose_gain(self.measured, self.masters.get("bias"))
+        row_order = find_row_order(self.masters.values())
+        turned = are_opposite(frame.row_order, row_order)
+        readout, gain = open_raw(image, self.camera, known, turned)
+        masters = self._cache.fit(self._adapt_masters(frame, row_order or frame.row_order), readout.shape, readout.gain)
         prepared = prepare_frame(readout, masters, frame.exposure_time, self.unit, self._buffer)
         header = prepared.header
         record_gain(header, gain)
@@ -80,7 +88,19 @@ class ScienceBatch:
             set_cards(header, {f"{step}AGE": frame.mjd - header[f"{step}MJD"] for step in dated})
         for text in (*self.warnings, *frame.warnings):
             warn(header, text)
+        if turned:
+            order = f"ROWORDER = {frame.row_order.upper()}, {row_order.upper()} in its masters"
+            warn(header, name_warning("turned upside down", order))
+            header["ROWORDER"] = row_order.upper()
         return prepared
+
+    def _adapt_masters(self, frame: Frame, row_order: str) -> Mapping[str, MasterFrame | None]:
+        """Adapt the masters to a frame, or find those adapted to an earlier frame."""
+        key = frame.n_summed, row_order
+        if key not in self._adapted:
+            masters = self.masters.items()
+            self._adapted[key] = {step: adapt_master(step, master, frame, row_order) for step, master in masters}
+        return self._adapted[key]
 
 
 def reduce_frames(
