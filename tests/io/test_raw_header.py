@@ -1,5 +1,6 @@
 """Headers parsed by nightcal have the values that astropy reads, whatever the cards look like."""
 
+import gzip
 import os
 import re
 import subprocess
@@ -170,3 +171,16 @@ def test_a_plain_frame_is_read_without_astropy(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")}
     done = subprocess.run([sys.executable, "-c", words, path], capture_output=True, text=True, env=environment)
     assert done.stdout.strip() == "M 67 None (2, 3) False", done.stderr
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz"])
+def test_texts_that_differ_only_in_letters_beyond_ascii_stay_different(tmp_path, suffix):
+    found = set()
+    for n, text in enumerate([b"H\xce\xb1", b"H\xce\xb2", b"H\xe9", b"H??"]):
+        path = tmp_path / f"{n}.fits"
+        fits.PrimaryHDU(np.zeros((4, 5), np.uint16), fits.Header({"FILTER": "12345678"})).writeto(path)
+        content = path.read_bytes().replace(b"'12345678'", b"'" + text.ljust(8) + b"'")
+        path = tmp_path / f"{n}{suffix}"
+        path.write_bytes(gzip.compress(content) if suffix.endswith("gz") else content)
+        found.add(read_header(path).value("FILTER"))
+    assert found == {"H\\u03b1", "H\\u03b2", "H\\xe9", "H??"}

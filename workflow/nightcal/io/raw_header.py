@@ -11,13 +11,14 @@ import os
 import re
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightcal.errors import FrameRejectedError, blame_machine
+from nightcal.io.foreign_text import find_foreign_texts
 from nightcal.io.sections import NOTHING
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ def strip_suffix(name: str) -> str:
     return _SUFFIX.sub("", name)
 
 
+NO_TEXTS: Mapping[str, str] = {}
+
+
 class RawHeader:
     """The header of a raw frame.
 
@@ -74,6 +78,8 @@ class RawHeader:
         A header for each image plane (extension or plane of a cube) of a file with several.
     primary : astropy.io.fits.Header, optional
         The primary header of a file with images in several extensions.
+    foreign : mapping of str to str, optional
+        Texts that are not ASCII, of which astropy loses letters.
     """
 
     def __init__(
@@ -84,6 +90,7 @@ class RawHeader:
         plane: int = 0,
         planes: tuple[RawHeader, ...] = (),
         primary: fits.Header | None = None,
+        foreign: Mapping[str, str] = NO_TEXTS,
     ) -> None:
         self._cards = cards
         self._split_cards = _split_cards(cards) if isinstance(cards, str) else None
@@ -92,6 +99,7 @@ class RawHeader:
         self.plane = plane
         self.primary = primary
         self._read_planes = planes
+        self._foreign = foreign
         self._asked: dict[str, Value | None] = {}
 
     @property
@@ -144,7 +152,7 @@ class RawHeader:
             match = _VALUE.fullmatch(field) if field is not None else None
             if match is not None and ": " not in match[0]:  # a colon may mark a record-valued card
                 return _convert(match)
-        return self._read_with_astropy(name)
+        return _clean_text(self._foreign[name]) if name in self._foreign else self._read_with_astropy(name)
 
     def _read_with_astropy(self, name: str) -> Value | None:
         from astropy.io import fits
@@ -323,7 +331,7 @@ def _find_planes(path: Path, hdus: fits.HDUList) -> RawHeader:
             sizes = " and ".join(f"{columns} x {rows}" for rows, columns in (plane.shape, first.shape))
             raise FrameRejectedError(f"the {len(planes)} image planes differ in size: {sizes}")
     primary = hdus[0].header.copy() if len(places) > 1 else None
-    return RawHeader(first.cards, first.hdu, first.shape, planes=planes, primary=primary)
+    return RawHeader(first.cards, first.hdu, first.shape, planes=planes, primary=primary, foreign=first._foreign)
 
 
 def _read_planes(index: int, hdus: fits.HDUList) -> list[RawHeader]:
@@ -336,7 +344,17 @@ def _read_planes(index: int, hdus: fits.HDUList) -> list[RawHeader]:
     if index > 0:
         cards.extend(hdus[0].header, unique=True)
     shape = (hdu.header["NAXIS2"], hdu.header["NAXIS1"])
-    return [RawHeader(cards, index, shape, plane) for plane in range(axes[0] if axes else 1)]
+    foreign = _read_foreign_texts(hdus[0]) | _read_foreign_texts(hdu)
+    return [RawHeader(cards, index, shape, plane, foreign=foreign) for plane in range(axes[0] if axes else 1)]
+
+
+def _read_foreign_texts(hdu: fits.hdu.base._BaseHDU) -> dict[str, str]:
+    """Read the texts of a header that are not ASCII; astropy shows their letters as question marks."""
+    place = hdu.fileinfo()
+    if place is None or "?" not in hdu.header.tostring():
+        return {}
+    place["file"].seek(place["hdrLoc"])
+    return find_foreign_texts(place["file"].read(place["datLoc"] - place["hdrLoc"]))
 
 
 def _has_pixels(hdu: fits.hdu.base._BaseHDU) -> bool:
