@@ -1,0 +1,169 @@
+"""Nights with unusual headers or numbers come out right, or say what is wrong."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.time import Time
+from odd_night import SCHEDULE, OddNight, judge, list_warnings, reduce_night
+
+EXPOSURE = 50.0
+
+
+def is_right(product, truth):
+    ratio, mean, width, good = judge(product, truth)
+    return abs(ratio - 1) < 0.01 and abs(mean) < 0.1 and abs(width - 1) < 0.1 and good > 0.9
+
+
+def reduce(night, **settings):
+    plan, products = reduce_night(night.folder, night.folder.parent / "results", **settings)
+    assert products
+    return plan, products
+
+
+@pytest.fixture
+def night(tmp_path):
+    return OddNight(tmp_path / "raw")
+
+
+def with_cards(**cards):
+    """Change cards of all frames; the name of a keyword may hold ``__`` for a hyphen."""
+
+    def change(kind, data, header, number):
+        return data, header | {name.replace("__", "-"): value for name, value in cards.items()}
+
+    return change
+
+
+def for_kinds(kinds, **cards):
+    """Change cards of frames of some types only."""
+    changed = with_cards(**cards)
+    return lambda kind, data, header, number: changed(kind, data, header, number) if kind in kinds else (data, header)
+
+
+def tai(kind, data, header, number):
+    start = Time(header["DATE-OBS"], scale="utc").tai
+    return data, header | {"DATE-OBS": start.isot, "TIMESYS": "TAI"}
+
+
+def split_date(kind, data, header, number):
+    date, time = header["DATE-OBS"].split("T")
+    return data, header | {
+        "DATE-OBS": date,
+        "TIME-OBS": header["DATE-OBS"],
+        "MJD-OBS": Time(header["DATE-OBS"]).mjd,
+        "UT": time,
+    }
+
+
+def temperature_as(card):
+    return with_cards(**{"SET-TEMP": None, "CCD-TEMP": None, card: -10.0})
+
+
+QUIET = {
+    "usual": with_cards(),
+    "readout mode in the science frames as well": for_kinds(["science"], READOUTM="Mono", READMODE="Mono"),
+    "readout mode under two names": lambda kind, data, header, number: (
+        data,
+        header | ({"READOUTM": "Fast"} if kind == "science" else {"READMODE": "fast"}),
+    ),
+    "second name of the instrument": for_kinds(["science"], DETECTOR="KAF-8300"),
+    "no filter in the first wheel": with_cards(FILTER="NO_FILTER", FILTER2="V"),
+    "no filter in the second wheel": with_cards(FILTER="V", FILTER2="open"),
+    "measured temperature only": temperature_as("TEMPERAT"),
+    "largest pixel of the frame": lambda kind, data, header, number: (data, header | {"DATAMAX": float(data.max())}),
+    "a name beyond ASCII": with_cards(OBSERVER="Munoz"),
+}
+"""Unusual headers that cost nothing."""
+
+
+@pytest.mark.parametrize("change", QUIET.values(), ids=QUIET)
+def test_an_unusual_header_that_says_enough_costs_nothing(night, change):
+    night.take_all(change if change != with_cards() else None)
+    _, products = reduce(night)
+    for product in products.values():
+        told = [text for text in list_warnings(product) if "assumed alike" not in text]
+        assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
+        assert told == []
+
+
+def two_settings(night, card, **of_setting):
+    """Take two sets of everything, each with its own value of a setting, gain and bias level."""
+    for value, (gain, level) in of_setting.items():
+        for kind, exposure, count in SCHEDULE:
+            change = with_cards(**{card: value, "EGAIN": gain})
+            night.take(
+                kind,
+                exposure,
+                count,
+                prefix=f"{kind}_{value}",
+                gain=gain,
+                level=level,
+                change=lambda *frame, kind=kind, change=change: change(kind, *frame),
+            )
+
+
+@pytest.mark.parametrize("card", ["GAIN", "OFFSET", "READPORT", "PREAMP", "ISOSPEED", "BLKLEVEL"])
+def test_two_settings_of_a_night_have_masters_of_their_own(night, card):
+    two_settings(night, card, low=(1.6, 900.0), high=(0.8, 1500.0))
+    _, products = reduce(night)
+    assert len(products) == 4
+    for product in products.values():
+        assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
+
+
+@pytest.mark.parametrize("card", ["GAIN", "OFFSET", "XORGSUBF", "FRAMEX", "READPORT"])
+def test_masters_of_another_setting_are_not_used_and_the_plan_names_it(night, card):
+    night.take_all(
+        lambda kind, data, header, number: (data + 300 * (kind == "science"), header | {card: 1 + (kind == "science")})
+    )
+    plan, _ = reduce(night)
+    for entry in (entry for entry in plan.entries if entry.role == "reduced"):
+        assert f"no bias: 5 bias frames differ in {card} ('1' and '2'): step skipped" in entry.reason
+
+
+def test_two_filter_wheels_that_both_hold_a_filter_make_a_pair(night):
+    night.take_all()
+    night.take("science", EXPOSURE, 1, prefix="dimmed", change=lambda d, h, n: (d, h | {"FILTER2": "ND"}))
+    plan, _ = reduce(night)
+    (entry,) = [entry for entry in plan.entries if entry.frame.name == "dimmed_01.fits"]
+    assert entry.frame.filter == "V+ND"
+    assert "no flat in filter V+ND: 5 flats in V: step skipped" in entry.reason
+
+
+def test_darks_of_two_temperatures_in_any_spelling_are_not_mixed(night):
+    change = temperature_as("TEMPERAT")
+    night.take_all(change)
+    night.dark *= 12
+    warm = temperature_as("TEMPERAT")
+    night.take("dark", 100.0, 5, prefix="warm", change=lambda d, h, n: warm("dark", d, h, n))
+    for path in night.folder.glob("warm*"):
+        fits.setval(path, "TEMPERAT", value=5.0)
+    _, products = reduce(night)
+    for product in products.values():
+        assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
+
+
+@pytest.mark.parametrize("card", ["NSUBREAD", "COADDS"])
+def test_frames_summed_at_the_telescope_have_so_many_bias_levels(night, card):
+    night.take_all(schedule=SCHEDULE[:3], dtype=np.int32)
+    total = sum(night.expose("science", EXPOSURE / 5) for _ in range(5))
+    night.write("science", total, night.cards("science", EXPOSURE) | {card: 5}, np.int32)
+    _, products = reduce(night)
+    (product,) = products.values()
+    assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
+    assert any(f"{card} = 5" in text for text in list_warnings(product))
+
+
+def test_a_frame_stored_upside_down_is_turned(night):
+    night.take_all(
+        lambda kind, data, header, number: (
+            (data[::-1], header | {"ROWORDER": "TOP-DOWN"})
+            if kind == "science"
+            else (data, header | {"ROWORDER": "BOTTOM-UP"})
+        )
+    )
+    _, products = reduce(night)
+    for product in products.values():
+        assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
+        assert product.header["ROWORDER"] == "BOTTOM-UP"
+        assert any("ROWORDER" in text for text in list_warnings(product))
