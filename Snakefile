@@ -22,12 +22,9 @@ rule all:
         [path for night in NIGHTS for path in night_products(night)],
 
 
-onstart:
-    for line in summarise():
-        print(line, file=sys.stderr)
-
-
 onsuccess:
-    for night in NIGHTS:
-        if (RESULTS / night / "report.html").exists():
-            print(f"Night {night}: products in {RESULTS / night}; open report.html first", file=sys.stderr)
+    sys.stderr.writelines(f"{line}\n" for line in conclude_nights())
+
+
+onerror:
+    sys.stderr.writelines(f"{line}\n" for line in conclude_nights())

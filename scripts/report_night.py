@@ -1,33 +1,39 @@
 """Write the report of a night: what happened to every raw frame.
 
-python scripts/report_night.py 20240301 --planned results/logs/planned_20240301.csv \
-    --plan results/20240301/plan.csv --out results/20240301/report.html
+python scripts/report_night.py --planned results/logs/planned_20240301.csv \
+    --summary results/logs/summary_20240301.json --plan results/20240301/plan.csv \
+    --out results/20240301/report.html results/20240301/summary.json
 """
 
 from pathlib import Path
 
 from nightcal.cli import make_parser, run
 from nightcal.io.atomic import write_text
+from nightcal.planning.summary import complete_summary, read_summary, write_summary
 from nightcal.report import amend, make_report, read_products, read_table, write_table
 from nightcal.science.crosscheck import read_crosscheck
 
 
 def main() -> None:
     arguments = make_parser(__doc__, frames=None)
-    arguments.add_argument("night", help="date of the evening")
     arguments.add_argument("--planned", type=Path, required=True, help="the plan before the reduction")
+    arguments.add_argument("--summary", type=Path, required=True, help="the summary before the reduction")
     arguments.add_argument(
         "--plan", type=Path, required=True, help="plan.csv, in which frames that failed later are entered"
     )
     arguments.add_argument("--crosschecks", nargs="+", default=[], type=Path, help="comparisons with ccdproc (JSON)")
-    arguments.add_argument("--out", type=Path, required=True, help="the page")
+    arguments.add_argument("--raw", default="", help="folder of the raw frames, for commands in the report")
+    arguments.add_argument("--out", nargs=2, type=Path, required=True, help="the page, and what was done and not")
     args = arguments.parse_args()
     planned = read_table(args.planned.read_text(encoding="utf-8"))
     products = read_products(args.plan.parent, planned)
     rows = amend(planned, products)
     if rows != read_table(args.plan.read_text(encoding="utf-8")):
         write_text(args.plan, write_table(rows))
-    write_text(args.out, make_report(args.night, rows, products, [read_crosscheck(path) for path in args.crosschecks]))
+    summary = complete_summary(read_summary(args.summary.read_text(encoding="utf-8")), rows, products)
+    page, done = args.out
+    write_text(page, make_report(summary, rows, products, [read_crosscheck(p) for p in args.crosschecks], args.raw))
+    write_text(done, write_summary(summary))
 
 
 if __name__ == "__main__":

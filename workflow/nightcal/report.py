@@ -15,7 +15,9 @@ from astropy.io import fits
 
 from nightcal.io.keywords import LONGEST_TEXT, make_ascii, read_warnings
 from nightcal.planning.naming import make_printable
-from nightcal.planning.plan import COLUMNS, REJECTED
+from nightcal.planning.plan import COLUMNS, REJECTED, UNUSED
+from nightcal.planning.summary import NightSummary
+from nightcal.planning.summary_text import describe_counts, describe_group, suggest
 from nightcal.version import __version__
 
 if TYPE_CHECKING:
@@ -109,17 +111,26 @@ def _file_name(row: Row) -> str:
     return make_ascii(PurePosixPath(row["file"]).name, LONGEST_TEXT)
 
 
-def make_report(night: str, rows: Sequence[Row], products: Products, crosschecks: Sequence[CrossCheck] = ()) -> str:
+def make_report(
+    summary: NightSummary,
+    rows: Sequence[Row],
+    products: Products,
+    crosschecks: Sequence[CrossCheck] = (),
+    raw: str = "",
+) -> str:
     """Make the page.
 
     Parameters
     ----------
-    night : str
+    summary : NightSummary
+        Of the night after the reduction.
     rows : sequence of mapping
         Rows of the amended plan.
     products : mapping of str to astropy.io.fits.Header
     crosschecks : sequence of CrossCheck
         Comparisons with ccdproc.
+    raw : str
+        Folder of the raw frames, for commands.
 
     Returns
     -------
@@ -131,14 +142,15 @@ def make_report(night: str, rows: Sequence[Row], products: Products, crosschecks
     masters = {path: header for path, header in products.items() if path.startswith("masters/")}
     science = {path: header for path, header in products.items() if path.startswith("science/")}
     parts = [
+        _describe_undone(summary, raw),
         f"<p>{len(rows)} raw frames: "
         + ", ".join(f"{n} {escape(role)}" for role, n in sorted(roles.items()))
         + ".</p>",
         _make_section(
             "Rejected and unused",
             ("frame", "role", "reason"),
-            [(row["file"], row["role"], row["reason"]) for row in rows if row["role"] in (REJECTED, "unused")],
-            "All raw frames were used.",
+            [(row["file"], row["role"], row["reason"]) for row in rows if row["role"] in (REJECTED, UNUSED)],
+            "No raw frame was rejected or left unused.",
         ),
         _make_section(
             "Masters",
@@ -172,12 +184,22 @@ def make_report(night: str, rows: Sequence[Row], products: Products, crosschecks
         columns = "frame", "median difference [sigma]", "largest [sigma]", "pixels above 0.01 sigma", "not compared"
         checked = [_make_crosscheck_row(check) for check in crosschecks]
         parts.append(_make_section("Compared with ccdproc", columns, checked, ""))
-    title = f"Night of {escape(night)}"
+    title = f"Night of {escape(summary.night)}"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f"<style>{STYLE}</style></head>\n"
         f"<body><h1>{title}</h1>\n" + "\n".join(parts) + f"\n<p>nightcal {__version__}</p></body></html>\n"
     )
+
+
+def _describe_undone(summary: NightSummary, raw: str) -> str:
+    """Say first how many science frames were calibrated, and what was not done."""
+    lines = [f"<p>{escape(describe_counts(summary))}</p>"]
+    if summary.undone:
+        items = "\n".join(f"<li>{escape(describe_group(group))}</li>" for group in summary.undone)
+        lines.append(f'<ul class="warn">\n{items}\n</ul>')
+    lines += [f"<p>{escape(advice)}</p>" for advice in suggest(summary, raw)]
+    return "<h2>What was not done</h2>\n" + "\n".join(lines)
 
 
 def _make_crosscheck_row(check: CrossCheck) -> tuple[Any, ...]:

@@ -4,16 +4,19 @@ import hashlib
 import json
 import os
 import shlex
+import time
 from pathlib import Path
 
 from nightcal.errors import ConfigurationError
 from nightcal.numerics.kernels import LAPLACIAN_WORTHWHILE, SCIENCE_STEPS, WORTHWHILE, fingerprint
-from nightcal.planning.naming import make_printable
+from nightcal.planning.summary import read_summary, summarise_plan
+from nightcal.planning.summary_text import describe_summary
 from nightcal.config import parse_command_line, locate_plan, read_run_config, select_measurements
 from nightcal.measurement.star_catalog.cone import round_cone
 from nightcal.version import __version__
 
 HOME = Path(workflow.basedir)
+STARTED = time.time()
 
 try:
     config.update(parse_command_line(config))
@@ -260,24 +263,39 @@ def missing_science(night):
 
 def night_products(night):
     """Final products of a night, which require all others."""
-    strict = [f"{RESULTS}/{night}/strict.ok"] if config["strict"] else []
     return [
         f"{RESULTS}/{night}/plan.csv",
         f"{RESULTS}/{night}/report.html",
         *missing_science(night),
         *crosscheck_paths(night),
-        *strict,
+        f"{RESULTS}/{night}/checked.ok",
     ]
 
 
-def summarise():
-    """Summarise the plan in a few lines for the terminal."""
+def introduce_nights():
+    """Say for each night what will be done, and what will not."""
     for night in NIGHTS:
         masters = [master.kind for master in PLAN.find_masters(night)]
         kinds = ", ".join(f"{masters.count(kind)} {kind}" for kind in ("bias", "dark", "flat") if kind in masters)
-        science = len(PLAN.find_science(night))
-        yield f"Night {night}: masters to make: {kinds or 'none'}; science frames to calibrate: {science}."
+        yield f"Night {night}: masters to make: {kinds or 'none'}."
         if not all(entry.frame.has_longitude for entry in PLAN.find_entries(night)):
             yield "  Longitude unknown for some frames: their nights run from noon to noon UTC."
-        for entry in PLAN.find_rejected(night):
-            yield f"  {make_printable(entry.frame.name)} rejected: {entry.reason}."
+        yield from (f"  {line}" for line in describe_summary(summarise_plan(PLAN, night), config["raw"]))
+
+
+def conclude_nights():
+    """Say what was done and what was not, for each night whose check was part of this run, or failed."""
+    for night in NIGHTS:
+        checked = RESULTS / night / "checked.ok"
+        if checked.exists() and checked.stat().st_mtime < STARTED - 1:
+            continue
+        planned, done = RESULTS / "logs" / f"summary_{night}.json", RESULTS / night / "summary.json"
+        times = [path.stat().st_mtime if path.exists() else 0 for path in (planned, done)]
+        if 0 < times[0] <= times[1]:
+            yield f"Night {night}: products in {RESULTS / night}; open report.html first."
+            yield from (f"  {line}" for line in describe_summary(read_summary(done.read_text()), config["raw"]))
+
+
+if workflow.is_main_process:
+    # Not in onstart, which a dry run leaves out.
+    print(*introduce_nights(), sep="\n", file=sys.stderr)

@@ -5,6 +5,7 @@ localrules:
     plan,
     report_night,
     check_night,
+    missing,
 
 
 rule plan:
@@ -14,6 +15,7 @@ rule plan:
         # The plan before the reduction; the report adds later failures to plan.csv. It also records the batches, so
         # Snakemake must not delete it before the job.
         planned=[update(locate_plan(RESULTS, night)) for night in NIGHTS],
+        summaries=[RESULTS / f"logs/summary_{night}.json" for night in NIGHTS],
     log:
         RESULTS / "logs/plan.log",
     conda:
@@ -25,7 +27,8 @@ rule plan:
         # changes when raw frames are added or removed
         digest=lambda w: hashlib.sha256("".join(map(PLAN.table, NIGHTS)).encode()).hexdigest(),
     shell:
-        "python {params.script:q} {params.config:q} --out {output.plans:q} --planned {output.planned:q} | tee {log:q}"
+        "python {params.script:q} {params.config:q} --out {output.plans:q} --planned {output.planned:q}"
+        " --summary {output.summaries:q} | tee {log:q}"
 
 
 rule report_night:
@@ -33,11 +36,13 @@ rule report_night:
     input:
         plan=RESULTS / "{night}/plan.csv",
         planned=RESULTS / "logs/planned_{night}.csv",
+        summary=RESULTS / "logs/summary_{night}.json",
         masters=lambda w: night_masters(w.night),
         science=lambda w: night_science(w.night),
         crosschecks=lambda w: crosscheck_paths(w.night),
     output:
-        RESULTS / "{night}/report.html",
+        page=RESULTS / "{night}/report.html",
+        summary=RESULTS / "{night}/summary.json",
     log:
         RESULTS / "{night}/logs/report_night.log",
     conda:
@@ -46,18 +51,18 @@ rule report_night:
         script=script("report_night"),
         version=__version__,
         crosschecks=lambda w, input: options("--crosschecks", input.crosschecks),
+        raw=config["raw"],
     shell:
-        "python {params.script:q} {wildcards.night} --planned {input.planned:q} --plan {input.plan:q}"
-        " {params.crosschecks} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} --planned {input.planned:q} --summary {input.summary:q} --plan {input.plan:q}"
+        " {params.crosschecks} --raw {params.raw:q} --out {output.page:q} {output.summary:q} > {log:q} 2>&1"
 
 
 rule check_night:
-    """Fail if a frame was rejected: the last job of a strict night."""
+    """Fail if no science frame was calibrated or, in a strict night, if anything was not done: the last job."""
     input:
-        plan=RESULTS / "{night}/plan.csv",
-        report=RESULTS / "{night}/report.html",
+        summary=RESULTS / "{night}/summary.json",
     output:
-        touch(RESULTS / "{night}/strict.ok"),
+        touch(RESULTS / "{night}/checked.ok"),
     log:
         RESULTS / "{night}/logs/check_night.log",
     retries: 0
@@ -65,5 +70,20 @@ rule check_night:
         "../../envs/nightcal.yaml"
     params:
         script=script("check_night"),
+        strict="--strict" if config["strict"] else "",
+        allow="--allow-uncalibrated" if config["uncalibrated"] == "allow" else "",
     shell:
-        "python {params.script:q} {input.plan:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} {input.summary:q} {params.strict} {params.allow} > {log:q} 2>&1"
+
+
+rule missing:
+    """List the frames that should still be taken."""
+    log:
+        RESULTS / "logs/missing.log",
+    conda:
+        "../../envs/nightcal.yaml"
+    params:
+        script=script("missing"),
+        config=lambda w: json.dumps(dict(config)),
+    shell:
+        "python {params.script:q} {params.config:q} | tee {log:q}"

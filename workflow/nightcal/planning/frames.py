@@ -201,8 +201,16 @@ def interpret_header(path: Path, name: str, header: RawHeader, cameras: Sequence
         for more in _interpret(header, cameras, warnings.append):
             known |= more
     except FrameRejectedError as reason:
-        known["problem"] = str(reason)
+        known = {"kind": _find_kind(header, cameras)} | known | {"problem": str(reason)}
     return Frame(path, name, **known, warnings=tuple(dict.fromkeys(warnings)))
+
+
+def _find_kind(header: RawHeader, cameras: Sequence[Camera]) -> str:
+    """Find the type of a rejected frame, so that rejected science frames can be counted; empty if it is unknown."""
+    try:
+        return recognise_camera(header, cameras).kind(header)
+    except FrameRejectedError:
+        return ""
 
 
 def _interpret(header: RawHeader, cameras: Sequence[Camera], warn: Warn) -> Iterator[dict[str, Any]]:

@@ -20,6 +20,7 @@ PREFERENCE_DAYS = 1.0
 """A flat of the preferred light source may be this much further away in time than the nearest flat [days]."""
 
 SKIPPED = ": step skipped"
+NO_DARKS_WANTED = "dark.scaling is bias_only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ class MasterMatcher:
     def _choose_dark(self, setup: Setup, subject: Frame | PlannedMaster) -> Match:
         tolerance = self.options.temperature_tolerance
         if self.options.darks.scaling == "bias_only":
-            return Match(reason=f"dark.scaling is bias_only{SKIPPED}")
+            return Match(reason=NO_DARKS_WANTED + SKIPPED)
         wanted, exposures = _find_temperature(subject, tolerance), _find_exposures(subject)
         question = setup, wanted, exposures
         if question not in self._answers:

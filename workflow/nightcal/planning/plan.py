@@ -27,6 +27,8 @@ STEPS = ("bias", "dark", "flat")
 UNDATED = "undated"
 REJECTED = "rejected"
 """Role of a frame that cannot be used."""
+UNUSED = "unused"
+"""Role of a frame that is not needed, or from which no master can be made."""
 
 T = TypeVar("T")
 
@@ -299,7 +301,7 @@ def _drop_unusable(masters: Sequence[PlannedMaster]) -> tuple[list[PlannedMaster
         if not reason and master.bias.master is None and not all(frame.has_overscan for frame in master.frames):
             reason = NO_PEDESTAL[master.kind]
         if reason:
-            rows |= {frame.name: Entry(frame, "unused", master.name, reason) for frame in master.frames}
+            rows |= {frame.name: Entry(frame, UNUSED, master.name, reason) for frame in master.frames}
         else:
             made.append(master)
     return made, rows
@@ -347,7 +349,7 @@ def _make_entries(
             reasons = [*(match.reason for match in matches.values()), science.bpm.warning]
             reason = "; ".join(filter(None, [*reasons, *_make_remarks(frame, options)]))
             return Entry(frame, "reduced", science.setup.name, reason, matches, f"science/{science.name}.fits", batch)
-        return Entry(frame, "unused", "", "neither a calibration frame nor a science frame")
+        return Entry(frame, UNUSED, "", "neither a calibration frame nor a science frame")
 
     return tuple(sorted(map(entry, frames), key=lambda e: (e.frame.mjd or 0.0, e.frame.name)))
 
@@ -366,7 +368,7 @@ def _make_row(entry: Entry) -> list[str]:
         frame.night,
         frame.camera,
         frame.kind,
-        f"{frame.exposure_time:g}" if frame.kind else "",
+        f"{frame.exposure_time:g}" if frame.kind and frame.mjd is not None else "",
         make_printable(frame.filter),
         f"{frame.mjd:.6f}" if frame.mjd is not None else "",
         entry.group,
