@@ -12,6 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from nightcal.planning.frames import Frame
 from nightcal.planning.plan import COLUMNS, make_plan
+from nightcal.planning.summary import NightSummary, Undone
 from nightcal.report import amend, make_report, read_products, read_table, write_table
 from nightcal.science.crosscheck import CrossCheck
 
@@ -59,8 +60,15 @@ def mark(rows, products):
     return amend(rows, dict(products))
 
 
-def show_page(rows, products):
-    return Page(make_report("20240301", rows, dict(products)))
+def summary(undone=(), night="20240301", **having):
+    """Summary of a night with 81 science frames."""
+    return NightSummary(
+        night, 100, 81, 0, dict.fromkeys(("bias", "dark", "flat", "bpm"), 81) | having, 0, tuple(undone)
+    )
+
+
+def show_page(rows, products, *undone, **more):
+    return Page(make_report(summary(undone, **more), rows, dict(products)))
 
 
 def fate(rows):
@@ -78,7 +86,8 @@ def test_header_text_is_escaped():
         product("science/t.fits", EMPTY="<em>no"),
         product("masters/<h1>.fits", NCOMBINE=3, WARN001="<script>"),
     ]
-    page = Page(make_report("<night>", rows, dict(products)))
+    undone = Undone("flat", "science", HOSTILE, (HOSTILE,), remedy="check")
+    page = show_page(rows, products, undone, night="<night>")
     assert {tag for tag, _ in page.tags} <= {
         "html",
         "head",
@@ -89,6 +98,8 @@ def test_header_text_is_escaped():
         "h1",
         "h2",
         "p",
+        "ul",
+        "li",
         "table",
         "tr",
         "th",
@@ -126,8 +137,19 @@ def test_the_page_counts_every_raw_frame():
 
 def test_a_night_without_failures_says_so():
     page = show_page([row("a.fits")], [])
-    assert "All raw frames were used." in page.words
+    assert "All 81 science frames have bias, dark and flat." in page.words
+    assert "No raw frame was rejected or left unused." in page.words
     assert "No calibration frames." in page.words
+
+
+def test_what_was_not_done_is_on_top_with_what_helps():
+    readmode = Undone("flat", "science", "5 flats in z differ in READMODE", tuple("abc"), remedy="check")
+    text = make_report(summary([readmode], flat=78), [], {}, raw="my raw")
+    words = Page(text).words
+    assert "81 science frames: 81 with bias, 81 with dark, 78 with flat" in words
+    assert "3 science frames without flat: 5 flats in z differ in READMODE (first: a)." in words
+    assert "python -m nightcal.check_camera config/cameras/generic.yaml 'my raw/a'" in words
+    assert text.index("What was not done") < text.index("Rejected and unused")
 
 
 def test_products_are_listed_with_their_numbers_and_warnings():
@@ -341,7 +363,7 @@ def test_the_comparison_with_ccdproc_is_on_the_page():
         CrossCheck("<b>.fits", median=2e-6, largest=0.043, above_limit=7),
         CrossCheck("c.fits", reason="every pixel of the product is flagged"),
     ]
-    page = Page(make_report("20240301", [], {}, checks))
+    page = Page(make_report(summary(), [], {}, checks))
     for words in ("Compared with ccdproc", "<b>.fits", "2e-06", "0.043", "every pixel of the product is flagged"):
         assert words in page.words
-    assert "ccdproc" not in Page(make_report("20240301", [], {})).words
+    assert "ccdproc" not in Page(make_report(summary(), [], {})).words

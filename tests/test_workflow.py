@@ -108,6 +108,7 @@ def test_a_dry_run_shows_the_whole_night_before_anything_has_run(night, tmp_path
     for rule in ("make_master_bias", "make_master_dark", "make_master_flat", "make_bad_pixel_mask", "reduce_science"):
         assert rule in shown
     assert "field_V_001.fits" in shown
+    assert "All 4 science frames have bias, dark and flat." in done.stderr
     written = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
     assert written == [tmp_path / "results" / "logs" / "header_cache"]
 
@@ -116,6 +117,7 @@ def test_the_plan_alone_is_written_and_printed(night, tmp_path, snakemake):
     done = snakemake("plan", "--cores", "1", raw=night, results=tmp_path)
     assert done.returncode == 0
     assert "field_V_001.fits" in done.stdout
+    assert done.stdout.rstrip().endswith("All 4 science frames have bias, dark and flat.")
     assert [path.name for path in (tmp_path / NIGHT).iterdir()] == ["plan.csv"]
 
 
@@ -208,7 +210,7 @@ def test_a_late_frame_adds_a_batch_and_leaves_the_others_alone(time, night, in_b
     late = write_like(night / "field_V_001.fits", raw / "late.fits", DATE_OBS=time)
     try:
         done = snakemake("-n", raw=raw, results=results, batch_size=4)
-        expected = {"all": 1, "plan": 1, "report_night": 1, f"reduce_science_{NIGHT}_0003": 1}
+        expected = {"all": 1, "plan": 1, "report_night": 1, "check_night": 1, f"reduce_science_{NIGHT}_0003": 1}
         assert jobs(done) == expected
         assert "late.fits" not in (results / "logs" / f"planned_{NIGHT}.csv").read_text()
         snakemake.reduced(raw, results, batch_size=4)
@@ -230,7 +232,7 @@ def test_a_product_that_was_deleted_is_made_again(in_batches, tmp_path, snakemak
     before = digests(results)
     (results / NIGHT / "science" / "light5.fits").unlink()
     done = snakemake("-n", raw=raw, results=results, batch_size=4)
-    assert jobs(done) == {"all": 1, "report_night": 1, f"reduce_science_{NIGHT}_0002": 1}
+    assert jobs(done) == {"all": 1, "report_night": 1, "check_night": 1, f"reduce_science_{NIGHT}_0002": 1}
     snakemake.reduced(raw, results, batch_size=4)
     assert digests(results) == before
 
@@ -357,7 +359,8 @@ def test_a_strict_night_fails_after_everything_else_is_done(night_with_bad_frame
     before = digests(folder / "results")
     done = snakemake("--cores", "2", raw=folder / "raw", results=folder / "results", strict="true", measured=True)
     assert done.returncode != 0
-    assert "bad/gain0.fits rejected: GAIN is 0" in done.stdout + done.stderr
+    assert "(strict): 15 frames rejected. Everything else is done." in done.stderr
+    assert "bad/gain0.fits rejected: GAIN is 0" in done.stderr
     assert digests(folder / "results") == before
 
 
@@ -372,18 +375,43 @@ def test_a_missing_dark_is_skipped_and_flagged(night, tmp_path, snakemake):
     assert "no dark" in rows(results)["field_V_001.fits"]["reason"]
 
 
-def test_a_filter_without_flats_is_skipped_and_flagged(night, tmp_path, snakemake):
+def test_a_filter_without_flats_is_skipped_and_told_everywhere(night, tmp_path, snakemake):
     raw = copy_frames(night, tmp_path / "raw", "bias*", "dark*", "flat_V*", "field*")
-    results = snakemake.reduced(raw, tmp_path / "results")
+    results = tmp_path / "results"
+    done = snakemake("--cores", "2", raw=raw, results=results, strict="true")
     assert fits.getheader(results / NIGHT / "science" / "field_R_001.fits")["SKIPPED"] == "flat"
     assert "SKIPPED" not in fits.getheader(results / NIGHT / "science" / "field_V_001.fits")
-    assert "no flat in filter R" in rows(results)["field_R_001.fits"]["reason"]
+    assert "flat in" in rows(results)["field_R_001.fits"]["reason"]
+    assert done.returncode != 0
+    assert "(strict): 2 science frames without flat. Everything else is done." in done.stderr
+    for text in (*done.stderr.split("report.html first", 1), (results / NIGHT / "report.html").read_text()):
+        assert "4 science frames: 4 with bias, 4 with dark, 2 with flat, 4 with bad pixel mask." in text
+        assert "2 science frames without flat: " in text
+    asked = snakemake("missing", "--cores", "1", raw=raw, results=results)
+    assert asked.returncode == 0
+    assert asked.stdout.startswith(f"{NIGHT}: 5 flat frames in R (")
 
 
-def test_science_frames_alone_are_reduced_without_masters(night, tmp_path, snakemake):
+def test_science_frames_alone_are_reduced_without_masters_but_the_night_fails(night, tmp_path, snakemake):
+    raw = copy_frames(night, tmp_path / "raw", "field*")
+    for path in raw.glob("*.fits"):
+        fits.delval(path, "BIASSEC")
+        fits.delval(path, "TRIMSEC")
+    results = tmp_path / "results"
+    done = snakemake("--cores", "2", raw=raw, results=results)
+    assert done.returncode != 0
+    assert "no science frame was calibrated: no overscan, bias, dark or flat." in done.stderr
+    assert len(products(results, "science")) == 4
+    assert all(fits.getheader(path)["SKIPPED"] == "bias,dark,flat" for path in products(results, "science"))
+    assert (results / NIGHT / "report.html").exists()
+    allowed = snakemake("--cores", "2", raw=raw, results=results, uncalibrated="allow")
+    assert allowed.returncode == 0
+    assert "reduce_science" not in allowed.stdout + allowed.stderr
+
+
+def test_science_frames_with_overscan_alone_are_calibrated_as_far_as_possible(night, tmp_path, snakemake):
     raw = copy_frames(night, tmp_path / "raw", "field*")
     results = snakemake.reduced(raw, tmp_path / "results")
-    assert len(products(results, "science")) == 4
     assert all(fits.getheader(path)["SKIPPED"] == "bias,dark,flat" for path in products(results, "science"))
 
 

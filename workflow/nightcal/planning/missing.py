@@ -12,7 +12,7 @@ from nightcal.planning.matching import Options
 from nightcal.planning.naming import make_printable
 from nightcal.planning.plan import STEPS, Plan
 from nightcal.planning.records import Match, Setup
-from nightcal.planning.summary import find_reason, find_unused, is_wanted
+from nightcal.planning.summary import Unavailable, is_wanted
 from nightcal.planning.temperature import choose_temperature
 
 ENOUGH = {"bias": 10, "dark": 5, "flat": 5}
@@ -65,16 +65,15 @@ def list_wanted(plan: Plan, night: str, options: Options) -> list[Wanted]:
     list of Wanted
         The most important ones first.
     """
-    unused = find_unused(plan)
+    unavailable = Unavailable.from_plan(plan)
     wanted: list[Wanted] = []
     for step in STEPS:
         groups: dict[Hashable, list[ScienceFrame]] = defaultdict(list)
         for item in plan.find_science(night):
             groups[_find_need(step, item, options)].append(item)
         for members in groups.values():
-            entries = unused.get((step, members[0].setup, members[0].frame.filter if step == "flat" else ""))
-            if not entries:  # else they wait for frames of another type, which are listed themselves
-                wanted += _judge(step, members, options)
+            if not unavailable.find_unused(step, members[0]):  # those wait for other frames, which are listed
+                wanted += _judge(step, members, options, unavailable)
     return sorted(wanted, key=lambda item: (item.rank, -item.science, STEPS.index(item.kind), item.which))
 
 
@@ -89,34 +88,26 @@ def _find_need(step: str, item: ScienceFrame, options: Options) -> Hashable:
     temperature = choose_temperature(frame, options.temperature_tolerance)
     steps = max(options.temperature_tolerance, 0.5)
     rounded = None if temperature is None else round(temperature / steps)
-    return item.setup, rounded, f"{frame.exposure_time:.2g}" if exact else ""
+    return item.setup, rounded, f"{frame.exposure_time:.3g}" if exact else ""
 
 
-def _judge(step: str, members: Sequence[ScienceFrame], options: Options) -> Iterator[Wanted]:
+def _judge(step: str, members: Sequence[ScienceFrame], options: Options, unavailable: Unavailable) -> Iterator[Wanted]:
     """Say what a group of science frames lacks in a step, if anything."""
-    matches: list[Match] = [getattr(item, step) for item in members]
     which, setup = _describe_need(step, members, options), describe_setup(members[0].setup)
-    lacking = [match for match in matches if match.master is None and is_wanted(match)]
+    matches: list[tuple[ScienceFrame, Match]] = [(item, getattr(item, step)) for item in members]
+    lacking = [(item, match) for item, match in matches if match.master is None and is_wanted(match)]
+    doubts = [doubt for item, match in matches if (doubt := _find_doubt(step, item, match))]
+    sizes = [len(match.master.frames) for _, match in matches if match.master and match.master.frames]
+    small = [size for size in sizes if size < ENOUGH[step]]
     if lacking:
-        reason = find_reason(step, lacking[0])
+        item, match = lacking[0]
+        reason = unavailable.explain(step, match, item)
         yield Wanted(NONE_FITS, step, ENOUGH[step], which, setup, len(lacking), reason)
-        return
-    doubts = [doubt for item, match in zip(members, matches, strict=True) if (doubt := _find_doubt(step, item, match))]
-    if doubts:
+    elif doubts:
         yield Wanted(DOUBTFUL, step, ENOUGH[step], which, setup, len(doubts), doubts[0])
-        return
-    small = [match.master for match in matches if match.master and 0 < len(match.master.frames) < ENOUGH[step]]
-    if small:
-        fewest = min(len(master.frames) for master in small)
-        yield Wanted(
-            FEW,
-            step,
-            ENOUGH[step] - fewest,
-            which,
-            setup,
-            len(small),
-            f"there is only {fewest}" if fewest == 1 else f"there are only {fewest}",
-        )
+    elif small:
+        few = f"there {'is' if min(small) == 1 else 'are'} only {min(small)}"
+        yield Wanted(FEW, step, ENOUGH[step] - min(small), which, setup, len(small), few)
 
 
 def _find_doubt(step: str, item: ScienceFrame, match: Match) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -21,8 +21,6 @@ FALLBACK_CAMERA = "generic"
 
 MOST_VARIANTS = 4
 """Reasons that differ only in numbers and names are listed one by one up to this number."""
-
-UnusedKey = tuple[str, Setup, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +127,51 @@ class NightSummary:
         return sum(len(group.frames) for group in self.undone if (group.what, group.kind) == (step, "science"))
 
 
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Calibration frames that exist but cannot be used.
+
+    Attributes
+    ----------
+    unused : mapping
+        Rows of the plan, by type, setup, and filter of flats.
+    rejected : mapping of str to int
+        Number of rejected frames by type.
+    """
+
+    unused: Mapping[tuple[str, Setup, str], Sequence[Entry]]
+    rejected: Mapping[str, int]
+
+    @staticmethod
+    def from_plan(plan: Plan) -> Unavailable:
+        """Take them from a plan."""
+        unused: dict[tuple[str, Setup, str], list[Entry]] = defaultdict(list)
+        for entry in plan.entries:
+            if entry.role == UNUSED and entry.frame.kind in STEPS:
+                unused[entry.frame.kind, Setup.from_frame(entry.frame), entry.frame.filter].append(entry)
+        return Unavailable(unused, Counter(entry.frame.kind for entry in plan.entries if entry.role == REJECTED))
+
+    def find_unused(self, step: str, subject: ScienceFrame | PlannedMaster) -> Sequence[Entry]:
+        """Find the frames that would serve, if they could be calibrated themselves."""
+        frame = subject.frame if isinstance(subject, ScienceFrame) else subject
+        return self.unused.get((step, subject.setup, frame.filter if step == "flat" else ""), ())
+
+    def explain(self, step: str, match: Match, subject: ScienceFrame | PlannedMaster) -> str:
+        """Say why a step is skipped."""
+        unused, rejected = self.find_unused(step, subject), self.rejected.get(step, 0)
+        if unused:
+            frames = f"the {len(unused)} {step} frames are" if len(unused) > 1 else f"the only {step} frame is"
+            return make_printable(f"{frames} not used ({unused[0].reason})")
+        reason = make_printable(match.reason.removesuffix(SKIPPED).removeprefix(f"no {step}: "))
+        were = f"{rejected} {step} frames were" if rejected > 1 else f"a {step} frame was"
+        return f"{reason}; {were} rejected" if rejected else reason
+
+
+def is_wanted(match: Match) -> bool:
+    """Check whether the observer wants this step."""
+    return not match.reason.startswith(NO_DARKS_WANTED)
+
+
 def summarise_plan(plan: Plan, night: str) -> NightSummary:
     """Summarise what will be done, and what will not.
 
@@ -143,7 +186,7 @@ def summarise_plan(plan: Plan, night: str) -> NightSummary:
     """
     science = {item.frame.name: item for item in plan.find_science(night)}
     stacks = {frame.name: master for master in plan.find_masters(night) for frame in master.frames}
-    unused = find_unused(plan)
+    unavailable = Unavailable.from_plan(plan)
     taken = {entry.frame.kind for entry in plan.entries}
 
     def find_fate(entry: Entry) -> Fate:
@@ -155,7 +198,7 @@ def summarise_plan(plan: Plan, night: str) -> NightSummary:
         if subject is None:
             return fate
         lacks = {
-            step: _blame_unused(step, subject, unused) or find_reason(step, match)
+            step: unavailable.explain(step, match, subject)
             for step, match in entry.matches.items()
             if match.master is None and is_wanted(match)
         }
@@ -174,35 +217,6 @@ def summarise_plan(plan: Plan, night: str) -> NightSummary:
 def _is_misread(frame: Frame) -> bool:
     """Check whether a frame was rejected because of its header, and no camera file is made for it."""
     return frame.camera == FALLBACK_CAMERA and not frame.area
-
-
-def find_unused(plan: Plan) -> Mapping[UnusedKey, Sequence[Entry]]:
-    """Find the calibration frames that cannot be used themselves, by type, setup, and filter of flats."""
-    unused: dict[UnusedKey, list[Entry]] = defaultdict(list)
-    for entry in plan.entries:
-        if entry.role == UNUSED and entry.frame.kind in STEPS:
-            unused[entry.frame.kind, Setup.from_frame(entry.frame), entry.frame.filter].append(entry)
-    return unused
-
-
-def is_wanted(match: Match) -> bool:
-    """Check whether the observer wants this step."""
-    return not match.reason.startswith(NO_DARKS_WANTED)
-
-
-def find_reason(step: str, match: Match) -> str:
-    """Find why a step is skipped."""
-    return make_printable(match.reason.removesuffix(SKIPPED).removeprefix(f"no {step}: "))
-
-
-def _blame_unused(step: str, subject: ScienceFrame | PlannedMaster, unused: Mapping[UnusedKey, Sequence[Entry]]) -> str:
-    """Say if a step is skipped because the frames for it cannot be used; empty if there are none."""
-    filter_name = (subject.frame if isinstance(subject, ScienceFrame) else subject).filter if step == "flat" else ""
-    entries = unused.get((step, subject.setup, filter_name), ())
-    if not entries:
-        return ""
-    number = f"the {len(entries)} {step} frames are" if len(entries) > 1 else f"the only {step} frame is"
-    return make_printable(f"{number} not used ({entries[0].reason})")
 
 
 def _find_remedy(step: str, frame: Frame, taken: Iterable[str]) -> str:
