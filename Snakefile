@@ -27,4 +27,4 @@ onsuccess:
 
 
 onerror:
-    sys.stderr.writelines(f"{line}\n" for line in conclude_nights())
+    sys.stderr.writelines(f"{line}\n" for line in conclude_nights(failed=True))

@@ -280,20 +280,31 @@ def introduce_nights():
         yield f"Night {night}: masters to make: {kinds or 'none'}."
         if not all(entry.frame.has_longitude for entry in PLAN.find_entries(night)):
             yield "  Longitude unknown for some frames: their nights run from noon to noon UTC."
-        yield from (f"  {line}" for line in describe_summary(summarise_plan(PLAN, night), config["raw"]))
+        yield from indent(summarise_plan(PLAN, night))
 
 
-def conclude_nights():
-    """Say what was done and what was not, for each night whose check was part of this run, or failed."""
+def conclude_nights(failed=False):
+    """Say what was done and what was not, for each night that this run checked, or could not finish."""
     for night in NIGHTS:
-        checked = RESULTS / night / "checked.ok"
-        if checked.exists() and checked.stat().st_mtime < STARTED - 1:
+        done, checked = RESULTS / night / "summary.json", RESULTS / night / "checked.ok"
+        if find_time(checked) < STARTED - 1 and not failed:
             continue
-        planned, done = RESULTS / "logs" / f"summary_{night}.json", RESULTS / night / "summary.json"
-        times = [path.stat().st_mtime if path.exists() else 0 for path in (planned, done)]
-        if 0 < times[0] <= times[1]:
+        if 0 < find_time(RESULTS / "logs" / f"summary_{night}.json") <= find_time(done):
             yield f"Night {night}: products in {RESULTS / night}; open report.html first."
-            yield from (f"  {line}" for line in describe_summary(read_summary(done.read_text()), config["raw"]))
+            yield from indent(read_summary(done.read_text()))
+        elif failed:
+            yield f"Night {night}: not finished. As planned:"
+            yield from indent(summarise_plan(PLAN, night))
+
+
+def indent(summary):
+    """Describe a summary in indented lines."""
+    return (f"  {line}" for line in describe_summary(summary, config["raw"]))
+
+
+def find_time(path):
+    """Find when a file was written [s]; 0 if it does not exist."""
+    return path.stat().st_mtime if path.exists() else 0
 
 
 if workflow.is_main_process:
