@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nightcal.cameras.settings import Setting
 from nightcal.planning.dark_scaling import DarkPolicy
 from nightcal.planning.frames import Frame
 from nightcal.planning.matching import Options
@@ -27,7 +28,7 @@ def frames(kind, count, night=NIGHT, **more):
         set_temperature=-20.0,
         shape=(10, 12),
         binning=(2, 2),
-        mode="slow",
+        settings=(Setting("", "READOUTM", (("READOUTM", "slow"),)),),
         gain=1.5,
         read_noise=5.0,
         filter="V" if kind in ("flat", "science") else "",

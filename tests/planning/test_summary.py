@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nightcal.cameras.settings import Setting
 from nightcal.planning.dark_scaling import DarkPolicy
 from nightcal.planning.frames import Frame
 from nightcal.planning.matching import Options
@@ -34,7 +35,8 @@ def frame(name, kind="science", **more):
 
 
 def frames(kind, count, **more):
-    return [frame(f"{kind}_{n:03d}.fits", kind, **more) for n in range(count)]
+    label = "".join(map(str, more.values()))
+    return [frame(f"{kind}{label}_{n:03d}.fits", kind, **more) for n in range(count)]
 
 
 WHOLE = [*frames("bias", 10), *frames("dark", 5), *frames("flat", 5), *frames("science", 4)]
@@ -78,6 +80,16 @@ def test_a_step_is_counted_for_those_frames_only_that_lack_it():
     assert counts == "6 science frames: 6 with bias, 6 with dark, 4 with flat, 6 with bad pixel mask."
     assert line.startswith("2 science frames without flat: ")
     assert "R" in line
+
+
+def test_the_nearest_candidate_and_what_keeps_it_away_are_named():
+    slow, fast = ((Setting("", "READMODE", (("READMODE", text),)),) for text in ("slow", "fast"))
+    raw = [*(replace(f, settings=slow if f.kind == "flat" else fast) for f in WHOLE), *frames("flat", 3, filter="R")]
+    assert "4 science frames without flat: 5 flats in V differ in READMODE ('slow' and 'fast')" in "\n".join(say(raw))
+    red = [replace(f, filter="R") if f.kind == "science" else f for f in WHOLE]
+    assert "4 science frames without flat: no flat in filter R, only 5 flats in V (first" in "\n".join(say(red))
+    none = "4 science frames without dark: no dark frames among these files, nor in a library (first"
+    assert none in "\n".join(say(without("dark")))
 
 
 def test_flats_that_wait_for_a_bias_are_named_as_the_reason():

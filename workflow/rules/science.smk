@@ -36,7 +36,8 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             dark=lambda w, input: option("--dark", input.dark),
             flat=lambda w, input: option("--flat", input.flat),
             bpm=lambda w, input: option("--bad-pixels", input.bpm),
-            warn=warnings_for(batch.members[0]),
+            # a function, since a warning may contain braces from a header
+            warn=lambda w, batch=batch: warnings_for(batch.members[0]),
             unit=config["unit"],
             measure=json.dumps(measurements_for(batch), sort_keys=True),
             stars=lambda w, input: options("--stars", input.stars),

@@ -13,6 +13,7 @@ from nightcal.planning.batches import ScienceFrame
 from nightcal.planning.frames import Frame
 from nightcal.planning.matching import NO_DARKS_WANTED, SKIPPED
 from nightcal.planning.naming import make_printable
+from nightcal.planning.near_misses import explain_missing
 from nightcal.planning.plan import REJECTED, STEPS, UNUSED, Entry, Plan
 from nightcal.planning.records import Match, PlannedMaster, Setup
 
@@ -162,9 +163,37 @@ class Unavailable:
         if unused:
             frames = f"the {len(unused)} {step} frames are" if len(unused) > 1 else f"the only {step} frame is"
             return make_printable(f"{frames} not used ({unused[0].reason})")
-        reason = make_printable(match.reason.removesuffix(SKIPPED).removeprefix(f"no {step}: "))
-        were = f"{rejected} {step} frames were" if rejected > 1 else f"a {step} frame was"
+        reason = match.reason.removesuffix(SKIPPED)
+        nearer = self._find_near_miss(step, subject) if reason.startswith(f"no {step}") else ""
+        if nearer and (" differ in " in nearer) >= (": " in reason):
+            reason = nearer
+        were = f"{rejected} {step} frames were" if rejected > 1 else f"{rejected} {step} frame was"
+        if rejected and reason == f"no {step}":
+            return f"{were} rejected, and there are no others"
+        reason = make_printable(_shorten(reason, step))
         return f"{reason}; {were} rejected" if rejected else reason
+
+    def _find_near_miss(self, step: str, subject: ScienceFrame | PlannedMaster) -> str:
+        """Find frames that would not fit, either; empty if there are none."""
+        known: dict[Setup, list[PlannedMaster]] = defaultdict(list)
+        for (kind, setup, filter_name), entries in self.unused.items():
+            if kind == step:
+                frames = tuple(entry.frame for entry in entries)
+                known[setup].append(PlannedMaster(kind, "", "", setup, 0.0, filter=filter_name, frames=frames))
+        frame = subject.frame if isinstance(subject, ScienceFrame) else subject
+        return explain_missing(step, subject.setup, frame.filter, known) if known else ""
+
+
+def _shorten(reason: str, step: str) -> str:
+    """Leave out of a reason what the words "without flat" have said already."""
+    missing, _, nearest = reason.partition(": ")
+    if not missing.startswith(f"no {step}"):
+        return reason
+    if nearest and (missing == f"no {step}" or " differ in " in nearest):
+        return nearest
+    if missing == f"no {step}":
+        return f"no {step} frames among these files, nor in a library"
+    return f"{missing}, only {nearest}" if nearest else missing
 
 
 def is_wanted(match: Match) -> bool:
