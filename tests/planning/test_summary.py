@@ -86,9 +86,11 @@ def test_the_nearest_candidate_and_what_keeps_it_away_are_named():
     slow, fast = ((Setting("", "READMODE", (("READMODE", text),)),) for text in ("slow", "fast"))
     raw = [*(replace(f, settings=slow if f.kind == "flat" else fast) for f in WHOLE), *frames("flat", 3, filter="R")]
     assert "4 science frames without flat: 5 flats in V differ in READMODE ('slow' and 'fast')" in "\n".join(say(raw))
+    assert any("night.yaml: - {where: {type: science}, use: {flat: " in line for line in say(raw))
     red = [replace(f, filter="R") if f.kind == "science" else f for f in WHOLE]
     assert "4 science frames without flat: no flat in filter R, only 5 flats in V (first" in "\n".join(say(red))
-    none = "4 science frames without dark: no dark frames among these files, nor in a library (first"
+    assert not any("night.yaml" in line for line in say(red))
+    none = "4 science frames without dark: no usable dark frames, nor any in a library (first"
     assert none in "\n".join(say(without("dark")))
 
 

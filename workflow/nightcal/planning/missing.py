@@ -12,7 +12,7 @@ from nightcal.planning.matching import Options
 from nightcal.planning.naming import make_printable
 from nightcal.planning.plan import STEPS, Plan
 from nightcal.planning.records import Match, Setup
-from nightcal.planning.summary import Unavailable, is_wanted
+from nightcal.planning.summary import Unavailable, is_lacking
 from nightcal.planning.temperature import choose_temperature
 
 ENOUGH = {"bias": 10, "dark": 5, "flat": 5}
@@ -95,7 +95,7 @@ def _judge(step: str, members: Sequence[ScienceFrame], options: Options, unavail
     """Say what a group of science frames lacks in a step, if anything."""
     which, setup = _describe_need(step, members, options), describe_setup(members[0].setup)
     matches: list[tuple[ScienceFrame, Match]] = [(item, getattr(item, step)) for item in members]
-    lacking = [(item, match) for item, match in matches if match.master is None and is_wanted(match)]
+    lacking = [(item, match) for item, match in matches if is_lacking(match)]
     doubts = [doubt for item, match in matches if (doubt := _find_doubt(step, item, match))]
     sizes = [len(match.master.frames) for _, match in matches if match.master and match.master.frames]
     small = [size for size in sizes if size < ENOUGH[step]]

@@ -148,7 +148,7 @@ class Unavailable:
         """Take them from a plan."""
         unused: dict[tuple[str, Setup, str], list[Entry]] = defaultdict(list)
         for entry in plan.entries:
-            if entry.role == UNUSED and entry.frame.kind in STEPS:
+            if entry.role == UNUSED and entry.group and entry.frame.kind in STEPS:
                 unused[entry.frame.kind, Setup.from_frame(entry.frame), entry.frame.filter].append(entry)
         return Unavailable(unused, Counter(entry.frame.kind for entry in plan.entries if entry.role == REJECTED))
 
@@ -192,13 +192,13 @@ def _shorten(reason: str, step: str) -> str:
     if nearest and (missing == f"no {step}" or " differ in " in nearest):
         return nearest
     if missing == f"no {step}":
-        return f"no {step} frames among these files, nor in a library"
+        return f"no usable {step} frames, nor any in a library"
     return f"{missing}, only {nearest}" if nearest else missing
 
 
-def is_wanted(match: Match) -> bool:
-    """Check whether the observer wants this step."""
-    return not match.reason.startswith(NO_DARKS_WANTED)
+def is_lacking(match: Match) -> bool:
+    """Check whether a frame lacks a step that the observer wants."""
+    return match.master is None and not match.reason.startswith(NO_DARKS_WANTED)
 
 
 def summarise_plan(plan: Plan, night: str) -> NightSummary:
@@ -229,7 +229,7 @@ def summarise_plan(plan: Plan, night: str) -> NightSummary:
         lacks = {
             step: unavailable.explain(step, match, subject)
             for step, match in entry.matches.items()
-            if match.master is None and is_wanted(match)
+            if is_lacking(match)
         }
         has_any = frame.has_overscan or any(match.master for match in entry.matches.values())
         return replace(

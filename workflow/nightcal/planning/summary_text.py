@@ -89,6 +89,12 @@ def _find_suggestions(undone: Sequence[Undone], raw: str) -> Iterator[str]:
             f"python -m nightcal.check_camera config/cameras/{FALLBACK_CAMERA}.yaml "
             f"{quote(str(PurePosixPath(raw, example)))}"
         )
+    different = next((group.what for group in undone if group.what in STEPS and " differ in " in group.reason), "")
+    if different:
+        yield (
+            "If frames that differ in such a keyword belong together all the same, say so in night.yaml: "
+            f"- {{where: {{type: science}}, use: {{{different}: <name of the master in plan.csv>}}}}"
+        )
     if any(group.what in STEPS and group.kind == "science" for group in undone):
         yield (
             "To see which frames to take: snakemake missing, with the same --config. Masters of other nights serve, "
