@@ -21,7 +21,7 @@ def main() -> None:
     options = make_options(args.config, tuple(night_plan.cameras.values()))
     for night in night_plan.nights:
         wanted = list_wanted(night_plan.plan, night, options)
-        nothing = "nothing is missing" if night_plan.plan.find_science(night) else "no science frames yet"
+        nothing = "nothing is missing" if night_plan.plan.find_science(night) else "no usable science frames yet"
         for line in map(describe_wanted, wanted) if wanted else [nothing]:
             print(f"{night}: {line}")
 
