@@ -90,6 +90,9 @@ def test_the_nearest_candidate_and_what_keeps_it_away_are_named():
     red = [replace(f, filter="R") if f.kind == "science" else f for f in WHOLE]
     assert "4 science frames without flat: no flat in filter R, only 5 flats in V (first" in "\n".join(say(red))
     assert not any("night.yaml" in line for line in say(red))
+    long = [replace(f, exposure_time=900.0) if f.kind == "science" else f for f in WHOLE]
+    factor = "4 science frames without dark: no dark for 900 s: the longest (300 s) would be scaled up 3 times"
+    assert factor in "\n".join(say(long))
     none = "4 science frames without dark: no usable dark frames, nor any in a library (first"
     assert none in "\n".join(say(without("dark")))
 

@@ -193,7 +193,7 @@ def _shorten(reason: str, step: str) -> str:
         return nearest
     if missing == f"no {step}":
         return f"no usable {step} frames, nor any in a library"
-    return f"{missing}, only {nearest}" if nearest else missing
+    return f"{missing}, only {nearest}" if nearest and missing.startswith("no flat in filter") else reason
 
 
 def is_lacking(match: Match) -> bool:
