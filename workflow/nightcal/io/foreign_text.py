@@ -9,7 +9,7 @@ _TEXT = re.compile(rb"([A-Z0-9_-]+) *= +'([^']*)'")
 
 
 def find_foreign_texts(block: bytes) -> dict[str, str]:
-    """Find the texts of a header that are not ASCII.
+    r"""Find the texts of a header that are not ASCII.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def find_foreign_texts(block: bytes) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        By keyword; letters that are not ASCII are escaped, as in ``H\\u03b1``, so that different texts stay different.
+        By keyword; letters that are not ASCII are escaped, as in ``H\u03b1``, so that different texts stay different.
     """
     if block.isascii():
         return {}
