@@ -271,7 +271,6 @@ def test_a_comma_in_a_number_is_quoted_as_written(tmp_path):
         ({"EXPTIME": "long"}, "EXPTIME is 'long'; expected seconds"),
         ({"IMAGETYP": None}, "the frame type is missing"),
         ({"IMAGETYP": "Mosaic"}, "the frame type 'Mosaic' matches no rule"),
-        ({"IMAGETYP": "Dark Frame", "EXPTIME": 0.0}, "a dark of 0 s contains no dark current"),
         ({"GAIN": 0}, "GAIN is 0; expected e-/ADU above 0"),
         ({"SATURATE": -1}, "SATURATE is -1; expected ADU of 0 or more"),
         ({"TRIMSEC": "[1:4096,1:4096]"}, "lies outside the image of 40 x 30 pixels"),
@@ -281,6 +280,28 @@ def test_a_comma_in_a_number_is_quoted_as_written(tmp_path):
 )
 def test_a_frame_whose_header_cannot_be_trusted_is_rejected_with_the_reason(tmp_path, changes, reason):
     assert reason in read(write(tmp_path / "a.fits", **changes)).problem
+
+
+def test_a_dark_of_no_exposure_is_a_bias(tmp_path):
+    frame = read(write(tmp_path / "a.fits", IMAGETYP="Dark Frame", EXPTIME=0.0))
+    assert (frame.problem, frame.kind) == ("", "bias")
+
+
+def test_a_calibrated_frame_is_rejected_in_its_own_night_with_the_mark(tmp_path):
+    frame = read(write(tmp_path / "a.fits", CALSTAT="BDF"))
+    assert frame.problem == "calibrated, not a raw frame: CALSTAT is 'BDF'"
+    assert (frame.night, frame.kind, frame.filter) == ("20240229", "science", "V")
+    assert "CALSTAT" in read(write(tmp_path / "b.fits", CALSTAT="BDF", EXPTIME=None, DATE_OBS="?")).problem
+
+
+def test_a_colour_mosaic_is_rejected_with_what_to_do(tmp_path):
+    assert "bayer: split" in read(write(tmp_path / "a.fits", BAYERPAT="RGGB")).problem
+
+
+def test_a_frame_that_was_saved_again_has_a_warning(tmp_path):
+    frame = read(write(tmp_path / "a.fits", SWMODIFY="MaxIm DL Version 6.13"))
+    assert frame.problem == ""
+    assert frame.warnings[0].startswith("saved again: SWMODIFY is 'MaxIm DL")
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,12 @@ WARNINGS = (
         "If they do differ, leave one of them out in `night.yaml`, or take calibrations with the same program.",
     ),
     WarningName(
+        "saved again",
+        "A keyword such as SWMODIFY says that a program that also calibrates has saved the frame again, perhaps only "
+        "to add a plate solution. The frame is taken as raw.",
+        "Use the file that the camera wrote, or list the keyword under `ignore_marks` of the camera file.",
+    ),
+    WarningName(
         "summed at the telescope",
         "The frame is a sum of several readouts (`NSUBREAD`, `COADDS`): bias level and read noise count that often; "
         "the exposure time is taken for that of the sum.",

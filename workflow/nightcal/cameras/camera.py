@@ -79,6 +79,8 @@ class Camera:
         Length of the trails.
     amplifier_glow : bool
         Whether the readout electronics emit light; darks are then used for the same exposure time only.
+    ignored_marks : tuple of str
+        Keywords that elsewhere are marks of processed frames or colour mosaics, but not in these headers.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Camera:
     bleed_directions: tuple[str, ...] = ()
     bleed_pixels: int = 0
     amplifier_glow: bool = False
+    ignored_marks: tuple[str, ...] = ()
 
     def recognises(self, header: RawHeader) -> bool:
         """Check whether a header is from this camera."""
@@ -205,7 +208,9 @@ class Camera:
         if word is None:
             names = ", ".join(self.cards.get("type", ()))
             raise FrameRejectedError(f"the frame type is missing (keywords searched: {names})")
-        raise FrameRejectedError(f"the frame type {word!r} matches no rule of {self.path.name}")
+        raise FrameRejectedError(
+            f"the frame type {word!r} matches no rule of {self.path.name}: add it to types in a camera file"
+        )
 
     def filter(self, header: RawHeader) -> str:
         """Read the filter; of several filter wheels those that hold one, as in ``B+ND``; empty if unknown."""

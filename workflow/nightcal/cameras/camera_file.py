@@ -70,6 +70,7 @@ def load_camera(path: Path) -> Camera:
         bleed_directions=tuple(bleed.get("directions", ())),
         bleed_pixels=bleed.get("pixels", 0),
         amplifier_glow=document.get("amplifier_glow", False),
+        ignored_marks=tuple(document.get("ignore_marks", [])),
     )
 
 

@@ -129,8 +129,21 @@ class RawHeader:
         plain = all(i[8:10] != "= " or (": " not in i and _VALUE.fullmatch(i, 10)) for i in images)
         return images if plain else None
 
+    @property
+    def history(self) -> list[str]:
+        """The lines of HISTORY."""
+        if not isinstance(self._cards, str):
+            return [str(line) for line in self._cards["HISTORY"]] if "HISTORY" in self._cards else []
+        if "HISTORY " not in self._cards:
+            return []
+        cards = (self._cards[start : start + CARD] for start in range(0, len(self._cards), CARD))
+        return [card[8:].strip() for card in cards if card.startswith("HISTORY ")]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.cards if self._split_cards is None else self._split_cards)
+
+    def __contains__(self, name: str) -> bool:
+        return name in (self.cards if self._split_cards is None else self._split_cards)
 
     def value(self, name: str) -> Value | None:
         """Look up the value of a keyword; None if it is absent or a placeholder (empty, UNKNOWN, N/A).

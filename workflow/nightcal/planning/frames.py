@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nightcal.cameras.camera import Camera, recognise_camera
+from nightcal.cameras.processing_marks import find_alteration, find_colour_mosaic, find_processing
 from nightcal.cameras.settings import ROWS, Settings
 from nightcal.detector.mosaic import place_amplifiers
 from nightcal.errors import FrameRejectedError
@@ -201,7 +202,8 @@ def interpret_header(path: Path, name: str, header: RawHeader, cameras: Sequence
         for more in _interpret(header, cameras, warnings.append):
             known |= more
     except FrameRejectedError as reason:
-        known = {"kind": _find_kind(header, cameras)} | known | {"problem": str(reason)}
+        known = {"kind": _find_kind(header, cameras)} | known
+        known["problem"] = known.get("problem") or str(reason)
     return Frame(path, name, **known, warnings=tuple(dict.fromkeys(warnings)))
 
 
@@ -216,13 +218,38 @@ def _find_kind(header: RawHeader, cameras: Sequence[Camera]) -> str:
 def _interpret(header: RawHeader, cameras: Sequence[Camera], warn: Warn) -> Iterator[dict[str, Any]]:
     """Yield the attributes of a frame in parts, so that those before a problem are kept; pass warnings to ``warn``."""
     camera = recognise_camera(header, cameras)
-    yield {"camera": camera.name, "shape": header.shape}
+    yield {"camera": camera.name, "shape": header.shape, "problem": explain_unfit(header, camera, warn)}
     start = camera.start(header)
     longitude = camera.east_longitude(header)
     yield {"night": find_night(start, longitude or 0.0), "has_longitude": longitude is not None}
     exposure_time = camera.exposure_time(header)
     yield {"exposure_time": exposure_time, "mjd": start + 0.5 * exposure_time / SECONDS_A_DAY}
     yield _read_details(header, camera, exposure_time, warn)
+
+
+def explain_unfit(header: RawHeader, camera: Camera, warn: Warn) -> str:
+    """Explain why a frame is not a raw frame of one colour; empty if it is.
+
+    Parameters
+    ----------
+    header : RawHeader
+    camera : Camera
+    warn : Warn
+        Takes a warning if another program has saved the frame again.
+
+    Returns
+    -------
+    str
+    """
+    processed = find_processing(header, camera.ignored_marks, camera.cards.get("type", ()))
+    if processed:
+        return processed
+    if altered := find_alteration(header, camera.ignored_marks):
+        warn(name_warning("saved again", f"{altered}, a program that may have changed the pixels; taken as raw"))
+    mosaic = "" if getattr(camera, "bayer", "") else find_colour_mosaic(header, camera.ignored_marks)
+    return (
+        f"{mosaic}, a colour mosaic: write bayer: split in {camera.path.name} to reduce its colours" if mosaic else ""
+    )
 
 
 def find_night(mjd: float, longitude: float) -> str:
@@ -251,7 +278,7 @@ def _wrap_longitude(longitude: float) -> float:
 def _read_details(header: RawHeader, camera: Camera, exposure_time: float, warn: Warn) -> dict[str, Any]:
     kind = camera.kind(header)
     if kind == "dark" and exposure_time == 0:
-        raise FrameRejectedError("a dark of 0 s contains no dark current")
+        kind = "bias"
     numbers = range(len(camera.amplifiers))
     sections, binning = camera.sections(header), camera.bins(header)
     for rule, amplifier in zip(camera.amplifiers, sections, strict=True):
