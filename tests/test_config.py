@@ -364,3 +364,10 @@ def test_an_unusable_star_catalogue_is_reported_before_the_first_job(raw, tmp_pa
     assert f"{stars}: no column found for ra; set catalog.columns.ra to one of" in mistake(wrong)
     wrong["catalog"]["columns"] = {"ra": "alpha", "dec": "delta"}
     assert read_run_config(wrong, HOME).stars == stars
+
+
+def test_a_folder_with_files_of_other_formats_only_is_explained(tmp_path):
+    (tmp_path / "IMG_0001.CR2").write_bytes(b"x")
+    message = mistake(config(tmp_path))
+    assert "contains no FITS file" in message
+    assert "1 of other formats: a raw photo of a digital camera (.cr2)" in message

@@ -1,4 +1,4 @@
-"""A frame that another program has calibrated or stacked is told by the marks it left; a raw frame is never taken for one."""
+"""What another program has calibrated or stacked is told by the marks it left; a raw frame is never taken for it."""
 
 import pytest
 from astropy.io import fits

@@ -13,7 +13,8 @@ from helpers import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightcal.cameras.camera_file import load_cameras
-from nightcal.planning.frames import find_files, find_night, read_frame, scan
+from nightcal.io.raw_files import find_files
+from nightcal.planning.frames import find_night, read_frame, scan
 
 CAMERAS = load_cameras(REPOSITORY / "config/cameras")
 CARDS = {
@@ -402,6 +403,46 @@ def test_every_fits_file_is_found_once_sorted_and_named_by_its_path(tmp_path):
     )
     assert [frame.path for frame in frames] == [tmp_path / frame.name for frame in frames]
     assert not any(frame.problem for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a.fits.bz2", "packed as .bz2"),
+        ("a.FIT.XZ", "unpack it"),
+        ("a.fits.fz.Z", "unpack it"),
+        ("a.fts.zip", "unpack it"),
+        ("IMG_0001.CR2", "convert it to FITS"),
+        ("IMG_0001.nef", "convert it to FITS"),
+        ("light.xisf", "XISF of PixInsight"),
+        ("jupiter.ser", "convert it to FITS"),
+        ("light.tif", "convert it to FITS"),
+    ],
+)
+def test_a_file_that_is_not_opened_is_rejected_with_what_to_do(tmp_path, name, words):
+    (tmp_path / name).write_bytes(b"x")
+    (frame,) = scan(tmp_path, CAMERAS)
+    assert frame.name == name
+    assert words in frame.problem
+
+
+def test_a_packed_or_converted_file_beside_its_fits_file_is_not_listed(tmp_path):
+    for name in ("a.fits", "b.fits.gz", "night/d.fit"):
+        write(tmp_path / name)
+    for name in ("a.fits.bz2", "b.CR2", "night/D.xisf", "c.cr2", "preview.jpg", "night.log", "all.zip", "log.txt.bz2"):
+        (tmp_path / name).write_bytes(b"x")
+    frames = scan(tmp_path, CAMERAS)
+    assert [frame.name for frame in frames] == ["a.fits", "b.fits.gz", "c.cr2", "night/d.fit"]
+
+
+def test_a_renamed_copy_is_rejected_and_another_exposure_of_the_same_time_is_not(tmp_path):
+    time = "2024-03-01T06:00:00.123"
+    original = write(tmp_path / "bias1.fits", DATE_OBS=time)
+    (tmp_path / "spare.fits").write_bytes(original.read_bytes())
+    write(tmp_path / "bias2.fits", pixels() + np.uint16(1), DATE_OBS=time)
+    problems = {frame.name: frame.problem for frame in scan(tmp_path, CAMERAS)}
+    assert problems["bias1.fits"] == problems["bias2.fits"] == ""
+    assert problems["spare.fits"] == "copy of bias1.fits: the same file under another name"
 
 
 def test_hidden_files_and_folders_are_left_out(tmp_path):

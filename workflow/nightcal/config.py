@@ -13,6 +13,7 @@ from typing import Any
 from nightcal.cameras.camera import Camera
 from nightcal.cameras.camera_file import load_camera, load_cameras
 from nightcal.errors import ConfigurationError
+from nightcal.io.raw_files import explain_unopened
 from nightcal.io.schema import check, read_yaml
 from nightcal.planning.batches import BATCH_SIZE
 from nightcal.planning.dark_scaling import DarkPolicy
@@ -108,10 +109,11 @@ def read_run_config(config: Mapping[str, Any], home: Path, *, in_job: bool = Fal
     cameras = choose_cameras(config["camera"], home / "config" / "cameras")
     raw, results = _check_folders(config["raw"], config["results"])
     frames = read_cached_frames(raw, cameras, results, trusted=in_job, save=not in_job)
-    if not frames:
+    unopened = [reason for frame in frames if (reason := explain_unopened(frame.path.name))]
+    if len(unopened) == len(frames):
         raise ConfigurationError(
             f"{WHERE}: raw is {config['raw']!r}, which contains no FITS file; expected names ending in .fits, .fit or "
-            ".fts, optionally followed by .fz or .gz."
+            f".fts, optionally followed by .fz or .gz{f'; {len(frames)} of other formats: {unopened[0]}' if frames else ''}."
         )
     frames = [replace(f, problem=BRACES) if not f.problem and "{" in str(f.path) else f for f in frames]
     made_here = {(results / night / "masters").resolve() for night in {frame.night for frame in frames}}

@@ -1,7 +1,9 @@
 """Read the headers of raw frames: a `Frame` for each file, with the reason if it cannot be used."""
 
+import filecmp
 import os
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from operator import attrgetter
@@ -14,10 +16,12 @@ from nightcal.cameras.settings import ROWS, Settings
 from nightcal.detector.mosaic import place_amplifiers
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import MJD_ZERO
-from nightcal.io.raw_header import SUFFIXES, RawHeader, read_header, strip_suffix
+from nightcal.io.raw_files import explain_unopened, find_files
+from nightcal.io.raw_header import RawHeader, read_header, strip_suffix
 from nightcal.warning_names import Warn, name_warning
 
 SECONDS_A_DAY = 86400.0
+SAMPLE = 16384  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ class Frame:
 
 
 def scan(folder: Path, cameras: Sequence[Camera], leave_out: Sequence[Path] = ()) -> list[Frame]:
-    """Read the header of every FITS file below a folder.
+    """Read the header of every FITS file below a folder; other files that may hold raw frames are rejected.
 
     Parameters
     ----------
@@ -120,56 +124,64 @@ def scan(folder: Path, cameras: Sequence[Camera], leave_out: Sequence[Path] = ()
     list of Frame
         Sorted by name.
     """
-    paths = sorted(find_files(folder, leave_out))
+    paths = sorted(find_files(folder, leave_out, unopened=True))
     return reject_copies([read_frame(path, path.relative_to(folder).as_posix(), cameras) for path in paths])
 
 
 def reject_copies(frames: Sequence[Frame]) -> list[Frame]:
     """Reject a second file of the same exposure: compressed next to uncompressed, or a copy in another folder.
 
-    Stacking both would make the uncertainties too small.
+    A copy of another name is rejected if its time has fractions of a second and its content is the same. Stacking both
+    would make the uncertainties too small.
     """
-    first: dict[tuple[Any, ...], str] = {}
-    kept = []
+    named: dict[Hashable, str] = {}
+    alike: dict[Hashable, list[Frame]] = defaultdict(list)
+    problems: dict[str, str] = {}
     for frame in frames:
-        if not frame.problem and "{" not in frame.name:
-            original = first.setdefault((strip_suffix(frame.path.name).lower(), *_EXPOSURE(frame)), frame.name)
-            if original != frame.name:
-                frame = replace(frame, problem=f"copy of {original}: same name, type, time and exposure time")
-        kept.append(frame)
-    return kept
+        if frame.problem:
+            continue
+        original = named.setdefault((strip_suffix(frame.path.name).lower(), _EXPOSURE(frame)), frame.name)
+        if original != frame.name:
+            problems[frame.name] = f"copy of {original}: same name, type, time and exposure time"
+        elif _has_fraction(frame):
+            alike[_EXPOSURE(frame)].append(frame)
+    for group in alike.values():
+        problems |= {
+            copy.name: f"copy of {original.name}: the same file under another name"
+            for original, copy in _find_equal_files(group)
+        }
+    return [replace(frame, problem=problems[frame.name]) if frame.name in problems else frame for frame in frames]
+
+
+def _has_fraction(frame: Frame) -> bool:
+    """Check whether the start of an exposure has fractions of a second, which two exposures seldom share."""
+    seconds = (frame.mjd or 0.0) * SECONDS_A_DAY - 0.5 * frame.exposure_time
+    return abs(seconds - round(seconds)) > 1e-4
+
+
+def _find_equal_files(frames: Sequence[Frame]) -> Iterator[tuple[Frame, Frame]]:
+    """Yield pairs of frames whose files have the same content; the second is a copy of the first."""
+    if len(frames) < 2:
+        return
+    first: dict[Hashable, Frame] = {}
+    for frame in frames:
+        try:
+            original = first.setdefault(_sample_content(frame.path), frame)
+            if original is not frame and filecmp.cmp(original.path, frame.path, shallow=False):
+                yield original, frame
+        except OSError:  # the job that reads the file will give the reason
+            continue
+
+
+def _sample_content(path: Path) -> tuple[int, bytes]:
+    """Read the length of a file, and the bytes in its middle, in which two exposures differ."""
+    with path.open("rb", buffering=0) as file:
+        length = os.fstat(file.fileno()).st_size
+        file.seek(length // 2)
+        return length, file.read(SAMPLE)
 
 
 _EXPOSURE = attrgetter(*(attribute.name for attribute in fields(Frame) if attribute.name not in ("path", "name")))
-
-
-def find_files(folder: Path, leave_out: Sequence[Path] = ()) -> Iterator[Path]:
-    """Yield the files below a folder that have the name of a FITS file.
-
-    Parameters
-    ----------
-    folder : Path
-        Searched recursively; links are followed, hidden files and folders skipped.
-    leave_out : sequence of Path
-        Folders not to search.
-
-    Yields
-    ------
-    Path
-        In the order of the file system.
-    """
-    skipped = {os.path.realpath(path) for path in leave_out}
-    seen = set()
-    for directory, subfolders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(directory)
-        if real in seen or real in skipped:
-            subfolders.clear()
-            continue
-        seen.add(real)
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in files:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                yield Path(directory, name)
 
 
 def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
@@ -187,6 +199,8 @@ def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
     Frame
         With ``problem`` set if the file cannot be used.
     """
+    if unopened := explain_unopened(path.name):
+        return Frame(path, name, problem=unopened)
     try:
         header = read_header(path)
     except FrameRejectedError as reason:

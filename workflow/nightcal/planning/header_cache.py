@@ -19,7 +19,8 @@ from typing import Any
 
 from nightcal.cameras.camera import Camera
 from nightcal.cameras.settings import Setting
-from nightcal.planning.frames import Frame, find_files, read_frame, reject_copies
+from nightcal.io.raw_files import find_files
+from nightcal.planning.frames import Frame, read_frame, reject_copies
 from nightcal.version import __version__
 
 CACHE_FILE = Path("logs/header_cache")
@@ -71,7 +72,7 @@ def read_cached_frames(
     known = load_cache(path, validity)
     if trusted and known is not None:
         return reject_copies([cached.frame for cached in known.values()])
-    paths = sorted(find_files(folder, [results]), key=_parts)
+    paths = sorted(find_files(folder, [results], unopened=True), key=_parts)
     found = [_read_or_reuse(raw, folder, cameras, known or {}) for raw in paths]
     if save and list((known or {}).values()) != found:
         save_cache(path, validity, found)

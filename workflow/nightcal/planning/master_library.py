@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from nightcal.errors import blame_machine
-from nightcal.planning.frames import find_files
+from nightcal.io.raw_files import find_files
 from nightcal.planning.records import PlannedMaster
 from nightcal.planning.setup_keywords import read_planned_master
 
