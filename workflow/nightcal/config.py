@@ -111,9 +111,10 @@ def read_run_config(config: Mapping[str, Any], home: Path, *, in_job: bool = Fal
     frames = read_cached_frames(raw, cameras, results, trusted=in_job, save=not in_job)
     unopened = [reason for frame in frames if (reason := explain_unopened(frame.path.name))]
     if len(unopened) == len(frames):
+        others = f"; {len(frames)} of other formats: {unopened[0]}" if frames else ""
         raise ConfigurationError(
             f"{WHERE}: raw is {config['raw']!r}, which contains no FITS file; expected names ending in .fits, .fit or "
-            f".fts, optionally followed by .fz or .gz{f'; {len(frames)} of other formats: {unopened[0]}' if frames else ''}."
+            f".fts, optionally followed by .fz or .gz{others}."
         )
     frames = [replace(f, problem=BRACES) if not f.problem and "{" in str(f.path) else f for f in frames]
     made_here = {(results / night / "masters").resolve() for night in {frame.night for frame in frames}}

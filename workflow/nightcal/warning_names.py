@@ -58,6 +58,12 @@ WARNINGS = (
         "A temperature in the header is not a temperature (NaN, -999, text) and counts as missing.",
         "Nothing, if another keyword has the temperature; else the dark is chosen without it.",
     ),
+    WarningName(
+        "wrong checksum",
+        "The CHECKSUM of a raw file does not agree with its bytes. With a DATASUM that agrees, only the header was "
+        "changed, which many programs do; without one, pixels may be damaged, too.",
+        "Compare the file with another copy. A frame whose DATASUM does not agree is rejected.",
+    ),
 )
 """All kinds, in alphabetical order."""
 

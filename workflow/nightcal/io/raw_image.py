@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from nightcal.errors import UNREADABLE, FrameRejectedError, blame_machine
 from nightcal.io.checksum import HASH_DIGITS, hash_file
+from nightcal.io.integrity import check_sums
 from nightcal.io.raw_header import RawHeader, read_header
 
 WORD = 2  # bytes
@@ -60,6 +61,7 @@ class RawFile:
         self._descriptor: int | None = None
         self._buffer: Buffer | None = None
         self._digest = ""
+        self.warnings: tuple[str, ...] | None = None
 
     @property
     def descriptor(self) -> int:
@@ -152,6 +154,11 @@ class RawImage:
         """First digits of the SHA-256 of the file."""
         return self._file.digest
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is doubtful in the file; known once it has been held in memory."""
+        return self._file.warnings or ()
+
     def __enter__(self) -> RawImage:
         return self
 
@@ -166,6 +173,8 @@ class RawImage:
 
     def hold(self, buffer: Buffer | None = None) -> RawImage:
         """Read the file once and keep it in memory until it is closed, as source of pixels and `digest`.
+
+        Its checksums are compared, if it has any.
 
         Parameters
         ----------
@@ -186,6 +195,8 @@ class RawImage:
             return self
         try:
             self._file.hold(buffer)
+            if self._file.warnings is None and self._file.held is not None:
+                self._file.warnings = check_sums(self._file.held, self.path, self.header)
             for plane in self.planes:
                 if not plane._data_start:
                     image = plane.rows(0, plane.shape[0])

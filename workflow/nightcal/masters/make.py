@@ -193,7 +193,11 @@ def finish_master(
     if opened.records:
         write_setup(product.header, opened.records[0])
     record_gain(product.header, opened.noise)
-    for text in (*warnings, *summarise_warnings([record.warnings for record in opened.records])):
+    found = [
+        (*record.warnings, *frame.readout.image.warnings)
+        for record, frame in zip(opened.records, opened.frames, strict=True)
+    ]
+    for text in (*warnings, *summarise_warnings(found)):
         warn(product.header, text)
     for text in read_warnings(product.header):
         log.warning("master %s: %s.", kind, text)

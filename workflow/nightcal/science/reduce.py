@@ -86,7 +86,7 @@ class ScienceBatch:
             set_cards(header, list_mean_time(frame.mjd))
             dated = [step for step in ("BIAS", "DARK", "FLAT", "BPM") if f"{step}MJD" in header]
             set_cards(header, {f"{step}AGE": frame.mjd - header[f"{step}MJD"] for step in dated})
-        for text in (*self.warnings, *frame.warnings):
+        for text in (*self.warnings, *frame.warnings, *image.warnings):
             warn(header, text)
         if turned:
             order = f"ROWORDER = {frame.row_order.upper()}, {row_order.upper()} in its masters"
