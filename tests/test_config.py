@@ -283,16 +283,16 @@ def test_results_cannot_be_a_link_to_the_raw_folder(raw, tmp_path):
 
 
 @pytest.mark.parametrize("key", ["results", "camera"])
-def test_a_path_with_a_brace_is_reported(raw, key, tmp_path):
+@pytest.mark.parametrize(("name", "misread"), [("{mine}.yaml", "{"), ("<mine>.yaml", "<mine>")])
+def test_a_path_that_snakemake_would_misread_is_reported(raw, key, name, misread, tmp_path):
     # The file is there and would serve under another name.
-    path = tmp_path / "{mine}.yaml"
+    path = tmp_path / name
     path.write_text(
         "name: mine\ntitle: x\n"
         "cards: {start: DATE-OBS, exposure: EXPTIME, type: IMAGETYP}\ntypes: [{science: {type: '*'}}]\n"
     )
-    assert (
-        mistake(config(raw) | {key: str(path)}) == f"configuration: {key} is {str(path)!r}; expected a path without {{."
-    )
+    expected = f"configuration: {key} is {str(path)!r}; expected a path without {misread}."
+    assert mistake(config(raw) | {key: str(path)}) == expected
 
 
 def test_user_masks_reach_the_planner_with_their_size(raw, tmp_path):

@@ -6,7 +6,7 @@ import csv
 import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ from nightcal.planning.dark_scaling import DarkPolicy
 from nightcal.planning.header_cache import read_cached_frames
 from nightcal.planning.master_library import read_library
 from nightcal.planning.matching import Options
+from nightcal.planning.naming import find_misread
 from nightcal.planning.plan import STEPS, Plan, make_plan
 from nightcal.planning.user_masks import read_user_masks
 from nightcal.science.steps import MEASUREMENTS, read_options
 
 _log = logging.getLogger(__name__)
 WHERE = "configuration"
-BRACES = "its path contains {, which Snakemake would read as a wildcard: rename the file or folder"
 STARS = ("stars.ecsv", "stars.csv", "stars.parquet")
 """Names of a catalogue of reference stars in the raw folder."""
 
@@ -116,7 +116,6 @@ def read_run_config(config: Mapping[str, Any], home: Path, *, in_job: bool = Fal
             f"{WHERE}: raw is {config['raw']!r}, which contains no FITS file; expected names ending in .fits, .fit or "
             f".fts, optionally followed by .fz or .gz{others}."
         )
-    frames = [replace(f, problem=BRACES) if not f.problem and "{" in str(f.path) else f for f in frames]
     made_here = {(results / night / "masters").resolve() for night in {frame.night for frame in frames}}
     library = [
         master
@@ -148,8 +147,8 @@ def _check_folders(raw: str | None, results: str) -> tuple[Path, Path]:
         )
     if not Path(raw).is_dir():
         raise ConfigurationError(f"{WHERE}: raw is {raw!r}, which is not a folder or cannot be read.")
-    if "{" in results:
-        raise ConfigurationError(f"{WHERE}: results is {results!r}; expected a path without {{.")
+    if misread := find_misread(results):
+        raise ConfigurationError(f"{WHERE}: results is {results!r}; expected a path without {misread}.")
     if Path(raw).resolve() == Path(results).resolve():
         raise ConfigurationError(
             f"{WHERE}: results is {results!r}, the folder of the raw frames; expected a different folder."
@@ -180,10 +179,8 @@ def find_stars_file(chosen: str | None, raw: Path) -> Path | None:
         return None
     if chosen == "auto":
         return next((raw / name for name in STARS if (raw / name).is_file()), None)
-    if "{" in chosen or not Path(chosen).is_file():
-        raise ConfigurationError(
-            f"{WHERE}: catalog.file is {chosen!r}; expected auto, null, or the path of a file, without {{."
-        )
+    if not Path(chosen).is_file():
+        raise ConfigurationError(f"{WHERE}: catalog.file is {chosen!r}; expected auto, null, or the path of a file.")
     return Path(chosen)
 
 
@@ -303,8 +300,8 @@ def choose_cameras(chosen: str, folder: Path) -> tuple[Camera, ...]:
     ConfigurationError
         If there is no such camera, or a camera file has a mistake.
     """
-    if "{" in chosen:
-        raise ConfigurationError(f"{WHERE}: camera is {chosen!r}; expected a path without {{.")
+    if misread := find_misread(chosen):
+        raise ConfigurationError(f"{WHERE}: camera is {chosen!r}; expected a path without {misread}.")
     if chosen.endswith((".yaml", ".yml")):
         return (load_camera(Path(chosen)),)
     cameras = load_cameras(folder)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nightcal.errors import ConfigurationError
 from nightcal.numerics.kernels import LAPLACIAN_WORTHWHILE, SCIENCE_STEPS, WORTHWHILE, fingerprint
+from nightcal.planning.naming import find_misread
 from nightcal.planning.summary import read_summary, summarise_plan
 from nightcal.planning.summary_text import describe_summary
 from nightcal.config import parse_command_line, locate_plan, read_run_config, select_measurements
@@ -69,9 +70,19 @@ def camera_file(setup):
     return str(RUN.cameras[setup.camera].path)
 
 
+def tracked(paths):
+    """Files of the observer as inputs, without those whose path Snakemake would misread; jobs get all by their names."""
+    return [path for path in paths if not find_misread(path)]
+
+
 def option(flag, paths):
     """An option of a script, or nothing without a path."""
     return f"{flag} {shlex.quote(str(paths))}" if paths else ""
+
+
+def quote_paths(paths):
+    """Paths as arguments of a script."""
+    return " ".join(shlex.quote(str(path)) for path in paths)
 
 
 def options(flag, paths):
@@ -113,8 +124,13 @@ def find_master(w):
 
 
 def raw_frames(w):
-    """Raw frames of a master."""
-    return [str(frame.path) for frame in find_master(w).frames]
+    """Raw frames of a master, as inputs."""
+    return tracked(str(frame.path) for frame in find_master(w).frames)
+
+
+def raw_names(w):
+    """Raw frames of a master, as arguments of a script."""
+    return quote_paths(frame.path for frame in find_master(w).frames)
 
 
 def master_camera(w):

@@ -4,7 +4,7 @@
 rule crosscheck:
     """Calibrate a science frame of a setup with ccdproc's functions and the same masters, and compare."""
     input:
-        raw=lambda w: str(checked_frame(w).frame.path),
+        raw=lambda w: tracked([str(checked_frame(w).frame.path)]),
         product=lambda w: f"{RESULTS}/{w.night}/science/{checked_frame(w).name}.fits",
         camera=lambda w: camera_file(checked_frame(w).setup),
         bias=lambda w: matched_path(checked_frame(w).bias),
@@ -24,10 +24,11 @@ rule crosscheck:
         runtime=10,
     params:
         script=script("crosscheck"),
+        raw=lambda w: quote_paths([checked_frame(w).frame.path]),
         version=__version__,
         bias=lambda w, input: option("--bias", input.bias),
         dark=lambda w, input: option("--dark", input.dark),
         flat=lambda w, input: option("--flat", input.flat),
     shell:
-        "python {params.script:q} {input.raw:q} --product {input.product:q} --camera {input.camera:q} {params.bias}"
+        "python {params.script:q} {params.raw} --product {input.product:q} --camera {input.camera:q} {params.bias}"
         " {params.dark} {params.flat} --out {output:q} > {log:q} 2>&1"

@@ -25,9 +25,10 @@ rule measure_gain:
         runtime=stack_minutes,
     params:
         script=script("measure_gain"),
+        frames=raw_names,
         version=__version__,
     shell:
-        "python {params.script:q} {input.frames:q} --camera {input.camera:q} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.frames} --camera {input.camera:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule warm_kernels:
@@ -69,12 +70,13 @@ rule make_master_bias:
         runtime=stack_minutes,
     params:
         script=script("make_master_bias"),
+        frames=raw_names,
         version=__version__,
         warn=master_warnings,
         rejection=REJECTION,
         measured_gain=lambda w, input: option("--measured-gain", input.measured_gain),
     shell:
-        "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.measured_gain}"
+        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.measured_gain}"
         " {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
@@ -100,6 +102,7 @@ rule make_master_dark:
         runtime=stack_minutes,
     params:
         script=script("make_master_dark"),
+        frames=raw_names,
         version=__version__,
         warn=master_warnings,
         rejection=REJECTION,
@@ -107,7 +110,7 @@ rule make_master_dark:
         bias=lambda w, input: option("--bias", input.bias),
         hot=config["dark"]["hot"],
     shell:
-        "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.measured_gain} {params.bias}"
+        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.measured_gain} {params.bias}"
         " --hot {params.hot} {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
@@ -134,6 +137,7 @@ rule make_master_flat:
         runtime=stack_minutes,
     params:
         script=script("make_master_flat"),
+        frames=raw_names,
         version=__version__,
         warn=master_warnings,
         rejection=REJECTION,
@@ -142,7 +146,7 @@ rule make_master_flat:
         dark=lambda w, input: option("--dark", input.dark),
         limits=" ".join(f"--{key} {config['flat'][key]}" for key in ("faintest", "departure", "dither")),
     shell:
-        "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.measured_gain} {params.bias}"
+        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.measured_gain} {params.bias}"
         " {params.dark} {params.limits} {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 

@@ -6,7 +6,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
         name:
             f"reduce_science_{batch.name}"
         input:
-            frames=lambda w, batch=batch: [str(science.frame.path) for science in batch.members],
+            frames=tracked(str(science.frame.path) for science in batch.members),
             camera=camera_file(batch.members[0].setup),
             kernels=science_kernels(batch),
             measured_gain=matched_path(batch.members[0].measured_gain),
@@ -14,7 +14,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             dark=matched_path(batch.members[0].dark),
             flat=matched_path(batch.members[0].flat),
             bpm=matched_path(batch.members[0].bpm),
-            stars=star_files(),
+            stars=tracked(star_files()),
             fields=field_files(batch),
         output:
             science=science_paths(batch),
@@ -30,6 +30,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             * minutes((20 if MEASUREMENTS else SCIENCE_STEPS) * len(batch.members) * pixels(batch.members[0].setup)),
         params:
             script=script("reduce_science"),
+            frames=lambda w, batch=batch: quote_paths(science.frame.path for science in batch.members),
             version=__version__,
             measured_gain=lambda w, input: option("--measured-gain", input.measured_gain),
             bias=lambda w, input: option("--bias", input.bias),
@@ -40,13 +41,13 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             warn=lambda w, batch=batch: warnings_for(batch.members[0]),
             unit=config["unit"],
             measure=json.dumps(measurements_for(batch), sort_keys=True),
-            stars=lambda w, input: options("--stars", input.stars),
-            columns=lambda w, input: option(
-                "--columns", input.stars and json.dumps(config["catalog"]["columns"], sort_keys=True)
+            stars=lambda w: options("--stars", star_files()),
+            columns=lambda w: option(
+                "--columns", star_files() and json.dumps(config["catalog"]["columns"], sort_keys=True)
             ),
             fields=lambda w, input: options("--fields", input.fields),
             catalogs=lambda w, output: options("--catalogs", output.catalogs),
         shell:
-            "python {params.script:q} {input.frames:q} --camera {input.camera:q} {params.measured_gain} {params.bias}"
+            "python {params.script:q} {params.frames} --camera {input.camera:q} {params.measured_gain} {params.bias}"
             " {params.dark} {params.flat} {params.bpm} {params.warn} --unit {params.unit} --measure {params.measure:q}"
             " {params.stars} {params.columns} {params.fields} --out {output.science:q} {params.catalogs} > {log:q} 2>&1"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nightcal.errors import blame_machine
 from nightcal.io.raw_files import find_files
+from nightcal.planning.naming import find_misread
 from nightcal.planning.records import PlannedMaster
 from nightcal.planning.setup_keywords import read_planned_master
 
@@ -26,7 +27,7 @@ def read_library(folder: Path) -> list[PlannedMaster]:
     list of PlannedMaster
         Sorted by path.
     """
-    masters = (_read_master(path) for path in sorted(find_files(folder)) if "{" not in str(path))
+    masters = (_read_master(path) for path in sorted(find_files(folder)) if not find_misread(path))
     return [master for master in masters if master is not None]
 
 

@@ -6,11 +6,21 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from nightcal.io.raw_header import strip_suffix
 from nightcal.planning.frames import Frame
 
 LONGEST_NAME = 60
+
+MISREAD = re.compile(r"\{|<[a-z][a-z0-9_]*>")
+"""What Snakemake reads as a wildcard or a variable in the path of an input or output."""
+
+
+def find_misread(path: str | Path) -> str:
+    """Find what Snakemake would read as a wildcard or a variable in a path, such as ``{`` or ``<copy>``; or empty."""
+    match = MISREAD.search(str(path))
+    return match[0] if match else ""
 
 
 def slugify(text: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nightcal.cameras.geometry import find_size
 from nightcal.errors import ConfigurationError, FrameRejectedError
+from nightcal.planning.naming import find_misread
 from nightcal.planning.records import Setup
 
 
@@ -38,7 +39,7 @@ def read_user_masks(paths: Sequence[str], where: str) -> tuple[UserMask, ...]:
     Raises
     ------
     ConfigurationError
-        If a file cannot be read or holds no image, or its path contains ``{``.
+        If a file cannot be read or holds no image, or its path contains ``{`` or ``<word>``.
     """
     return tuple(UserMask(Path(path), _read_shape(path, where)) for path in paths)
 
@@ -48,8 +49,8 @@ def _read_shape(path: str, where: str) -> tuple[int, int]:
 
     from nightcal.errors import UNREADABLE
 
-    if "{" in path:
-        raise ConfigurationError(f"{where} is {path!r}; expected a path without {{.")
+    if misread := find_misread(path):
+        raise ConfigurationError(f"{where} is {path!r}; expected a path without {misread}.")
     try:
         with warnings.catch_warnings(), fits.open(path) as hdus:
             warnings.simplefilter("ignore")
