@@ -59,7 +59,7 @@ def read_cached_frames(
     results : Path
         Folder of the products, which is not searched; the cache is in it.
     trusted : bool
-        Use a valid cache without looking at any file.
+        Use a valid cache without looking for files or reading headers.
     save : bool
         Update the cache. A cache that cannot be written costs time, nothing else.
 
