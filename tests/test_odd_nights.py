@@ -167,3 +167,42 @@ def test_a_frame_stored_upside_down_is_turned(night):
         assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
         assert product.header["ROWORDER"] == "BOTTOM-UP"
         assert any("ROWORDER" in text for text in list_warnings(product))
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        {"CALSTAT": "BDF"},
+        {"NCOMBINE": 20},
+        {"FLATCOR": "Flat field image is V"},
+        {"RLEVEL": 91},
+        {"HISTORY": "Dark subtracted"},
+    ],
+    ids=lambda mark: next(iter(mark)),
+)
+def test_what_other_programs_made_of_a_night_is_left_out(night, mark):
+    night.take_all()
+    for kind, exposure in (("bias", 0.0), ("dark", 100.0), ("flat", 4.0), ("science", EXPOSURE)):
+        pixels = np.full(night.shape, 500.0)
+        night.write(f"made_{kind}", pixels, night.cards(kind, exposure) | mark, np.float32)
+    plan, products = reduce(night)
+    (name,) = mark
+    reasons = {entry.frame.name: entry.reason for entry in plan.entries if entry.role == "rejected"}
+    assert len(reasons) == 4
+    assert all(
+        reason.endswith(f"{name} {'says' if name == 'HISTORY' else 'is'} {mark[name]!r}") for reason in reasons.values()
+    )
+    for product in products.values():
+        assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
+
+
+@pytest.mark.parametrize("word", ["FlatDark", "Flat Dark", "DARKFLAT", "Dark for flat", "LAMPFLAT,OFF"])
+def test_darks_of_the_flats_are_darks_in_the_words_of_any_program(night, word):
+    night.take_all(lambda kind, data, header, number: (data, header | ({"IMAGETYP": word} if kind == "dark" else {})))
+    plan, products = reduce(night)
+    assert {master.kind: len(master.frames) for master in plan.masters if master.kind in ("dark", "flat")} == {
+        "dark": 5,
+        "flat": 5,
+    }
+    for product in products.values():
+        assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
