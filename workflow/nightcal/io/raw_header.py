@@ -364,7 +364,7 @@ def _read_planes(index: int, hdus: fits.HDUList) -> list[RawHeader]:
 def _read_foreign_texts(hdu: fits.hdu.base._BaseHDU) -> dict[str, str]:
     """Read the texts of a header that are not ASCII; astropy shows their letters as question marks."""
     place = hdu.fileinfo()
-    if place is None or "?" not in hdu.header.tostring():
+    if place is None:
         return {}
     place["file"].seek(place["hdrLoc"])
     return find_foreign_texts(place["file"].read(place["datLoc"] - place["hdrLoc"]))
