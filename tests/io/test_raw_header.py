@@ -184,3 +184,18 @@ def test_texts_that_differ_only_in_letters_beyond_ascii_stay_different(tmp_path,
         path.write_bytes(gzip.compress(content) if suffix.endswith("gz") else content)
         found.add(read_header(path).value("FILTER"))
     assert found == {"H\\u03b1", "H\\u03b2", "H\\xe9", "H??"}
+
+
+def test_values_and_comments_are_the_same_from_text_and_from_astropy():
+    cards = fits.Header([("EXPTIME", 10.0, "asked"), ("FILTER", "V/R", "o'clock"), ("DATE", "a", "")])
+    cards.append(("EXPTIME", 60.0, "actual"), end=True)
+    for header in (RawHeader(cards, 0, (4, 4)), RawHeader(cards.tostring(endcard=False, padding=False), 0, (4, 4))):
+        assert header.values("EXPTIME") == (10.0, 60.0)
+        assert header.values("MISSING") == ()
+        assert header.repeated == {"EXPTIME"}
+        assert [header.comment(name) for name in ("EXPTIME", "FILTER", "DATE", "MISSING")] == [
+            "asked",
+            "o'clock",
+            "",
+            "",
+        ]

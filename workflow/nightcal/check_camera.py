@@ -94,6 +94,7 @@ def check_frame(camera: Camera, path: Path) -> CameraCheck:
             check.add_line(name + which, describe_part)
     frame = interpret_header(path, path.name, header, [camera])
     check.kind = frame.kind
+    check.lines.extend(("warning", warning) for warning in frame.warnings)
     if frame.problem:
         check.rejected = True
         if not check.problems:
@@ -188,7 +189,7 @@ def _describe_role(role: str) -> Callable[[Camera, RawHeader], str]:
 
 
 def _describe_temperature(camera: Camera, header: RawHeader) -> str:
-    degrees = camera.number(header, "set_temperature", -273.15, 100, "degrees Celsius")
+    degrees = camera.temperature(header, "set_temperature")
     return _format_number(camera, header, degrees, "set_temperature", "deg C", "none")
 
 

@@ -9,7 +9,8 @@ from astropy.coordinates import Distance, SkyCoord
 from astropy.table import MaskedColumn, Table
 from astropy.time import Time
 from nightcal.errors import ConfigurationError
-from nightcal.io.header_values import mjd_to_julian_year, parse_time
+from nightcal.io.date_formats import parse_moment
+from nightcal.io.header_values import mjd_to_julian_year
 from nightcal.measurement.star_catalog import BUNDLED_NAME, StarCatalog, read_bundled_stars
 from nightcal.measurement.star_catalog.file import read_star_catalog
 
@@ -52,7 +53,7 @@ def test_a_star_without_proper_motion_does_not_move_at_all():
 
 
 def test_a_star_moves_from_the_epoch_of_its_catalogue_to_the_date_of_the_frame():
-    epoch = mjd_to_julian_year(parse_time("2026-01-01T12:00:00"))
+    epoch = mjd_to_julian_year(parse_moment("2026-01-01T12:00:00").mjd)
     moved = make_catalog(10.0, 20.0, pm_dec=10_000.0, epoch=2016.0).move_to_epoch(epoch)
     assert (moved.dec[0] - 20) * 3600 == pytest.approx(100, abs=0.1)  # 10 arcsec a year
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import permutations
 from pathlib import Path
 
+from nightcal.cameras.binning import read_binning
+from nightcal.cameras.exposure_time import read_exposure_time
 from nightcal.cameras.filters import join_wheels, read_wheels
 from nightcal.cameras.geometry import AmplifierRule, Sections, find_sections
+from nightcal.cameras.longitude import read_longitude
+from nightcal.cameras.pointing_cards import read_pointing
+from nightcal.cameras.quantities import count_summed, read_quantity, read_temperature
 from nightcal.cameras.settings import Setting, SettingRule, Settings, read_settings
+from nightcal.cameras.start_time import find_start
 from nightcal.errors import FrameRejectedError
-from nightcal.io.header_values import check_mjd, is_sexagesimal, parse_degrees, parse_numbers, parse_time
+from nightcal.io.header_values import parse_numbers
 from nightcal.io.raw_header import RawHeader, Value
-from nightcal.warning_names import Warn, name_warning
+from nightcal.warning_names import Warn, ignore_warning, name_warning
 
 ROLES = (
-    "type", "object", "exposure", "filter", "start", "start_time", "set_temperature", "temperature",
+    "type", "object", "exposure", "filter", "start", "start_time", "middle", "end", "set_temperature", "temperature",
     "instrument", "gain", "read_noise", "saturation", "linearity", "longitude", "ra", "dec",
     "pixel_scale", "pixel_size", "focal_length", "summed",
 )  # fmt: skip
@@ -27,7 +32,6 @@ ROLES = (
 INSTRUMENT, BINNING = "instrument", "binning"
 """Labels of the settings that a camera file lists elsewhere than in ``mode``."""
 
-LONGEST_EXPOSURE = 86400.0
 SMALLEST_GAIN, LARGEST_GAIN = 1e-4, 100.0
 
 Patterns = Mapping[str, tuple[str | float | None, ...]]
@@ -160,50 +164,49 @@ class Camera:
         names = self.cards.get(role, ())
         return next((name for name in names if header.value(name) is not None), " or ".join(names) or "no keyword")
 
-    def number(self, header: RawHeader, role: str, low: float, high: float, expected: str) -> float | None:
-        """Look up a role as a number within bounds.
-
-        Parameters
-        ----------
-        header : RawHeader
-        role : str
-            One of `ROLES`.
-        low, high : float
-            Smallest and largest plausible value, in the unit of the role.
-        expected : str
-            What was expected, for the message, as in ``seconds between 0 and 86400``.
-
-        Returns
-        -------
-        float or None
-
-        Raises
-        ------
-        FrameRejectedError
-            If the value is not a finite number from ``low`` to ``high``, or cannot be parsed.
-        """
-        value = self.value(header, role)
-        if value is None:
-            return None
+    def describe(self, header: RawHeader, role: str, warn: Warn = ignore_warning) -> str:
+        """Read a role as text; empty if it is missing, or with a warning if it cannot be read."""
         try:
-            number = float("nan") if isinstance(value, bool) else float(value)
-        except (ValueError, TypeError):
-            number = float("nan")
-        if not low <= number <= high:
-            raise FrameRejectedError(f"{self.card(header, role)} is {value!r}; expected {expected}")
-        return number
+            value = self.value(header, role)
+        except FrameRejectedError as reason:
+            warn(name_warning("unreadable text", f"{reason}"))
+            return ""
+        return "" if value is None else str(value)
 
-    def kind(self, header: RawHeader) -> str:
+    def temperature(self, header: RawHeader, role: str, warn: Warn = ignore_warning) -> float | None:
+        """Read ``set_temperature`` or ``temperature`` [deg C]; an impossible one is unknown, with a warning."""
+        return read_temperature(header, self.cards.get(role, ()), warn)
+
+    def kind(self, header: RawHeader, warn: Warn = ignore_warning) -> str:
         """Find the type of a frame: ``bias``, ``dark``, ``flat``, ``science`` or ``other``.
+
+        If several keywords give a type, and they differ, a calibration wins over science, which is what programs write
+        if nobody told them; else the first keyword.
 
         Raises
         ------
         FrameRejectedError
             If no rule of the camera file matches.
         """
-        for kind, patterns in self.types:
-            if self._agrees(header, patterns):
-                return kind
+        words = {card: word for card in self.cards.get("type", ()) if (word := self._look_up(header, card)) is not None}
+        kinds = {card: kind for card in words if (kind := self._find_kind(header, card))}
+        first = next((card for card in words if card in kinds or isinstance(words[card], str)), "")
+        if first not in kinds:
+            kind = "" if first else self._find_kind(header)
+            return kind or self._explain_type(header)
+        others = [card for card in kinds if kinds[card] != kinds[first]]
+        if not others:
+            return kinds[first]
+        chosen = others[0] if kinds[first] == "science" else first
+        said = " and ".join(f"{card} is {words[card]!r}" for card in (first, others[0]))
+        warn(name_warning("types disagree", f"{said}; {kinds[chosen]} is used"))
+        return kinds[chosen]
+
+    def _find_kind(self, header: RawHeader, type_card: str = "") -> str:
+        """Find the type by the first rule that matches, with the role ``type`` read from one card; empty for none."""
+        return next((kind for kind, patterns in self.types if self._agrees(header, patterns, type_card)), "")
+
+    def _explain_type(self, header: RawHeader) -> str:
         word = self.value(header, "type")
         if word is None:
             names = ", ".join(self.cards.get("type", ()))
@@ -220,33 +223,22 @@ class Camera:
         """Find the light source of a flat: ``twilight``, ``dome``, or empty if no rule matches."""
         return next((source for source, patterns in self.flat_source if self._agrees(header, patterns)), "")
 
-    def exposure_time(self, header: RawHeader) -> float:
-        """Read the exposure time [s]."""
-        seconds = self.number(header, "exposure", 0, LONGEST_EXPOSURE, "seconds between 0 and 86400")
-        if seconds is None:
-            raise FrameRejectedError(f"the exposure time is missing ({self.card(header, 'exposure')})")
-        return seconds
+    def exposure_time(self, header: RawHeader, warn: Warn = ignore_warning, kind: str = "") -> float:
+        """Read the exposure time [s], of a frame of this kind; errors as for `read_exposure_time`."""
+        return read_exposure_time(header, self.cards, warn, is_bias=kind == "bias")
 
-    def start(self, header: RawHeader) -> float:
-        """Read the start of the exposure [MJD, UTC], from the first keyword with more than a date."""
-        bare = ""
-        for card in self.cards.get("start", ()):
-            value = header.value(card)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                return check_mjd(float(value), f"{card} is {value!r}")
-            if value is not None and not isinstance(value, str):
-                raise FrameRejectedError(f"{card} is {value!r}; expected a time")
-            if value is None:
-                continue
-            whole = "T" in value or ":" in value
-            time = None if whole else self.value(header, "start_time")
-            if whole or time is not None:
-                text = value if whole else f"{value}T{time}"
-                return check_mjd(parse_time(text), f"the time is {text!r}")
-            bare = bare or f"{card} is {value!r}, a date without a time"
-        raise FrameRejectedError(bare or f"the start time is missing ({self.card(header, 'start')})")
+    def start(self, header: RawHeader, warn: Warn = ignore_warning, exposure_time: float | None = None) -> float:
+        """Read the start of the exposure [MJD, UTC]; parameters and errors as for `find_start`."""
+        if exposure_time is None:
+            try:
+                exposure_time = self.exposure_time(header)
+            except FrameRejectedError:
+                exposure_time = 0.0
+        return find_start(header, self.cards, exposure_time, warn)
 
-    def read_gain_and_noise(self, header: RawHeader, amplifier: int = 0) -> tuple[float | None, float | None]:
+    def read_gain_and_noise(
+        self, header: RawHeader, amplifier: int = 0, warn: Warn = ignore_warning
+    ) -> tuple[float | None, float | None]:
         """Read the gain [e-/ADU] and read noise [e-] of an amplifier.
 
         Parameters
@@ -255,42 +247,51 @@ class Camera:
             Of the frame.
         amplifier : int
             From 0.
+        warn : function
+            Takes warnings about impossible values, which count as unknown.
 
         Returns
         -------
         (float or None, float or None)
             From the header of the amplifier's plane, else the camera file, else None. From a gain written as a list the
-            element of the amplifier is taken, or the mean if the plane combines several amplifiers. A gain of 0 in the
-            header counts as unknown if the camera file gives one.
+            element of the amplifier is taken, or the mean if the plane combines several amplifiers.
 
         Raises
         ------
         FrameRejectedError
-            If the header has an impossible value.
+            If the file has other planes than expected.
         """
         rule, plane = self._find_plane(amplifier, header)
         known = self._scale_by_binning("gain", rule.gain or self.gain, header)
+        read_noise = self._read(plane, "read_noise", (0, 1e4), "e- of 0 or more", warn)
+        read_noise = read_noise or rule.read_noise or self.read_noise
+        expected = "e-/ADU above 0 and up to 100"
         listed = self.value(plane, "gain")
         if isinstance(listed, str) and listed.startswith("["):
             gains = parse_numbers(listed)
             if not gains or not all(SMALLEST_GAIN <= gain <= LARGEST_GAIN for gain in gains):
-                raise FrameRejectedError(
-                    f"{self.card(plane, 'gain')} is {listed!r}; expected e-/ADU above 0 and up to 100"
-                )
+                warn(name_warning("unknown gain", f"{self.card(plane, 'gain')} is {listed!r}; expected {expected}"))
+                return known, read_noise
             several = len(gains) == len(self.amplifiers)
             gain: float | None = gains[amplifier] if several else sum(gains) / len(gains)
         elif listed == 0 and known is not None:
             gain = None
         else:
-            gain = self.number(plane, "gain", SMALLEST_GAIN, LARGEST_GAIN, "e-/ADU above 0 and up to 100")
-        read_noise = self.number(plane, "read_noise", 0, 1e4, "e- of 0 or more")
-        return gain or known, read_noise or rule.read_noise or self.read_noise
+            gain = self._read(plane, "gain", (SMALLEST_GAIN, LARGEST_GAIN), expected, warn)
+        return gain or known, read_noise
 
-    def saturation_level(self, header: RawHeader, amplifier: int = 0) -> float | None:
+    def _read(
+        self, plane: RawHeader, role: str, bounds: tuple[float, float], expected: str, warn: Warn
+    ) -> float | None:
+        """Read a number that a frame can do without."""
+        name = f"unknown {role.replace('_', ' ')}"
+        return read_quantity(plane, self.cards.get(role, ()), bounds, name, expected, warn)
+
+    def saturation_level(self, header: RawHeader, amplifier: int = 0, warn: Warn = ignore_warning) -> float | None:
         """Read the saturation [ADU] of an amplifier: header, else camera file; 0 in a header means unknown."""
         rule, plane = self._find_plane(amplifier, header)
         known = self._scale_by_binning("saturation", rule.saturation or self.saturation, header)
-        return self.number(plane, "saturation", 0, 1e9, "ADU of 0 or more") or known
+        return self._read(plane, "saturation", (0, 1e9), "ADU of 0 or more", warn) or known
 
     def _find_plane(self, amplifier: int, header: RawHeader) -> tuple[AmplifierRule, RawHeader]:
         """Find the rule of an amplifier, and the header of its plane."""
@@ -324,59 +325,31 @@ class Camera:
             return self.crosstalk
         return tuple(tuple(found.get((i, j)) or 0.0 for j in numbers) for i in numbers)
 
-    def linearity_limit(self, header: RawHeader, amplifier: int = 0) -> float | None:
+    def linearity_limit(self, header: RawHeader, amplifier: int = 0, warn: Warn = ignore_warning) -> float | None:
         """Read the linearity limit [ADU] of an amplifier: header, else camera file; 0 in a header means unknown."""
         _, plane = self._find_plane(amplifier, header)
         known = self._scale_by_binning("saturation", self.linearity, header)
-        return self.number(plane, "linearity", 0, 1e9, "ADU of 0 or more") or known
+        return self._read(plane, "linearity", (0, 1e9), "ADU of 0 or more", warn) or known
 
-    def east_longitude(self, header: RawHeader) -> float | None:
+    def east_longitude(self, header: RawHeader, warn: Warn = ignore_warning) -> float | None:
         """Read the longitude of the observatory [deg east]: header, else camera file."""
-        for card in self.cards.get("longitude", ()):
-            degrees = parse_degrees(header.value(card))
-            if degrees is not None:
-                return degrees
-        return self.longitude
+        degrees = read_longitude(header, self.cards.get("longitude", ()), warn)
+        return self.longitude if degrees is None else degrees
 
-    def pointing(self, header: RawHeader) -> tuple[float, float] | None:
-        """Read right ascension and declination [deg]; None if either is missing or cannot be read.
+    def pointing(self, header: RawHeader, warn: Warn = ignore_warning) -> tuple[float, float] | None:
+        """Read right ascension and declination [deg]; None if either is missing, or with a warning if it is impossible.
 
         Numbers are degrees, sexagesimal right ascensions are hours.
         """
-        try:
-            ra, dec = self.value(header, "ra"), self.value(header, "dec")
-        except FrameRejectedError:  # a frame is usable without a pointing
-            return None
-        alpha, delta = parse_degrees(ra), parse_degrees(dec)
-        if alpha is None or delta is None:
-            return None
-        if is_sexagesimal(ra):
-            alpha *= 15
-        return (alpha, delta) if 0 <= alpha <= 360 and -90 <= delta <= 90 else None
+        return read_pointing(header, self.cards.get("ra", ()), self.cards.get("dec", ()), warn)
 
-    def bins(self, header: RawHeader) -> tuple[int, int]:
+    def bins(self, header: RawHeader, warn: Warn = ignore_warning) -> tuple[int, int]:
         """Read the binning in x and y; 1 x 1 if no keyword has it."""
-        for cards in self.binning:
-            values = [header.value(card) for card in cards]
-            if any(value is None for value in values):
-                continue
-            numbers = re.findall(r"\d+", " ".join(str(v).partition(".")[0] for v in values))
-            if len(numbers) == 2 and min(map(int, numbers)) > 0:
-                return int(numbers[0]), int(numbers[1])
-            raise FrameRejectedError(f"the binning {' '.join(map(str, values))!r} ({' '.join(cards)}) cannot be read")
-        return 1, 1
+        return read_binning(header, self.binning, warn)
 
-    def count_summed(self, header: RawHeader, warn: Warn = lambda text: None) -> int:
+    def count_summed(self, header: RawHeader, warn: Warn = ignore_warning) -> int:
         """Count the readouts that were summed at the telescope; 1 if no keyword tells."""
-        try:
-            count = self.number(header, "summed", 0, 1e6, "a number of readouts")
-        except FrameRejectedError:
-            return 1
-        if count is None or count <= 1 or count != int(count):
-            return 1
-        card = f"{self.card(header, 'summed')} = {count:g}"
-        warn(name_warning("summed at the telescope", f"{card}: bias level and read noise count {count:g} times"))
-        return int(count)
+        return count_summed(header, self.cards.get("summed", ()), warn)
 
     def settings(self, header: RawHeader) -> Settings:
         """Read what frames must share with their masters: instrument, binning, gain, and the settings of ``mode``."""
@@ -387,12 +360,14 @@ class Camera:
         named = (replace(setting, name=INSTRUMENT) for setting in instrument)
         return (*known, *named, *read_settings(header, self.mode))
 
-    def sections(self, header: RawHeader) -> tuple[Sections, ...]:
+    def sections(self, header: RawHeader, warn: Warn = ignore_warning) -> tuple[Sections, ...]:
         """Find the geometry of each amplifier.
 
         Parameters
         ----------
         header : RawHeader
+        warn : function
+            Takes warnings about sections that cannot be used.
 
         Returns
         -------
@@ -406,10 +381,13 @@ class Camera:
         """
         pairs = (self._find_plane(n, header) for n in range(len(self.amplifiers)))
         binning = self.bins(header)
-        return tuple(find_sections(rule, plane, binning) for rule, plane in pairs)
+        return tuple(find_sections(rule, plane, binning, warn) for rule, plane in pairs)
 
-    def _agrees(self, header: RawHeader, patterns: Patterns) -> bool:
-        return all(_matches(self._look_up(header, name), wanted) for name, wanted in patterns.items())
+    def _agrees(self, header: RawHeader, patterns: Patterns, type_card: str = "") -> bool:
+        return all(
+            _matches(self._look_up(header, type_card if name == "type" and type_card else name), wanted)
+            for name, wanted in patterns.items()
+        )
 
     def _look_up(self, header: RawHeader, name: str) -> Value | None:
         if name == "planes":

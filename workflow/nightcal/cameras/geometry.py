@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from nightcal.detector.mosaic import find_mosaic_shape, place_amplifiers
 from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_header import RawHeader
-from nightcal.io.sections import Area, parse_section
+from nightcal.io.sections import Area, parse_section, parse_zero_based
+from nightcal.warning_names import Warn, ignore_warning, name_warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,9 @@ class Sections:
         return str(self.image) if self.detector is None else f"{self.image} is {self.detector}"
 
 
-def find_sections(rule: AmplifierRule, plane: RawHeader, binning: tuple[int, int]) -> Sections:
+def find_sections(
+    rule: AmplifierRule, plane: RawHeader, binning: tuple[int, int], warn: Warn = ignore_warning
+) -> Sections:
     """Find the geometry of an amplifier.
 
     Parameters
@@ -66,6 +69,8 @@ def find_sections(rule: AmplifierRule, plane: RawHeader, binning: tuple[int, int
         Of the amplifier's image plane.
     binning : (int, int)
         In x and y.
+    warn : function
+        Takes warnings about sections of the header that cannot be used.
 
     Returns
     -------
@@ -75,12 +80,30 @@ def find_sections(rule: AmplifierRule, plane: RawHeader, binning: tuple[int, int
     Raises
     ------
     FrameRejectedError
-        If a section cannot be read or lies outside the image.
+        If a section cannot be read or lies outside the image, and it matters: part of the plane is not image.
     """
-    image = _find_area(rule.image, plane) or Area(0, plane.shape[1], 0, plane.shape[0])
-    overscans = (_find_area(entries, plane) for entries in rule.overscan)
-    detector = _find_detector(rule.detector, plane, image, binning)
-    return Sections(image, tuple(area for area in overscans if area is not None), detector)
+    whole = Area(0, plane.shape[1], 0, plane.shape[0])
+    image, *overscans = (_try_area(entries, plane, warn) for entries in (rule.image, *rule.overscan))
+    problems = [found for found in (image, *overscans) if isinstance(found, FrameRejectedError)]
+    if problems:
+        trimmed = isinstance(image, Area) and image.shape != whole.shape
+        entries = [entry for entries in (rule.image, *rule.overscan) for entry in entries]
+        is_fixed = bool(rule.detector) or any(entry.startswith("[") for entry in entries)
+        if trimmed or is_fixed or any(isinstance(found, Area) for found in overscans):
+            raise problems[0]
+        for problem in problems:
+            warn(name_warning("unknown section", f"{problem}; the whole plane is taken as the image"))
+    chosen = image if isinstance(image, Area) else whole
+    detector = _find_detector(rule.detector, plane, chosen, binning)
+    return Sections(chosen, tuple(area for area in overscans if isinstance(area, Area)), detector)
+
+
+def _try_area(entries: Sequence[str], plane: RawHeader, warn: Warn) -> Area | FrameRejectedError | None:
+    """Find the first section that can be used; if there is none, the reason."""
+    try:
+        return _find_area(entries, plane, warn)
+    except FrameRejectedError as reason:
+        return reason
 
 
 def _read_section(entry: str, header: RawHeader) -> Area | None:
@@ -90,25 +113,36 @@ def _read_section(entry: str, header: RawHeader) -> Area | None:
         raise FrameRejectedError(f"section {entry}: {error}") from error
 
 
-def _read_area(entry: str, header: RawHeader) -> Area | None:
-    area = _read_section(entry, header)
+def _read_area(entry: str, header: RawHeader, warn: Warn) -> Area | None:
+    try:
+        area = _read_section(entry, header)
+    except FrameRejectedError:
+        area = None if entry.startswith("[") else parse_zero_based(header.value(entry), header.shape)
+        if area is None:
+            raise
+        text = f"{entry} is {header.value(entry)!r}, counted from 0; {area} is used"
+        warn(name_warning("section counted from 0", text))
     if area is not None and not area.fits_in(header.shape):
         rows, columns = header.shape
         raise FrameRejectedError(f"section {entry} = {area} lies outside the image of {columns} x {rows} pixels")
     return area
 
 
-def _find_area(entries: Sequence[str], header: RawHeader) -> Area | None:
-    """Find the first section; a section written in the camera file must also fit the image, unless it is the last."""
-    for n, entry in enumerate(entries, start=1):
+def _find_area(entries: Sequence[str], header: RawHeader, warn: Warn) -> Area | None:
+    """Find the first section that can be read and fits the image; if there is none but bad ones, raise."""
+    problem: FrameRejectedError | None = None
+    for entry in entries:
         try:
-            area = _read_area(entry, header)
-        except FrameRejectedError:
-            if n == len(entries) or not entry.startswith("["):
-                raise
+            area = _read_area(entry, header, warn)
+        except FrameRejectedError as reason:
+            problem = reason if entry.startswith("[") else problem or reason
             continue
         if area is not None:
+            if problem is not None and not entry.startswith("["):
+                warn(name_warning("unknown section", f"{problem}; {entry} is used"))
             return area
+    if problem is not None:
+        raise problem
     return None
 
 

@@ -1,51 +1,62 @@
-"""Parse header values: times, angles, lists."""
+"""Parse header values: numbers with units, angles, lists; format times."""
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 
-from nightcal.errors import FrameRejectedError
-from nightcal.io.raw_header import Value
+from nightcal.io.card_text import Value
 
 MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 
-_TIME = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})[T ]\s*(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d*)?))?\s*(?:Z|\+00:?00)?")
+_QUANTITY = re.compile(r"([+-]?(?:\d[\d.,]*|[.,]\d+)(?:[eEdD][+-]?\d+)?)(?:\s*/\s*(\d+))?\s*([^\d\s.,+-].*)?")
 _SEXAGESIMAL = re.compile(
-    r"([+-]?)\s*(\d+(?:\.\d+)?)[\s:dh]+(\d+(?:\.\d+)?)(?:[\s:m']+(\d+(?:\.\d+)?))?[\s\"s]*([EW]?)"
+    r"(?P<before>[EW]?)\s*(?P<sign>[+-]?)\s*(?P<d>\d+(?:\.\d+)?)"
+    r"(?:(?:[\s:dh\xb0]|deg)+(?P<m>\d+(?:\.\d+)?)(?:[\s:m']+(?P<s>\d+(?:\.\d+)?))?)?(?:[\s\"s'md\xb0]|deg)*(?P<after>[EW]?)",
+    re.I,
 )
 
 
-def parse_time(text: str) -> float:
-    """Parse a date and time.
+def parse_quantity(value: Value | None) -> tuple[float, str] | None:
+    """Parse a number, and the unit behind it.
 
     Parameters
     ----------
-    text : str
-        ``YYYY-MM-DDThh:mm:ss``, or with a blank in place of the T; 24:00:00 and second 60 are allowed.
+    value : str, int, float, bool or None
+        A number, or a text such as ``60.0 s``, ``120,5``, ``1/60`` or ``-20C``. A single comma is a decimal comma.
 
     Returns
     -------
-    float
-        [MJD, UTC]
-
-    Raises
-    ------
-    FrameRejectedError
-        If the text is not such a time.
+    (float, str) or None
+        The number, which is finite, and the unit or an empty text; None for anything else.
     """
-    match = _TIME.fullmatch(text.strip())
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    if not isinstance(value, str):
+        return (float(value), "") if math.isfinite(value) and abs(value) < 1e300 else None
+    match = _QUANTITY.fullmatch(value.strip())
     try:
-        if match is None:
-            raise ValueError(text)
-        year, month, day, hour, minute = map(int, match.groups()[:5])
-        if hour > 24 or minute > 59 or float(match[6] or 0) >= 61:
-            raise ValueError(text)
-        moment = datetime(year, month, day, tzinfo=UTC)
-    except ValueError as error:
-        raise FrameRejectedError(f"the time {text!r} cannot be read; expected YYYY-MM-DDThh:mm:ss") from error
-    moment += timedelta(hours=hour, minutes=minute, seconds=float(match[6] or 0))
-    return (moment - MJD_ZERO) / timedelta(days=1)
+        number = float(_unify_marks(match[1])) if match is not None else float("nan")
+    except ValueError:
+        return None
+    if match is None or not math.isfinite(number) or (match[2] and not int(match[2])):
+        return None
+    return number / int(match[2] or 1), (match[3] or "").strip()
+
+
+def _unify_marks(text: str) -> str:
+    """Write a number with a decimal point: of point and comma, the last is the decimal mark."""
+    text = text.upper().replace("D", "E")
+    if "." in text and "," in text:
+        thousands = min(".,", key=text.rfind)
+        text = text.replace(thousands, "")
+    return text.replace(",", ".")
+
+
+def may_be_thousands(value: Value | None) -> bool:
+    """Check whether the comma of a number might separate thousands, as in ``1,200``."""
+    return isinstance(value, str) and re.match(r"\s*[+-]?[1-9]\d{0,2},\d{3}(?![\d.,])", value) is not None
 
 
 def format_time(mjd: float) -> str:
@@ -70,61 +81,43 @@ def mjd_to_julian_year(mjd: float) -> float:
     return 2000 + (mjd - 51544.5) / 365.25
 
 
-def check_mjd(mjd: float, said: str) -> float:
-    """Reject a time before digital cameras, or in the far future.
-
-    Parameters
-    ----------
-    mjd : float
-        [UTC]
-    said : str
-        Beginning of the message.
-
-    Returns
-    -------
-    float
-        The same time.
-
-    Raises
-    ------
-    FrameRejectedError
-        If the time is before 1968 or after 2132.
-    """
-    if not 40000 < mjd < 100000:
-        raise FrameRejectedError(f"{said}; expected a time between 1968 and 2132")
-    return mjd
-
-
 def parse_degrees(value: Value | None) -> float | None:
     """Parse an angle.
 
     Parameters
     ----------
     value : str, int, float, bool or None
-        Degrees as a number, or ``[-]ddd mm ss``, optionally followed by E or W.
+        Degrees as a number, or ``[-]ddd mm ss``, with or without units; E or W before or after it. A sign beside a
+        letter says the same again: ``-70 W`` is ``70 W``.
 
     Returns
     -------
     float or None
         From -360 to 360 [deg], east positive; None for anything else.
     """
-    try:
-        degrees = float(value) if value is not None and not isinstance(value, bool) else None
-    except TypeError:
-        return None
-    except ValueError:
-        match = _SEXAGESIMAL.fullmatch(str(value).strip())
-        if match is None:
-            return None
-        sign, whole, minutes, seconds, side = match.groups()
-        degrees = float(whole) + float(minutes) / 60 + float(seconds or 0) / 3600
-        degrees = -degrees if (sign == "-") != (side == "W") else degrees
+    if isinstance(value, str):
+        degrees = _parse_text_degrees(value.strip())
+    else:
+        degrees = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
     return degrees if degrees is not None and -360 <= degrees <= 360 else None
+
+
+def _parse_text_degrees(text: str) -> float | None:
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        match = _SEXAGESIMAL.fullmatch(text)
+    if match is None or (match["before"] and match["after"]):
+        return None
+    degrees = float(match["d"]) + float(match["m"] or 0) / 60 + float(match["s"] or 0) / 3600
+    side = (match["before"] or match["after"]).upper()
+    return -degrees if side == "W" or (match["sign"] == "-" and not side) else degrees
 
 
 def is_sexagesimal(value: Value | None) -> bool:
     """Check whether an angle is written as ``dd mm ss`` or ``hh mm ss``."""
-    return _SEXAGESIMAL.fullmatch(str(value).strip()) is not None
+    match = _SEXAGESIMAL.fullmatch(str(value).strip())
+    return match is not None and match["m"] is not None
 
 
 def parse_numbers(listed: str) -> list[float]:

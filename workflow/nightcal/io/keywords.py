@@ -10,10 +10,12 @@ from typing import Any
 
 from astropy.io import fits
 
+from nightcal.io.date_formats import parse_moment
 from nightcal.io.header_values import format_time
 from nightcal.io.keyword import Keyword, match_any
 from nightcal.io.keyword_registry import find_keyword
 from nightcal.io.raw_header import RawHeader
+from nightcal.io.time_scales import find_time_scale, to_utc
 
 LONGEST_TEXT = 250  # characters of a value, on several cards if necessary
 NUMBER_COMMENT = 47  # characters of the comment of a number
@@ -48,9 +50,40 @@ def copy_raw_header(raw: RawHeader) -> fits.Header:
     """
     images = raw.card_images()
     if images is None:
-        return copy_cards(raw.cards if raw.primary is None else raw.primary)
+        return convert_times(copy_cards(raw.cards if raw.primary is None else raw.primary))
     kept = [(image[:8].rstrip(), image[8:]) for image in images]
-    return fits.Header.fromstring("".join(f"{GEOMETRY.get(k, k):8}{rest}" for k, rest in kept if k not in RAW_ONLY))
+    cards = "".join(f"{GEOMETRY.get(k, k):8}{rest}" for k, rest in kept if k not in RAW_ONLY)
+    return convert_times(fits.Header.fromstring(cards))
+
+
+def convert_times(header: fits.Header) -> fits.Header:
+    """Convert the times of a header to UTC, the scale of the products, if TIMESYS names another one.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Changed in place. DATE-OBS in local time becomes DATE-LOC.
+
+    Returns
+    -------
+    astropy.io.fits.Header
+        The same header.
+    """
+    scale = find_time_scale(str(header.get("TIMESYS", "UTC")))
+    if scale in (None, "UTC"):
+        return header
+    for name in ("DATE-OBS", "DATE-BEG", "DATE-AVG", "DATE-END", "MJD-OBS", "MJD-BEG", "MJD-AVG", "MJD-END"):
+        moment = parse_moment(header[name]) if name in header else None
+        if scale != "LOCAL" and moment is not None and moment.has_time and not moment.is_utc:
+            mjd = to_utc(moment.mjd, str(scale))
+            header[name] = format_time(mjd) if moment.is_date else mjd
+    if scale == "LOCAL" and "DATE-OBS" in header:
+        if "DATE-LOC" in header:
+            del header["DATE-OBS"]
+        else:
+            header.rename_keyword("DATE-OBS", "DATE-LOC")
+    header["TIMESYS"] = ("UTC", f"{scale} in the raw frame")
+    return header
 
 
 def copy_cards(raw: fits.Header) -> fits.Header:

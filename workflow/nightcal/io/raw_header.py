@@ -11,6 +11,7 @@ import os
 import re
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import copy
 from functools import cached_property
@@ -18,8 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightcal.errors import FrameRejectedError, blame_machine
+from nightcal.io.card_text import (
+    CARD,
+    COMMENTARY,
+    KEYWORD,
+    VALUE,
+    Value,
+    clean_text,
+    convert,
+    read_comment,
+    split_cards,
+)
 from nightcal.io.foreign_text import find_foreign_texts
-from nightcal.io.sections import NOTHING
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -34,22 +45,12 @@ LARGEST_NAXIS = 999
 _NAXIS = re.compile(rb"NAXIS   =\s*(\d+)")
 
 BLOCK = 2880
-CARD = 80
 AT_ONCE = 4 * BLOCK
 LONGEST_PLAIN = 64 * BLOCK
 EXTENSION = b"XTENSION"
-COMMENTARY = ("COMMENT", "HISTORY")
-_KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
 _END = re.compile(rb"END {77}")
 FIRST = ["SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2"]
 BITS = (8, 16, 32, 64, -32, -64)
-_CARD = re.compile(r"(?:COMMENT |HISTORY | {8})[ -~]{72}|(?=([A-Z0-9_-]{1,8}) *= )[ -~]{8}= ([ -~]{70})")
-_VALUE = re.compile(
-    r" *(?:'(?P<text>[^']*)'|(?P<logical>[TF])|(?P<whole>[+-]?\d+)"
-    r"|(?P<real>[+-]?(?:\d+\.\d*|\.\d+|\d+(?=[ED]))(?:[ED][+-]?\d+)?)|(?P<none>)) *(?:/.*)?"
-)
-
-Value = str | int | float | bool
 
 
 def strip_suffix(name: str) -> str:
@@ -93,7 +94,7 @@ class RawHeader:
         foreign: Mapping[str, str] = NO_TEXTS,
     ) -> None:
         self._cards = cards
-        self._split_cards = _split_cards(cards) if isinstance(cards, str) else None
+        self._split_cards = split_cards(cards) if isinstance(cards, str) else None
         self.hdu = hdu
         self.shape = shape
         self.plane = plane
@@ -126,7 +127,7 @@ class RawHeader:
         if not isinstance(self._cards, str):
             return None
         images = [self._cards[start : start + CARD] for start in range(0, len(self._cards), CARD)]
-        plain = all(i[8:10] != "= " or (": " not in i and _VALUE.fullmatch(i, 10)) for i in images)
+        plain = all(i[8:10] != "= " or (": " not in i and VALUE.fullmatch(i, 10)) for i in images)
         return images if plain else None
 
     @property
@@ -148,81 +149,59 @@ class RawHeader:
     def value(self, name: str) -> Value | None:
         """Look up the value of a keyword; None if it is absent or a placeholder (empty, UNKNOWN, N/A).
 
+        A value that does not follow the FITS standard, such as ``3,2E-05`` or an unquoted ``NaN``, is given as text. Of
+        a keyword that occurs several times, the first value is given.
+
         Raises
         ------
         FrameRejectedError
-            If the value cannot be parsed.
+            If the value cannot be read at all.
         """
         if name not in self._asked:
-            self._asked[name] = self._value(name)
+            self._asked[name] = next((value for value in self.values(name) if value is not None), None)
         return self._asked[name]
 
-    def _value(self, name: str) -> Value | None:
-        if self._split_cards is not None:
-            field = self._split_cards.get(name)
-            if field is None and name not in COMMENTARY and (" " in name or _KEYWORD.fullmatch(name)):
-                return None  # keywords with a blank need HIERARCH, which a plain header does not have
-            match = _VALUE.fullmatch(field) if field is not None else None
-            if match is not None and ": " not in match[0]:  # a colon may mark a record-valued card
-                return _convert(match)
-        return _clean_text(self._foreign[name]) if name in self._foreign else self._read_with_astropy(name)
+    def values(self, name: str) -> tuple[Value | None, ...]:
+        """Look up the value of each card of a keyword; errors as for `value`."""
+        if self._split_cards is not None and name not in COMMENTARY and (" " in name or KEYWORD.fullmatch(name)):
+            fields = self._split_cards.get(name)  # keywords with a blank need HIERARCH, which a plain header lacks
+            if fields is None:
+                return ()
+            matches = [VALUE.fullmatch(field) for field in fields]
+            if all(match and ": " not in match[0] for match in matches):  # a colon may mark a record-valued card
+                return tuple(convert(match) for match in matches if match)
+        return (clean_text(self._foreign[name]),) if name in self._foreign else self._read_with_astropy(name)
 
-    def _read_with_astropy(self, name: str) -> Value | None:
+    def comment(self, name: str) -> str:
+        """Look up the comment of a keyword; empty if it has none."""
+        if self._split_cards is not None and name in self._split_cards:
+            return read_comment(self._split_cards[name][0])
+        return str(self.cards.comments[name]) if self._split_cards is None and name in self.cards else ""
+
+    @cached_property
+    def repeated(self) -> frozenset[str]:
+        """Keywords that occur several times."""
+        if self._split_cards is not None:
+            return frozenset(name for name, fields in self._split_cards.items() if len(fields) > 1)
+        count = Counter(self.cards.keys())
+        return frozenset(name for name in count if count[name] > 1) - {*COMMENTARY, ""}
+
+    def _read_with_astropy(self, name: str) -> tuple[Value | None, ...]:
         from astropy.io import fits
 
-        try:
-            value = self.cards.get(name)
-        except fits.VerifyError as error:
-            raise FrameRejectedError(
-                f"{name} is {_read_invalid_card(self.cards.cards[name])!r}, not a valid FITS value"
-            ) from error
-        if value is None or isinstance(value, fits.card.Undefined):
-            return None
-        return _clean_text(value) if isinstance(value, str) else value
-
-
-def _clean_text(text: str) -> str | None:
-    stripped = text.strip()
-    return None if stripped.upper() in NOTHING else stripped
-
-
-def _convert(match: re.Match[str]) -> Value | None:
-    """Convert a value that follows the FITS standard (4.2)."""
-    kind, text = match.lastgroup, match[match.lastgroup or 0]
-    if kind == "text":
-        return _clean_text(text)
-    if kind == "logical":
-        return text == "T"
-    if kind == "whole":
-        return int(text)
-    return float(text.replace("D", "E")) if kind == "real" else None
-
-
-def _split_cards(cards: str) -> dict[str, str]:
-    """Split cards into keywords and the text after ``= ``; of duplicate keywords the first is kept.
-
-    Parameters
-    ----------
-    cards : str
-        Cards of 80 columns.
-
-    Raises
-    ------
-    ValueError
-        If a card does not follow the FITS standard.
-    """
-    found = _CARD.findall(cards)
-    fields: dict[str, str] = {}
-    for keyword, field in found:
-        fields.setdefault(keyword, field)
-    fields.pop("", None)  # commentary
-    if len(found) * CARD != len(cards) or not fields.keys().isdisjoint(ODD):
-        raise ValueError("not plain FITS cards")
-    return fields
-
-
-ODD = ("CONTINUE", "HIERARCH", "END", "GROUPS", "XTENSION", "NIGHTCAL")
-"""Keywords that are left to astropy."""
+        if name not in self.cards:
+            return ()
+        numbers = range(self.cards.count(name)) if name in self.repeated else [0]
+        values = []
+        for number in numbers:
+            try:
+                value = self.cards[name, number]
+            except fits.VerifyError:
+                value = _read_invalid_card(name, self.cards.cards[name, number])
+            if isinstance(value, str):
+                value = clean_text(value)
+            values.append(None if isinstance(value, fits.card.Undefined) else value)
+        return tuple(values)
 
 
 def read_header(path: Path) -> RawHeader:
@@ -316,15 +295,19 @@ def read_header_with_astropy(path: Path) -> RawHeader:
             raise FrameRejectedError(_explain_unreadable(path, error)) from error
 
 
-def _read_invalid_card(card: fits.Card) -> str:
+def _read_invalid_card(name: str, card: fits.Card) -> str:
+    """Read the text of a value that does not follow the FITS standard."""
     from astropy.io import fits
 
     repaired = copy(card)
     try:
         repaired.verify("silentfix")
-        return str(repaired.value).strip()
+        text = str(repaired.value).strip()
     except (ValueError, fits.VerifyError):
-        return "unreadable text"
+        text = ""
+    if not text or not text.isprintable():
+        raise FrameRejectedError(f"{name} is {text or 'unreadable text'!r}, not a valid FITS value")
+    return text
 
 
 def _find_planes(path: Path, hdus: fits.HDUList) -> RawHeader:

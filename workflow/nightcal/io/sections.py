@@ -12,6 +12,7 @@ NOTHING = {"", "UNKNOWN", "N/A", "NONE"}
 
 _SECTION = re.compile(r"\[([^:,\[\]]+):([^:,\[\]]+),([^:,\[\]]+):([^:,\[\]]+)\]")
 _NUMBERS_ONLY = re.compile(r"[\[\]\d:,\s]{1,60}", re.A)
+_EMPTY = re.compile(r"[\[\](),:\s0]*")
 _TERM = re.compile(r"([+-]?)(\d+|[A-Z][A-Z0-9_]*)")
 
 
@@ -55,22 +56,23 @@ def parse_section(text: object, value: Callable[[str], Any] = lambda name: None)
     Parameters
     ----------
     text : object
-        ``[x1:x2,y1:y2]``: 1-based, inclusive; a descending range means a flip; spaces allowed. Each number may be a sum
-        of integers and keywords with an integer value, as in ``[NAXIS1-COVER+1:NAXIS1,1:NAXIS2]``.
+        ``[x1:x2,y1:y2]``: 1-based, inclusive; a descending range means a flip; spaces allowed, brackets not needed.
+        Each number may be a sum of integers and keywords with an integer value, as in
+        ``[NAXIS1-COVER+1:NAXIS1,1:NAXIS2]``.
     value : function, optional
         Looks up the value of a keyword.
 
     Returns
     -------
     Area or None
-        None for a missing section: None, an empty string, ``UNKNOWN``, ``N/A``.
+        None for a missing section: None, an empty string, ``UNKNOWN``, ``N/A``, ``[]``, ``[0:0,0:0]``.
 
     Raises
     ------
     ValueError
         If the text is not a section, a keyword is not an integer, or a pixel number is below 1.
     """
-    if text is None or str(text).strip().upper() in NOTHING:
+    if text is None or str(text).strip().upper() in NOTHING or (isinstance(text, str) and _EMPTY.fullmatch(text)):
         return None
     if isinstance(text, str) and _NUMBERS_ONLY.fullmatch(text):
         return _parse_numbers(text)
@@ -84,13 +86,40 @@ def _parse_numbers(text: str) -> Area:
 
 
 def _parse(text: str, value: Callable[[str], Any]) -> Area:
-    match = _SECTION.fullmatch(re.sub(r"\s*([\[\]:,+-])\s*", r"\1", text))
+    squeezed = re.sub(r"\s*([\[\]:,+-])\s*", r"\1", text.strip())
+    match = _SECTION.fullmatch(squeezed if "[" in squeezed or "]" in squeezed else f"[{squeezed}]")
     if match is None:
         raise ValueError(f"{text!r} is not a section; expected [x1:x2,y1:y2]")
     x1, x2, y1, y2 = (_parse_number(term, value) for term in match.groups())
     if min(x1, x2, y1, y2) < 1:
         raise ValueError(f"section {text!r} starts below pixel 1")
     return Area(min(x1, x2) - 1, max(x1, x2), min(y1, y2) - 1, max(y1, y2), flip_x=x1 > x2, flip_y=y1 > y2)
+
+
+def parse_zero_based(text: object, shape: tuple[int, int]) -> Area | None:
+    """Read a section whose pixels are counted from 0, as in ``[0:1023,0:1023]``.
+
+    Parameters
+    ----------
+    text : object
+    shape : (int, int)
+        Rows and columns of the image.
+
+    Returns
+    -------
+    Area or None
+        None if the text is not such a section, or it does not fit the image. If its end lies just outside the image,
+        the last pixel is not part of it, as in Python.
+    """
+    numbers = [int(number) for number in re.findall(r"\d+", str(text))]
+    if len(numbers) != 4 or min(numbers) > 0 or not _NUMBERS_ONLY.fullmatch(str(text)):
+        return None
+    x1, x2, y1, y2 = numbers
+    for last in (1, 0):
+        area = Area(x1, x2 + last, y1, y2 + last)
+        if area.fits_in(shape):
+            return area
+    return None
 
 
 def _parse_number(text: str, value: Callable[[str], Any]) -> int:

@@ -3,12 +3,13 @@
 import filecmp
 import os
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nightcal.cameras.camera import Camera, recognise_camera
 from nightcal.cameras.processing_marks import find_alteration, find_colour_mosaic, find_processing
@@ -22,6 +23,8 @@ from nightcal.warning_names import Warn, name_warning
 
 SECONDS_A_DAY = 86400.0
 SAMPLE = 16384  # bytes
+COMPARED = ("exposure", "start", "start_time", "middle", "end")
+"""Roles of which all cards are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +236,45 @@ def _interpret(header: RawHeader, cameras: Sequence[Camera], warn: Warn) -> Iter
     """Yield the attributes of a frame in parts, so that those before a problem are kept; pass warnings to ``warn``."""
     camera = recognise_camera(header, cameras)
     yield {"camera": camera.name, "shape": header.shape, "problem": explain_unfit(header, camera, warn)}
-    start = camera.start(header)
-    longitude = camera.east_longitude(header)
+    kind, no_kind = _attempt(partial(camera.kind, header, warn))
+    exposure_time, no_exposure = _attempt(partial(camera.exposure_time, header, warn, kind or ""))
+    start = camera.start(header, warn, exposure_time or 0.0)
+    longitude = camera.east_longitude(header, warn)
     yield {"night": find_night(start, longitude or 0.0), "has_longitude": longitude is not None}
-    exposure_time = camera.exposure_time(header)
+    if exposure_time is None:
+        raise FrameRejectedError(no_exposure)
     yield {"exposure_time": exposure_time, "mjd": start + 0.5 * exposure_time / SECONDS_A_DAY}
-    yield _read_details(header, camera, exposure_time, warn)
+    if kind is None:
+        raise FrameRejectedError(no_kind)
+    yield _read_details(header, camera, kind, exposure_time, warn)
+    for card in _find_contradictions(header, camera):
+        warn(name_warning("keyword twice", f"{card} occurs with different values; the first is used"))
+
+
+T = TypeVar("T")
+
+
+def _attempt(read: Callable[[], T]) -> tuple[T | None, str]:
+    """Read a quantity; if the frame cannot be used without it, return the reason, for later."""
+    try:
+        return read(), ""
+    except FrameRejectedError as reason:
+        return None, str(reason)
+
+
+def _find_contradictions(header: RawHeader, camera: Camera) -> list[str]:
+    """Find keywords that occur with several values, except for times, of which all values are compared."""
+    if not header.repeated:
+        return []
+    groups = [*camera.binning, *(rule.cards for rule in camera.mode), *camera.more_filters]
+    groups += [cards for role, cards in camera.cards.items() if role not in COMPARED]
+    used = [card for cards in groups for card in cards]
+    return [card for card in dict.fromkeys(used) if card in header.repeated and _has_several_values(header, card)]
+
+
+def _has_several_values(header: RawHeader, card: str) -> bool:
+    values, unreadable = _attempt(partial(header.values, card))
+    return bool(unreadable) or len(set(values or ())) > 1
 
 
 def explain_unfit(header: RawHeader, camera: Camera, warn: Warn) -> str:
@@ -289,31 +325,30 @@ def _wrap_longitude(longitude: float) -> float:
     return longitude if -180 <= longitude <= 180 else (longitude + 180) % 360 - 180
 
 
-def _read_details(header: RawHeader, camera: Camera, exposure_time: float, warn: Warn) -> dict[str, Any]:
-    kind = camera.kind(header)
+def _read_details(header: RawHeader, camera: Camera, kind: str, exposure_time: float, warn: Warn) -> dict[str, Any]:
     if kind == "dark" and exposure_time == 0:
         kind = "bias"
     numbers = range(len(camera.amplifiers))
-    sections, binning = camera.sections(header), camera.bins(header)
+    sections, binning = camera.sections(header, warn), camera.bins(header, warn)
     for rule, amplifier in zip(camera.amplifiers, sections, strict=True):
         if rule.polynomial and not amplifier.overscans:
             raise FrameRejectedError("linearity cannot be corrected: no overscan to measure the bias level")
     if len(sections) > 1:
         place_amplifiers([section.image for section in sections], [section.detector for section in sections], binning)
-    gains, read_noises = zip(*(camera.read_gain_and_noise(header, n) for n in numbers), strict=True)
+    gains, read_noises = zip(*(camera.read_gain_and_noise(header, n, warn) for n in numbers), strict=True)
     for n in numbers:
-        camera.saturation_level(header, n)
-        camera.linearity_limit(header, n)
+        camera.saturation_level(header, n, warn)
+        camera.linearity_limit(header, n, warn)
     camera.read_crosstalk(header)
     return {
         "kind": kind,
-        "instrument": str(camera.value(header, "instrument") or ""),
-        "target": str(camera.value(header, "object") or ""),
+        "instrument": camera.describe(header, "instrument", warn),
+        "target": camera.describe(header, "object", warn),
         "filter": camera.filter(header) if kind in ("flat", "science") else "",
         "flat_source": camera.find_flat_source(header) if kind == "flat" else "",
-        "pointing": camera.pointing(header) if kind in ("flat", "science") else None,
-        "set_temperature": _read_temperature(header, camera, "set_temperature", warn),
-        "temperature": _read_temperature(header, camera, "temperature", warn),
+        "pointing": camera.pointing(header, warn) if kind in ("flat", "science") else None,
+        "set_temperature": camera.temperature(header, "set_temperature", warn),
+        "temperature": camera.temperature(header, "temperature", warn),
         "binning": binning,
         "settings": camera.settings(header),
         "n_summed": camera.count_summed(header, warn),
@@ -329,15 +364,6 @@ def _average(numbers: Sequence[float | None]) -> float | None:
     """Average over amplifiers; None if a value is unknown."""
     known = [number for number in numbers if number is not None]
     return sum(known) / len(known) if len(known) == len(numbers) else None
-
-
-def _read_temperature(header: RawHeader, camera: Camera, role: str, warn: Warn) -> float | None:
-    """Read a temperature; an impossible value counts as missing, with a warning."""
-    try:
-        return camera.number(header, role, -273.15, 100, "degrees Celsius")
-    except FrameRejectedError as reason:
-        warn(name_warning("unknown temperature", f"{reason}"))
-        return None
 
 
 def make_frame(path: Path, header: RawHeader, camera: Camera) -> Frame:
