@@ -62,6 +62,7 @@ def test_a_start_that_says_so_is_not_taken_for_the_end():
     ("cards", "blamed"),
     [
         ({**LOCAL, "MJD-OBS": MJD}, ["DATE-OBS is 8.00 h earlier than MJD-OBS"]),
+        ({"DATE-OBS": START, "MJD-OBS": MJD - 4 * SECOND}, ["MJD-OBS is 4 s earlier than DATE-OBS"]),
         ({**LOCAL, "DATE-BEG": START}, ["DATE-OBS is 8.00 h earlier than DATE-BEG"]),
         ({"DATE-OBS": "2024-03-01", "TIME-OBS": "19:07:11", "UT": "03:07:11", "MJD-OBS": MJD},
          ["DATE-OBS with TIME-OBS is 8.00 h earlier than MJD-OBS"]),

@@ -142,7 +142,14 @@ def compare_readings(readings: Sequence[Reading], exposure_time: float, warn: Wa
 
 
 def _choose_best(readings: Sequence[Reading]) -> Reading:
-    return min(readings, key=lambda r: (r.resolution > COARSE, r.rank))
+    """Choose the best defined card; but a date a time zone away from a number of days is in local time."""
+    best = min(readings, key=lambda r: (r.resolution > COARSE, r.rank))
+    if best.rank == FROM_DATE and not (best.is_utc or best.has_utc_comment):
+        for other in readings:
+            is_number = other.rank in (FROM_NUMBER, FROM_JULIAN) and other.resolution <= COARSE
+            if is_number and _is_zone_away(other, best):
+                return other
+    return best
 
 
 def _bring_to_day(reading: Reading, best: Reading) -> Reading:
@@ -223,4 +230,4 @@ def _find_conflict(other: Reading, best: Reading, exposure_time: float) -> str:
 
 def _format_span(seconds: float) -> str:
     span = abs(seconds)
-    return f"{span / 3600:.2f} h" if span >= 3600 else f"{span:.0f} s" if span >= 10 else f"{span:.1f} s"
+    return f"{span / 3600:.2f} h" if span >= 3600 else f"{span:.0f} s"

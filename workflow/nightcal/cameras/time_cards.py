@@ -26,7 +26,7 @@ _END = re.compile(r"\b(?:end|ended|ending|finish\w*|stop\w*|completion)\b", re.I
 _BEGIN = re.compile(r"\b(?:start\w*|begin\w*|began|opened)\b", re.I)
 _BEGIN_CARD = re.compile("BEG|STA|STRT")
 
-FROM_BEGIN, FROM_NUMBER, FROM_DATE, FROM_JULIAN, FROM_MIDDLE, FROM_END, FROM_CLOCK = range(7)
+FROM_BEGIN, FROM_DATE, FROM_NUMBER, FROM_JULIAN, FROM_MIDDLE, FROM_END, FROM_CLOCK = range(7)
 """How well the FITS standard defines a card, best first."""
 
 

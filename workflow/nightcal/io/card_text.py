@@ -18,7 +18,7 @@ VALUE = re.compile(
 )
 """A value as the FITS standard (4.2) has it, and a comment."""
 
-_COMMENT = re.compile(r" *(?:'(?:[^']|\'\')*'|[^'/]*)/(.*)")
+_COMMENT = re.compile(r" *(?:'(?:[^']|'')*' *|[^'/]*)/(.*)")
 ODD = ("CONTINUE", "HIERARCH", "END", "GROUPS", "XTENSION", "NIGHTCAL")
 """Keywords that are left to astropy."""
 
