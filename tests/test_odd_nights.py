@@ -70,6 +70,10 @@ QUIET = {
     "no filter in the first wheel": with_cards(FILTER="NO_FILTER", FILTER2="V"),
     "no filter in the second wheel": with_cards(FILTER="V", FILTER2="open"),
     "measured temperature only": temperature_as("TEMPERAT"),
+    "atomic time": tai,
+    "text for numbers": lambda kind, data, header, number: (data, header | {"EXPTIME": f"{header['EXPTIME']} s"}),
+    "binning as 1x1": with_cards(XBINNING=None, YBINNING=None, BINNING="1x1"),
+    "date alone, MJD beside": split_date,
     "largest pixel of the frame": lambda kind, data, header, number: (data, header | {"DATAMAX": float(data.max())}),
     "a name beyond ASCII": with_cards(OBSERVER="Munoz"),
 }
@@ -84,6 +88,31 @@ def test_an_unusual_header_that_says_enough_costs_nothing(night, change):
         told = [text for text in list_warnings(product) if "assumed alike" not in text]
         assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
         assert told == []
+
+
+TOLD = {
+    "SET-TEMP": with_cards(**{"SET-TEMP": -999.0}),
+    "EXPTIME": for_kinds(["bias"], EXPTIME=-1),
+    "DATE-OBS": lambda kind, data, header, number: (
+        data,
+        header | {"MJD-OBS": Time(header["DATE-OBS"]).mjd, "DATE-OBS": f"{header['DATE-OBS'][:-1]}garbage"},
+    ),
+    "EXPOSURE": lambda kind, data, header, number: (
+        data,
+        header | {"EXPOSURE": header["EXPTIME"], "EXPTIME": 1000 * header["EXPTIME"]},
+    ),
+    "XBINNING": with_cards(XBINNING="none of it"),
+}
+"""Cards that cannot be right, and cost a warning that names them."""
+
+
+@pytest.mark.parametrize("card", TOLD)
+def test_a_card_that_cannot_be_right_costs_a_warning_not_the_night(night, card):
+    night.take_all(TOLD[card])
+    plan, products = reduce(night)
+    for product in products.values():
+        assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
+    assert any(card in warning for entry in plan.entries for warning in entry.frame.warnings)
 
 
 def two_settings(night, card, **of_setting):
