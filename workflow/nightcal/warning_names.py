@@ -30,6 +30,12 @@ WARNINGS = (
         "If they do differ, leave one of them out in `night.yaml`, or take calibrations with the same program.",
     ),
     WarningName(
+        "bias made of darks",
+        "There are no bias frames. Darks of another exposure time serve as bias, and no second set of darks tells how "
+        "much dark current they contain.",
+        "Take bias frames, or darks of the exposure time of these frames (flat-darks).",
+    ),
+    WarningName(
         "saved again",
         "A keyword such as SWMODIFY says that a program that also calibrates has saved the frame again, perhaps only "
         "to add a plate solution. The frame is taken as raw.",

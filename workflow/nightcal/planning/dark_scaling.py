@@ -82,13 +82,16 @@ def are_equal(darks: Span, frames: Span) -> bool:
     return same_exposure(min(darks[0], frames[0]), max(darks[1], frames[1]))
 
 
-def amplification(darks: Span, frames: Span) -> float:
+def amplification(darks: Span, frames: Span, pedestal: float = 0.0) -> float:
     """Compute the factor by which the noise of darks is amplified in the longest frame.
 
     Parameters
     ----------
     darks, frames : (float, float)
         Shortest and longest exposure time [s].
+    pedestal : float
+        Exposure time of the darks that serve as bias [s]; 0 for bias frames. Exposure times are counted from it, and
+        the frame farthest from it matters.
 
     Returns
     -------
@@ -96,9 +99,10 @@ def amplification(darks: Span, frames: Span) -> float:
         1 if the longest dark is at least as long as the frame, to 1 percent. The longest dark counts, not the mean:
         adding short darks to long ones does not make the master worse.
     """
-    if frames[1] <= darks[1] or same_exposure(frames[1], darks[1]):
+    time, longest = max(frames[1] - pedestal, pedestal - frames[0]), darks[1] - pedestal
+    if time <= longest or same_exposure(pedestal + time, darks[1]):
         return 1.0
-    return frames[1] / darks[1] if darks[1] > 0 else float("inf")
+    return time / longest if longest > 0 else float("inf")
 
 
 def describe_span(span: Span) -> str:
