@@ -45,7 +45,7 @@ def keep_suitable(
     else:
         alike = alike or made_of_darks
         fitting = [b for b in alike if not is_longer(b.pedestal_exposure, exposures[0])] or alike
-    return [bias for bias in biases if bias.pedestal_exposure == 0 or bias in fitting]
+    return [bias for bias in biases if bias.pedestal_exposure == 0 or any(bias is other for other in fitting)]
 
 
 def is_longer(first: float, second: float) -> bool:
