@@ -48,7 +48,7 @@ def plan_pedestals(
         """Check whether there is one of shorter darks."""
         temperature = choose_temperature(pedestal, tolerance)
         return any(
-            other.setup == pedestal.setup
+            other.setup.values == pedestal.setup.values
             and are_close(choose_temperature(other, tolerance), temperature, tolerance)
             and is_longer(pedestal.pedestal_exposure, other.pedestal_exposure)
             for other in (*found, *alone)
