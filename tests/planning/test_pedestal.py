@@ -116,8 +116,9 @@ def test_one_short_dark_does_not_serve_if_there_are_more_of_another_time():
     (entry,) = [entry for entry in plan.entries if entry.role == "unused"]
     assert entry.reason == "a dark of 1 s is not longer than the darks of 3 s that serve as bias"
     assert masters(plan, "dark")[0].exposures == (120, 120)
-    few = make_plan([*take("dark", 3.0, 1), *take("dark", 120.0, 2)])
+    few = make_plan([*take("dark", 3.0, 1), *take("dark", 120.0)])  # else the dark current would be unknown
     assert masters(few, "bias")[0].pedestal_exposure == 3
+    assert masters(few, "dark")[0].exposures == (120, 120)
 
 
 def test_darks_of_each_temperature_have_their_own():
@@ -136,7 +137,10 @@ def test_darks_of_another_temperature_serve_flats_if_there_are_no_others_with_a_
     flats = take("flat", 3.0, 5, 1, set_temperature=12.0)
     (flat,) = masters(make_plan([*take("dark", 3.0), *take("dark", 120.0), *flats]), "flat")
     assert flat.bias.master.pedestal_exposure == 3
-    assert flat.bias.warning == "bias made of darks: darks of 3 s at -10 C serve as bias for frames at 12 C"
+    assert (
+        flat.bias.warning
+        == "bias made of darks: darks of 3 s at -10 C serve as bias for flat frames at 12 C, whose dark current differs"
+    )
 
 
 def test_shorter_darks_of_another_night_show_the_dark_current_of_darks_of_one_exposure_time():
@@ -179,3 +183,9 @@ def test_a_dark_that_must_not_be_scaled_serves_its_own_exposure_time():
     assert found.dark.master is None
     assert found.bias.master.pedestal_exposure == 3
     assert "available: 120 s" in found.dark.reason
+
+
+def test_the_factor_of_a_dark_that_must_not_be_scaled_so_far_is_counted_from_the_bias():
+    found = science(make_plan([*take("dark", 30.0), *take("dark", 60.0), *SCIENCE]), 120.0)
+    assert found.dark.master is None
+    assert "the longest (60 s) would be scaled up 3 times (limit 2)" in found.dark.reason

@@ -31,9 +31,9 @@ WARNINGS = (
     ),
     WarningName(
         "bias made of darks",
-        "There are no bias frames. Darks of another exposure time serve as bias, and no second set of darks tells how "
-        "much dark current they contain.",
-        "Take bias frames, or darks of the exposure time of these frames (flat-darks).",
+        "There are no bias frames. Darks of another exposure time or temperature serve as bias, and no second set of "
+        "darks tells how much dark current they contain.",
+        "Take bias frames, or darks of the exposure time and temperature of these frames (flat-darks).",
     ),
     WarningName(
         "saved again",

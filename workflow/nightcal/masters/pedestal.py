@@ -93,4 +93,4 @@ def _estimate_error(bias: MasterFrame, seconds: float, gain: float, level: float
     if electrons <= 0:
         return ""
     relative = f" or {100 * electrons / level:.2g} percent" if level is not None and level > 0 else ""
-    return f", about {electrons:.2g} e-{relative}"
+    return f", about {electrons:.2g} e-{relative}" if electrons < 10 else f", about {electrons:.0f} e-{relative}"

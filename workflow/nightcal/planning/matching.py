@@ -236,7 +236,8 @@ class MasterMatcher:
             if policy.allows(setup.camera, r.master.exposures, exposures, r.master.pedestal_exposure)
         ]
         available = [r.master.exposures for _, r in alike]
-        why = "" if choices else policy.explain_rejection(setup.camera, available, exposures)
+        pedestal = max((r.master for _, r in alike), key=lambda dark: dark.exposures[1]).pedestal_exposure
+        why = "" if choices else policy.explain_rejection(setup.camera, available, exposures, pedestal)
         return choices, why, "no dark can be scaled to this exposure time: dark not subtracted"
 
     def _warn_of_temperature(self, subject: Frame | PlannedMaster, match: Match) -> Match:
@@ -254,7 +255,7 @@ class MasterMatcher:
         tolerance = self.options.temperature_tolerance
         if match.master is None:
             return match
-        warning = warn_of_temperature(match.master, _find_temperature(subject, tolerance), tolerance)
+        warning = warn_of_temperature(match.master, subject.kind, _find_temperature(subject, tolerance), tolerance)
         return replace(match, warning=_join(match.warning, warning)) if warning else match
 
     def _limit_age(self, kind: str, best: PlannedMaster, hours: float, how: str, use: str = "") -> Match:

@@ -53,12 +53,13 @@ def is_longer(first: float, second: float) -> bool:
     return first > second and not same_exposure(first, second)
 
 
-def warn_of_temperature(bias: PlannedMaster, temperature: float | None, tolerance: float) -> str:
-    """Warn if a bias is made of darks of another temperature than that of the frames [deg C]; else an empty string."""
+def warn_of_temperature(bias: PlannedMaster, kind: str, temperature: float | None, tolerance: float) -> str:
+    """Warn if a bias is made of darks of another temperature [deg C] than frames of a type; else an empty string."""
     if bias.pedestal_exposure == 0 or _is_alike(bias, temperature, tolerance):
         return ""
     known = choose_temperature(bias, tolerance)
-    text = f"darks of {bias.pedestal_exposure:g} s at {known:g} C serve as bias for frames at {temperature:g} C"
+    darks = f"darks of {bias.pedestal_exposure:g} s at {known:g} C"
+    text = f"{darks} serve as bias for {kind} frames at {temperature:g} C, whose dark current differs"
     return name_warning("bias made of darks", text)
 
 

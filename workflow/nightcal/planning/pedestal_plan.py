@@ -13,7 +13,7 @@ from nightcal.planning.records import Match, PlannedMaster, Setup
 from nightcal.planning.temperature import are_close, choose_temperature
 
 ENOUGH = 3
-"""Darks needed to reject outliers; a set of fewer serves only if there is no other."""
+"""Darks needed to reject outliers; fewer serve only if no longer darks would be left to show the dark current."""
 
 
 def plan_pedestals(
@@ -60,7 +60,7 @@ def plan_pedestals(
 def _plan_pedestal(darks: Sequence[Frame], tolerance: float) -> tuple[PlannedMaster, bool]:
     """Plan a bias of the shortest of some darks; also check whether there are longer ones."""
     sets = split_by_exposure(darks)
-    chosen = next((alike for alike in sets if len(alike) >= ENOUGH), sets[0])
+    chosen = next((alike for alike in sets[:-1] if len(alike) >= ENOUGH), sets[0])
     chosen = sorted(chosen, key=lambda dark: (dark.mjd or 0.0, dark.name))
     first, setup = chosen[0], Setup.from_frame(chosen[0])
     times = [dark.exposure_time for dark in chosen]
