@@ -152,7 +152,7 @@ class MasterFrame:
     def pedestal_exposure(self) -> float:
         """Exposure time of the darks that serve as bias, of a bias or of the frames of a dark [s]; 0 for none."""
         seconds = self._read_number("PEDEXP")
-        return seconds if seconds is not None and 0 < seconds < math.inf else 0.0
+        return seconds * self.factor if seconds is not None and 0 < seconds < math.inf else 0.0
 
     @property
     def effective_exposure_time(self) -> float | None:
@@ -182,7 +182,8 @@ class MasterFrame:
     def find_pedestal_variance(self, gain: float) -> float:
         """Find the variance of the dark current in a bias made of darks, for a gain [e-/ADU]; 0 if unknown [e-^2]."""
         variance = self._read_number("PEDVAR") if self.pedestal_exposure > 0 else None
-        return variance * (gain / (self.gain or gain)) ** 2 if variance is not None and 0 < variance < math.inf else 0.0
+        scale = self.factor * (gain / (self.gain or gain)) ** 2
+        return variance * scale if variance is not None and 0 < variance < math.inf else 0.0
 
     def read_noise_in_adu(self, amplifier: int) -> float | None:
         """Read the noise measured in a bias for an amplifier, counted from 1 [ADU]; None if unknown."""

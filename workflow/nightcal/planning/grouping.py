@@ -77,10 +77,10 @@ def _warn_of_filter(flats: Sequence[Frame]) -> tuple[str, ...]:
 
 def group_darks(frames: Iterable[Frame], tolerance: float) -> list[list[Frame]]:
     """Group darks of any exposure time by night, setup and temperature."""
-    groups: dict[tuple[str, Hashable], list[Frame]] = defaultdict(list)
+    groups: dict[tuple[str, Hashable, int], list[Frame]] = defaultdict(list)
     for frame in frames:
         if frame.kind == "dark":
-            groups[frame.night, Setup.from_frame(frame).values].append(frame)
+            groups[frame.night, Setup.from_frame(frame).values, frame.n_summed].append(frame)
     return [alike for members in groups.values() for alike in _split_by_temperature(members, tolerance)]
 
 
