@@ -11,6 +11,7 @@ from nightcal.planning.frames import Frame
 from nightcal.planning.matching import Options
 from nightcal.planning.plan import make_plan
 from nightcal.planning.setup_keywords import read_planned_master, write_setup
+from nightcal.planning.summary import summarise_plan
 
 MIDNIGHT = 60371.0
 
@@ -95,10 +96,11 @@ def test_darks_of_one_exposure_time_need_no_second_step():
     found = science(plan, 120.0)
     assert (found.bias.master.pedestal_exposure, found.dark.master, found.dark.included) == (120, None, True)
     assert "skipped" not in found.dark.reason
+    assert summarise_plan(plan, found.frame.night).having["dark"] == 2
     found = science(plan, 60.0)
     assert found.bias.master.pedestal_exposure == 120
     assert not found.dark.included
-    assert found.dark.reason.endswith("step skipped; the bias contains the dark current of 120 s")
+    assert found.dark.reason == "the bias contains the dark current of 120 s; no dark: step skipped"
     assert masters(plan, "flat")[0].bias.master.pedestal_exposure == 120
 
 

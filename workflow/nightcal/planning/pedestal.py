@@ -88,7 +88,7 @@ def settle_dark(bias: Match, dark: Match, exposures: Span) -> Match:
         return dark
     if are_equal((seconds, seconds), exposures):
         return Match(reason="dark: subtracted with the bias, of the same exposure time", included=True)
-    return replace(dark, reason=f"{dark.reason}; the bias contains the dark current of {seconds:g} s")
+    return replace(dark, reason=f"the bias contains the dark current of {seconds:g} s; {dark.reason}")
 
 
 def explain_too_short(exposure_time: float, bias: PlannedMaster) -> str:
