@@ -41,6 +41,12 @@ CALIBRATIONS = [*frames("bias", 10), *frames("dark", 5), *frames("flat", 5)]
 WHOLE = [*CALIBRATIONS, *frames("science", 4)]
 
 
+def without(kind):
+    """Leave out a type; with the bias frames also the darks, which would serve as bias."""
+    left_out = ("bias", "dark") if kind == "bias" else (kind,)
+    return [f for f in WHOLE if f.kind not in left_out]
+
+
 def wanted(raw, **options):
     options = Options(**options)
     return list_wanted(make_plan(raw, options), NIGHT, options)
@@ -60,14 +66,20 @@ def test_nothing_is_missing_from_a_whole_night():
     [("bias", "10 bias frames ("), ("dark", "5 dark frames of 30 s at -20 C ("), ("flat", "5 flat frames in V (")],
 )
 def test_frames_of_a_type_that_was_not_taken_come_first(kind, which):
-    first, *_ = lines([f for f in WHOLE if f.kind != kind])
+    first, *_ = lines(without(kind))
     assert first.startswith(which)
     assert "12 x 10 pixels, binning 2 x 2, mode slow" in first
     assert "for 4 science frames" in first
 
 
-def test_without_bias_the_darks_and_flats_that_wait_for_it_are_not_taken_again():
-    assert [item.kind for item in wanted([f for f in WHOLE if f.kind != "bias"])] == ["bias"]
+def test_flats_that_wait_for_a_bias_are_not_taken_again():
+    assert [item.kind for item in wanted(without("bias"))] == ["bias", "dark"]
+
+
+def test_darks_that_serve_as_bias_leave_others_to_be_taken():
+    (dark, bias) = wanted([f for f in WHOLE if f.kind != "bias"])
+    assert (dark.rank, dark.kind, dark.which) == (NONE_FITS, "dark", " of 30 s at -20 C")
+    assert (bias.rank, bias.kind, bias.number) == (FEW, "bias", 5)
 
 
 def test_the_longest_exposure_needs_darks():

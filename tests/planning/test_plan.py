@@ -641,20 +641,14 @@ def test_an_empty_folder_has_an_empty_plan():
     assert (plan.entries, plan.masters, plan.science, plan.nights) == ((), (), (), ())
 
 
-def test_darks_without_bias_and_overscan_are_not_used():
+def test_darks_without_bias_and_overscan_are_not_scaled():
     plan = make_plan([*frames("dark", 3), frame("s.fits")])
-    assert {entry.role for entry in plan.entries if entry.frame.kind == "dark"} == {"unused"}
-    assert not plan.masters
+    assert not [master for master in plan.masters if master.kind == "dark"]
     assert find_science(plan, "s.fits").dark.master is None
     with_overscan = make_plan([*frames("dark", 3, has_overscan=True), frame("s.fits", has_overscan=True)])
     assert find_science(with_overscan, "s.fits").dark.master is not None
     with_bias = make_plan([*frames("dark", 3), *frames("bias", 3, -3), frame("s.fits")])
     assert find_science(with_bias, "s.fits").dark.master.bias.master.kind == "bias"
-
-
-def test_darks_without_bias_are_not_used_if_a_frame_has_no_overscan():
-    plan = make_plan([*frames("dark", 2, has_overscan=True), frame("d.fits", "dark")])
-    assert entry_of(plan, "d.fits").role == "unused"
 
 
 def test_gain_and_noise_are_measured_if_the_headers_lack_them():

@@ -43,7 +43,9 @@ WHOLE = [*frames("bias", 10), *frames("dark", 5), *frames("flat", 5), *frames("s
 
 
 def without(kind):
-    return [f for f in WHOLE if f.kind != kind]
+    """Leave out a type; with the bias frames also the darks, which would serve as bias."""
+    left_out = ("bias", "dark") if kind == "bias" else (kind,)
+    return [f for f in WHOLE if f.kind not in left_out]
 
 
 def summarise(raw, options=None):

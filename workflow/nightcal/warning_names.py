@@ -34,6 +34,12 @@ WARNINGS = (
         "If they do differ, leave one of them out in `night.yaml`, or take calibrations with the same program.",
     ),
     WarningName(
+        "bias made of darks",
+        "There are no bias frames. Darks of another exposure time or temperature serve as bias, and no second set of "
+        "darks tells how much dark current they contain.",
+        "Take bias frames, or darks of the exposure time and temperature of these frames (flat-darks).",
+    ),
+    WarningName(
         "decimal comma",
         "A number such as `1,200` may have a decimal comma or separate thousands; it is read as 1.2.",
         "Check the exposure time in the plan.",

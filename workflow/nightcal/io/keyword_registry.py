@@ -131,11 +131,24 @@ def _master(step: str, *more: Keyword, inherited: tuple[str, ...] = SCIENCE) -> 
     )
 
 
-BIAS = _master("bias", inherited=("science", "dark", "flat"))
+BIAS = _master(
+    "bias",
+    Keyword(
+        "PEDEXP",
+        "exposure of the darks that serve as bias",
+        "s",
+        ("science", *STACKS),
+        note="exposure time of the darks that the bias is made of; absent for a bias of bias frames",
+    ),
+    inherited=("science", "dark", "flat"),
+)
 DARK = _master(
     "dark",
     Keyword(
-        "DARKMULT", "exposure time that multiplied the dark", "s", note="exposure time by which the dark was multiplied"
+        "DARKMULT",
+        "exposure time that multiplied the dark",
+        "s",
+        note="exposure time by which the dark was multiplied; without `PEDEXP`, that of the frame",
     ),
     Keyword(
         "DARKFACT",
@@ -301,6 +314,13 @@ STACK = (
         "BIASLVL", "mean level of the frames", "electron", ("bias",), note="mean level of the frames after overscan"
     ),
     Keyword("BIASDRFT", "scatter of the frame levels", "electron", ("bias",)),
+    Keyword(
+        "PEDVAR",
+        "variance beyond the read noise",
+        "electron2",
+        ("bias",),
+        note="variance of a frame beyond its read noise, from dark current; only in a bias made of darks",
+    ),
     Keyword("NOISY", "pixels much noisier than read and photon noise", products=("bias", "dark")),
     Keyword(
         "RNMEASn",

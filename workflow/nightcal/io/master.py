@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from os import PathLike
@@ -148,6 +149,12 @@ class MasterFrame:
         return str(self.header.get("BIASSHA", ""))
 
     @property
+    def pedestal_exposure(self) -> float:
+        """Exposure time of the darks that serve as bias, of a bias or of the frames of a dark [s]; 0 for none."""
+        seconds = self._read_number("PEDEXP")
+        return seconds * self.factor if seconds is not None and 0 < seconds < math.inf else 0.0
+
+    @property
     def effective_exposure_time(self) -> float | None:
         """Exposure time by which a dark divides an error of the bias [s]; None if unknown."""
         return self._read_number("DARKTEFF")
@@ -171,6 +178,12 @@ class MasterFrame:
         sections = takewhile(bool, (self.header.get(f"AMPSEC{n:02d}") for n in count(1)))
         areas = [parse_section(text) for text in sections]
         return [area for area in areas if area is not None and area.fits_in(self.data.shape)]
+
+    def find_pedestal_variance(self, gain: float) -> float:
+        """Find the variance of the dark current in a bias made of darks, for a gain [e-/ADU]; 0 if unknown [e-^2]."""
+        variance = self._read_number("PEDVAR") if self.pedestal_exposure > 0 else None
+        scale = self.factor * (gain / (self.gain or gain)) ** 2
+        return variance * scale if variance is not None and 0 < variance < math.inf else 0.0
 
     def read_noise_in_adu(self, amplifier: int) -> float | None:
         """Read the noise measured in a bias for an amplifier, counted from 1 [ADU]; None if unknown."""
@@ -254,6 +267,24 @@ def _read_planes(image: Any, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane]:
     mask[undefined] |= Flag.NO_DATA
     data[undefined], error[undefined] = 0.0, 0.0
     return data, error**2, mask
+
+
+def find_dark_time(exposure_time: float, bias: MasterFrame | None) -> float:
+    """Find the exposure time whose dark current is left in a frame after bias.
+
+    Parameters
+    ----------
+    exposure_time : float
+        [s]
+    bias : MasterFrame or None
+
+    Returns
+    -------
+    float
+        [s]; less than the exposure time, possibly negative, if the bias is made of darks and contains dark current
+        itself.
+    """
+    return exposure_time if bias is None else exposure_time - bias.pedestal_exposure
 
 
 def convert_to_mask(master: MasterFrame) -> MasterFrame:

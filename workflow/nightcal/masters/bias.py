@@ -9,7 +9,15 @@ import numpy as np
 from nightcal.flags import Flag
 from nightcal.io.keywords import set_cards
 from nightcal.io.product import Product
-from nightcal.masters.common import USUAL_REJECTION, Rejection, make_header, make_mask, make_product, stack_frames
+from nightcal.masters.common import (
+    LARGEST_RATIO,
+    USUAL_REJECTION,
+    Rejection,
+    make_header,
+    make_mask,
+    make_product,
+    stack_frames,
+)
 from nightcal.masters.noise_check import note_read_noise
 from nightcal.stacking.calibration_frame import (
     CalibrationFrame,
@@ -30,10 +38,13 @@ def stack_biases(
 ) -> Product:
     """Stack bias frames after bringing each to the mean level.
 
+    For a night without bias frames, stack its shortest darks. The result contains their dark current, and serves as a
+    bias for everything else if exposure times are counted from theirs (``PEDEXP``).
+
     Parameters
     ----------
     frames : sequence of CalibrationFrame
-        Of equal shape.
+        Of equal shape. Those with an exposure time are darks.
     rejection : Rejection
     rejected : sequence of RejectedFrame
         Frames that could not be opened, for the header.
@@ -60,8 +71,14 @@ def stack_biases(
     stacked = stack_frames(accepted.frames, make_inputs, rejection, [], threads)
     mask = make_mask(stacked)
     np.bitwise_or(mask, Flag.BAD, out=mask, where=stacked.noisy)
-    header = make_header("bias", accepted, stacked)
+    seconds = float(np.mean([frame.exposure_time for frame in accepted.frames]))
+    read_variance = float(np.mean([frame.read_variance for frame in accepted.frames]))
+    dark_variance = max(0.0, stacked.ratio**2 - 1) * read_variance if seconds > 0 else 0.0
+    may_be_dark = 0 < dark_variance < mean_level  # no frame has more dark current than signal
+    header = make_header("bias", accepted, stacked, np.inf if may_be_dark else LARGEST_RATIO)
     drift, noisy = float(np.std(accepted.levels)), int(np.count_nonzero(stacked.noisy))
     set_cards(header, {"BIASLVL": mean_level, "BIASDRFT": drift, "NOISY": noisy})
-    note_read_noise(header, accepted.frames)
+    if seconds > 0:
+        set_cards(header, {"PEDEXP": seconds, "PEDVAR": dark_variance})
+    note_read_noise(header, accepted.frames, with_dark=seconds > 0)
     return make_product(stacked, mask, "electron", header, fill=mean_level, pedestal=-mean_level)

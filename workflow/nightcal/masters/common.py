@@ -24,7 +24,9 @@ from nightcal.stacking.stack import Rows, Stack, StackInput, stack
 
 log = logging.getLogger(__name__)
 
-RATIO_RANGE = (0.5, 2.0)
+SMALLEST_RATIO, LARGEST_RATIO = 0.5, 2.0
+"""Ratios of measured to modelled noise between which there is no warning."""
+
 STRIP = 64
 
 
@@ -166,8 +168,8 @@ def add_variance(stacked: Stack, master: MasterFrame | None, factor: float) -> N
             np.sqrt(uncertainty**2 + master.variance[strip] * np.float32(factor**2), out=uncertainty)
 
 
-def make_header(kind: str, accepted: Accepted, stacked: Stack) -> fits.Header:
-    """Describe the frames of a master and how they were stacked."""
+def make_header(kind: str, accepted: Accepted, stacked: Stack, largest_ratio: float = LARGEST_RATIO) -> fits.Header:
+    """Describe the frames of a master and how they were stacked; warn if noise is not as expected."""
     frames = accepted.frames
     times = [frame.mjd for frame in frames]
     readout = frames[0].readout
@@ -196,17 +198,17 @@ def make_header(kind: str, accepted: Accepted, stacked: Stack) -> fits.Header:
     list_rejected(header, [(frame.path.name, frame.reason, frame.mjd) for frame in accepted.rejected])
     if len(frames) < 3:
         warn(header, f"{kind} of {len(frames)} frame{'s' * (len(frames) > 1)}: too few to reject outliers")
-    if not RATIO_RANGE[0] < stacked.ratio < RATIO_RANGE[1]:
+    if not SMALLEST_RATIO < stacked.ratio < largest_ratio:
         warn(header, f"{kind} frames scatter {stacked.ratio:.2f} times as much as gain and read noise predict")
     return header
 
 
-def note_masters(header: fits.Header, masters: Mapping[str, MasterFrame | None]) -> None:
-    """Name the masters that the frames were calibrated with, pass on their warnings, and list the steps without one."""
+def note_masters(header: fits.Header, masters: Mapping[str, MasterFrame | None], done: Sequence[str] = ()) -> None:
+    """Name the masters of the frames, pass on their warnings, and list the steps without one, except those done."""
     for step, master in masters.items():
         set_cards(header, name_master(step, master))
     inherit_warnings(header, *masters.values())
-    note_skipped(header, masters)
+    note_skipped(header, masters, done)
 
 
 def make_product(

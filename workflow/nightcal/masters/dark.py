@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nightcal.flags import Flag
 from nightcal.io.keywords import set_cards, warn
-from nightcal.io.master import MasterFrame
+from nightcal.io.master import MasterFrame, find_dark_time
 from nightcal.io.product import Product
 from nightcal.masters.amplifier_glow import Glow
 from nightcal.masters.common import (
@@ -50,7 +50,8 @@ def stack_darks(
     frames : sequence of CalibrationFrame
         Exposure times may differ: frames are weighted by their inverse variance.
     bias : MasterFrame or None
-        Frames with overscan can do without.
+        Frames with overscan can do without. If it is made of darks, the dark current is that of the time by which the
+        frames are longer.
     rejection : Rejection
     rejected : sequence of RejectedFrame
         As for a bias.
@@ -77,7 +78,7 @@ def stack_darks(
     frames = accepted.frames
     check_pedestal(bias, frames)
     inputs = _make_inputs(frames, accepted.levels, bias)
-    time = _find_effective_time(frames, inputs)
+    time = _find_effective_time(frames, inputs, bias)
     stacked = stack_frames(frames, lambda some: _make_inputs(some, accepted.levels, bias), rejection, [bias], threads)
     add_variance(stacked, bias, 1 / time)
     typical = measure_level(thin_rows(stacked.mean), rejection.frame_sigma, 0.0)
@@ -87,6 +88,8 @@ def stack_darks(
     np.bitwise_or(mask, Flag.BAD, out=mask, where=stacked.noisy)
     pedestal = min(0.0, typical.mean)
     header = make_header("dark", accepted, stacked)
+    if bias is not None and bias.pedestal_exposure > 0:
+        set_cards(header, {"PEDEXP": bias.pedestal_exposure})
     times = [frame.exposure_time for frame in frames]
     cards = {
         "DARKCURR": typical.mean,
@@ -112,24 +115,33 @@ def _make_inputs(
     frames: Sequence[CalibrationFrame], levels: Sequence[float], bias: MasterFrame | None
 ) -> list[StackInput]:
     """Scale frames to electrons per second, weighted by their read noise and the noise of the typical dark current."""
-    times = [frame.exposure_time for frame in frames]
+    times = _find_times(frames, bias)
     current = max(0.0, float(np.mean([level / time for time, level in zip(times, levels, strict=True)])))
-    return [
-        make_stack_input(
+
+    def make_input(frame: CalibrationFrame, time: float) -> StackInput:
+        per_signal = frame.exposure_time / time**2  # dark current of the whole exposure makes noise
+        return make_stack_input(
             frame,
             scale=1 / time,
             factors=() if bias is None else (1 / time,),
-            weight=1 / (frame.read_variance / time**2 + current / time),
-            per_signal=1 / time,
+            weight=1 / (frame.read_variance / time**2 + current * per_signal),
+            per_signal=per_signal,
         )
-        for frame, time in zip(frames, times, strict=True)
-    ]
+
+    return [make_input(*pair) for pair in zip(frames, times, strict=True)]
 
 
-def _find_effective_time(frames: Sequence[CalibrationFrame], inputs: Sequence[StackInput]) -> float:
+def _find_times(frames: Sequence[CalibrationFrame], bias: MasterFrame | None) -> list[float]:
+    """Find the exposure time [s] whose dark current is left in each frame after bias."""
+    return [find_dark_time(frame.exposure_time, bias) for frame in frames]
+
+
+def _find_effective_time(
+    frames: Sequence[CalibrationFrame], inputs: Sequence[StackInput], bias: MasterFrame | None
+) -> float:
     """Find the exposure time [s] with which an error of the bias enters the stack."""
     weights = np.array([stack_input.weight for stack_input in inputs])
-    return float(f"{weights.sum() / np.sum(weights / [frame.exposure_time for frame in frames]):.9g}")
+    return float(f"{weights.sum() / np.sum(weights / _find_times(frames, bias)):.9g}")
 
 
 def _find_hot(stacked: Stack, typical: float, excess: float) -> NDArray[np.bool_]:

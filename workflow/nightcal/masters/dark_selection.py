@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nightcal.io.master import MasterFrame
+from nightcal.io.master import MasterFrame, find_dark_time
 from nightcal.masters.amplifier_glow import BlockMap, Glow, find_glow, map_blocks
+from nightcal.masters.pedestal import check_longer
 from nightcal.planning.dark_scaling import same_exposure
 from nightcal.stacking.calibration_frame import (
     Accepted,
@@ -51,6 +52,7 @@ def select_darks(
     mixed = bias is not None and _have_mixed_times(frames)
 
     def find_level(frame: CalibrationFrame) -> float:
+        check_longer(frame.exposure_time, bias)
         level = find_central_level(frame, bias, None, k)
         if mixed and bias is not None:
             maps[frame.path] = map_blocks(frame, bias, k)
@@ -62,7 +64,7 @@ def select_darks(
         return accepted, None
     readout = good[0].readout
     areas = [area for area, _ in readout.shares]
-    times = [frame.exposure_time for frame in good]
+    times = [find_dark_time(frame.exposure_time, bias) for frame in good]
     return accepted, find_glow([maps[frame.path] for frame in good], times, readout.shape, areas)
 
 

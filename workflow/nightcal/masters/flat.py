@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from nightcal.flags import Flag
 from nightcal.io.keywords import set_cards, warn
-from nightcal.io.master import MasterFrame
+from nightcal.io.master import MasterFrame, find_dark_time
 from nightcal.io.product import Product
 from nightcal.masters.common import (
     USUAL_REJECTION,
@@ -28,6 +28,7 @@ from nightcal.masters.flat_selection import CHIP_SPOTS, USUAL, FlatLimits, selec
 from nightcal.masters.flat_stars import find_stars_in_flat
 from nightcal.masters.keywords import note_dark_scaling
 from nightcal.masters.noise_check import note_gain
+from nightcal.masters.pedestal import contains_dark, note_pedestal
 from nightcal.stacking.calibration_frame import CalibrationFrame, RejectedFrame, make_stack_input, sort_frames
 from nightcal.stacking.stack import StackInput
 
@@ -80,7 +81,8 @@ def stack_flats(
     accepted, departure = select_flats(frames, rejected, bias, dark, rejection.frame_sigma, limits)
     frames, levels = accepted.frames, np.array(accepted.levels)
     check_pedestal(bias, frames)
-    times = np.array([frame.exposure_time for frame in frames])
+    exposures = [frame.exposure_time for frame in frames]
+    times = np.array([find_dark_time(exposure, bias) for exposure in exposures])
     weights = [stack_input.weight for stack_input in _make_inputs(frames, accepted.levels, bias, dark)]
     stacked = stack_frames(
         frames, lambda some: _make_inputs(some, accepted.levels, bias, dark), rejection, [bias, dark], threads
@@ -95,9 +97,11 @@ def stack_flats(
     header = make_header("flat", accepted, stacked)
     set_cards(header, {"FLATLVL": float(levels.mean()), "FLATLOW": int(np.count_nonzero(low)), "NRESID": spots})
     note_gain(header, frames, bias)
-    note_dark_scaling(header, dark, float(times.max()), "flat frames: ")
+    note_dark_scaling(header, dark, max(exposures), "flat frames: ")
+    gain, level = frames[0].readout.gain, float(levels.mean())
+    note_pedestal(header, bias, dark, exposures, gain=gain, level=level, whose="flats")
     _note_quality(header, frames, spots, departure, limits)
-    note_masters(header, {"bias": bias, "dark": dark})
+    note_masters(header, {"bias": bias, "dark": dark}, done=["dark"] if contains_dark(bias, exposures) else ())
     return make_product(stacked, mask, "", header, fill=1.0)
 
 
@@ -107,7 +111,7 @@ def _make_inputs(
     """Scale frames by their levels; with equal weights if their noise is similar, which is easier to check."""
 
     def make_input(frame: CalibrationFrame, level: float) -> StackInput:
-        subtracted = ((bias, 1 / level), (dark, frame.exposure_time / level))
+        subtracted = ((bias, 1 / level), (dark, find_dark_time(frame.exposure_time, bias) / level))
         factors = tuple(factor for master, factor in subtracted if master is not None)
         weight = 1 / (frame.read_variance / level**2 + 1 / level)
         return make_stack_input(frame, scale=1 / level, factors=factors, weight=weight, per_signal=1 / level)

@@ -80,15 +80,17 @@ def name_master(step: str, master: MasterFrame | None) -> dict[str, Any]:
     return {} if master is None else {f"{name}MAST": master.name, f"{name}SHA": master.digest}
 
 
-def note_skipped(header: fits.Header, masters: Mapping[str, MasterFrame | None]) -> None:
-    """List the steps that had no master in ``SKIPPED``; no card if all steps had a master."""
-    skipped = ",".join(step for step, master in masters.items() if master is None)
+def note_skipped(header: fits.Header, masters: Mapping[str, MasterFrame | None], done: Sequence[str] = ()) -> None:
+    """List the steps that had no master in ``SKIPPED``, except those done together with another; no card for none."""
+    skipped = ",".join(step for step, master in masters.items() if master is None and step not in done)
     if skipped:
         set_cards(header, {"SKIPPED": skipped})
 
 
 def note_dark_scaling(header: fits.Header, dark: MasterFrame | None, exposure_time: float, whose: str = "") -> None:
     """Note the ratio of a frame's exposure time to that of its dark, and warn if the noise of the dark is multiplied.
+
+    Exposure times are counted from that of the bias, if this is made of darks.
 
     Parameters
     ----------
@@ -102,10 +104,11 @@ def note_dark_scaling(header: fits.Header, dark: MasterFrame | None, exposure_ti
         Beginning of the warning.
     """
     longest = None if dark is None else dark.longest_exposure_time
-    if longest is None:
+    pedestal = 0.0 if dark is None else dark.pedestal_exposure
+    if longest is None or longest <= pedestal:
         return
-    set_cards(header, {"DARKFACT": exposure_time / longest})
-    factor = amplification((longest, longest), (exposure_time, exposure_time))
+    set_cards(header, {"DARKFACT": (exposure_time - pedestal) / (longest - pedestal)})
+    factor = amplification((longest, longest), (exposure_time, exposure_time), pedestal)
     if factor > 1:
         warn(header, f"{whose}dark of {longest:g} s scaled up {factor:.2g} times")
 

@@ -36,7 +36,7 @@ LARGEST_ERROR = 0.05
 """Relative error from which on a measurement does not enter the header."""
 
 
-def note_read_noise(header: fits.Header, frames: Sequence[CalibrationFrame]) -> None:
+def note_read_noise(header: fits.Header, frames: Sequence[CalibrationFrame], with_dark: bool = False) -> None:
     """Note the read noise of each amplifier in the header of a master bias; warn if another value was used.
 
     Parameters
@@ -45,6 +45,8 @@ def note_read_noise(header: fits.Header, frames: Sequence[CalibrationFrame]) -> 
         Changed in place.
     frames : sequence of CalibrationFrame
         The bias frames, sorted by time. Subimages of the first few are read.
+    with_dark : bool
+        Whether the frames are darks, whose noise may exceed the read noise.
 
     Raises
     ------
@@ -63,6 +65,8 @@ def note_read_noise(header: fits.Header, frames: Sequence[CalibrationFrame]) -> 
         set_cards(header, {f"{name}{n}": _round(number) for name, number in numbers.items()})
         if share.read_noise > 0:
             used = _find_used_noise(share)
+            if with_dark and noise.value > used:
+                continue
             text = f"read noise of {used:.3g} e- used, {noise.value:.3g} measured with {share.gain:.3g} e-/ADU"
             which = f"amplifier {n}: " if len(shares) > 1 else ""
             _warn_if_far(header, which, noise, used, text)

@@ -38,7 +38,7 @@ class DarkPolicy:
         """Find how the darks of a camera may be scaled."""
         return "exact" if camera in self.unscalable and self.scaling != "bias_only" else self.scaling
 
-    def allows(self, camera: str, darks: Span, frames: Span) -> bool:
+    def allows(self, camera: str, darks: Span, frames: Span, pedestal: float = 0.0) -> bool:
         """Check whether darks may be used for frames.
 
         Parameters
@@ -46,17 +46,23 @@ class DarkPolicy:
         camera : str
         darks, frames : (float, float)
             Shortest and longest exposure time [s].
+        pedestal : float
+            Exposure time of the darks that serve as bias [s]; 0 for bias frames. Frames of this exposure time need no
+            scaling either.
 
         Returns
         -------
         bool
         """
-        scaling, factor = self.find_scaling(camera), amplification(darks, frames)
+        scaling, factor = self.find_scaling(camera), amplification(darks, frames, pedestal)
         if scaling == "up":
             return self.largest_factor is None or factor <= self.largest_factor * (1 + SAME_EXPOSURE)
-        return factor == 1 if scaling == "down" else scaling == "exact" and are_equal(darks, frames)
+        if scaling == "down":
+            return factor == 1
+        is_zero = pedestal > 0 and are_equal((pedestal, pedestal), frames)
+        return scaling == "exact" and (is_zero or are_equal(darks, frames))
 
-    def explain_rejection(self, camera: str, darks: Sequence[Span], frames: Span) -> str:
+    def explain_rejection(self, camera: str, darks: Sequence[Span], frames: Span, pedestal: float = 0.0) -> str:
         """Explain why none of the darks may be used; parameters as for `allows`."""
         scaling, longest = self.find_scaling(camera), max(span[1] for span in darks)
         if scaling == "exact":
@@ -65,7 +71,7 @@ class DarkPolicy:
             return f"no dark of {describe_span(frames)} (available: {available}){glow}"
         if scaling == "down":
             return f"no dark of {frames[1]:g} s or longer (longest: {longest:g} s)"
-        factor = amplification((longest, longest), frames)
+        factor = amplification((longest, longest), frames, pedestal)
         return (
             f"no dark for {describe_span(frames)}: the longest ({longest:g} s) would be scaled up {factor:.3g} times "
             f"(limit {self.largest_factor:g})"
@@ -82,13 +88,16 @@ def are_equal(darks: Span, frames: Span) -> bool:
     return same_exposure(min(darks[0], frames[0]), max(darks[1], frames[1]))
 
 
-def amplification(darks: Span, frames: Span) -> float:
+def amplification(darks: Span, frames: Span, pedestal: float = 0.0) -> float:
     """Compute the factor by which the noise of darks is amplified in the longest frame.
 
     Parameters
     ----------
     darks, frames : (float, float)
         Shortest and longest exposure time [s].
+    pedestal : float
+        Exposure time of the darks that serve as bias [s]; 0 for bias frames. Exposure times are counted from it, and
+        the frame farthest from it matters.
 
     Returns
     -------
@@ -96,9 +105,10 @@ def amplification(darks: Span, frames: Span) -> float:
         1 if the longest dark is at least as long as the frame, to 1 percent. The longest dark counts, not the mean:
         adding short darks to long ones does not make the master worse.
     """
-    if frames[1] <= darks[1] or same_exposure(frames[1], darks[1]):
+    time, longest = max(frames[1] - pedestal, pedestal - frames[0]), darks[1] - pedestal
+    if time <= longest or same_exposure(pedestal + time, darks[1]):
         return 1.0
-    return frames[1] / darks[1] if darks[1] > 0 else float("inf")
+    return time / longest if longest > 0 else float("inf")
 
 
 def describe_span(span: Span) -> str:
@@ -106,9 +116,13 @@ def describe_span(span: Span) -> str:
     return f"{span[0]:g} s" if same_exposure(*span) else f"{span[0]:g} to {span[1]:g} s"
 
 
-def describe_use(darks: Span, frames: Span) -> str:
+def describe_use(darks: Span, frames: Span, pedestal: float = 0.0) -> str:
     """Describe how a dark is scaled to frames, as in ``80 s scaled up 2 times``."""
-    factor = amplification(darks, frames)
+    factor = amplification(darks, frames, pedestal)
     if factor > 1:
         return f"{describe_span(darks)} scaled up {factor:.2g} times"
+    if frames[0] < pedestal and not same_exposure(frames[0], pedestal):
+        return f"{describe_span(darks)} extrapolated to less than the {pedestal:g} s of the bias"
+    if pedestal > 0 and are_equal((pedestal, pedestal), frames):
+        return f"same exposure time as the {pedestal:g} s of the bias"
     return "same exposure time" if are_equal(darks, frames) else f"{describe_span(darks)} scaled down"

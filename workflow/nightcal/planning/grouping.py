@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -75,6 +75,15 @@ def _warn_of_filter(flats: Sequence[Frame]) -> tuple[str, ...]:
     return (name_warning("unknown filter", f"{len(flats)} flats do not name it, and may be of several filters"),)
 
 
+def group_darks(frames: Iterable[Frame], tolerance: float) -> list[list[Frame]]:
+    """Group darks of any exposure time by night, setup and temperature."""
+    groups: dict[tuple[str, Hashable, int], list[Frame]] = defaultdict(list)
+    for frame in frames:
+        if frame.kind == "dark":
+            groups[frame.night, Setup.from_frame(frame).values, frame.n_summed].append(frame)
+    return [alike for members in groups.values() for alike in _split_by_temperature(members, tolerance)]
+
+
 def make_names_unique(masters: Sequence[PlannedMaster]) -> list[PlannedMaster]:
     """Add a hash to names that became equal when header text was made safe for file names."""
     count = Counter((m.night, m.name.lower()) for m in masters)
@@ -90,7 +99,7 @@ def _split_darks(frames: Sequence[Frame], exact: bool, options: Options) -> list
     """Split darks by temperature, and by exposure time if ``exact``; each set is in time order."""
     sets = _split_by_temperature(frames, options.temperature_tolerance)
     if exact:
-        sets = [part for alike in sets for part in _split_by_exposure(alike)]
+        sets = [part for alike in sets for part in split_by_exposure(alike)]
     return [sorted(alike, key=lambda f: (f.mjd or 0.0, f.name)) for alike in sets]
 
 
@@ -101,7 +110,8 @@ def _split_by_temperature(frames: Sequence[Frame], tolerance: float) -> list[lis
     return _split(ordered, lambda first, _, frame: are_close(known[id(first)], known[id(frame)], tolerance))
 
 
-def _split_by_exposure(frames: Sequence[Frame]) -> list[list[Frame]]:
+def split_by_exposure(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Split frames by exposure time; the shortest come first."""
     ordered = sorted(frames, key=lambda frame: frame.exposure_time)
     return _split(ordered, lambda first, _, frame: same_exposure(first.exposure_time, frame.exposure_time))
 

@@ -12,6 +12,7 @@ from nightcal.cameras.settings import Difference
 from nightcal.planning.dark_scaling import DarkPolicy, Span, amplification, are_equal, describe_use
 from nightcal.planning.frames import Frame
 from nightcal.planning.near_misses import explain_missing
+from nightcal.planning.pedestal import keep_suitable, warn_of_temperature
 from nightcal.planning.records import Match, PlannedMaster, Setup
 from nightcal.planning.temperature import are_close, choose_temperature, is_off_set_point
 from nightcal.warning_names import name_warning
@@ -115,6 +116,8 @@ class MasterMatcher:
         """
         setup = subject.setup if isinstance(subject, PlannedMaster) else Setup.from_frame(subject)
         match = self._choose_dark(setup, subject) if kind == "dark" else self._choose_nearest(kind, setup, subject)
+        if kind == "bias":
+            match = self._warn_of_warm_bias(subject, match)
         if kind == "dark" or (subject.kind, kind) == ("dark", "bias"):
             return self._warn_of_temperature(subject, match)
         return match
@@ -145,13 +148,24 @@ class MasterMatcher:
         rivals = exact or rivals
         if not rivals:
             return Match(reason=explain_missing(kind, setup, subject.filter, self.known[kind]) + SKIPPED)
+        if kind == "bias":
+            rivals = self._keep_suitable_biases(rivals, subject)
+            if not rivals:
+                return Match(reason=f"no bias, and no shorter darks at this temperature to serve as bias{SKIPPED}")
         mjd = subject.mjd or 0.0
         candidates = [r.master for r in rivals]
         preferred = self._keep_preferred(candidates, mjd) if kind == "flat" else candidates
         best = min(preferred, key=lambda m: _rank_by_time(m, mjd))
         source = f"{best.flat_source} preferred, " if len(preferred) < len(candidates) else ""
-        match = self._limit_age(kind, best, abs(best.mjd - mjd) * 24, source + _describe_choice(len(preferred)))
+        use = f"made of darks of {best.pedestal_exposure:g} s" if best.pedestal_exposure > 0 else ""
+        match = self._limit_age(kind, best, abs(best.mjd - mjd) * 24, source + _describe_choice(len(preferred)), use)
         return _warn_of_lack(match, next(r.lacking for r in rivals if r.master is best))
+
+    def _keep_suitable_biases(self, rivals: Sequence[_Rival], subject: Frame | PlannedMaster) -> list[_Rival]:
+        tolerance = self.options.temperature_tolerance
+        temperature, exposures = _find_temperature(subject, tolerance), _find_exposures(subject)
+        suitable = keep_suitable([r.master for r in rivals], subject.kind, exposures, temperature, tolerance)
+        return [r for r in rivals if any(r.master is master for master in suitable)]
 
     def _keep_preferred(self, flats: Sequence[PlannedMaster], mjd: float) -> Sequence[PlannedMaster]:
         """Keep flats of the preferred source; keep all if none of them is recent enough."""
@@ -184,7 +198,8 @@ class MasterMatcher:
         how = _describe_choice(equals)
         if equals < len(choices):
             how = f"best of {len(choices)} by exposure time and date"
-        match = self._limit_age("dark", best, abs(best.mjd - mjd) * 24, how, describe_use(best.exposures, exposures))
+        use = describe_use(best.exposures, exposures, best.pedestal_exposure)
+        match = self._limit_age("dark", best, abs(best.mjd - mjd) * 24, how, use)
         match = _warn_of_lack(match, choice.lacking)
         if match.master is None or not choice.unsure:
             return match
@@ -214,14 +229,15 @@ class MasterMatcher:
                 r.master,
                 r.lacking,
                 (t is None) != (wanted is None),
-                amplification(r.master.exposures, exposures),
+                amplification(r.master.exposures, exposures, r.master.pedestal_exposure),
                 not are_equal(r.master.exposures, exposures),
             )
             for t, r in alike
-            if policy.allows(setup.camera, r.master.exposures, exposures)
+            if policy.allows(setup.camera, r.master.exposures, exposures, r.master.pedestal_exposure)
         ]
         available = [r.master.exposures for _, r in alike]
-        why = "" if choices else policy.explain_rejection(setup.camera, available, exposures)
+        pedestal = max((r.master for _, r in alike), key=lambda dark: dark.exposures[1]).pedestal_exposure
+        why = "" if choices else policy.explain_rejection(setup.camera, available, exposures, pedestal)
         return choices, why, "no dark can be scaled to this exposure time: dark not subtracted"
 
     def _warn_of_temperature(self, subject: Frame | PlannedMaster, match: Match) -> Match:
@@ -233,6 +249,14 @@ class MasterMatcher:
         whose = f"{subject.kind} frames: " if isinstance(subject, PlannedMaster) else ""
         warning = f"{whose}CCD more than {tolerance:g} C off its set temperature"
         return replace(match, warning=_join(match.warning, warning))
+
+    def _warn_of_warm_bias(self, subject: Frame | PlannedMaster, match: Match) -> Match:
+        """Add a warning if the bias is made of darks of another temperature."""
+        tolerance = self.options.temperature_tolerance
+        if match.master is None:
+            return match
+        warning = warn_of_temperature(match.master, subject.kind, _find_temperature(subject, tolerance), tolerance)
+        return replace(match, warning=_join(match.warning, warning)) if warning else match
 
     def _limit_age(self, kind: str, best: PlannedMaster, hours: float, how: str, use: str = "") -> Match:
         """Make the match with a master, unless it is too old."""

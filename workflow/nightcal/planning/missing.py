@@ -116,7 +116,9 @@ def _find_doubt(step: str, item: ScienceFrame, match: Match) -> str:
         return ""
     if step == "dark" and item.frame.exposure_time > 0:
         longest = match.master.exposures
-        factor = amplification(longest, (item.frame.exposure_time, item.frame.exposure_time))
+        factor = amplification(
+            longest, (item.frame.exposure_time, item.frame.exposure_time), match.master.pedestal_exposure
+        )
         if factor > 1:
             return f"the longest dark is of {longest[1]:g} s"
     return make_printable("; ".join(text for text in match.warning.split("; ") if text and OFF_SET_POINT not in text))

@@ -19,6 +19,8 @@ from nightcal.planning.frames import Frame
 from nightcal.planning.grouping import average_time, group_frames, make_names_unique
 from nightcal.planning.matching import MasterMatcher, Options
 from nightcal.planning.naming import make_printable, name_products
+from nightcal.planning.pedestal import settle_dark
+from nightcal.planning.pedestal_plan import count_from_pedestal, plan_pedestals
 from nightcal.planning.records import Match, PlannedMaster, Setup
 from nightcal.planning.temperature import is_off_set_point
 from nightcal.planning.user_masks import UserMask, explain_misfit, find_fitting
@@ -184,11 +186,21 @@ def make_plan(
     biases = [replace(m, measured_gain=choose("gain", m)) for m in group_frames("bias", usable, options)]
     choose.add(biases)
 
-    darks = [replace(m, bias=choose("bias", m)) for m in group_frames("dark", usable, options)]
+    pedestals = plan_pedestals(usable, options, lambda darks: choose("bias", darks))
+    pedestals = [replace(m, measured_gain=choose("gain", m)) for m in pedestals]
+    choose.add(pedestals)
+    biases += pedestals
+    in_pedestals = {frame.name for pedestal in pedestals for frame in pedestal.frames}
+
+    darks = group_frames("dark", [frame for frame in usable if frame.name not in in_pedestals], options)
+    darks, short_darks = _count_from_pedestals([replace(m, bias=choose("bias", m)) for m in darks])
     darks, unused_darks = _drop_unusable([replace(m, measured_gain=choose("gain", m)) for m in darks])
     choose.add(darks)
 
-    flats = [replace(m, bias=choose("bias", m), dark=choose("dark", m)) for m in group_frames("flat", usable, options)]
+    flats = [
+        replace(m, bias=(bias := choose("bias", m)), dark=settle_dark(bias, choose("dark", m), m.exposures))
+        for m in group_frames("flat", usable, options)
+    ]
     flats, unused_flats = _drop_unusable([replace(m, measured_gain=choose("gain", m)) for m in flats])
     choose.add(flats)
 
@@ -200,8 +212,8 @@ def make_plan(
         ScienceFrame(
             f,
             names[f.name],
-            choose("bias", f),
-            choose("dark", f),
+            bias := choose("bias", f),
+            settle_dark(bias, choose("dark", f), (f.exposure_time, f.exposure_time)),
             choose("flat", f),
             _choose_mask(choose, f, user_masks),
             choose("gain", f),
@@ -213,7 +225,7 @@ def make_plan(
     science = [s for s in science if s.frame.name not in rejected]
     masters = (*gains, *biases, *darks, *flats, *masks)
     batches = make_batches(science, batch_size, previous)
-    entries = _make_entries(frames, masters, batches, rejected, unused_darks | unused_flats, options)
+    entries = _make_entries(frames, masters, batches, rejected, short_darks | unused_darks | unused_flats, options)
     return Plan(entries, masters, tuple(science), batches)
 
 
@@ -292,6 +304,17 @@ def _choose_mask(choose: MasterMatcher, frame: Frame, user_masks: Sequence[UserM
     return replace(match, warning=missing) if missing else match
 
 
+def _count_from_pedestals(darks: Sequence[PlannedMaster]) -> tuple[list[PlannedMaster], dict[str, Entry]]:
+    """Count exposure times from those of the darks that serve as bias; return rows for darks that are not longer."""
+    made: list[PlannedMaster] = []
+    rows: dict[str, Entry] = {}
+    for dark in darks:
+        counted, unused = count_from_pedestal(dark)
+        made += [] if counted is None else [counted]
+        rows |= {f.name: Entry(f, "unused", dark.name, unused[f.name]) for f in dark.frames if f.name in unused}
+    return made, rows
+
+
 def _drop_unusable(masters: Sequence[PlannedMaster]) -> tuple[list[PlannedMaster], dict[str, Entry]]:
     """Drop darks and flats that cannot be calibrated themselves; return the others, and rows for the unused frames."""
     made: list[PlannedMaster] = []
@@ -340,7 +363,9 @@ def _make_entries(
             wanted = {"bias": (), "dark": ("bias",), "flat": ("bias", "dark")}[master.kind]
             matches = {step: getattr(master, step) for step in wanted}
             few = ": too few to reject outliers" if len(master.frames) < 3 else ""
-            reasons = [f"in a stack of {len(master.frames)}{few}", *(match.reason for match in matches.values())]
+            serves = [f"serves as bias with the dark current of {frame.exposure_time:g} s, for lack of bias frames"]
+            reasons = [f"in a stack of {len(master.frames)}{few}", *(serves if frame.kind != master.kind else ())]
+            reasons += [*(match.reason for match in matches.values())]
             reasons += [*master.warnings, *_make_remarks(frame, options)]
             return Entry(frame, "stacked", master.name, "; ".join(reasons), matches, f"masters/{master.name}.fits")
         if frame.name in reduced:

@@ -108,7 +108,8 @@ def _name_setup(setup: Setup) -> str:
 class Match:
     """The master chosen for a step, or None, and why.
 
-    With ``rejected`` the frame must not be used, since no master is allowed for it.
+    With ``rejected`` the frame must not be used, since no master is allowed for it. With ``included`` no master is
+    needed: the master of another step does this one, too.
     """
 
     master: PlannedMaster | None = None
@@ -116,6 +117,7 @@ class Match:
     reason: str = ""
     warning: str = ""
     rejected: bool = False
+    included: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +137,11 @@ class PlannedMaster:
     filter, flat_source : str
         Of a flat; the source is ``twilight``, ``dome``, or empty if unknown.
     set_temperature, temperature : float or None
-        Set and measured temperature of the first frame of a dark [deg C].
+        Set and measured temperature of the first frame of a dark, or of a bias made of darks [deg C].
     exposures : (float, float)
         Shortest and longest exposure time of a dark or flat [s]; 0 if unknown.
+    pedestal_exposure : float
+        Exposure time of the darks that a bias is made of, or that serve as bias for a dark [s]; 0 for bias frames.
     frames : tuple of Frame
         The frames to stack, in time order.
     ingredients : tuple of PlannedMaster
@@ -162,6 +166,7 @@ class PlannedMaster:
     set_temperature: float | None = None
     temperature: float | None = None
     exposures: Span = (0.0, 0.0)
+    pedestal_exposure: float = 0.0
     frames: tuple[Frame, ...] = ()
     ingredients: tuple[PlannedMaster, ...] = ()
     user_masks: tuple[Path, ...] = ()

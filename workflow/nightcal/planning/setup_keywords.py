@@ -116,6 +116,8 @@ def read_planned_master(path: Path, header: fits.Header) -> PlannedMaster:
     )
     is_dark = header["MASTER"] == "dark"
     seconds = [float(header.get(name, header["EXPTIME"])) for name in ("EXPMIN", "EXPMAX")] if is_dark else [0.0, 0.0]
+    pedestal = float(header.get("PEDEXP", 0.0)) if header["MASTER"] in ("bias", "dark") else 0.0
+    has_dark_current = is_dark or pedestal > 0
     return PlannedMaster(
         header["MASTER"],
         path.stem,
@@ -124,8 +126,9 @@ def read_planned_master(path: Path, header: fits.Header) -> PlannedMaster:
         header["MJD-AVG"],
         filter=header.get("FILTER", ""),
         flat_source=header.get("FLATSRC", ""),
-        set_temperature=header.get("SET-TEMP") if is_dark else None,
-        temperature=header.get("CCD-TEMP") if is_dark else None,
+        set_temperature=header.get("SET-TEMP") if has_dark_current else None,
+        temperature=header.get("CCD-TEMP") if has_dark_current else None,
         exposures=(seconds[0], seconds[1]),
+        pedestal_exposure=pedestal,
         path=path,
     )

@@ -198,7 +198,7 @@ def _shorten(reason: str, step: str) -> str:
 
 def is_lacking(match: Match) -> bool:
     """Check whether a frame lacks a step that the observer wants."""
-    return match.master is None and not match.reason.startswith(NO_DARKS_WANTED)
+    return match.master is None and not match.included and not match.reason.startswith(NO_DARKS_WANTED)
 
 
 def summarise_plan(plan: Plan, night: str) -> NightSummary:

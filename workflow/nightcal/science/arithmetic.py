@@ -43,6 +43,8 @@ def calibrate_rows(
 ) -> Iterator[tuple[int, CalibratedRows]]:
     """Calibrate a frame a few rows at a time, ``data = (S - t D) / F``, and propagate errors.
 
+    If the bias is made of darks, their dark current is taken from it.
+
     Parameters
     ----------
     readout : Readout
@@ -73,7 +75,9 @@ def calibrate_rows(
     ny = readout.shape[0]
     bleed = readout.find_bleed()
     stored = readout.stored if kernels.are_loaded() else None
-    numbers = _Numbers(exposure_time, masters.find_shared_bias(exposure_time), scale)
+    time = masters.find_dark_time(exposure_time)
+    pedestal_variance = masters.find_pedestal_variance(readout.gain)
+    numbers = _Numbers(exposure_time, time**2, masters.find_shared_bias(time), scale, pedestal_variance)
     for start in range(0, ny, STRIP):
         stop = min(start + STRIP, ny)
         first, last = max(0, start - 1), min(ny, stop + 1)  # one more row, for the neighbours of each pixel
@@ -89,11 +93,27 @@ def calibrate_rows(
 
 
 class _Numbers(NamedTuple):
-    """Exposure time [s], fraction of the bias variance that is counted twice, and scale of the result."""
+    """Numbers for all pixels of a frame.
+
+    Attributes
+    ----------
+    exposure_time : float
+        [s]
+    squared_time : float
+        Square of the part of the exposure time whose dark current the bias lacks [s^2].
+    shared_bias : float
+        Fraction of the bias variance that is counted twice.
+    scale : float
+        Factor from electrons to the unit of the result.
+    pedestal_variance : float
+        Variance of the dark current in a bias made of darks, if there is no dark [e-^2].
+    """
 
     exposure_time: float
+    squared_time: float
     shared_bias: float
     scale: float
+    pedestal_variance: float
 
 
 def _calibrate(
@@ -104,16 +124,16 @@ def _calibrate(
     empty = flags & Flag.NO_DATA > 0 if flags.any() else NO_PIXELS
     if masters.bias is not None and masters.bias_variance is not None:
         signal -= masters.bias
-        noise = noise + masters.bias_variance
+        noise = (noise + np.float32(numbers.pedestal_variance)) + masters.bias_variance
     if empty.any():
         signal[empty] = 0.0
     variance = expected_signal(signal, noise, valid=~empty)
     variance += noise
     if masters.dark is not None and masters.dark_variance is not None:
         signal -= np.float32(time) * masters.dark
-        variance += np.float32(time**2) * masters.dark_variance
+        variance += np.float32(numbers.squared_time) * masters.dark_variance
         shared_bias = np.float32(numbers.shared_bias)
-        if shared_bias > 0 and masters.bias_variance is not None:
+        if shared_bias != 0 and masters.bias_variance is not None:
             variance -= np.where(masters.dark_variance > 0, shared_bias * masters.bias_variance, np.float32(0))
     if masters.sensitivity is not None and masters.relative_variance is not None:
         signal *= masters.sensitivity
@@ -136,7 +156,7 @@ def _calibrate_stored(
     shape = inner.stop - inner.start, readout.shape[1]
     data, uncertainty = np.empty(shape, np.float32), np.empty(shape, np.float32)
     saturated = np.empty(shape, dtype=bool)
-    time, shared_bias, scale = numbers
+    time, squared_time, shared_bias, scale, pedestal_variance = numbers
     kernels.calibrate(
         np.array(readout.image.words(area.ymin + first, area.ymin + last)),  # numba compiles read-only arrays again
         area.xmin,
@@ -144,10 +164,10 @@ def _calibrate_stored(
         whole_and_part(np.broadcast_to(readout.offset, readout.shape[0])[first:last]),
         np.float32(readout.gain),
         not_below(readout.stored_saturation_limit),
-        readout.find_dark_variance(first, last)[:, 0].copy(),
+        readout.find_dark_variance(first, last)[:, 0] + np.float32(pedestal_variance),
         tuple(step is not None for step in (masters.bias, masters.dark, masters.sensitivity)),
         tuple(np.zeros((1, 1), np.float32) if image is None else image for image in masters.images),
-        tuple(np.array([time, time**2, shared_bias, scale], np.float32)),
+        tuple(np.array([time, squared_time, shared_bias, scale], np.float32)),
         data,
         uncertainty,
         saturated,

@@ -286,7 +286,7 @@ class Calibrator:
         readout, read_noise_source = self._open(image)
         given = {step: getattr(self, name) for step, name in PARAMETERS.items()}
         masters = self._cache.fit(given, readout.shape, readout.gain)
-        exposure_time = self._read_exposure_time(image) if masters.masters["dark"] is not None else 0.0
+        exposure_time = self._read_exposure_time(image) if masters.need_exposure_time else 0.0
         prepared = prepare_frame(readout, masters, exposure_time, self.unit, self._buffer)
         if read_noise_source:
             set_cards(prepared.header, {"RNSRC": read_noise_source})
@@ -329,7 +329,7 @@ class Calibrator:
         if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds < 0:
             raise ValueError(
                 f"exposure_time is None and the header's {' or '.join(EXPOSURE_CARDS)} is {seconds!r}; expected "
-                "seconds, which a dark needs"
+                "seconds, which a dark, or a bias made of darks, needs"
             )
         return float(seconds)
 

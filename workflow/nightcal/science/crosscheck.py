@@ -131,6 +131,8 @@ def crosscheck(raw: Path, product: Path, camera: Camera, masters: Mapping[str, P
     ccd = amplifiers.assemble(raw, image.shape)
     applied = {step: _read_master(path, step, header["GAINUSED"]) for step, path in used.items()}
     above_bias = ccdproc.subtract_bias(ccd, applied["bias"]) if "bias" in applied else ccd
+    if "PEDEXP" in header and {"bias", "dark"} <= set(applied):  # the bias is made of darks, and contains dark current
+        above_bias = above_bias.add(applied["dark"].multiply(header["PEDEXP"]))
     ccd.uncertainty = StdDevUncertainty(amplifiers.compute_noise(above_bias))
     if "bias" in applied:
         ccd = ccdproc.subtract_bias(ccd, applied["bias"])

@@ -11,10 +11,11 @@ from astropy.io import fits
 
 from nightcal.detector.readout import Readout
 from nightcal.io.keywords import set_cards, warn
-from nightcal.io.master import MasterFrame
+from nightcal.io.master import MasterFrame, find_dark_time
 from nightcal.io.provenance import record_provenance
 from nightcal.io.sections import Area
 from nightcal.masters.keywords import inherit_warnings, name_master, note_dark_scaling, note_skipped
+from nightcal.masters.pedestal import contains_dark, note_pedestal
 
 
 def record_calibration(
@@ -32,7 +33,7 @@ def record_calibration(
         Header of the product, with keywords of the raw frame; changed in place.
     readout : Readout
     exposure_time : float
-        [s], factor of the dark.
+        [s]
     masters : mapping of str to MasterFrame or None
         ``bias``, ``dark``, ``flat`` and ``bpm``.
     unit : str
@@ -57,10 +58,13 @@ def record_calibration(
             cards[f"{step.upper()}MJD"] = master.mjd
     inherit_warnings(header, *masters.values())
     if masters["dark"] is not None:
-        cards["DARKMULT"] = exposure_time
-    set_cards(header, cards)
+        cards["DARKMULT"] = find_dark_time(exposure_time, masters["bias"])
+    complete = contains_dark(masters["bias"], [exposure_time])
+    set_cards(header, cards | ({"DARKCOR": True} if complete else {}))
     note_dark_scaling(header, masters["dark"], exposure_time)
-    note_skipped(header, {step: masters[step] for step in ("bias", "dark", "flat")})
+    note_pedestal(header, masters["bias"], masters["dark"], [exposure_time], gain=readout.gain)
+    done = ["dark"] if complete else ()
+    note_skipped(header, {step: masters[step] for step in ("bias", "dark", "flat")}, done)
 
 
 def _list_readout(readout: Readout) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.io.master import MasterFrame, convert_to_electrons, convert_to_mask
+from nightcal.io.master import MasterFrame, convert_to_electrons, convert_to_mask, find_dark_time
 
 STRIP = 32
 
@@ -27,7 +27,7 @@ class MasterRows:
     Attributes
     ----------
     bias, dark : ndarray of float32 or None
-        [e-], [e-/s]
+        [e-], [e-/s]; the dark current of a bias made of darks is subtracted, but its variance is that of the bias.
     bias_variance, dark_variance : ndarray of float32 or None
         [e-^2], [e-^2/s^2]
     sensitivity : ndarray of float32 or None
@@ -96,7 +96,22 @@ class MasterSet:
     masters: Mapping[str, MasterFrame | None]
     _in_memory: MasterRows | None = field(default=None, init=False)
 
-    def find_shared_bias(self, exposure_time: float) -> float:
+    @property
+    def need_exposure_time(self) -> bool:
+        """Whether the exposure time of a frame matters: with a dark, or with a bias made of darks."""
+        bias, dark = self.masters["bias"], self.masters["dark"]
+        return dark is not None or (bias is not None and bias.pedestal_exposure > 0)
+
+    def find_dark_time(self, exposure_time: float) -> float:
+        """Find the exposure time [s] whose dark current is left in a frame after bias."""
+        return find_dark_time(exposure_time, self.masters["bias"])
+
+    def find_pedestal_variance(self, gain: float) -> float:
+        """Find the variance of the dark current in a bias made of darks if no dark tells it [e-^2]."""
+        bias, dark = self.masters["bias"], self.masters["dark"]
+        return bias.find_pedestal_variance(gain) if bias is not None and dark is None else 0.0
+
+    def find_shared_bias(self, dark_time: float) -> float:
         """Find the fraction of the bias variance that is counted twice if the dark was made with the same bias.
 
         In ``S - B - t (X - B) / t_d`` the bias has a weight of only ``1 - t / t_d``: it cancels for an exposure as long
@@ -104,8 +119,8 @@ class MasterSet:
 
         Parameters
         ----------
-        exposure_time : float
-            [s]
+        dark_time : float
+            Exposure time that multiplies the dark [s], from `find_dark_time`.
 
         Returns
         -------
@@ -115,7 +130,7 @@ class MasterSet:
         bias, dark = self.masters["bias"], self.masters["dark"]
         if bias is None or dark is None or dark.bias_digest != bias.digest or dark.effective_exposure_time is None:
             return 0.0
-        return 2 * exposure_time / dark.effective_exposure_time * dark.n_summed / (bias.factor * bias.n_summed)
+        return 2 * dark_time / dark.effective_exposure_time * dark.n_summed / (bias.factor * bias.n_summed)
 
     def keep(self) -> None:
         """Read the masters into memory, for the next frames."""
@@ -144,6 +159,8 @@ class MasterSet:
             pedestal, bias_variance = bias.data[rows], bias.variance[rows]
         if dark is not None:
             current, dark_variance = dark.data[rows], dark.variance[rows]
+            if bias is not None and bias.pedestal_exposure > 0:
+                pedestal = bias.data[rows] - np.float32(bias.pedestal_exposure) * current
         if flat is not None:
             response = flat.data[rows]
             dead = response <= 0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nightcal.detector.readout import Readout
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
-from nightcal.io.master import MasterFrame
+from nightcal.io.master import MasterFrame, find_dark_time
 from nightcal.io.raw_image import Buffer
 from nightcal.numerics import kernels
 from nightcal.numerics.clipped_level import FrameLevel, measure_histogram_level, measure_level
@@ -40,8 +40,8 @@ class RejectedFrame:
 class CalibrationFrame:
     """A calibration frame ready to be stacked: its readout, exposure time [s] and middle of exposure [MJD].
 
-    With ``keep_open`` its file stays open between two readings of rows; `flat_source` and `pointing` [deg] of a flat
-    are as in `nightcal.planning.frames.Frame`.
+    The exposure time of a bias frame is 0. With ``keep_open`` its file stays open between two readings of rows;
+    `flat_source` and `pointing` [deg] of a flat are as in `nightcal.planning.frames.Frame`.
     """
 
     readout: Readout
@@ -249,7 +249,7 @@ def read_signal(
     start, stop, _ = rows.indices(frame.readout.shape[0])
     electrons, flags = frame.readout.rows(start, stop)
     signal, flags = electrons[:, columns], flags[:, columns]
-    for master, factor in ((bias, 1.0), (dark, frame.exposure_time)):
+    for master, factor in ((bias, 1.0), (dark, find_dark_time(frame.exposure_time, bias))):
         if master is not None:
             signal -= np.float32(factor) * master.data[start:stop][:, columns]
             flags[master.mask[start:stop][:, columns] != 0] |= Flag.BAD

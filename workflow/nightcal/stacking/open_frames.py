@@ -75,8 +75,9 @@ def open_frames(
             opened.rejected.append(RejectedFrame(path, str(reason), record.mjd if record else None))
             continue
         image.close()
+        seconds = 0.0 if record.kind == "bias" else record.exposure_time  # a bias is as short as the camera allows
         frame = CalibrationFrame(
-            readout, record.exposure_time, record.mjd or 0.0, flat_source=record.flat_source, pointing=record.pointing
+            readout, seconds, record.mjd or 0.0, flat_source=record.flat_source, pointing=record.pointing
         )
         opened.frames.append(frame)
         opened.records.append(record)

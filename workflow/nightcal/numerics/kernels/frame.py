@@ -41,7 +41,8 @@ def calibrate(words, first, top, offsets, gain, limit, noise, has, images, numbe
     images : tuple of ndarray of float32, shape (rows, nx)
         Bias, its variance, dark, its variance, sensitivity, its relative variance; of any shape if there is none.
     numbers : tuple of float32
-        Exposure time and its square, fraction of the bias variance that is counted twice, scale of the result.
+        Exposure time; square of the part of it whose dark current the bias lacks; fraction of the bias variance that is
+        counted twice; scale of the result.
     data, uncertainty : ndarray of float32, shape (result rows, nx)
         Results.
     saturated : ndarray of bool, shape (result rows, nx)
@@ -67,7 +68,7 @@ def calibrate(words, first, top, offsets, gain, limit, noise, has, images, numbe
             _shot_noise(work)
             if has[1]:
                 _take_dark(images[2][i][part], images[3][i][part], numbers[0], numbers[1], work)
-                if numbers[2] > np.float32(0):
+                if numbers[2] != np.float32(0):
                     _share(images[1][i][part], images[3][i][part], numbers[2], work)
             if has[2]:
                 _divide(images[4][i][part], images[5][i][part], work)
