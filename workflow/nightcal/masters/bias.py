@@ -10,13 +10,17 @@ from nightcal.flags import Flag
 from nightcal.io.keywords import set_cards
 from nightcal.io.product import Product
 from nightcal.masters.common import USUAL_REJECTION, Rejection, make_header, make_mask, make_product, stack_frames
+from nightcal.masters.flagged_pixels import warn_of_flagged_pixels
+from nightcal.masters.level_drift import warn_of_level_drift
 from nightcal.masters.noise_check import note_read_noise
+from nightcal.masters.scatter_check import warn_of_scatter
 from nightcal.stacking.calibration_frame import (
     CalibrationFrame,
     RejectedFrame,
     accept_frames,
     find_whole_level,
     make_stack_input,
+    read_signal,
     sort_frames,
 )
 from nightcal.stacking.stack import StackInput
@@ -64,4 +68,14 @@ def stack_biases(
     drift, noisy = float(np.std(accepted.levels)), int(np.count_nonzero(stacked.noisy))
     set_cards(header, {"BIASLVL": mean_level, "BIASDRFT": drift, "NOISY": noisy})
     note_read_noise(header, accepted.frames)
+    warn_of_level_drift(header, accepted.frames, accepted.levels)
+    levels = {frame.path: np.float32(level) for frame, level in zip(accepted.frames, accepted.levels, strict=True)}
+    warn_of_scatter(
+        header,
+        "bias",
+        accepted.frames,
+        stacked.ratio,
+        lambda frame, rows: read_signal(frame, None, None, rows)[0] - levels[frame.path],
+    )
+    warn_of_flagged_pixels(header, {"noisy in the bias": noisy}, mask.size)
     return make_product(stacked, mask, "electron", header, fill=mean_level, pedestal=-mean_level)

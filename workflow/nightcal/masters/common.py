@@ -21,10 +21,10 @@ from nightcal.masters.keywords import inherit_warnings, list_inputs, list_reject
 from nightcal.numerics.blocks import cut_strips
 from nightcal.stacking.calibration_frame import Accepted, CalibrationFrame
 from nightcal.stacking.stack import Rows, Stack, StackInput, stack
+from nightcal.warning_names import name_warning
 
 log = logging.getLogger(__name__)
 
-RATIO_RANGE = (0.5, 2.0)
 STRIP = 64
 
 
@@ -195,9 +195,8 @@ def make_header(kind: str, accepted: Accepted, stacked: Stack) -> fits.Header:
     list_inputs(header, [(frame.path.name, frame.readout.image.digest) for frame in frames])
     list_rejected(header, [(frame.path.name, frame.reason, frame.mjd) for frame in accepted.rejected])
     if len(frames) < 3:
-        warn(header, f"{kind} of {len(frames)} frame{'s' * (len(frames) > 1)}: too few to reject outliers")
-    if not RATIO_RANGE[0] < stacked.ratio < RATIO_RANGE[1]:
-        warn(header, f"{kind} frames scatter {stacked.ratio:.2f} times as much as gain and read noise predict")
+        text = f"{kind} of {len(frames)} frame{'s' * (len(frames) > 1)}: too few to reject outliers"
+        warn(header, name_warning("few frames", text))
     return header
 
 
