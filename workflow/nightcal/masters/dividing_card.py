@@ -91,7 +91,8 @@ def find_groups(images: Sequence[NDArray[np.float32]]) -> Groups | None:
     spread = np.abs(rest).max(axis=0)
     rest = rest[:, spread <= np.percentile(spread, 95)]  # without cosmic rays and hot pixels
     _, vectors = np.linalg.eigh(rest @ rest.T)
-    return find_gap(vectors[:, -1].tolist())
+    share = vectors[:, -1]
+    return find_gap((share if share[0] < 0 else -share).tolist())  # the first frame is of the lower group
 
 
 def find_dividing_cards(low: Sequence[RawHeader], high: Sequence[RawHeader]) -> list[str]:
