@@ -392,7 +392,7 @@ def test_a_bias_of_another_setting_is_never_used_and_the_plan_names_the_keyword(
     assert match.reason == f"no bias: 5 bias frames differ in {card} ('10' and '50'): step skipped"
 
 
-@pytest.mark.parametrize(("of_bias", "used", "warned"), [(None, True, True), ("0", False, False), ("128", True, False)])
+@pytest.mark.parametrize(("of_bias", "used", "warned"), [(None, True, True), ("0", False, True), ("128", True, False)])
 def test_a_window_that_begins_elsewhere_has_other_pixels(of_bias, used, warned):
     bias = frames("bias", 5, -9, settings=setting("STARTX", of_bias, "origin") if of_bias else ())
     match = find_science(
