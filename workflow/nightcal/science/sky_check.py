@@ -22,8 +22,8 @@ from nightcal.science.arithmetic import CalibratedRows
 from nightcal.science.prepared_frame import PreparedFrame
 from nightcal.warning_names import name_warning
 
-PIXELS = 2**16
-"""Pixels to look at, enough to know the scatter to half a percent."""
+PIXELS = 2**15
+"""Pixels to look at, enough to know the scatter to a percent."""
 
 HEIGHT, WIDTH = 8, 256
 """Rows and columns of a block."""
