@@ -305,7 +305,7 @@ def test_user_masks_reach_the_planner_with_their_size(raw, tmp_path):
         assert not any(science.bpm.warning for science in plan.science)
     plan = read_run_config(config(raw, bad_pixels=str(tmp_path / "binned.fits.fz")), HOME).plan
     assert {science.bpm.warning for science in plan.science} == {
-        "no bad_pixels mask has 9 x 8 pixels (binned.fits.fz has 5 x 4)"
+        "bad pixel mask not used: no bad_pixels mask has 9 x 8 pixels (binned.fits.fz has 5 x 4)"
     }
 
 

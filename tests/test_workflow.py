@@ -558,7 +558,7 @@ def test_a_mask_that_fits_no_frame_gives_a_warning(night, tmp_path, snakemake):
     raw = copy_frames(night, tmp_path / "raw", "bias_00[123].fits", "field_V_001.fits")
     fits.PrimaryHDU(np.ones((48, 64), np.uint8)).writeto(tmp_path / "binned.fits")
     results = snakemake.reduced(raw, tmp_path / "results", bad_pixels=tmp_path / "binned.fits")
-    shown = "no bad_pixels mask has 128 x 96 pixels (binned.fits has 64 x 48)"
+    shown = "bad pixel mask not used: no bad_pixels mask has 128 x 96 pixels (binned.fits has 64 x 48)"
     assert shown in rows(results)["field_V_001.fits"]["reason"]
     assert shown in fits.getheader(results / NIGHT / "science" / "field_V_001.fits").values()
     assert shown in (results / NIGHT / "report.html").read_text()

@@ -243,7 +243,7 @@ def test_a_mask_of_another_size_is_not_used_and_warned_about(masters, mask, tmp_
     other = plain_mask(tmp_path / "binned.fits", (160, 160))
     product = flag_bad_pixels(masters, [other], DefectLimits(warm=5.0))
     np.testing.assert_array_equal(product.data, mask.data)
-    text = "bad pixel mask binned.fits has 160 x 160 pixels; expected 320 x 320: not used"
+    text = "bad pixel mask not used: binned.fits has 160 x 160 pixels; expected 320 x 320"
     assert text in read_warnings(product.header)
     assert text in caplog.text
     assert "USRMK001" not in product.header

@@ -306,7 +306,7 @@ def test_stars_that_stay_are_warned_about_without_a_pointing(twilight):
     frames = [replace(twilight.flat(pointing=0), pointing=None) for _ in range(4)]
     header = stack_flats(frames, None, None).header
     assert header["NREJECT"] == 0
-    assert f"flat has {header['NRESID']} compact bright spots: stars?" in read_warnings(header)
+    assert f"stars in flat: {header['NRESID']} compact bright spots in the flat" in read_warnings(header)
 
 
 def test_of_a_set_on_one_spot_the_best_exposed_frame_is_left(twilight):
@@ -347,7 +347,7 @@ def test_unsteady_illumination_is_warned_about(twilight):
     frames = [twilight.flat(pointing=n, cloud=0.02 * n) for n in range(7)]
     header = stack_flats(frames, None, None).header
     assert header["NREJECT"] == 0
-    assert any("unsteady illumination?" in text for text in read_warnings(header))
+    assert any("unsteady illumination" in text for text in read_warnings(header))
 
 
 @pytest.mark.parametrize(("ratio", "n_kept"), [(5.0, 4), (50.0, 4), (150.0, 3)])

@@ -350,7 +350,7 @@ def test_amplifier_glow_shows_in_darks_of_mixed_exposure(camera, chip):
     header = stack_darks(frames, bias).header
     assert header["DARKGLOW"] == pytest.approx(12, abs=4 * header["DARKGERR"])
     (text,) = read_warnings(header)
-    assert text.startswith("dark does not scale with exposure time: +1")
+    assert text.startswith("dark does not scale: +1")
     assert "near pixel 248, 8 (amplifier glow?)" in text
 
 
@@ -384,7 +384,7 @@ def test_a_flat_warns_of_a_dark_that_was_scaled_up(camera, tmp_path):
     dark = loaded(stack_darks(camera.darks([2.0] * 3), bias), tmp_path / "dark.fits")
     header = stack_flats([*camera.flats([20000.0] * 2), *camera.flats([20000.0], seconds=8.0)], bias, dark).header
     assert header["DARKFACT"] == 4
-    assert "flat frames: dark of 2 s scaled up 4 times" in read_warnings(header)
+    assert "dark scaled up: flat frames: dark of 2 s scaled up 4 times" in read_warnings(header)
     longer = loaded(stack_darks(camera.darks([8.0] * 3), bias), tmp_path / "longer.fits")
     header = stack_flats(camera.flats([20000.0] * 3), bias, longer).header
     assert header["DARKFACT"] == pytest.approx(5 / 8)

@@ -101,7 +101,7 @@ def test_a_wrong_gain_of_one_amplifier_is_found_and_named(rng, caplog):
     note_gain(header, take(rng, 6, 20000.0, said), None)
     assert cards(header, "GNMEAS") == pytest.approx(GAINS, rel=0.02)
     (text,) = read_warnings(header)
-    assert text.startswith("amplifier 2: gain of 2.26 e-/ADU used, 1.")
+    assert text.startswith("gain differs: amplifier 2: gain of 2.26 e-/ADU used, 1.")
     assert text in caplog.text
 
 
@@ -109,7 +109,7 @@ def test_a_wrong_read_noise_of_one_amplifier_is_found_and_named(rng):
     header = fits.Header()
     note_read_noise(header, take(rng, 6, said=quadrants(noises=(4.0, 5.5, 9.0, 5.0))))
     (text,) = read_warnings(header)
-    assert text.startswith("amplifier 4: read noise of 5 e- used, 7.")
+    assert text.startswith("read noise differs: amplifier 4: read noise of 5 e- used, 7.")
 
 
 @pytest.mark.parametrize("percent", [-10, 14])
@@ -201,9 +201,9 @@ def test_a_wrong_gain_in_the_header_warns_in_the_flat(frames, chip, tmp_path):
     write_product(tmp_path / "master.fits", stack_biases(frames(6, gain=2.0)))
     flat = stack_flats(frames(6, 20000.0, "flat", gain=2.0), load_master(tmp_path / "master.fits"), None)
     assert flat.header["GNMEAS1"] == pytest.approx(chip.gain, rel=0.02)
-    assert any(text.startswith("gain of 2 e-/ADU used, 1.5") for text in read_warnings(flat.header))
+    assert any(text.startswith("gain differs: gain of 2 e-/ADU used, 1.5") for text in read_warnings(flat.header))
     # 6 e- at 1.5 e-/ADU are 8 e- at 2 e-/ADU
-    assert any(text.startswith("read noise of 6 e- used, 8") for text in read_warnings(flat.header))
+    assert any(text.startswith("read noise differs: read noise of 6 e- used, 8") for text in read_warnings(flat.header))
 
 
 def test_faint_flats_take_the_read_noise_that_the_bias_measured(frames, chip, tmp_path):

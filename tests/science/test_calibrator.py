@@ -494,7 +494,9 @@ def test_scaling_a_dark_up_is_recorded_with_a_warning(cards, factor, warned, raw
     path = write_master(tmp_path / "dark.fits", np.ones(AREA), **cards)
     header = make_example(master_dark=path).prepare(raw).product().header
     assert header.get("DARKFACT") == (None if factor is None else pytest.approx(factor))
-    assert [text for text in read_warnings(header) if "scaled" in text] == ([warned] if warned else [])
+    assert [text for text in read_warnings(header) if "scaled" in text] == (
+        [f"dark scaled up: {warned}"] if warned else []
+    )
 
 
 @pytest.mark.parametrize("cards", [{"BUNIT": "electron"}, {"BUNIT": "adu", "EXPTIME": 0.0}, {"EXPTIME": "long"}])

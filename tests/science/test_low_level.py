@@ -76,7 +76,7 @@ def test_without_overscan_an_unknown_read_noise_is_a_warning(rng):
     raw, _ = expose(rng)
     header = Calibrator(gain=GAIN).calibrate(raw).header
     assert header["RNSRC"] == "unknown"
-    assert read_warnings(header) == ["read noise unknown, 0 e- assumed: uncertainties are too small"]
+    assert read_warnings(header) == ["unknown read noise: 0 e- assumed: uncertainties are too small"]
 
 
 def test_a_given_read_noise_is_used(rng):

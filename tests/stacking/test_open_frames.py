@@ -111,20 +111,20 @@ def test_an_unknown_gain_is_1_and_warned_about(take, camera):
     assert noise == ASSUMED
     header = fits.Header()
     record_gain(header, noise)
-    assert any("gain unknown" in text for text in read_warnings(header))
+    assert any("unknown gain" in text for text in read_warnings(header))
     assert header["GAINSRC"] == "assumed"
 
 
 def test_an_unknown_read_noise_is_warned_about(take, camera):
     noise = find_gain(read_header(take("a", RDNOISE=None)), camera, None)
     assert noise.gain == 1.5
-    assert "read noise unknown" in noise.warning
+    assert "unknown read noise" in noise.warning
 
 
 def test_a_warning_stays_when_only_the_read_noise_is_known(take, camera):
     noise = find_gain(read_header(take("a", GAIN=None)), camera, None)
     assert (noise.gain, noise.read_noise) == (1.0, 6.0)
-    assert "gain unknown" in noise.warning
+    assert "unknown gain" in noise.warning
 
 
 # --- opening ---------------------------------------------------------------------------------------------------------
@@ -425,18 +425,18 @@ def light_of(product, chip):
 def test_a_science_frame_without_a_gain_is_in_electrons_of_its_bias(take, camera, chip, bias_with):
     product = reduced(sky_frame(take, **UNKNOWN), batch(camera, bias_with()))
     assert light_of(product, chip) == pytest.approx(480, rel=0.02)  # 320 ADU at 1.5 e-/ADU
-    assert not read_warnings(product.header)
+    assert not [text for text in read_warnings(product.header) if "skipped" not in text]
 
 
 def test_a_science_frame_without_any_gain_is_warned_about(take, camera, chip, bias_with):
     product = reduced(sky_frame(take, **UNKNOWN), batch(camera, bias_with(**UNKNOWN)))
     assert light_of(product, chip) == pytest.approx(320, rel=0.02)
-    assert any("gain unknown" in text for text in read_warnings(product.header))
+    assert any("unknown gain" in text for text in read_warnings(product.header))
 
 
 def test_an_unknown_read_noise_of_the_bias_stays_warned_about(take, camera, bias_with):
     product = reduced(sky_frame(take, **UNKNOWN), batch(camera, bias_with(RDNOISE=None)))
-    assert any("read noise unknown" in text for text in read_warnings(product.header))
+    assert any("unknown read noise" in text for text in read_warnings(product.header))
 
 
 # --- overscan beside the image area only -----------------------------------------------------------------------------

@@ -28,16 +28,68 @@ class WarningName:
 
 WARNINGS = (
     WarningName(
+        "amplifier off the grid",
+        "The binned pixels of an amplifier lie between those of the others.",
+        "Nothing; positions there are off by up to half a pixel. Read out with a binning that divides the "
+        "sections to avoid it.",
+    ),
+    WarningName(
         "assumed alike",
-        "A keyword that changes the raw numbers (readout mode, gain, offset, filter) is missing from the frames or "
-        "from those of the master, and no other master exists.",
+        "A keyword that changes the raw numbers (readout mode, gain, offset, filter) is missing from the frames "
+        "or from those of the master, and no other master exists.",
         "If they do differ, leave one of them out in `night.yaml`, or take calibrations with the same program.",
+    ),
+    WarningName(
+        "bad pixel mask not used",
+        "A mask of the observer has another size than the frames.",
+        "Make a mask of the size of the light-sensitive area, as binned.",
+    ),
+    WarningName(
+        "bias level moved",
+        "The level of the bias frames changed within the set by what matters to a science frame, and there is no "
+        "overscan to follow it.",
+        "Keep one setting for each set: name the frames of the other in `night.yaml`, with the line that the "
+        "warning gives. If the level drifts steadily, let the camera warm up, and take bias frames close to the "
+        "science frames.",
     ),
     WarningName(
         "bias made of darks",
         "There are no bias frames. Darks of another exposure time or temperature serve as bias, and no second set of "
         "darks tells how much dark current they contain.",
         "Take bias frames, or darks of the exposure time and temperature of these frames (flat-darks).",
+    ),
+    WarningName(
+        "bias not subtracted",
+        "There is no bias and no overscan: the bias level is still in the image, and counts as signal in its "
+        "uncertainties. Magnitudes are not given.",
+        "Take bias frames, or short darks, with the same settings; or give a library of masters (`library`).",
+    ),
+    WarningName(
+        "bias skipped",
+        "No master bias could be used; the warning says why.",
+        "Look at what the warning names: settings that differ, age, or missing frames; `plan.csv` has the candidates.",
+    ),
+    WarningName(
+        "dark does not scale",
+        "Some signal in the darks does not grow with exposure time: amplifier glow, or an excess in the bias.",
+        "Take darks of the exposure times of the science frames.",
+    ),
+    WarningName(
+        "dark of unknown temperature",
+        "The temperature of the dark or of the frames is not in their headers.",
+        "Name the keyword in the camera file (`set_temperature`, `temperature`), or take the darks at the "
+        "temperature of the frames.",
+    ),
+    WarningName(
+        "dark scaled up",
+        "The dark is shorter than the frame, so its noise is multiplied.",
+        "Take darks as long as the longest exposures.",
+    ),
+    WarningName(
+        "dark skipped",
+        "No master dark could be used; the warning says why.",
+        "Take darks at this temperature and as long as the frame, or allow more in the section `dark` of the "
+        "configuration.",
     ),
     WarningName(
         "decimal comma",
@@ -51,6 +103,26 @@ WARNINGS = (
         "Check the exposure time in the plan; list only the right keyword in the camera file.",
     ),
     WarningName(
+        "few frames",
+        "A master of one or two frames: cosmic rays and other outliers stay in it.",
+        "Take three frames or more; five to ten are better.",
+    ),
+    WarningName(
+        "flat skipped",
+        "No master flat could be used; the warning says why.",
+        "Take flats in this filter with the same settings; or give a library of masters (`library`).",
+    ),
+    WarningName(
+        "gain differs",
+        "The gain measured from the flats is not the one used.",
+        "Compare with the manual of the camera. Correct the camera file or `night.yaml`.",
+    ),
+    WarningName(
+        "incomplete master",
+        "A master that was used here was itself made without bias, dark or flat.",
+        "Take the missing frames; see the warnings of that master.",
+    ),
+    WarningName(
         "keyword twice",
         "A keyword occurs several times with different values; the first is used.",
         "Remove the wrong one, or list another keyword in the camera file.",
@@ -61,15 +133,61 @@ WARNINGS = (
         "Nothing, if the night is right.",
     ),
     WarningName(
+        "many flagged pixels",
+        "More than 4 percent of the pixels are flagged; good detectors have less than 2.",
+        "Look at the master: a colour mosaic, a set of mixed settings, light in the darks, or a vignetted field? "
+        "Then the limits in `defects`.",
+    ),
+    WarningName(
+        "negative dark current",
+        "The darks are fainter than the bias: its level drifted. The dark is raised to 0.",
+        "Take bias frames and darks close in time, with a camera that has settled.",
+    ),
+    WarningName(
+        "negative sky",
+        "The sky of a frame is below zero by more than five times its error.",
+        "Compare gain, offset and temperature of frame, bias and dark. Was the frame calibrated before?",
+    ),
+    WarningName(
+        "no scatter",
+        "Frames, or neighbouring pixels, are all equal.",
+        "Remove copies and frames that were made by a program; check the cable and the driver of the camera.",
+    ),
+    WarningName(
         "not the start",
         "A keyword that should hold the start of the exposure holds its middle or end, according to another keyword; "
         "this is allowed for.",
         "List the keyword as `middle` or `end` in the camera file.",
     ),
     WarningName(
+        "off set temperature",
+        "The detector was not at its set temperature.",
+        "Wait until the camera has cooled; darks of the measured temperature are used.",
+    ),
+    WarningName(
+        "old master",
+        "The closest master is older than `max_age_days` allows.",
+        "Take new frames, or raise the limit if the camera is stable.",
+    ),
+    WarningName(
+        "raw WCS removed",
+        "The WCS of the raw header cannot be read.",
+        "Nothing, if the frame was solved: it has a new one.",
+    ),
+    WarningName(
+        "read noise differs",
+        "The read noise measured from the bias frames is not the one used.",
+        "Correct the camera file or the header; the gain may be wrong, too.",
+    ),
+    WarningName(
+        "same pixels",
+        "Two science frames have exactly the same pixels. (A second calibration frame is rejected, with that reason.)",
+        "Keep one of the two. Two exposures never agree in all pixels.",
+    ),
+    WarningName(
         "saved again",
-        "A keyword such as SWMODIFY says that a program that also calibrates has saved the frame again, perhaps only "
-        "to add a plate solution. The frame is taken as raw.",
+        "A keyword such as SWMODIFY says that a program that also calibrates has saved the frame again, perhaps "
+        "only to add a plate solution. The frame is taken as raw.",
         "Use the file that the camera wrote, or list the keyword under `ignore_marks` of the camera file.",
     ),
     WarningName(
@@ -83,9 +201,21 @@ WARNINGS = (
         "Nothing, if the night is right; else give `longitude` in a camera file that lists no keyword for it.",
     ),
     WarningName(
+        "sky scatter",
+        "The sky scatters more or less than its own uncertainty says, measured between neighbouring pixels in the "
+        "emptier parts of the frame (`SKYRATIO`).",
+        "Check what the warning lists: the gain, whether the frame was calibrated or summed before, whether the "
+        "camera is a colour one, and whether bias and flat are of the same setting.",
+    ),
+    WarningName(
+        "stars in flat",
+        "The flat has compact bright spots.",
+        "Move the telescope between twilight flats; take three or more.",
+    ),
+    WarningName(
         "summed at the telescope",
-        "The frame is a sum of several readouts (`NSUBREAD`, `COADDS`): bias level and read noise count that often; "
-        "the exposure time is taken for that of the sum.",
+        "The frame is a sum of several readouts (`NSUBREAD`, `COADDS`): bias level and read noise count that "
+        "often; the exposure time is taken for that of the sum.",
         "Check the exposure time, and the saturation, which is that of one readout.",
     ),
     WarningName(
@@ -96,8 +226,8 @@ WARNINGS = (
     ),
     WarningName(
         "turned upside down",
-        "The rows of the frame are stored in the opposite order (`ROWORDER`) to those of its masters, and so turned. "
-        "The product has the order of the masters.",
+        "The rows of the frame are stored in the opposite order (`ROWORDER`) to those of its masters, and so "
+        "turned. The product has the order of the masters.",
         "Nothing; or take all frames of a night with one program.",
     ),
     WarningName(
@@ -111,14 +241,20 @@ WARNINGS = (
         "Check the type in the plan; list only the right keyword in the camera file.",
     ),
     WarningName(
+        "unexpected scatter",
+        "The frames of a master scatter otherwise than gain and read noise predict.",
+        "If the set is of two kinds, name the frames of one in `night.yaml`, with the line that the warning "
+        "gives. Else check gain and read noise.",
+    ),
+    WarningName(
         "unknown binning",
         "The binning cannot be read, or half of it is missing.",
         "Check the binning in the plan.",
     ),
     WarningName(
         "unknown filter",
-        "The headers of flats do not name a filter, although other frames of the camera do; they may be of several "
-        "filters.",
+        "The headers of flats do not name a filter, although other frames of the camera do; they may be of "
+        "several filters.",
         "Name the filter in `night.yaml`.",
     ),
     WarningName(
@@ -173,6 +309,11 @@ WARNINGS = (
         "Correct the header.",
     ),
     WarningName(
+        "unsteady illumination",
+        "The flats differ in shape: clouds, twilight with a gradient, or flats of several filters.",
+        "Leave the odd ones out in `night.yaml`; take flats under a steady light.",
+    ),
+    WarningName(
         "unusable exposure time",
         "A keyword of the exposure time has an impossible value; another one is used, or 0 s for a bias.",
         "List only the right keyword in the camera file.",
@@ -184,8 +325,8 @@ WARNINGS = (
     ),
     WarningName(
         "wrong checksum",
-        "The CHECKSUM of a raw file does not agree with its bytes. With a DATASUM that agrees, only the header was "
-        "changed, which many programs do; without one, pixels may be damaged, too.",
+        "The CHECKSUM of a raw file does not agree with its bytes. With a DATASUM that agrees, only the header "
+        "was changed, which many programs do; without one, pixels may be damaged, too.",
         "Compare the file with another copy. A frame whose DATASUM does not agree is rejected.",
     ),
 )

@@ -17,8 +17,9 @@ from nightcal.io.master import MasterFrame
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
+from nightcal.warning_names import name_warning
 
-UNKNOWN_READ_NOISE = "read noise unknown, 0 e- assumed: uncertainties are too small"
+UNKNOWN_READ_NOISE = name_warning("unknown read noise", "0 e- assumed: uncertainties are too small")
 
 
 def find_gain(

@@ -20,6 +20,7 @@ from nightcal.errors import FrameRejectedError
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
+from nightcal.warning_names import name_warning
 
 STRIP = 64
 """Rows to assemble at a time."""
@@ -206,7 +207,10 @@ class Mosaic(Readout):
     def warnings(self) -> list[str]:
         """Warnings of amplifiers whose binned pixels do not line up with those of the others."""
         return [
-            f"amplifier {n}: its binned pixels lie between those of the others, moved by up to half a pixel"
+            name_warning(
+                "amplifier off the grid",
+                f"amplifier {n}: its binned pixels lie between those of the others, moved by up to half a pixel",
+            )
             for n, place in enumerate(self.places, start=1)
             if place.off_grid
         ]

@@ -18,6 +18,7 @@ from nightcal.detector.subimages import (
     measure_subimage_variances,
 )
 from nightcal.numerics.robust import RSTD
+from nightcal.warning_names import name_warning
 
 ENOUGH = 1000
 """Number of subimages that suffices: read noise to 0.1 percent, gain to 0.2."""
@@ -62,7 +63,9 @@ class GainAndReadNoise:
         return replace(self, gain=gain, read_noise=read_noise, amplifiers=())
 
 
-ASSUMED = GainAndReadNoise(1.0, 0.0, "assumed", "gain unknown, 1 e-/ADU assumed: do not trust the uncertainties")
+ASSUMED = GainAndReadNoise(
+    1.0, 0.0, "assumed", name_warning("unknown gain", "1 e-/ADU assumed: do not trust the uncertainties")
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,6 +161,13 @@ DARK = _master(
 FLAT = _master("flat")
 BPM = _master("bpm")
 SKIPPED = (Keyword("SKIPPED", "steps not applied", products=ALL, note="steps that were not applied; see above"),)
+SKY = (
+    Keyword(
+        "SKYRATIO",
+        "scatter of the sky / its uncertainty",
+        note="scatter of neighbouring pixels of the sky over their uncertainties; near 1 if all is well",
+    ),
+)
 MASK = (Keyword("NMASKED", "pixels with a flag", note="pixels with any bit set"),)
 
 COSMIC_RAYS = (
@@ -438,6 +445,7 @@ KEYWORDS: dict[str, tuple[Keyword, ...]] = {
     "flat": FLAT,
     "bpm": BPM,
     "skipped": SKIPPED,
+    "sky": SKY,
     "mask": MASK,
     "cosmic_rays": COSMIC_RAYS,
     "sources": SOURCES,

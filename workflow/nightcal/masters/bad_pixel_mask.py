@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import combinations
@@ -29,14 +29,27 @@ from nightcal.masters.defects import (
     find_unresponsive,
     subtract_structure,
 )
+from nightcal.masters.flagged_pixels import warn_of_flagged_pixels
 from nightcal.masters.flat import LOW_FLAT
 from nightcal.masters.keywords import list_inputs
 from nightcal.numerics.blocks import cut_strips
+from nightcal.warning_names import name_warning
 
 log = logging.getLogger(__name__)
 
 UNLIKE = 2.0
 """Ratio of the levels of two flats of one filter from which on they show non-linear pixels."""
+
+CAUSES = {
+    "NUNRESP": "a colour mosaic, flats of several filters, or the shade of something?",
+    "NRATIO": "a colour mosaic, or flats of unlike light?",
+    "NLEVEL": "bias frames of several settings?",
+    "NNOISY": "frames of several settings?",
+    "NDARKHOT": "light in the darks, or a warm detector?",
+    "NWARM": "light in the darks, or a warm detector?",
+    "NNODATA": "saturated calibration frames?",
+}
+"""What may be wrong if a search flags far too many pixels."""
 
 Mask = NDArray[np.bool_]
 
@@ -102,15 +115,24 @@ def flag_bad_pixels(
         set_cards(header, list_mean_time(float(np.mean(times))))
     n_bad, n_hot = (int(np.count_nonzero(bits & flag)) for flag in (Flag.BAD, Flag.HOT))
     set_cards(header, {"NBAD": n_bad, "NHOT": n_hot} | cards | {"NCOMBINE": len(masters)})
+    worst = max((key for key in cards if key != "NUSERMSK"), key=lambda key: _count(cards, key), default="")
+    cause = f"; {worst} = {cards[worst]} of them ({CAUSES.get(worst, 'see docs/products.md')})" if worst else ""
+    found = {f"bad in the mask{cause}": int(np.count_nonzero(bits))}
+    warn_of_flagged_pixels(header, found, bits.size)
     list_inputs(header, [(master.name, master.digest) for master in masters])
     list_inputs(header, [(mask.name, mask.digest) for mask in fitting], "USRMK", "USSHA")
     for mask in user_masks:
         if mask.mask.shape != bits.shape:
             sizes = [f"{shape[1]} x {shape[0]}" for shape in (mask.mask.shape, bits.shape)]
-            text = f"bad pixel mask {mask.name} has {sizes[0]} pixels; expected {sizes[1]}: not used"
+            text = name_warning("bad pixel mask not used", f"{mask.name} has {sizes[0]} pixels; expected {sizes[1]}")
             log.warning("%s.", text)
             warn(header, text)
     return Product(bits, np.zeros(bits.shape, np.float32), bits, "", header)
+
+
+def _count(cards: Mapping[str, Any], key: str) -> int:
+    """Find how many pixels a search flagged; keywords of names count as none."""
+    return cards[key] if isinstance(cards[key], int) else 0
 
 
 def _search_defects(

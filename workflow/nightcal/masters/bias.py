@@ -9,22 +9,18 @@ import numpy as np
 from nightcal.flags import Flag
 from nightcal.io.keywords import set_cards
 from nightcal.io.product import Product
-from nightcal.masters.common import (
-    LARGEST_RATIO,
-    USUAL_REJECTION,
-    Rejection,
-    make_header,
-    make_mask,
-    make_product,
-    stack_frames,
-)
+from nightcal.masters.common import USUAL_REJECTION, Rejection, make_header, make_mask, make_product, stack_frames
+from nightcal.masters.flagged_pixels import warn_of_flagged_pixels
+from nightcal.masters.level_drift import warn_of_level_drift
 from nightcal.masters.noise_check import note_read_noise
+from nightcal.masters.scatter_check import warn_of_scatter
 from nightcal.stacking.calibration_frame import (
     CalibrationFrame,
     RejectedFrame,
     accept_frames,
     find_whole_level,
     make_stack_input,
+    read_signal,
     sort_frames,
 )
 from nightcal.stacking.stack import StackInput
@@ -75,10 +71,21 @@ def stack_biases(
     read_variance = float(np.mean([frame.read_variance for frame in accepted.frames]))
     dark_variance = max(0.0, stacked.ratio**2 - 1) * read_variance if seconds > 0 else 0.0
     may_be_dark = 0 < dark_variance < mean_level  # no frame has more dark current than signal
-    header = make_header("bias", accepted, stacked, np.inf if may_be_dark else LARGEST_RATIO)
+    header = make_header("bias", accepted, stacked)
     drift, noisy = float(np.std(accepted.levels)), int(np.count_nonzero(stacked.noisy))
     set_cards(header, {"BIASLVL": mean_level, "BIASDRFT": drift, "NOISY": noisy})
     if seconds > 0:
         set_cards(header, {"PEDEXP": seconds, "PEDVAR": dark_variance})
     note_read_noise(header, accepted.frames, with_dark=seconds > 0)
+    warn_of_level_drift(header, accepted.frames, accepted.levels)
+    levels = {frame.path: np.float32(level) for frame, level in zip(accepted.frames, accepted.levels, strict=True)}
+    if not may_be_dark:
+        warn_of_scatter(
+            header,
+            "bias",
+            accepted.frames,
+            stacked.ratio,
+            lambda frame, rows: read_signal(frame, None, None, rows)[0] - levels[frame.path],
+        )
+    warn_of_flagged_pixels(header, {"noisy in the bias": noisy}, mask.size)
     return make_product(stacked, mask, "electron", header, fill=mean_level, pedestal=-mean_level)

@@ -21,11 +21,9 @@ from nightcal.masters.keywords import inherit_warnings, list_inputs, list_reject
 from nightcal.numerics.blocks import cut_strips
 from nightcal.stacking.calibration_frame import Accepted, CalibrationFrame
 from nightcal.stacking.stack import Rows, Stack, StackInput, stack
+from nightcal.warning_names import name_warning
 
 log = logging.getLogger(__name__)
-
-SMALLEST_RATIO, LARGEST_RATIO = 0.5, 2.0
-"""Ratios of measured to modelled noise between which there is no warning."""
 
 STRIP = 64
 
@@ -168,7 +166,7 @@ def add_variance(stacked: Stack, master: MasterFrame | None, factor: float) -> N
             np.sqrt(uncertainty**2 + master.variance[strip] * np.float32(factor**2), out=uncertainty)
 
 
-def make_header(kind: str, accepted: Accepted, stacked: Stack, largest_ratio: float = LARGEST_RATIO) -> fits.Header:
+def make_header(kind: str, accepted: Accepted, stacked: Stack) -> fits.Header:
     """Describe the frames of a master and how they were stacked; warn if noise is not as expected."""
     frames = accepted.frames
     times = [frame.mjd for frame in frames]
@@ -197,9 +195,8 @@ def make_header(kind: str, accepted: Accepted, stacked: Stack, largest_ratio: fl
     list_inputs(header, [(frame.path.name, frame.readout.image.digest) for frame in frames])
     list_rejected(header, [(frame.path.name, frame.reason, frame.mjd) for frame in accepted.rejected])
     if len(frames) < 3:
-        warn(header, f"{kind} of {len(frames)} frame{'s' * (len(frames) > 1)}: too few to reject outliers")
-    if not SMALLEST_RATIO < stacked.ratio < largest_ratio:
-        warn(header, f"{kind} frames scatter {stacked.ratio:.2f} times as much as gain and read noise predict")
+        text = f"{kind} of {len(frames)} frame{'s' * (len(frames) > 1)}: too few to reject outliers"
+        warn(header, name_warning("few frames", text))
     return header
 
 

@@ -27,10 +27,19 @@ from nightcal.masters.common import (
     stack_frames,
 )
 from nightcal.masters.dark_selection import measure_read_noise, select_darks
+from nightcal.masters.flagged_pixels import warn_of_flagged_pixels
+from nightcal.masters.scatter_check import warn_of_scatter
 from nightcal.numerics.blocks import cut_strips, thin_rows
 from nightcal.numerics.clipped_level import measure_level
-from nightcal.stacking.calibration_frame import CalibrationFrame, RejectedFrame, make_stack_input, sort_frames
+from nightcal.stacking.calibration_frame import (
+    CalibrationFrame,
+    RejectedFrame,
+    make_stack_input,
+    read_signal,
+    sort_frames,
+)
 from nightcal.stacking.stack import Stack, StackInput
+from nightcal.warning_names import name_warning
 
 HOT_SIGMA = 5.0
 
@@ -91,23 +100,33 @@ def stack_darks(
     if bias is not None and bias.pedestal_exposure > 0:
         set_cards(header, {"PEDEXP": bias.pedestal_exposure})
     times = [frame.exposure_time for frame in frames]
+    n_hot, n_noisy = int(np.count_nonzero(hot_pixels)), int(np.count_nonzero(stacked.noisy))
     cards = {
         "DARKCURR": typical.mean,
         "DARKTEFF": time,
         "EXPTIME": time,
         "EXPMIN": min(times),
         "EXPMAX": max(times),
-        "NHOT": int(np.count_nonzero(hot_pixels)),
-        "NOISY": int(np.count_nonzero(stacked.noisy)),
+        "NHOT": n_hot,
+        "NOISY": n_noisy,
         "HOTLIMIT": typical.mean + hot * typical.rstd - pedestal,
     }
     read_noise = measure_read_noise(frames, inputs, stacked.ratio, typical.mean)
     set_cards(header, cards if read_noise is None else cards | {"RNDARK": read_noise})
+    warn_of_scatter(
+        header,
+        "dark",
+        frames,
+        stacked.ratio,
+        lambda frame, rows: read_signal(frame, bias, None, rows)[0] / np.float32(frame.exposure_time),
+    )
+    warn_of_flagged_pixels(header, {"hot in the dark": n_hot, "noisy in the dark": n_noisy}, mask.size)
     note_masters(header, {"bias": bias})
     if glow is not None:
         _note_glow(header, glow, frames[0].read_variance ** 0.5)
     if pedestal < 0:
-        warn(header, f"negative dark current of {pedestal:.2g} e-/s (bias drift): set to 0")
+        text = f"{pedestal:.2g} e-/s (the bias level drifted): set to 0"
+        warn(header, name_warning("negative dark current", text))
     return make_product(stacked, mask, "electron / s", header, fill=typical.mean - pedestal, pedestal=pedestal)
 
 
@@ -157,4 +176,4 @@ def _note_glow(header: fits.Header, glow: Glow, read_noise: float) -> None:
     if glow.matters(read_noise):
         place = f"{glow.signal:+.2g} e- in each frame near pixel {glow.x}, {glow.y}"
         cause = "amplifier glow" if glow.signal > 0 else "excess in the bias"
-        warn(header, f"dark does not scale with exposure time: {place} ({cause}?)")
+        warn(header, name_warning("dark does not scale", f"{place} ({cause}?)"))

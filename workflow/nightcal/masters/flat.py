@@ -24,13 +24,22 @@ from nightcal.masters.common import (
     note_masters,
     stack_frames,
 )
+from nightcal.masters.flagged_pixels import warn_of_flagged_pixels
 from nightcal.masters.flat_selection import CHIP_SPOTS, USUAL, FlatLimits, select_flats
 from nightcal.masters.flat_stars import find_stars_in_flat
 from nightcal.masters.keywords import note_dark_scaling
 from nightcal.masters.noise_check import note_gain
 from nightcal.masters.pedestal import contains_dark, note_pedestal
-from nightcal.stacking.calibration_frame import CalibrationFrame, RejectedFrame, make_stack_input, sort_frames
+from nightcal.masters.scatter_check import warn_of_scatter
+from nightcal.stacking.calibration_frame import (
+    CalibrationFrame,
+    RejectedFrame,
+    make_stack_input,
+    read_signal,
+    sort_frames,
+)
 from nightcal.stacking.stack import StackInput
+from nightcal.warning_names import name_warning
 
 LOW_FLAT = 0.2
 
@@ -101,6 +110,15 @@ def stack_flats(
     gain, level = frames[0].readout.gain, float(levels.mean())
     note_pedestal(header, bias, dark, exposures, gain=gain, level=level, whose="flats")
     _note_quality(header, frames, spots, departure, limits)
+    levels_by_path = dict(zip([frame.path for frame in frames], levels.astype(np.float32), strict=True))
+    warn_of_scatter(
+        header,
+        "flat",
+        frames,
+        stacked.ratio,
+        lambda frame, rows: read_signal(frame, bias, dark, rows)[0] / levels_by_path[frame.path],
+    )
+    warn_of_flagged_pixels(header, {"below 0.2 in the flat": int(np.count_nonzero(low))}, mask.size)
     note_masters(header, {"bias": bias, "dark": dark}, done=["dark"] if contains_dark(bias, exposures) else ())
     return make_product(stacked, mask, "", header, fill=1.0)
 
@@ -129,6 +147,7 @@ def _note_quality(
     if departure is not None:
         set_cards(header, {"FLATDEP": departure})
         if departure > UNSTEADY * limits.departure:
-            warn(header, f"flat frames differ in shape by up to {departure:.1f} percent: unsteady illumination?")
+            text = f"flat frames differ in shape by up to {departure:.1f} percent"
+            warn(header, name_warning("unsteady illumination", text))
     if spots > CHIP_SPOTS and any(frame.flat_source != "dome" for frame in frames):
-        warn(header, f"flat has {spots} compact bright spots: stars?")
+        warn(header, name_warning("stars in flat", f"{spots} compact bright spots in the flat"))

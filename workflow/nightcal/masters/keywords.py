@@ -11,6 +11,7 @@ from nightcal.detector.photon_transfer import GainAndReadNoise
 from nightcal.io.keywords import read_warnings, set_cards, warn
 from nightcal.io.master import MasterFrame
 from nightcal.planning.dark_scaling import amplification
+from nightcal.warning_names import name_warning
 
 MOST_NUMBERED = 999
 """Largest number of IRAF's IMCMBnnn."""
@@ -30,7 +31,8 @@ def inherit_warnings(header: fits.Header, *masters: MasterFrame | None) -> None:
             for text in read_warnings(master.header):
                 warn(header, text)
             if master.skipped:
-                warn(header, f"{master.kind or 'master'} made without {' and '.join(master.skipped)}")
+                text = f"{master.kind or 'master'} made without {' and '.join(master.skipped)}"
+                warn(header, name_warning("incomplete master", text))
 
 
 def list_inputs(
@@ -110,7 +112,7 @@ def note_dark_scaling(header: fits.Header, dark: MasterFrame | None, exposure_ti
     set_cards(header, {"DARKFACT": (exposure_time - pedestal) / (longest - pedestal)})
     factor = amplification((longest, longest), (exposure_time, exposure_time), pedestal)
     if factor > 1:
-        warn(header, f"{whose}dark of {longest:g} s scaled up {factor:.2g} times")
+        warn(header, name_warning("dark scaled up", f"{whose}dark of {longest:g} s scaled up {factor:.2g} times"))
 
 
 def record_gain(header: fits.Header, noise: GainAndReadNoise) -> None:

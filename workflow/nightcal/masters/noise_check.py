@@ -25,6 +25,7 @@ from nightcal.io.master import MasterFrame
 from nightcal.io.sections import Area
 from nightcal.numerics.robust import QUANTISATION
 from nightcal.stacking.calibration_frame import CalibrationFrame
+from nightcal.warning_names import name_warning
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ def note_read_noise(header: fits.Header, frames: Sequence[CalibrationFrame], wit
                 continue
             text = f"read noise of {used:.3g} e- used, {noise.value:.3g} measured with {share.gain:.3g} e-/ADU"
             which = f"amplifier {n}: " if len(shares) > 1 else ""
-            _warn_if_far(header, which, noise, used, text)
+            _warn_if_far(header, "read noise differs", which + text, noise, used)
 
 
 def note_gain(header: fits.Header, frames: Sequence[CalibrationFrame], bias: MasterFrame | None) -> None:
@@ -106,7 +107,7 @@ def note_gain(header: fits.Header, frames: Sequence[CalibrationFrame], bias: Mas
         set_cards(header, {f"GNMEAS{n}": _round(gain.value), f"GNERR{n}": _round(gain.error)})
         text = f"gain of {share.gain:.3g} e-/ADU used, {gain.value:.3g} measured"
         which = f"amplifier {n}: " if len(shares) > 1 else ""
-        _warn_if_far(header, which, gain, share.gain, text)
+        _warn_if_far(header, "gain differs", which + text, gain, share.gain)
 
 
 def _compare_frames(pairs: Sequence[Pairs], frames: Sequence[CalibrationFrame], bias: MasterFrame | None) -> None:
@@ -135,11 +136,12 @@ def _average_level_variance(readout: Readout, area: Area) -> float:
     return float(np.mean(variance[area.slices]))
 
 
-def _warn_if_far(header: fits.Header, amplifier: str, measured: Measured, used: float, text: str) -> None:
+def _warn_if_far(header: fits.Header, name: str, text: str, measured: Measured, used: float) -> None:
     departure = abs(measured.value - used)
     if departure > LARGEST_DEPARTURE * used and departure > SIGNIFICANT * measured.error:
-        log.warning("%s%s.", amplifier, text)
-        warn(header, amplifier + text)
+        named = name_warning(name, text)
+        log.warning("%s.", named)
+        warn(header, named)
 
 
 def _round(number: float) -> float:

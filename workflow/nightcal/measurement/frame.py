@@ -41,6 +41,8 @@ class FrameInfo:
         [e-/ADU], for products in ADU.
     hint : Hint
         Pointing of the telescope and size of a pixel.
+    holds_bias_level : bool
+        Whether the bias level was not subtracted: fluxes above the sky are right, their errors and magnitudes are not.
     """
 
     exposure_time: float
@@ -48,6 +50,7 @@ class FrameInfo:
     filter: str
     gain: float
     hint: Hint
+    holds_bias_level: bool = False
 
 
 UNKNOWN = FrameInfo(0.0, None, "", 1.0, Hint(None, None, None, ""))

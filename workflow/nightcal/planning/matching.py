@@ -89,7 +89,7 @@ class MasterMatcher:
     def __init__(self, options: Options, known: Iterable[PlannedMaster]) -> None:
         self.options = options
         self.known: dict[str, dict[Setup, list[PlannedMaster]]] = defaultdict(lambda: defaultdict(list))
-        self._answers: dict[tuple[Setup, float | None, Span], tuple[list[_DarkChoice], str, str]] = {}
+        self._answers: dict[tuple[Setup, float | None, Span], tuple[list[_DarkChoice], str]] = {}
         self._rivals: dict[tuple[str, Setup], list[_Rival]] = {}
         self.add(known)
 
@@ -118,6 +118,7 @@ class MasterMatcher:
         match = self._choose_dark(setup, subject) if kind == "dark" else self._choose_nearest(kind, setup, subject)
         if kind == "bias":
             match = self._warn_of_warm_bias(subject, match)
+        match = _warn_of_skipped_step(kind, subject, match)
         if kind == "dark" or (subject.kind, kind) == ("dark", "bias"):
             return self._warn_of_temperature(subject, match)
         return match
@@ -183,11 +184,11 @@ class MasterMatcher:
         question = setup, wanted, exposures
         if question not in self._answers:
             self._answers[question] = self._list_darks(*question)
-        choices, why, warning = self._answers[question]
+        choices, why = self._answers[question]
         if not choices:
             if self.options.darks.otherwise == "reject":
                 return Match(reason=f"{why}: frame rejected", rejected=True)
-            return Match(reason=why + SKIPPED, warning=warning if isinstance(subject, Frame) else "")
+            return Match(reason=why + SKIPPED)
         mjd, limit = subject.mjd or 0.0, self.options.max_age_days.get("dark")
         ranks = [choice.rank(abs(choice.dark.mjd - mjd), limit) for choice in choices]
         rank, _, choice = min(
@@ -204,26 +205,26 @@ class MasterMatcher:
         if match.master is None or not choice.unsure:
             return match
         unknown = "temperature of the dark or of the frames unknown"
-        return replace(match, reason=f"{match.reason}; {unknown}", warning=_join(match.warning, unknown))
+        warning = name_warning("dark of unknown temperature", unknown)
+        return replace(match, reason=f"{match.reason}; {unknown}", warning=_join(match.warning, warning))
 
-    def _list_darks(self, setup: Setup, wanted: float | None, exposures: Span) -> tuple[list[_DarkChoice], str, str]:
-        """List the darks that may be used; if there are none, the reasons for the plan and for a header."""
+    def _list_darks(self, setup: Setup, wanted: float | None, exposures: Span) -> tuple[list[_DarkChoice], str]:
+        """List the darks that may be used; if there are none, the reason."""
         policy, tolerance, rivals = (
             self.options.darks,
             self.options.temperature_tolerance,
             self._find_rivals("dark", setup),
         )
         if not rivals:
-            return [], explain_missing("dark", setup, "", self.known["dark"]), ""
+            return [], explain_missing("dark", setup, "", self.known["dark"])
         known = [(choose_temperature(r.master, tolerance), r) for r in rivals]
         alike = [(t, r) for t, r in known if None in (t, wanted) or are_close(t, wanted, tolerance)]
         exact = [(t, r) for t, r in alike if not r.lacking]
         if not exact and (contradiction := _find_contradiction([r.lacking for _, r in alike])):
-            return [], f"no dark: {contradiction}", ""
+            return [], f"no dark: {contradiction}"
         alike = exact or alike
         if not alike:
-            why = f"no dark within {tolerance:g} C of {wanted:g} C"
-            return [], why, "no dark at this temperature: dark not subtracted"
+            return [], f"no dark within {tolerance:g} C of {wanted:g} C"
         choices = [
             _DarkChoice(
                 r.master,
@@ -238,7 +239,7 @@ class MasterMatcher:
         available = [r.master.exposures for _, r in alike]
         pedestal = max((r.master for _, r in alike), key=lambda dark: dark.exposures[1]).pedestal_exposure
         why = "" if choices else policy.explain_rejection(setup.camera, available, exposures, pedestal)
-        return choices, why, "no dark can be scaled to this exposure time: dark not subtracted"
+        return choices, why
 
     def _warn_of_temperature(self, subject: Frame | PlannedMaster, match: Match) -> Match:
         """Add a warning if the CCD was off its set temperature."""
@@ -247,7 +248,7 @@ class MasterMatcher:
         if match.rejected or not any(is_off_set_point(frame, tolerance) for frame in frames):
             return match
         whose = f"{subject.kind} frames: " if isinstance(subject, PlannedMaster) else ""
-        warning = f"{whose}CCD more than {tolerance:g} C off its set temperature"
+        warning = name_warning("off set temperature", f"{whose}CCD more than {tolerance:g} C off its set temperature")
         return replace(match, warning=_join(match.warning, warning))
 
     def _warn_of_warm_bias(self, subject: Frame | PlannedMaster, match: Match) -> Match:
@@ -267,9 +268,8 @@ class MasterMatcher:
         policy = self.options.too_old.get(kind, "use")
         old = f"{kind} {best.name} of {best.night} is {hours / 24:.1f} days away (limit {limit:g})"
         if policy == "use":
-            return Match(
-                best, hours, f"{reason}; {old}: used, with a warning", warning=f"{kind} older than {limit:g} days"
-            )
+            warning = name_warning("old master", f"{kind} older than {limit:g} days")
+            return Match(best, hours, f"{reason}; {old}: used, with a warning", warning=warning)
         if policy == "skip":
             return Match(None, hours, f"{old}{SKIPPED}")
         return Match(None, hours, f"{old}: frame rejected", rejected=True)
@@ -299,6 +299,15 @@ def _warn_of_lack(match: Match, lacking: Sequence[Difference]) -> Match:
     )
     warning = name_warning("assumed alike", f"{match.master.kind} and frames, for lack of {assumed}")
     return replace(match, reason=f"{match.reason}; {warning}", warning=_join(match.warning, warning))
+
+
+def _warn_of_skipped_step(kind: str, subject: Frame | PlannedMaster, match: Match) -> Match:
+    """Add a warning if a science frame gets no master, unless that is wanted."""
+    wanted = kind in ("bias", "dark", "flat") and isinstance(subject, Frame)
+    if not wanted or match.master is not None or match.rejected or match.reason.startswith("dark.scaling is"):
+        return match
+    why = match.reason.removesuffix(SKIPPED)
+    return replace(match, warning=_join(match.warning, name_warning(f"{kind} skipped", why)))
 
 
 def _describe_choice(rivals: int) -> str:

@@ -12,6 +12,7 @@ from nightcal.cameras.geometry import find_size
 from nightcal.errors import ConfigurationError, FrameRejectedError
 from nightcal.planning.naming import find_misread
 from nightcal.planning.records import Setup
+from nightcal.warning_names import name_warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +83,4 @@ def explain_misfit(user_masks: Sequence[UserMask], setup: Setup) -> str:
         return ""
     rows, columns = find_image_size(setup)
     sizes = ", ".join(f"{mask.path.name} has {mask.shape[1]} x {mask.shape[0]}" for mask in user_masks)
-    return f"no bad_pixels mask has {columns} x {rows} pixels ({sizes})"
+    return name_warning("bad pixel mask not used", f"no bad_pixels mask has {columns} x {rows} pixels ({sizes})")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from nightcal.detector.amplifier_readout import AmplifierReadout
 from nightcal.detector.readout import Readout
 from nightcal.flags import Flag
 from nightcal.numerics import kernels
+from nightcal.numerics.blocks import cut_strips
 from nightcal.numerics.kernels.arguments import not_below, whole_and_part
 from nightcal.numerics.shot_noise import expected_signal
 from nightcal.science.master_rows import MasterRows, MasterSet
@@ -39,7 +40,11 @@ class CalibratedRows:
 
 
 def calibrate_rows(
-    readout: Readout, masters: MasterSet, exposure_time: float, scale: float = 1.0
+    readout: Readout,
+    masters: MasterSet,
+    exposure_time: float,
+    scale: float = 1.0,
+    sample: Sequence[slice] = (),
 ) -> Iterator[tuple[int, CalibratedRows]]:
     """Calibrate a frame a few rows at a time, ``data = (S - t D) / F``, and propagate errors.
 
@@ -54,6 +59,8 @@ def calibrate_rows(
         [s]
     scale : float
         Factor from electrons to the unit of the result.
+    sample : sequence of slice
+        Only these rows, without a search for bleeding; all if empty.
 
     Yields
     ------
@@ -73,13 +80,12 @@ def calibrate_rows(
     with the same results.
     """
     ny = readout.shape[0]
-    bleed = readout.find_bleed()
+    bleed = None if sample else readout.find_bleed()
     stored = readout.stored if kernels.are_loaded() else None
     time = masters.find_dark_time(exposure_time)
     pedestal_variance = masters.find_pedestal_variance(readout.gain)
     numbers = _Numbers(exposure_time, time**2, masters.find_shared_bias(time), scale, pedestal_variance)
-    for start in range(0, ny, STRIP):
-        stop = min(start + STRIP, ny)
+    for start, stop in ((strip.start, strip.stop) for strip in sample or cut_strips(ny, STRIP)):
         first, last = max(0, start - 1), min(ny, stop + 1)  # one more row, for the neighbours of each pixel
         inner = slice(start - first, stop - first)
         rows = masters.read_rows(first, last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from astropy.io import fits
 
 from nightcal.detector.readout import Readout
+from nightcal.errors import FrameRejectedError
 from nightcal.flags import MASK_DTYPE
 from nightcal.io.keywords import copy_raw_header, set_cards
 from nightcal.io.product import Product, open_product
@@ -79,10 +80,33 @@ class PreparedFrame:
                 masked += int(np.count_nonzero(rows.mask))
             file.set("NMASKED", masked)
 
+    def sample_rows(self, strips: Sequence[slice]) -> Iterator[CalibratedRows]:
+        """Calibrate some rows, for a look at them before the frame is written; they lack the flags of bleeding.
+
+        Raises
+        ------
+        FrameRejectedError
+            If its pixels cannot be read.
+        """
+        try:
+            for _, rows in calibrate_rows(self.readout, self.masters, self.exposure_time, self._scale, strips):
+                yield rows
+        except FrameRejectedError:
+            self.readout.image.close()
+            raise
+
+    @property
+    def holds_bias_level(self) -> bool:
+        """Whether neither overscan nor bias removed the bias level."""
+        return self.masters.masters["bias"] is None and not self.readout.has_overscan
+
+    @property
+    def _scale(self) -> float:
+        return 1.0 if self.unit == "electron" else 1.0 / self.readout.gain
+
     def _calibrate_rows(self) -> Iterator[tuple[int, CalibratedRows]]:
-        scale = 1.0 if self.unit == "electron" else 1.0 / self.readout.gain
         with self.readout.image:
-            yield from calibrate_rows(self.readout, self.masters, self.exposure_time, scale)
+            yield from calibrate_rows(self.readout, self.masters, self.exposure_time, self._scale)
 
 
 def prepare_frame(

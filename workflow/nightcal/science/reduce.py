@@ -29,6 +29,9 @@ from nightcal.planning.frames import Frame, make_frame
 from nightcal.science.empty_product import make_empty_product
 from nightcal.science.master_rows import MasterCache
 from nightcal.science.prepared_frame import PreparedFrame, prepare_frame
+from nightcal.science.skipped_steps import concerns_done_step, warn_of_skipped_steps
+from nightcal.science.sky_check import check_sky
+from nightcal.stacking.same_pixels import SeenPixels
 from nightcal.warning_names import name_warning
 
 if TYPE_CHECKING:  # not imported for nights that are only calibrated
@@ -70,6 +73,7 @@ class ScienceBatch:
     )
     _cache: MasterCache = field(default_factory=MasterCache, init=False, repr=False)
     _buffer: Buffer = field(default_factory=Buffer, init=False, repr=False)
+    _seen: SeenPixels = field(default_factory=SeenPixels, init=False, repr=False)
 
     def prepare(self, image: RawImage, frame: Frame) -> PreparedFrame:
         """Prepare a frame for calibration, with the complete header of its product."""
@@ -87,7 +91,9 @@ class ScienceBatch:
             dated = [step for step in ("BIAS", "DARK", "FLAT", "BPM") if f"{step}MJD" in header]
             set_cards(header, {f"{step}AGE": frame.mjd - header[f"{step}MJD"] for step in dated})
         for text in (*self.warnings, *frame.warnings, *image.warnings):
-            warn(header, text)
+            if not concerns_done_step(text, header):
+                warn(header, text)
+        warn_of_skipped_steps(prepared, self.masters)
         if turned:
             order = f"ROWORDER = {frame.row_order.upper()}, {row_order.upper()} in its masters"
             warn(header, name_warning("turned upside down", order))
@@ -101,6 +107,12 @@ class ScienceBatch:
             masters = self.masters.items()
             self._adapted[key] = {step: adapt_master(step, master, frame, row_order) for step, master in masters}
         return self._adapted[key]
+
+    def compare_pixels(self, image: RawImage, name: str, header: fits.Header) -> None:
+        """Warn if an earlier frame has the same pixels."""
+        other = self._seen.find(image, name)
+        if other:
+            warn(header, name_warning("same pixels", f"as {other}: count them once"))
 
 
 def reduce_frames(
@@ -139,6 +151,8 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
         kernels.prepare(kernels.SCIENCE_STEPS * frames * raw.shape[0] * raw.shape[1])
         frame = make_frame(path, raw, batch.camera)
         prepared = batch.prepare(image, frame)
+        check_sky(prepared, raw)
+        batch.compare_pixels(image, path.name, prepared.header)
         if measurements:
             product = prepared.product()
         else:
@@ -152,7 +166,7 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
         return
     header = prepared.header
     if measurements:
-        info = _make_frame_info(raw, frame, batch.camera, header)
+        info = _make_frame_info(raw, frame, batch.camera, header, prepared.holds_bias_level)
         _measure_and_write(product, info, measurements, out, catalog)
     skipped = header.get("SKIPPED", "")
     remarks = [f"skipped: {skipped}"] * bool(skipped) + read_warnings(header)
@@ -190,7 +204,9 @@ def _measure_and_write(
         _write_table(catalog, table, product)
 
 
-def _make_frame_info(raw: RawHeader, frame: Frame, camera: Camera, header: fits.Header) -> FrameInfo:
+def _make_frame_info(
+    raw: RawHeader, frame: Frame, camera: Camera, header: fits.Header, holds_bias_level: bool
+) -> FrameInfo:
     from nightcal.measurement.astrometry.pointing import find_hint
     from nightcal.measurement.frame import FrameInfo
 
@@ -200,4 +216,5 @@ def _make_frame_info(raw: RawHeader, frame: Frame, camera: Camera, header: fits.
         filter=frame.filter,
         gain=header["GAINUSED"],
         hint=find_hint(raw, camera),
+        holds_bias_level=holds_bias_level,
     )

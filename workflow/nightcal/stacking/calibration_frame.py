@@ -18,6 +18,7 @@ from nightcal.io.master import MasterFrame, find_dark_time
 from nightcal.io.raw_image import Buffer
 from nightcal.numerics import kernels
 from nightcal.numerics.clipped_level import FrameLevel, measure_histogram_level, measure_level
+from nightcal.stacking.same_pixels import SeenPixels
 from nightcal.stacking.stack import StackInput
 
 log = logging.getLogger(__name__)
@@ -104,11 +105,13 @@ def accept_frames(
     if frames:
         kernels.prepare(len(frames) * int(np.prod(frames[0].readout.shape)))
     accepted = Accepted([], [], list(rejected))
-    buffer = Buffer()
+    buffer, seen = Buffer(), SeenPixels()
     for frame in (replace(frame, keep_open=len(frames) <= MOST_OPEN) for frame in frames):
         try:
             with frame.readout.image.hold(buffer):
                 _check_like(frame, frames[0])
+                if other := seen.find(frame.readout.image, frame.path.name):
+                    raise FrameRejectedError(f"same pixels as {other}")
                 level = find_level(frame)
                 log.info("%s: level %.2f e-", frame.path.name, level)
                 frame.readout.image.digest  # noqa: B018 - hashed while it is in memory

@@ -88,7 +88,8 @@ class Stack:
     noisy : ndarray of bool
         Pixels whose scatter Gaussian noise exceeds once in ten million pixels.
     ratio : float
-        True noise over modelled noise, pooled over the image; 1 for a single frame.
+        True noise over modelled noise, pooled over the image; 1 for a single frame. 0 for frames that do not scatter at
+        all: the errors are then the model's.
     """
 
     mean: NDArray[np.float32]
@@ -165,8 +166,10 @@ def stack(
     unequal = None if np.all(weights == weights[0]) else weights
     floor = (noise.constant, noise.slope) if floored else (0.0, 0.0)
     mean, scatter, weight, survivors = _clip(inputs, shape, k, floor, unequal, images, first_column, threads)
-    ratio, bias = _find_ratio(mean, scatter, noise, n, k, floored, unequal)
+    pooled = _pool_scatter(mean, scatter, noise, n)
+    ratio, bias = find_noise_ratio(pooled, n, k, floored, None if unequal is None else tuple(unequal.tolist()))
     noisy = _scale_errors(mean, scatter, survivors if unequal is None else weight, noise, n, ratio, bias)
+    ratio = 0.0 if pooled == 0 and n > 1 else ratio
     return Stack(mean, scatter, survivors, noisy, ratio)
 
 
@@ -231,24 +234,14 @@ def convert_to_numbers(stack_input: StackInput) -> StackInput:
     return replace(stack_input, read=read, words=False)
 
 
-def _find_ratio(
-    mean: NDArray[np.float32],
-    scatter: NDArray[np.float32],
-    noise: _Noise,
-    frames: int,
-    k: float,
-    floored: bool,
-    weights: NDArray[np.float64] | None,
-) -> tuple[float, ClippingBias]:
-    """Find true over modelled noise from strips of rows spread evenly over the image."""
+def _pool_scatter(mean: NDArray[np.float32], scatter: NDArray[np.float32], noise: _Noise, frames: int) -> float:
+    """Pool measured over modelled scatter of strips of rows spread evenly over the image."""
     every = ceil(mean.size / POOLED_PIXELS)
     relative = [
         (scatter[strip] / noise.variance(mean, frames, strip.start, strip.stop)).ravel()
         for strip in cut_strips(len(mean), STRIP)[::every]
     ]
-    return find_noise_ratio(
-        pool_scatter(np.concatenate(relative)), frames, k, floored, None if weights is None else tuple(weights.tolist())
-    )
+    return pool_scatter(np.concatenate(relative))
 
 
 def _scale_errors(

@@ -15,6 +15,7 @@ from nightcal.errors import UNREADABLE
 from nightcal.io.keyword_registry import ASTROMETRY
 from nightcal.io.keywords import remove_keywords, set_cards, warn
 from nightcal.measurement.astrometry.solution import Solution, make_keywords
+from nightcal.warning_names import name_warning
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -65,7 +66,7 @@ def write_wcs(header: fits.Header, solution: Solution) -> None:
             set_cards(header, [(kept, value, comment)])
     set_cards(header, apart)
     if not readable:
-        warn(header, "the WCS of the raw header cannot be read and was removed")
+        warn(header, name_warning("raw WCS removed", "the WCS of the raw header cannot be read"))
     set_cards(header, make_wcs_keywords(solution.wcs))
 
 
