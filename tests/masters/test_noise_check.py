@@ -19,7 +19,8 @@ from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
 from nightcal.masters.bias import stack_biases
 from nightcal.masters.flat import stack_flats
-from nightcal.masters.make import finish_master, measure_gain_from_files
+from nightcal.masters.gain import measure_gain_from_files
+from nightcal.masters.make import finish_master
 from nightcal.masters.noise_check import note_gain, note_read_noise
 from nightcal.simulation.camera import simulate_camera
 from nightcal.simulation.night import expose, make_chip, write_raw

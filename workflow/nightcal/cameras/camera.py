@@ -30,6 +30,15 @@ INSTRUMENT, BINNING = "instrument", "binning"
 LONGEST_EXPOSURE = 86400.0
 SMALLEST_GAIN, LARGEST_GAIN = 1e-4, 100.0
 
+LARGEST_REAL_GAIN = 20.0
+"""[e-/ADU] With more, 16 bits would hold over a million electrons in a pixel."""
+
+ELECTRON_GAINS = ("EGAIN", "GTGAIN")
+"""Keywords that hold e-/ADU, never a setting of the camera."""
+
+OFFSETS = ("OFFSET", "BLKLEVEL", "BLACKLVL", "BLACKLEV", "CCDOFFST", "CAMOFFS", "BRIGHTNS")
+"""Keywords of the offset that drivers write beside the gain setting of a CMOS camera."""
+
 Patterns = Mapping[str, tuple[str | float | None, ...]]
 """Keywords or roles, each with its allowed values."""
 
@@ -261,7 +270,8 @@ class Camera:
         (float or None, float or None)
             From the header of the amplifier's plane, else the camera file, else None. From a gain written as a list the
             element of the amplifier is taken, or the mean if the plane combines several amplifiers. A gain of 0 in the
-            header counts as unknown if the camera file gives one.
+            header counts as unknown if the camera file gives one; a setting of the camera, such as ``GAIN = 100``, is
+            not a gain.
 
         Raises
         ------
@@ -279,12 +289,45 @@ class Camera:
                 )
             several = len(gains) == len(self.amplifiers)
             gain: float | None = gains[amplifier] if several else sum(gains) / len(gains)
-        elif listed == 0 and known is not None:
+        elif (listed == 0 and known is not None) or self._is_gain_setting(plane, listed):
             gain = None
         else:
             gain = self.number(plane, "gain", SMALLEST_GAIN, LARGEST_GAIN, "e-/ADU above 0 and up to 100")
         read_noise = self.number(plane, "read_noise", 0, 1e4, "e- of 0 or more")
         return gain or known, read_noise or rule.read_noise or self.read_noise
+
+    def describe_gain_setting(self, header: RawHeader, amplifier: int = 0) -> str:
+        """Describe a gain card that holds, or may hold, a setting of the camera instead of e-/ADU; empty if none does.
+
+        Such are numbers above 20 that are not in ``EGAIN`` or the like, and whole numbers beside an ``OFFSET``.
+        """
+        rule, plane = self._find_plane(amplifier, header)
+        listed = self.value(plane, "gain")
+        if rule.gain or self.gain or isinstance(listed, bool) or not isinstance(listed, int | float):
+            return ""
+        card = self.card(plane, "gain")
+        if self._is_gain_setting(plane, listed):
+            return f"{card} is {listed:g}, a setting of the camera, not e-/ADU"
+        beside = [name for name in OFFSETS if isinstance(plane.value(name), int | float)]
+        if beside and card not in ELECTRON_GAINS and float(listed).is_integer() and listed > 0:
+            return f"{card} is {listed:g} beside {beside[0]}, probably a setting of the camera, not e-/ADU"
+        return ""
+
+    def _is_gain_setting(self, plane: RawHeader, listed: Value | None) -> bool:
+        """Check whether a value is more than the gain [e-/ADU] of any camera, in a card that may hold a setting."""
+        if not isinstance(listed, int | float) or isinstance(listed, bool):
+            return False
+        return listed > LARGEST_REAL_GAIN and self.card(plane, "gain") not in ELECTRON_GAINS
+
+    def name_gain(self, header: RawHeader, amplifier: int = 0) -> str:
+        """Name the source of the gain that `read_gain_and_noise` returns."""
+        _, plane = self._find_plane(amplifier, header)
+        return self.card(plane, "gain") if self.value(plane, "gain") else f"the gain of {self.path.name}"
+
+    def name_saturation(self, header: RawHeader, amplifier: int = 0) -> str:
+        """Name the source of the saturation that `saturation_level` returns."""
+        _, plane = self._find_plane(amplifier, header)
+        return self.card(plane, "saturation") if self.value(plane, "saturation") else f"saturation of {self.path.name}"
 
     def saturation_level(self, header: RawHeader, amplifier: int = 0) -> float | None:
         """Read the saturation [ADU] of an amplifier: header, else camera file; 0 in a header means unknown."""
