@@ -49,7 +49,9 @@ class FourAmplifiers:
 
 def quadrants(gains=GAINS, noises=NOISES):
     """Area of each amplifier, with gain and read noise from the header."""
-    amplifiers = [SimpleNamespace(gain=gain, read_noise=noise) for gain, noise in zip(gains, noises, strict=True)]
+    amplifiers = [
+        SimpleNamespace(gain=gain, read_noise=noise, step=1.0) for gain, noise in zip(gains, noises, strict=True)
+    ]
     return tuple(zip([Area(x, x + SIDE, y, y + SIDE) for y, x in CORNERS], amplifiers, strict=True))
 
 

@@ -87,5 +87,5 @@ def find_scale(pixels: NDArray[Any]) -> int:
         if len(levels) >= FEWEST_LEVELS and off.max() <= OFF_WHOLE:
             return scale
     raise FrameRejectedError(
-        f"floats from {finite.min():.4g} to {finite.max():.4g}, not ADU; export raw frames as 16-bit integers"
+        f"pixels are floats from {finite.min():.4g} to {finite.max():.4g}, not ADU: export 16-bit integers"
     )
