@@ -26,5 +26,5 @@ def test_frame_in_adu_is_left_alone(adu):
 
 
 def test_floats_from_0_to_1_that_were_never_integers_are_rejected():
-    with pytest.raises(FrameRejectedError, match="floats from 0.* to 0.*: export"):
+    with pytest.raises(FrameRejectedError, match=r"floats from 0.* to 0.*: export"):
         find_scale(np.random.default_rng(1).uniform(0.01, 0.4, (64, 64)))

@@ -36,7 +36,8 @@ def plan_gains(frames: Sequence[Frame], in_library: Collection[Setup] = ()) -> l
         complete = [chosen for chosen in sets if _has_dark_pair(chosen) and _has_flat_pair(chosen)]
         if not complete and setup not in in_library:
             together = _choose_frames([frame for night in by_night.values() for frame in night])
-            complete = [together] if _has_dark_pair(together) else []
+            useful = _has_flat_pair(together) or any(frame.kind == "bias" for frame in together)
+            complete = [together] if _has_dark_pair(together) and useful else []
         gains += [
             PlannedMaster(
                 "gain", f"gain_{setup.name}", chosen[0].night, setup, average_time(chosen), frames=tuple(chosen)
