@@ -30,6 +30,12 @@ WARNINGS = (
         "If they do differ, leave one of them out in `night.yaml`, or take calibrations with the same program.",
     ),
     WarningName(
+        "gain differs",
+        "The gain in header or camera file differs by more than 3 percent and 5 sigma from that measured in bias "
+        "frames and flats. The measured gain and read noise were used.",
+        "Correct the header or the camera file; `gain: header` in the configuration uses the header all the same.",
+    ),
+    WarningName(
         "gain setting",
         "A keyword such as GAIN holds a setting of the camera, not e-/ADU. The measured gain was used, or, if there is "
         "none, the one that the warning names.",
