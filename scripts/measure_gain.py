@@ -1,4 +1,4 @@
-"""Measure gain and read noise from the pairs of bias frames and flats of a night.
+"""Measure gain, read noise, and the step and top of the ADC in bias frames and flats.
 
 python scripts/measure_gain.py night/bias*.fits night/flat*.fits --camera config/cameras/nickel.yaml --out gain.json
 """
@@ -7,15 +7,14 @@ from pathlib import Path
 
 from nightcal.cameras.camera_file import load_camera
 from nightcal.cli import make_parser, run
-from nightcal.detector.photon_transfer import write_gain
-from nightcal.masters.make import measure_gain_from_files
+from nightcal.masters.gain import write_measured_gain
 
 
 def main() -> None:
     arguments = make_parser(__doc__, frames="raw bias frames and flats")
     arguments.add_argument("--out", type=Path, required=True, help="gain and read noise (JSON)")
     args = arguments.parse_args()
-    write_gain(args.out, measure_gain_from_files(args.frames, load_camera(args.camera)))
+    write_measured_gain(args.out, args.frames, load_camera(args.camera))
 
 
 if __name__ == "__main__":

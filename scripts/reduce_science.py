@@ -8,8 +8,7 @@ python scripts/reduce_science.py night/m13_V*.fits --camera config/cameras/gener
 from pathlib import Path
 
 from nightcal.cameras.camera_file import load_camera
-from nightcal.cli import make_parser, parse_json, run
-from nightcal.detector.photon_transfer import read_gain
+from nightcal.cli import make_parser, parse_json, read_measured_gain, run
 from nightcal.errors import ConfigurationError
 from nightcal.io.master import load_optional_master
 from nightcal.science.reduce import ScienceBatch, reduce_frames
@@ -44,7 +43,7 @@ def main() -> None:
             "flat": load_optional_master(args.flat),
             "bpm": load_optional_master(args.bad_pixels),
         },
-        measured=read_gain(args.measured_gain) if args.measured_gain else None,
+        measured=read_measured_gain(args),
         unit=args.unit,
         warnings=args.warn,
         measurements=measurements,

@@ -7,18 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nightcal.detector.gain import ASSUMED, GainAndReadNoise, read_gain, write_gain
 from nightcal.detector.photon_transfer import (
-    ASSUMED,
     ENOUGH,
-    GainAndReadNoise,
     Pairs,
     compute_gain,
     compute_read_noise,
     measure_bias_variance,
     measure_gain,
     measure_noise_per_signal,
-    read_gain,
-    write_gain,
 )
 from nightcal.detector.subimages import Grid, SubimageValues
 from nightcal.io.sections import Area

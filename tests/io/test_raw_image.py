@@ -47,11 +47,12 @@ def pixels(dtype):
     rng = np.random.default_rng(23)
     if np.dtype(dtype).kind == "f":
         values = rng.normal(1000, 300, SHAPE).astype(dtype)
-        values[3, 4], values[5, 6] = np.nan, np.inf
+        values[3, 4] = np.nan
         return values
     info = np.iinfo(dtype)
-    values = rng.integers(info.min, info.max, SHAPE, endpoint=True, dtype=dtype)
-    values[0, :2] = info.min, info.max
+    lowest = info.min + (np.dtype(dtype) == np.int32)  # the very lowest stands for no data
+    values = rng.integers(lowest, info.max, SHAPE, endpoint=True, dtype=dtype)
+    values[0, :2] = lowest, info.max
     return values
 
 
@@ -323,3 +324,49 @@ def test_threads_that_read_the_same_file_get_the_right_rows(kind, tmp_path):
 
     with image, ThreadPoolExecutor(4) as pool:
         assert all(pool.map(are_right, [start for _ in range(3) for start in range(0, 600, 4)]))
+
+
+UNSIGNED = {"BSCALE": 1, "BZERO": 32768}
+
+
+@pytest.mark.parametrize("name", ["raw.fits", "raw.fits.fz"])
+@pytest.mark.parametrize(("cards", "zero"), [({}, 0), (UNSIGNED, 32768)], ids=["signed", "unsigned"])
+def test_blank_is_no_data_in_signed_and_unsigned_integers(tmp_path, name, cards, zero):
+    stored = np.random.default_rng(1).integers(-30000, 30000, SHAPE, dtype=np.int16)
+    stored[5, 7] = -32768
+    make = fits.CompImageHDU if name.endswith("fz") else fits.PrimaryHDU
+    hdu = make(stored)
+    hdu.header.update(cards | {"BLANK": -32768})
+    if name.endswith("fz"):
+        hdu.writeto(tmp_path / name)
+    else:  # astropy would scale the pixels
+        content = hdu.header.tostring().encode() + stored.astype(">i2").tobytes()
+        (tmp_path / name).write_bytes(content + b"\0" * (-len(content) % 2880))
+    with RawImage(tmp_path / name) as image:
+        rows = image.read()
+        assert image.zero is None
+    assert np.isnan(rows[5, 7])
+    rows[5, 7] = -32768 + zero
+    np.testing.assert_array_equal(rows, stored + np.float32(zero))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_floats_that_no_detector_gives_are_no_data(tmp_path, dtype):
+    pixels = np.full((4, 5), 1000.5, dtype)
+    pixels[1] = -1e30, 1e38, np.inf, np.nan, -(2.0**31)
+    pixels[2, 0] = 2.0**32
+    fits.PrimaryHDU(pixels).writeto(tmp_path / "raw.fits")
+    with RawImage(tmp_path / "raw.fits") as image:
+        rows = image.read()
+    assert np.isnan(rows[1]).all()
+    np.testing.assert_array_equal(np.delete(rows, 1, axis=0), np.delete(pixels, 1, axis=0))
+
+
+def test_lowest_integer_of_32_bits_is_no_data(tmp_path):
+    pixels = np.arange(20, dtype=np.int32).reshape(4, 5) + 2**24
+    pixels[2, 3] = -(2**31)
+    fits.PrimaryHDU(pixels).writeto(tmp_path / "raw.fits")
+    with RawImage(tmp_path / "raw.fits") as image:
+        rows = image.read()
+    assert np.isnan(rows[2, 3])
+    assert rows[3, 4] == 2**24 + 19

@@ -323,7 +323,7 @@ def test_hostile_header_text_does_no_harm(text):
     plan = make_plan(found)
     names = [m.name for m in plan.masters] + [s.name for s in plan.science]
     assert all(SAFE.fullmatch(name) for name in names)
-    assert len({name.lower() for name in names}) == len(names) == 5
+    assert len({name.lower() for name in names}) == len(names) == 6
 
 
 def test_a_name_fits_in_a_folder_however_long_the_header():
@@ -624,7 +624,7 @@ def test_a_filter_without_flats_does_not_affect_the_others():
 
 def test_calibration_frames_alone_are_made_into_masters():
     plan = make_plan([*frames("bias", 3, -3), *frames("dark", 3, -2), *frames("flat", 3, -1)])
-    assert [m.kind for m in plan.masters] == ["bias", "dark", "flat", "bpm"]
+    assert [m.kind for m in plan.masters] == ["gain", "bias", "dark", "flat", "bpm"]
     assert plan.science == ()
     assert plan.find_batches(NIGHT) == ()
 
@@ -651,15 +651,29 @@ def test_darks_without_bias_and_overscan_are_not_scaled():
     assert find_science(with_bias, "s.fits").dark.master.bias.master.kind == "bias"
 
 
-def test_gain_and_noise_are_measured_if_the_headers_lack_them():
-    unknown = {"gain": None, "read_noise": None}
-    plan = make_plan([*frames("bias", 3, **unknown), *frames("flat", 4, 1, **unknown), frame("s.fits", **unknown)])
+def test_gain_and_noise_are_measured_in_bias_frames_and_flats():
+    plan = make_plan([*frames("bias", 3), *frames("flat", 4, 1), frame("s.fits")])
     (measured,) = [m for m in plan.masters if m.kind == "gain"]
     assert {one.kind for one in measured.frames} == {"bias", "flat"}
     assert len(measured.frames) == 7
     assert find_science(plan, "s.fits").measured_gain.master is measured
-    known = make_plan([*frames("bias", 3), *frames("flat", 4, 1), frame("s.fits")])
-    assert not [m for m in known.masters if m.kind == "gain"]
+
+
+def test_gain_of_a_neighbouring_night_is_used_by_a_night_without_flats():
+    first, later = [*frames("bias", 3), *frames("flat", 4, 1)], {"night": "20240302"}
+    second = [*frames("bias", 3, 24, **later), frame("s.fits", hours=25, **later)]
+    for shared in ([*first, *second], [*frames("flat", 4, 1), *second]):
+        plan = make_plan(shared)
+        (measured,) = [m for m in plan.masters if m.kind == "gain"]
+        assert {"bias", "flat"} == {one.kind for one in measured.frames}
+        assert find_science(plan, "s.fits").measured_gain.master is measured
+
+
+def test_shortest_darks_serve_the_gain_without_bias_frames():
+    darks = [*frames("dark", 3, exposure_time=2.0), *frames("dark", 3, 1, exposure_time=60.0)]
+    plan = make_plan([*(replace(one, name=f"{n}{one.name}") for n, one in enumerate(darks)), *frames("flat", 3, 2)])
+    (measured,) = [m for m in plan.masters if m.kind == "gain"]
+    assert {(one.kind, one.exposure_time) for one in measured.frames if one.kind == "dark"} == {("dark", 2.0)}
 
 
 def test_a_stack_too_small_to_reject_outliers_is_mentioned():

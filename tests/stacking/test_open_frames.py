@@ -13,7 +13,7 @@ from astropy.nddata import CCDData
 from helpers import REPOSITORY
 from nightcal.cameras.amplifiers import choose_gain, find_gain, open_raw, read_master_gain
 from nightcal.cameras.camera_file import load_camera
-from nightcal.detector.photon_transfer import ASSUMED, GainAndReadNoise
+from nightcal.detector.gain import ASSUMED, GainAndReadNoise
 from nightcal.flags import Flag
 from nightcal.io.keywords import read_warnings
 from nightcal.io.master import load_master
@@ -23,8 +23,9 @@ from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
 from nightcal.masters.bias import stack_biases
 from nightcal.masters.flat import stack_flats
+from nightcal.masters.gain import measure_gain_from_files
 from nightcal.masters.keywords import record_gain
-from nightcal.masters.make import finish_master, make_bad_pixel_mask, measure_gain_from_files
+from nightcal.masters.make import finish_master, make_bad_pixel_mask
 from nightcal.planning.frames import read_frame
 from nightcal.planning.master_library import read_library
 from nightcal.planning.records import Setup

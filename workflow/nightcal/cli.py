@@ -9,12 +9,14 @@ import os
 import resource
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nightcal.errors import ConfigurationError
 
 if TYPE_CHECKING:  # imports take time: a script imports only what it uses
+    from nightcal.detector.gain import GainAndReadNoise
     from nightcal.masters.flat_selection import FlatLimits
 
 # read when numpy is imported: no script uses BLAS, and starting its threads takes time
@@ -31,8 +33,12 @@ def make_parser(description: str | None, *, frames: str | None = "raw frames") -
     if frames:
         parser.add_argument("frames", nargs="+", type=Path, help=frames)
         parser.add_argument("--camera", type=Path, required=True, help="camera file, as in config/cameras")
+        parser.add_argument("--measured-gain", type=Path, help="measured gain and read noise (measure_gain.py)")
         parser.add_argument(
-            "--measured-gain", type=Path, help="measured gain and read noise (measure_gain.py), if headers lack them"
+            "--gain",
+            choices=["auto", "header", "measured"],
+            default="auto",
+            help="which gain to use if header and measurement differ",
         )
     return parser
 
@@ -47,6 +53,13 @@ def parse_json(text: str) -> Any:
         ) from mistake
 
 
+def read_measured_gain(args: argparse.Namespace) -> GainAndReadNoise | None:
+    """Read the measured gain, with what it is used for; None without ``--measured-gain``."""
+    from nightcal.detector.gain import read_gain
+
+    return replace(read_gain(args.measured_gain), use=args.gain) if args.measured_gain else None
+
+
 def add_stacking(parser: argparse.ArgumentParser) -> None:
     """Add the arguments for stacking."""
     parser.add_argument("--frame-sigma", type=float, default=3.5, help="clipping for the level of a frame [rstd]")
@@ -58,11 +71,10 @@ def add_stacking(parser: argparse.ArgumentParser) -> None:
 
 def read_stacking(args: argparse.Namespace) -> dict[str, Any]:
     """Read the arguments of `add_stacking`, and the measured gain, as the functions that make masters take them."""
-    from nightcal.detector.photon_transfer import read_gain
     from nightcal.masters.common import Rejection
 
     return {
-        "measured": read_gain(args.measured_gain) if args.measured_gain else None,
+        "measured": read_measured_gain(args),
         "rejection": Rejection(args.frame_sigma, args.stack_sigma, not args.no_floor),
         "threads": args.threads,
         "warnings": args.warn,

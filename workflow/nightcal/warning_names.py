@@ -118,6 +118,12 @@ WARNINGS = (
         "Compare with the manual of the camera. Correct the camera file or `night.yaml`.",
     ),
     WarningName(
+        "gain setting",
+        "A keyword such as GAIN holds a setting of the camera, not e-/ADU. The measured gain was used, or, if there is "
+        "none, the one that the warning names.",
+        "Take at least two bias frames and three flats a filter, or give `gain` [e-/ADU] in a camera file.",
+    ),
+    WarningName(
         "incomplete master",
         "A master that was used here was itself made without bias, dark or flat.",
         "Take the missing frames; see the warnings of that master.",
@@ -185,10 +191,21 @@ WARNINGS = (
         "Keep one of the two. Two exposures never agree in all pixels.",
     ),
     WarningName(
+        "saturation above the ADC",
+        "The saturation in header or camera file is above the value at which the brightest pixels pile up: the largest "
+        "that the analogue-to-digital converter gives.",
+        "Correct the saturation in the camera file; pixels at the largest value are flagged all the same.",
+    ),
+    WarningName(
         "saved again",
         "A keyword such as SWMODIFY says that a program that also calibrates has saved the frame again, perhaps "
         "only to add a plate solution. The frame is taken as raw.",
         "Use the file that the camera wrote, or list the keyword under `ignore_marks` of the camera file.",
+    ),
+    WarningName(
+        "scaled pixels",
+        "A program wrote the integers of the camera as floats from 0 to 1; they were multiplied to get ADU again.",
+        "Export raw frames as 16-bit integers; check that gain and saturation count in the same ADU.",
     ),
     WarningName(
         "section counted from 0",

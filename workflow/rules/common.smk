@@ -75,6 +75,13 @@ def tracked(paths):
     return [path for path in paths if not find_misread(path)]
 
 
+def measured_gain(paths):
+    """Options for a measured gain, and for what it is used."""
+    preferred = config.get("gain", "auto")
+    words = option("--measured-gain", paths), f"--gain {preferred}" if preferred != "auto" else ""
+    return " ".join(filter(None, words))
+
+
 def option(flag, paths):
     """An option of a script, or nothing without a path."""
     return f"{flag} {shlex.quote(str(paths))}" if paths else ""

@@ -9,7 +9,7 @@ DEFECTS = " ".join(
 
 
 rule measure_gain:
-    """Measure gain and read noise if neither headers nor camera file give them."""
+    """Measure gain, read noise, and the step and top of the ADC."""
     input:
         frames=raw_frames,
         camera=master_camera,
@@ -74,7 +74,7 @@ rule make_master_bias:
         version=__version__,
         warn=master_warnings,
         rejection=REJECTION,
-        measured_gain=lambda w, input: option("--measured-gain", input.measured_gain),
+        measured_gain=lambda w, input: measured_gain(input.measured_gain),
     shell:
         "python {params.script:q} {params.frames} --camera {input.camera:q} {params.measured_gain}"
         " {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
@@ -106,7 +106,7 @@ rule make_master_dark:
         version=__version__,
         warn=master_warnings,
         rejection=REJECTION,
-        measured_gain=lambda w, input: option("--measured-gain", input.measured_gain),
+        measured_gain=lambda w, input: measured_gain(input.measured_gain),
         bias=lambda w, input: option("--bias", input.bias),
         hot=config["dark"]["hot"],
     shell:
@@ -141,7 +141,7 @@ rule make_master_flat:
         version=__version__,
         warn=master_warnings,
         rejection=REJECTION,
-        measured_gain=lambda w, input: option("--measured-gain", input.measured_gain),
+        measured_gain=lambda w, input: measured_gain(input.measured_gain),
         bias=lambda w, input: option("--bias", input.bias),
         dark=lambda w, input: option("--dark", input.dark),
         limits=" ".join(f"--{key} {config['flat'][key]}" for key in ("faintest", "departure", "dither")),

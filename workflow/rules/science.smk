@@ -32,7 +32,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             script=script("reduce_science"),
             frames=lambda w, batch=batch: quote_paths(science.frame.path for science in batch.members),
             version=__version__,
-            measured_gain=lambda w, input: option("--measured-gain", input.measured_gain),
+            measured_gain=lambda w, input: measured_gain(input.measured_gain),
             bias=lambda w, input: option("--bias", input.bias),
             dark=lambda w, input: option("--dark", input.dark),
             flat=lambda w, input: option("--flat", input.flat),

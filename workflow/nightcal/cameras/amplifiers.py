@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nightcal.cameras.camera import Camera
+from nightcal.cameras.gain_cards import describe_gain_setting, name_gain, name_saturation
 from nightcal.detector.amplifier import Amplifier
+from nightcal.detector.gain import ASSUMED, GainAndReadNoise
 from nightcal.detector.mosaic_readout import open_readout
 from nightcal.detector.overscan import OverscanMethods
-from nightcal.detector.photon_transfer import ASSUMED, GainAndReadNoise
 from nightcal.detector.readout import Readout
 from nightcal.detector.saturation import Bleed
 from nightcal.io.keywords import read_warnings
@@ -32,6 +33,7 @@ def find_gain(
     header : RawHeader
     camera : Camera
     measured : GainAndReadNoise or None
+        Replaces a gain that is a setting of the camera; as its ``use`` says, also others.
     amplifier : int
         Counted from 0.
 
@@ -42,17 +44,41 @@ def find_gain(
     """
     gain, read_noise = camera.read_gain_and_noise(header, amplifier)
     fallback = (measured or ASSUMED).select_amplifier(amplifier)
+    setting = describe_gain_setting(camera, header, amplifier)
     if gain is None:
-        return replace(fallback, read_noise=fallback.read_noise if read_noise is None else read_noise)
+        if setting and not fallback.warning:
+            warning = f"{setting}: {fallback.gain:.3g} e-/ADU and {fallback.read_noise:.3g} e- used, {fallback.source}"
+            return replace(fallback, warning=name_warning("gain setting", warning))
+        warning = name_warning("gain setting", f"{setting}: {fallback.warning}") if setting else fallback.warning
+        noise = fallback.read_noise if read_noise is None else read_noise
+        return replace(fallback, read_noise=noise, warning=warning)
+    if fallback.replaces(gain):
+        return replace(fallback, warning=_explain_replaced(header, camera, amplifier, fallback))
+    doubt = ""
+    if setting and not fallback.is_good:
+        doubt = name_warning("gain setting", f"{setting}, yet taken as {gain:g} e-/ADU: not measured; give `gain`")
     if read_noise is None:
         warning = "" if measured else UNKNOWN_READ_NOISE
         return GainAndReadNoise(
             gain,
             fallback.read_noise * gain / fallback.gain,
             f"gain from header or camera file, {fallback.source}",
-            warning,
+            doubt or warning,
         )
-    return GainAndReadNoise(gain, read_noise, "header or camera file")
+    return GainAndReadNoise(gain, read_noise, "header or camera file", doubt)
+
+
+def _explain_replaced(header: RawHeader, camera: Camera, amplifier: int, measured: GainAndReadNoise) -> str:
+    """Explain why a measured gain is used instead of that of header or camera file; empty if the observer wants it."""
+    if measured.use == "measured":
+        return ""
+    gain, read_noise = camera.read_gain_and_noise(header, amplifier)
+    setting = describe_gain_setting(camera, header, amplifier)
+    said = setting or f"{name_gain(camera, header, amplifier)} is {gain:g} e-/ADU"
+    noise = "" if read_noise is None else f", read noise {read_noise:g} e-"
+    error = measured.errors[0][0]
+    found = f"{measured.gain:.3g} +- {error:.1g} e-/ADU and {measured.read_noise:.3g} e- used, {measured.source}"
+    return name_warning("gain setting" if setting else "gain differs", f"{said}{noise}; {found}")
 
 
 def average_gain(noises: Sequence[GainAndReadNoise]) -> GainAndReadNoise:
@@ -68,7 +94,7 @@ def read_master_gain(master: object) -> GainAndReadNoise | None:
     if not isinstance(master, MasterFrame) or master.why_empty or "GAINSRC" not in master.header:
         return None
     header = master.header
-    if {ASSUMED.warning, UNKNOWN_READ_NOISE} & set(read_warnings(header)):
+    if any(text.endswith((ASSUMED.warning, UNKNOWN_READ_NOISE)) for text in read_warnings(header)):
         return None
     numbers = range(1, header.get("NCAMPS", 1) + 1)
     cards = [(f"GAINUS{n:02d}", f"RNUSED{n:02d}") for n in numbers]
@@ -96,7 +122,10 @@ def choose_gain(measured: GainAndReadNoise | None, bias: object) -> GainAndReadN
     """
     if measured is not None and not measured.warning:
         return measured
-    return read_master_gain(bias) or measured
+    known = read_master_gain(bias)
+    if known is None or measured is None:
+        return known or measured
+    return replace(known, step=measured.step, tops=measured.tops, use=measured.use)
 
 
 def open_raw(
@@ -127,6 +156,8 @@ def open_raw(
     amplifiers, gain = read_amplifiers(image.header, camera, measured)
     if turned:
         amplifiers = [replace(amplifier, image_area=_turn(amplifier.image_area)) for amplifier in amplifiers]
+    for plane in image.planes:
+        plane.rescales = True
     return open_readout(image, amplifiers, camera.bins(image.header), camera.read_crosstalk(image.header)), gain
 
 
@@ -139,6 +170,7 @@ def read_amplifiers(
 ) -> tuple[list[Amplifier], GainAndReadNoise]:
     """Read the amplifiers of a frame from its header and camera file; parameters and errors as for `open_raw`."""
     gains = [find_gain(header, camera, measured, n) for n in range(len(camera.amplifiers))]
+    adc = measured or ASSUMED
     method = OverscanMethods[camera.overscan_method]
     summed = camera.count_summed(header)  # so many times the variance of one readout
     gains = [replace(gain, read_noise=gain.read_noise * summed**0.5) for gain in gains]
@@ -158,6 +190,10 @@ def read_amplifiers(
             plane=rule.plane,
             from_right=rule.from_right,
             from_top=rule.from_top,
+            step=adc.step,
+            top=adc.find_top(n),
+            searches_top=True,
+            saturation_card=name_saturation(camera, header, n),
         )
         for n, (rule, sections, gain) in enumerate(rules)
     ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from nightcal.cameras.binning import read_binning
 from nightcal.cameras.exposure_time import read_exposure_time
 from nightcal.cameras.filters import join_wheels, read_wheels
+from nightcal.cameras.gain_cards import is_gain_setting
 from nightcal.cameras.geometry import AmplifierRule, Sections, find_sections
 from nightcal.cameras.longitude import read_longitude
 from nightcal.cameras.pointing_cards import read_pointing
@@ -254,14 +255,15 @@ class Camera:
         -------
         (float or None, float or None)
             From the header of the amplifier's plane, else the camera file, else None. From a gain written as a list the
-            element of the amplifier is taken, or the mean if the plane combines several amplifiers.
+            element of the amplifier is taken, or the mean if the plane combines several amplifiers. A setting of
+            the camera, such as ``GAIN = 100``, is not a gain.
 
         Raises
         ------
         FrameRejectedError
             If the file has other planes than expected.
         """
-        rule, plane = self._find_plane(amplifier, header)
+        rule, plane = self.find_plane(amplifier, header)
         known = self._scale_by_binning("gain", rule.gain or self.gain, header)
         read_noise = self._read(plane, "read_noise", (0, 1e4), "e- of 0 or more", warn)
         read_noise = read_noise or rule.read_noise or self.read_noise
@@ -274,7 +276,7 @@ class Camera:
                 return known, read_noise
             several = len(gains) == len(self.amplifiers)
             gain: float | None = gains[amplifier] if several else sum(gains) / len(gains)
-        elif listed == 0 and known is not None:
+        elif (listed == 0 and known is not None) or is_gain_setting(self.card(plane, "gain"), listed):
             gain = None
         else:
             gain = self._read(plane, "gain", (SMALLEST_GAIN, LARGEST_GAIN), expected, warn)
@@ -289,11 +291,11 @@ class Camera:
 
     def saturation_level(self, header: RawHeader, amplifier: int = 0, warn: Warn = ignore_warning) -> float | None:
         """Read the saturation [ADU] of an amplifier: header, else camera file; 0 in a header means unknown."""
-        rule, plane = self._find_plane(amplifier, header)
+        rule, plane = self.find_plane(amplifier, header)
         known = self._scale_by_binning("saturation", rule.saturation or self.saturation, header)
         return self._read(plane, "saturation", (0, 1e9), "ADU of 0 or more", warn) or known
 
-    def _find_plane(self, amplifier: int, header: RawHeader) -> tuple[AmplifierRule, RawHeader]:
+    def find_plane(self, amplifier: int, header: RawHeader) -> tuple[AmplifierRule, RawHeader]:
         """Find the rule of an amplifier, and the header of its plane."""
         rule = self.amplifiers[amplifier]
         expected = 1 if len(self.amplifiers) == 1 else max(rule.plane for rule in self.amplifiers) + 1
@@ -327,7 +329,7 @@ class Camera:
 
     def linearity_limit(self, header: RawHeader, amplifier: int = 0, warn: Warn = ignore_warning) -> float | None:
         """Read the linearity limit [ADU] of an amplifier: header, else camera file; 0 in a header means unknown."""
-        _, plane = self._find_plane(amplifier, header)
+        _, plane = self.find_plane(amplifier, header)
         known = self._scale_by_binning("saturation", self.linearity, header)
         return self._read(plane, "linearity", (0, 1e9), "ADU of 0 or more", warn) or known
 
@@ -379,7 +381,7 @@ class Camera:
         FrameRejectedError
             If a section cannot be read or lies outside the image, or the file has other planes than expected.
         """
-        pairs = (self._find_plane(n, header) for n in range(len(self.amplifiers)))
+        pairs = (self.find_plane(n, header) for n in range(len(self.amplifiers)))
         binning = self.bins(header)
         return tuple(find_sections(rule, plane, binning, warn) for rule, plane in pairs)
 

@@ -50,6 +50,14 @@ class Amplifier:
         Its image plane in the file, counted from 0.
     from_right, from_top : bool
         Whether the column or row that is read first is stored at the right or at the top of the plane.
+    step : float
+        Step of the ADC [ADU].
+    top : float or None
+        Top of the ADC [ADU], if known from other frames; values at or above are saturated unless a frame has more.
+    searches_top : bool
+        Whether to search each frame for the top of the ADC, at which its brightest pixels pile up.
+    saturation_card : str
+        Origin of the saturation, for messages.
     """
 
     overscans: tuple[Area, ...] = ()
@@ -65,11 +73,15 @@ class Amplifier:
     plane: int = 0
     from_right: bool = False
     from_top: bool = False
+    step: float = 1.0
+    top: float | None = None
+    searches_top: bool = False
+    saturation_card: str = ""
 
     @property
     def read_variance(self) -> float:
         """Read noise squared [e-^2], at least that of digitisation."""
-        return max(self.read_noise, QUANTISATION * self.gain) ** 2
+        return max(self.read_noise, QUANTISATION * self.step * self.gain) ** 2
 
     @property
     def method_name(self) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nightcal.detector.adc import FEWEST_AT_TOP, MOST_ABOVE, find_step, find_top
 from nightcal.detector.amplifier import Amplifier
 from nightcal.detector.linearity import linearise
 from nightcal.detector.overscan import OverscanLevel, OverscanMethods
@@ -17,12 +20,16 @@ from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area, as_dictionaries
+from nightcal.warning_names import name_warning
 
 SMALL = 2
 """Largest size of integers that 32-bit floats hold exactly [bytes]."""
 
 PLACE_IN_FILE = ("detector", "plane", "from_right", "from_top")
 """Attributes that `list_settings` leaves to the mosaic, which records where the pixels go."""
+
+ADC = ("step", "top", "searches_top", "saturation_card")
+"""Attributes that `list_settings` leaves out: the saturation that follows from them is listed, and a step above 1."""
 
 STRIP = 256
 """Rows to search for saturation at a time."""
@@ -53,8 +60,7 @@ class AmplifierReadout(Readout):
                 raise FrameRejectedError(
                     f"the {name} {area} lies outside the image of {image.shape[1]} x {image.shape[0]} pixels"
                 )
-        self.saturation_level = image.largest if amplifier.saturation is None else amplifier.saturation
-        self.saturation = min(self.saturation_level, np.inf if amplifier.linearity is None else amplifier.linearity)
+        self.step = amplifier.step
         self._overscan_level: OverscanLevel | None = None
 
     @property
@@ -121,12 +127,80 @@ class AmplifierReadout(Readout):
         """Limit of saturation in stored integers; values at or above are saturated."""
         return self.saturation - (self.image.zero or 0)
 
+    @cached_property
+    def stated_saturation(self) -> float:
+        """Saturation [ADU] of header or camera file, else the largest integer of the file."""
+        stated = self.amplifier.saturation
+        return self.image.largest if stated is None else stated
+
+    @cached_property
+    def top(self) -> float | None:
+        """Top of the ADC [ADU] below `stated_saturation`, from the pixels; None if they do not show it."""
+        if not self.amplifier.searches_top:
+            return None
+        known, found = self.amplifier.top, self._find_top()
+        if found is None and known is not None and self._count_above(known) <= MOST_ABOVE:
+            found = known
+        return found if found is not None and found < self.stated_saturation else None
+
+    @cached_property
+    def saturation_level(self) -> float:
+        """Raw values at or above are saturated [ADU], whatever the limit of linearity."""
+        return self.stated_saturation if self.top is None else self.top
+
+    @cached_property
+    def saturation(self) -> float:
+        """Raw values at or above are flagged [ADU]."""
+        return min(self.saturation_level, np.inf if self.amplifier.linearity is None else self.amplifier.linearity)
+
     @property
     def saturation_source(self) -> str:
-        """Origin of the limit: ``linearity``, ``saturation``, or ``file`` (its largest integer)."""
+        """Origin of the limit; see `Readout.saturation_source`."""
         if self.saturation < self.saturation_level:
             return "linearity"
+        if self.top is not None:
+            return "pixels"
         return "file" if self.amplifier.saturation is None else "saturation"
+
+    @property
+    def pixel_warnings(self) -> list[str]:
+        """Warnings about the top of the ADC, and about scaled pixels."""
+        found = []
+        if self.image.scale != 1:
+            text = f"pixels are floats from 0 to 1, multiplied by {self.image.scale} to get ADU"
+            found.append(name_warning("scaled pixels", text))
+        stated = self.amplifier.saturation
+        if self.top is not None and stated is not None and self.saturation_source == "pixels":
+            card = self.amplifier.saturation_card or "the saturation"
+            text = f"{card} is {stated:g} ADU, but the brightest pixels pile up at {self.top:g} ADU: used instead"
+            found.append(name_warning("saturation above the ADC", text))
+        return found
+
+    def _find_top(self) -> float | None:
+        """Find the value at which the brightest pixels of this frame pile up, unless the file ends there."""
+        peak, count = -np.inf, 0
+        for raw in self._cut_raw():
+            highest = float(np.fmax.reduce(raw, axis=None))
+            if highest > peak:
+                peak, count = highest, 0
+            if highest == peak:
+                count += int(np.count_nonzero(raw == highest))
+        full = peak >= self.image.largest
+        if (full and count >= FEWEST_AT_TOP) or (not full and count < FEWEST_AT_TOP and self.step == 1):
+            return None
+        pixels = self.image.read()[self.area.slices]
+        step = self.step if self.step > 1 else find_step(pixels[: STRIP * STRIP // len(pixels[0]) + 1]) or 1
+        top = find_top(pixels, step)
+        return None if top == self.image.largest else top
+
+    def _count_above(self, limit: float) -> int:
+        """Count the pixels above a limit [ADU]."""
+        return sum(int(np.count_nonzero(raw > limit)) for raw in self._cut_raw())
+
+    def _cut_raw(self) -> Iterator[NDArray[Any]]:
+        """Read the light-sensitive pixels [ADU], some rows at a time."""
+        for start in range(self.area.ymin, self.area.ymax, STRIP):
+            yield self.image.rows(start, min(start + STRIP, self.area.ymax))[:, self.area.slices[1]]
 
     def rows(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read rows of the light-sensitive pixels; see `Readout.rows`."""
@@ -219,7 +293,8 @@ class AmplifierReadout(Readout):
 
     def list_settings(self) -> dict[str, Any]:
         """List the settings of the amplifier, for the provenance."""
-        settings = {name: value for name, value in asdict(self.amplifier).items() if name not in PLACE_IN_FILE}
+        left_out = {*PLACE_IN_FILE, *(ADC if self.step == 1 else ADC[1:])}
+        settings = {name: value for name, value in asdict(self.amplifier).items() if name not in left_out}
         return settings | {"overscan_method": self.amplifier.method_name, "saturation": self.saturation}
 
     def list_keywords(self) -> dict[str, Any]:
@@ -254,7 +329,9 @@ class AmplifierReadout(Readout):
         zero = self.image.zero
         stored = self.image.read() if zero is None else self.image.words(0, self.image.shape[0]).view(">i2")
         try:
-            level = method.find_level(stored, self.amplifier.overscans, slice(self.area.ymin, self.area.ymax))
+            level = method.find_level(
+                stored, self.amplifier.overscans, slice(self.area.ymin, self.area.ymax), self.step
+            )
         except ValueError as error:
             raise FrameRejectedError(f"overscan: {error}") from error
         return OverscanLevel(level.value + (zero or 0), level.variance)

@@ -97,8 +97,8 @@ class Mosaic(Readout):
             raise FrameRejectedError(f"crosstalk is given for {len(crosstalk)} amplifiers; expected {len(amplifiers)}")
         self.gain = float(np.mean([amplifier.gain for amplifier in amplifiers]))
         self.read_noise = float(np.sqrt(np.mean(np.square([amplifier.read_noise for amplifier in amplifiers]))))
-        self.read_variance = Amplifier(gain=self.gain, read_noise=self.read_noise).read_variance
-        self.saturation = min(readout.saturation for readout in self.readouts)
+        self.step = max(amplifier.step for amplifier in amplifiers)
+        self.read_variance = Amplifier(gain=self.gain, read_noise=self.read_noise, step=self.step).read_variance
         self.bleeding = amplifiers[0].bleed
 
     @property
@@ -124,8 +124,13 @@ class Mosaic(Readout):
         return np.asarray(np.mean([float(np.mean(readout.overscan_variance)) for readout in self.readouts]))
 
     @property
+    def saturation(self) -> float:
+        """Lowest limit of the amplifiers [ADU]."""
+        return min(readout.saturation for readout in self.readouts)
+
+    @property
     def saturation_source(self) -> str:
-        """Origin of the lowest limit; see `AmplifierReadout.saturation_source`."""
+        """Origin of the lowest limit; see `Readout.saturation_source`."""
         return min(self.readouts, key=lambda readout: readout.saturation).saturation_source
 
     def find_bleed(self) -> NDArray[np.bool_] | None:
@@ -215,6 +220,11 @@ class Mosaic(Readout):
             if place.off_grid
         ]
 
+    @property
+    def pixel_warnings(self) -> list[str]:
+        """Warnings about the pixels of the amplifiers, each once."""
+        return list(dict.fromkeys(text for readout in self.readouts for text in readout.pixel_warnings))
+
     def find_order(self, number: int) -> Order:
         """Find the order in which an amplifier reads its plane, or its own area if it shares the plane."""
         amplifier, readout = self.amplifiers[number], self.readouts[number]
@@ -235,7 +245,17 @@ class Share(Readout):
         self.image = mosaic.image
         self.gain, self.read_noise = self._readout.gain, self._readout.read_noise
         self.read_variance, self.bleeding = self._readout.read_variance, self._readout.bleeding
-        self.saturation = self._readout.saturation
+        self.step = self._readout.step
+
+    @property
+    def saturation(self) -> float:
+        """Raw values at or above are flagged [ADU]."""
+        return self._readout.saturation
+
+    @property
+    def pixel_warnings(self) -> list[str]:
+        """Warnings about the pixels of this amplifier."""
+        return self._readout.pixel_warnings
 
     @property
     def saturation_source(self) -> str:

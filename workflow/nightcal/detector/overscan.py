@@ -87,58 +87,61 @@ def _read_rows(image: Image, overscans: Sequence[Area]) -> NDArray[np.float64]:
     return columns.T
 
 
-def _find_scatter(values: NDArray[np.float64]) -> float:
-    return max(float(clipped_mean(values, 3.5, QUANTISATION).scatter), QUANTISATION) if values.size > 1 else 0.0
+def _find_scatter(values: NDArray[np.float64], step: float) -> float:
+    """Find the scatter of digitised values, at least that of digitisation."""
+    rounding = QUANTISATION * step
+    return max(float(clipped_mean(values, 3.5, rounding).scatter), rounding) if values.size > 1 else 0.0
 
 
-def _find_rounding_variance(values: NDArray[np.float64]) -> float:
+def _find_rounding_variance(values: NDArray[np.float64], step: float) -> float:
     """Find the variance of rounding a median of integer ADU."""
     finite = values[np.isfinite(values)]
-    return QUANTISATION**2 if np.array_equal(finite, np.rint(finite)) else 0.0
+    return (QUANTISATION * step) ** 2 if np.array_equal(finite, np.rint(finite)) else 0.0
 
 
-def _median(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
+def _median(image: Image, overscans: Sequence[Area], step: float) -> OverscanLevel:
     values = _read_pixels(image, overscans)
-    error = MEDIAN_VARIANCE * _find_scatter(values) ** 2 / values.size
-    return OverscanLevel(np.asarray(np.median(values)), np.asarray(error + _find_rounding_variance(values)))
+    error = MEDIAN_VARIANCE * _find_scatter(values, step) ** 2 / values.size
+    return OverscanLevel(np.asarray(np.median(values)), np.asarray(error + _find_rounding_variance(values, step)))
 
 
-def _mean(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
+def _mean(image: Image, overscans: Sequence[Area], step: float) -> OverscanLevel:
     values = _read_pixels(image, overscans)
     return OverscanLevel(
         np.asarray(values.mean()), np.asarray(values.var(ddof=1) / values.size if values.size > 1 else 0.0)
     )
 
 
-def _clipped_mean(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
+def _clipped_mean(image: Image, overscans: Sequence[Area], step: float) -> OverscanLevel:
     values = _read_pixels(image, overscans)
-    clipped = clipped_mean(values, 3.5, QUANTISATION)
-    scatter = max(float(clipped.scatter), QUANTISATION) if values.size > 1 else 0.0
+    rounding = QUANTISATION * step
+    clipped = clipped_mean(values, 3.5, rounding)
+    scatter = max(float(clipped.scatter), rounding) if values.size > 1 else 0.0
     return OverscanLevel(clipped.mean, np.asarray(scatter**2 / clipped.survivors))
 
 
-def _row_median(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
+def _row_median(image: Image, overscans: Sequence[Area], step: float) -> OverscanLevel:
     values = _read_rows(image, overscans)
     number = np.isfinite(values).sum(axis=0)
-    variance = (
-        np.where(number > 2, MEDIAN_VARIANCE, 1.0) * _find_scatter(_find_residuals(values)) ** 2 / np.maximum(number, 1)
-    )
-    return OverscanLevel(median(values)[:, np.newaxis], (variance + _find_rounding_variance(values))[:, np.newaxis])
+    scatter = _find_scatter(_find_residuals(values), step)
+    variance = np.where(number > 2, MEDIAN_VARIANCE, 1.0) * scatter**2 / np.maximum(number, 1)
+    variance += _find_rounding_variance(values, step)
+    return OverscanLevel(median(values)[:, np.newaxis], variance[:, np.newaxis])
 
 
-def _row_mean(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
+def _row_mean(image: Image, overscans: Sequence[Area], step: float) -> OverscanLevel:
     values = _read_rows(image, overscans)
     number = np.isfinite(values).sum(axis=0)
-    variance = _find_scatter(_find_residuals(values)) ** 2 / np.maximum(number, 1)
+    variance = _find_scatter(_find_residuals(values), step) ** 2 / np.maximum(number, 1)
     return OverscanLevel(_average_rows(values)[:, np.newaxis], variance[:, np.newaxis])
 
 
-def _smooth(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
+def _smooth(image: Image, overscans: Sequence[Area], step: float) -> OverscanLevel:
     from astropy.modeling.fitting import FittingWithOutlierRemoval, LinearLSQFitter
     from astropy.modeling.models import Chebyshev1D
     from astropy.stats import sigma_clip
 
-    rows = _row_mean(image, overscans)
+    rows = _row_mean(image, overscans, step)
     y = np.linspace(-1, 1, len(rows.value)) if len(rows.value) > 1 else np.zeros(1)
     seen = np.isfinite(rows.value[:, 0])
     order = min(SMOOTH_ORDER, int(seen.sum()) - 1)
@@ -164,8 +167,8 @@ def _find_residuals(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return residuals[np.isfinite(residuals)]
 
 
-def _row_running(image: Image, overscans: Sequence[Area]) -> OverscanLevel:
-    rows = _row_mean(image, overscans)
+def _row_running(image: Image, overscans: Sequence[Area], step: float) -> OverscanLevel:
+    rows = _row_mean(image, overscans, step)
     seen = np.flatnonzero(np.isfinite(rows.value[:, 0]))
     means = rows.value[seen, 0]
     number = _sum_windows(np.ones(len(seen)))
@@ -209,7 +212,9 @@ class OverscanMethods(Enum):
     row_running = member(_row_running)
     smooth = member(_smooth)
 
-    def find_level(self, image: Image, overscans: Sequence[Area], rows: slice = ALL_ROWS) -> OverscanLevel:
+    def find_level(
+        self, image: Image, overscans: Sequence[Area], rows: slice = ALL_ROWS, step: float = 1.0
+    ) -> OverscanLevel:
         """Measure the overscan level of an image.
 
         Parameters
@@ -220,6 +225,8 @@ class OverscanMethods(Enum):
             One or more overscan areas inside the image.
         rows : slice
             Rows that need a level, usually those of the light-sensitive pixels.
+        step : float
+            Of the ADC [ADU].
 
         Returns
         -------
@@ -230,7 +237,7 @@ class OverscanMethods(Enum):
         ValueError
             If a row-by-row method meets a row without overscan pixels.
         """
-        level: OverscanLevel = self.value(image, overscans)
+        level: OverscanLevel = self.value(image, overscans, step)
         if level.value.ndim == 2 and not np.isfinite(level.value[rows]).all():
             missing = range(*rows.indices(len(level.value)))[int(np.argmin(np.isfinite(level.value[rows]).all(axis=1)))]
             raise ValueError(

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
+from nightcal.detector.gain import ASSUMED, GainAndReadNoise
 from nightcal.detector.subimages import (
     Subimages,
     SubimageValues,
     Values,
     find_subimage_medians,
+    measure_neighbour_correlation,
     measure_subimage_variances,
 )
 from nightcal.numerics.robust import RSTD
-from nightcal.warning_names import name_warning
+
+MOST = 4000
+"""Number of subimages of flats from which on no flats of other filters are read."""
 
 ENOUGH = 1000
 """Number of subimages that suffices: read noise to 0.1 percent, gain to 0.2."""
@@ -29,43 +31,18 @@ LARGEST_RATIO = 5.0  # of the signals of two flats
 SMALLEST_GAIN, LARGEST_GAIN = 1e-3, 100.0
 FLOOR = 0.5  # ADU: lower limit of the rstd of a difference of two frames
 
+LARGEST_ERROR = 0.01
+"""Largest relative error of a good measurement."""
+
+FEWEST_PAIRS = 3
+LARGEST_CORRELATION = 0.03
+"""Largest fraction of the noise that neighbouring pixels may share, in flats for a good measurement."""
+
+LARGEST_SCATTER = 0.02
+"""Largest scatter of the pairs of flats of a good measurement, as a fraction, beyond that of their noise."""
+
 SAME_SIDE = 2 / np.pi * np.arcsin(0.25)
 """Correlation of the sides of the median of two Gaussian values that are correlated by 1/4."""
-
-
-@dataclass(frozen=True, slots=True)
-class GainAndReadNoise:
-    """Gain and read noise of a detector, and their origin.
-
-    Attributes
-    ----------
-    gain, read_noise : float
-        [e-/ADU], [e-], mean and root mean square of the amplifiers; the read noise includes digitisation noise.
-    source : str
-        For the header.
-    warning : str
-        Empty if both are measured or known.
-    amplifiers : tuple of (float, float)
-        Gain and read noise per amplifier, if measured.
-    """
-
-    gain: float
-    read_noise: float
-    source: str
-    warning: str = ""
-    amplifiers: tuple[tuple[float, float], ...] = ()
-
-    def select_amplifier(self, amplifier: int) -> GainAndReadNoise:
-        """Select the values of one amplifier, counted from 0; the mean values if unknown."""
-        if amplifier >= len(self.amplifiers):
-            return self
-        gain, read_noise = self.amplifiers[amplifier]
-        return replace(self, gain=gain, read_noise=read_noise, amplifiers=())
-
-
-ASSUMED = GainAndReadNoise(
-    1.0, 0.0, "assumed", name_warning("unknown gain", "1 e-/ADU assumed: do not trust the uncertainties")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +98,16 @@ class Pairs:
     def is_enough(self) -> bool:
         """Whether no further pair is needed."""
         return self.n_subimages >= ENOUGH
+
+    def find_scatter(self) -> float:
+        """Find the relative scatter of the medians of the pairs beyond that of their errors; 0 for one pair."""
+        if self.n_pairs < 2:
+            return 0.0
+        medians = np.array([np.median(values.value) for values in self._values])
+        errors = [np.sqrt(np.pi / 2 / len(v.error)) * np.median(v.error) for v in self._values]
+        middle = np.median(medians)
+        rstd = RSTD * float(np.median(np.abs(medians - middle)))
+        return float(np.sqrt(max(rstd**2 - float(np.median(errors)) ** 2, 0.0)) / abs(middle))
 
     def find_median(self) -> Measured | None:
         """Find the median of all subimages of all pairs; None without any.
@@ -188,8 +175,7 @@ def measure_noise_per_signal(
     ``(var(F1 - r F2) - (1 + r^2) var_bias) / (F1 + r^2 F2)``.
     """
     level, other_level = find_subimage_medians(first), find_subimage_medians(second)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where((level > 0) & (other_level > 0), level / other_level, np.nan)
+    ratio = _find_ratio(first, second)
     if not 1 / LARGEST_RATIO < _find_finite_median(ratio) < LARGEST_RATIO:
         return NO_SUBIMAGES
     variance = measure_subimage_variances(first - ratio.astype(np.float32)[:, None, None] * second, floor)
@@ -248,8 +234,32 @@ def compute_gain(pairs: Pairs) -> Measured | None:
     return Measured(1 / inverse.value, inverse.error / inverse.value**2)
 
 
+def measure_correlation(first: Subimages, second: Subimages, floor: float = FLOOR) -> SubimageValues:
+    """Measure the correlation of neighbouring pixels in the noise of a pair of flats.
+
+    Parameters
+    ----------
+    first, second, floor
+        As for `measure_noise_per_signal`.
+
+    Returns
+    -------
+    SubimageValues
+        Sum of the correlations of a pixel with its four neighbours.
+
+    Notes
+    -----
+    Photon noise is not correlated. Pixels that were interpolated or smoothed are, and share some of their noise; so do
+    bright pixels that repel each other's charge (brighter-fatter effect). Photon transfer then finds too large a gain.
+    """
+    ratio = _find_ratio(first, second)
+    if not 1 / LARGEST_RATIO < _find_finite_median(ratio) < LARGEST_RATIO:
+        return NO_SUBIMAGES
+    return measure_neighbour_correlation(first - ratio.astype(np.float32)[:, None, None] * second, floor)
+
+
 def measure_gain(
-    biases: Iterable[Sequence[Subimages]], flats: Mapping[str, Iterable[Sequence[Subimages]]]
+    biases: Iterable[Sequence[Subimages]], flats: Mapping[str, Iterable[Sequence[Subimages]]], step: float = 1.0
 ) -> GainAndReadNoise:
     """Measure gain and read noise of a night's frames.
 
@@ -260,6 +270,8 @@ def measure_gain(
         enough; two frames are held in memory.
     flats : mapping of str to iterable
         Flats in the same form, by filter.
+    step : float
+        Of the ADC [ADU].
 
     Returns
     -------
@@ -267,35 +279,63 @@ def measure_gain(
         With a gain of 1 e-/ADU and a warning if no pair of flats has enough signal; `ASSUMED` without a pair of bias
         frames.
     """
-    dark, bias = _pair_biases(biases)
-    noises = [noise.value for pairs in dark if (noise := compute_read_noise(pairs)) is not None]
+    dark, bias = _pair_biases(biases, FLOOR * step)
+    noises = [noise for pairs in dark if (noise := compute_read_noise(pairs)) is not None]
     if not noises or len(noises) < len(dark):
-        return ASSUMED
+        return replace(ASSUMED, step=step)
     bias_pairs = f"{dark[0].n_pairs} pairs of bias"
-    lit = [Pairs(partial(measure_noise_per_signal, read_variance=noise**2)) for noise in noises]
+    lit = [
+        Pairs(partial(measure_noise_per_signal, read_variance=noise.value**2, floor=FLOOR * step)) for noise in noises
+    ]
+    alike = [Pairs(partial(measure_correlation, floor=FLOOR * step)) for _ in lit]
     for frames in flats.values():
-        _add_flats(lit, frames, bias)
-    gains = [gain.value for pairs in lit if (gain := compute_gain(pairs)) is not None]
+        _add_flats(lit, alike, frames, bias)
+        if all(pairs.n_subimages >= MOST for pairs in lit):
+            break
+    gains = [gain for pairs in lit if (gain := compute_gain(pairs)) is not None]
     if len(gains) < len(lit):
-        return _average_amplifiers([(1.0, noise) for noise in noises], f"read noise from {bias_pairs}", ASSUMED.warning)
-    amplifiers = [(gain, gain * noise) for gain, noise in zip(gains, noises, strict=True)]
-    return _average_amplifiers(amplifiers, f"measured: {bias_pairs}, {lit[0].n_pairs} of flats")
+        numbers = [(1.0, noise.value) for noise in noises]
+        return replace(
+            _average_amplifiers(numbers, f"read noise from {bias_pairs}"), warning=ASSUMED.warning, step=step
+        )
+    found = _average_amplifiers(
+        [(gain.value, gain.value * noise.value) for gain, noise in zip(gains, noises, strict=True)],
+        f"measured: {bias_pairs}, {lit[0].n_pairs} of flats",
+    )
+    errors = tuple((gain.error, gain.value * noise.error) for gain, noise in zip(gains, noises, strict=True))
+    doubts = (_find_doubt(*each) for each in zip(lit, alike, gains, strict=True))
+    return replace(found, errors=errors, doubt=next(filter(None, doubts), ""), step=step)
 
 
-def _average_amplifiers(amplifiers: Sequence[tuple[float, float]], source: str, warning: str = "") -> GainAndReadNoise:
+def _find_doubt(lit: Pairs, alike: Pairs, gain: Measured) -> str:
+    """Find why a measured gain is not good enough to correct a header; empty if it is."""
+    correlation = alike.find_median()
+    if lit.n_pairs < FEWEST_PAIRS:
+        return f"only {lit.n_pairs} pair{'s' * (lit.n_pairs > 1)} of flats"
+    if gain.error > LARGEST_ERROR * gain.value:
+        return f"the gain is measured to {100 * gain.error / gain.value:.1f} percent only"
+    if lit.find_scatter() > LARGEST_SCATTER:
+        return f"pairs of flats differ by {100 * lit.find_scatter():.1f} percent: nonlinear, or another light"
+    if correlation is None or abs(correlation.value) > LARGEST_CORRELATION + 2 * correlation.error:
+        value = 0.0 if correlation is None else correlation.value
+        return f"neighbouring pixels share {100 * value:.1f} percent of the photon noise: interpolated or smoothed?"
+    return ""
+
+
+def _average_amplifiers(amplifiers: Sequence[tuple[float, float]], source: str) -> GainAndReadNoise:
     gains, noises = np.transpose(amplifiers)
     read_noise = float(np.sqrt(np.mean(noises**2)))
-    return GainAndReadNoise(float(np.mean(gains)), read_noise, source, warning, tuple(amplifiers))
+    return GainAndReadNoise(float(np.mean(gains)), read_noise, source, amplifiers=tuple(amplifiers))
 
 
-def _pair_biases(frames: Iterable[Sequence[Subimages]]) -> tuple[list[Pairs], list[Subimages]]:
+def _pair_biases(frames: Iterable[Sequence[Subimages]], floor: float) -> tuple[list[Pairs], list[Subimages]]:
     """Compare the bias frames of each amplifier pair by pair, and average them."""
     pairs: list[Pairs] = []
     means: list[Subimages] = []
     for n, frame in enumerate(frames, start=1):
         if not pairs:
             pairs, means = (
-                [Pairs(measure_bias_variance) for _ in frame],
+                [Pairs(partial(measure_bias_variance, floor=floor)) for _ in frame],
                 [np.zeros_like(subimages) for subimages in frame],
             )
         for amplifier, mean, subimages in zip(pairs, means, frame, strict=True):
@@ -306,49 +346,29 @@ def _pair_biases(frames: Iterable[Sequence[Subimages]]) -> tuple[list[Pairs], li
     return pairs, means
 
 
-def _add_flats(pairs: Sequence[Pairs], frames: Iterable[Sequence[Subimages]], bias: Sequence[Subimages]) -> None:
+def _add_flats(
+    pairs: Sequence[Pairs], alike: Sequence[Pairs], frames: Iterable[Sequence[Subimages]], bias: Sequence[Subimages]
+) -> None:
     """Add flats of one filter until this filter alone has enough."""
     wanted = [amplifier.n_subimages + ENOUGH for amplifier in pairs]
     for frame in frames:
-        for amplifier, subimages, mean in zip(pairs, frame, bias, strict=True):
+        for amplifier, other, subimages, mean in zip(pairs, alike, frame, bias, strict=True):
             amplifier.add(subimages - mean)
+            other.add(subimages - mean)
         if all(amplifier.n_subimages >= number for amplifier, number in zip(pairs, wanted, strict=True)):
             break
-    for amplifier in pairs:
+    for amplifier in (*pairs, *alike):
         amplifier.start_new_set()
+
+
+def _find_ratio(first: Subimages, second: Subimages) -> Values:
+    """Find the ratio of the signals of two flats in each subimage; NaN without signal."""
+    level, other_level = find_subimage_medians(first), find_subimage_medians(second)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((level > 0) & (other_level > 0), level / other_level, np.nan)
 
 
 def _find_finite_median(values: Values) -> float:
     """Find the median of the finite values; NaN without any."""
     finite = values[np.isfinite(values)]
     return float(np.median(finite)) if finite.size else float("nan")
-
-
-def write_gain(path: Path, noise: GainAndReadNoise) -> None:
-    """Write gain and read noise as JSON.
-
-    Parameters
-    ----------
-    path : Path
-        Replaced if it exists; its folder is made.
-    noise : GainAndReadNoise
-    """
-    from nightcal.io.atomic import write_text
-
-    write_text(path, json.dumps(asdict(noise), indent=2) + "\n")
-
-
-def read_gain(path: Path) -> GainAndReadNoise:
-    """Read a file that `write_gain` wrote.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    GainAndReadNoise
-    """
-    values = json.loads(path.read_text(encoding="utf-8"))
-    amplifiers = tuple((gain, noise) for gain, noise in values.pop("amplifiers", []))
-    return GainAndReadNoise(**values, amplifiers=amplifiers)

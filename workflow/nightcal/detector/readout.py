@@ -24,8 +24,8 @@ class Readout(ABC):
     image : RawImage
     gain, read_noise, read_variance : float
         [e-/ADU], [e-], [e-^2]; for several amplifiers mean gain and root mean square read noise.
-    saturation : float
-        Raw values at or above are flagged [ADU]; for several amplifiers the lowest limit.
+    step : float
+        Step of the ADC [ADU].
     bleeding : Bleed
         Directions in which saturated pixels bleed.
     """
@@ -34,7 +34,7 @@ class Readout(ABC):
     gain: float
     read_noise: float
     read_variance: float
-    saturation: float
+    step: float
     bleeding: Bleed
 
     @property
@@ -44,8 +44,13 @@ class Readout(ABC):
 
     @property
     @abstractmethod
+    def saturation(self) -> float:
+        """Raw values at or above are flagged [ADU]; for several amplifiers the lowest limit."""
+
+    @property
+    @abstractmethod
     def saturation_source(self) -> str:
-        """Origin of the limit of saturation: ``linearity``, ``saturation``, or ``file`` (its largest integer)."""
+        """Origin of the limit: ``linearity``, ``saturation``, ``pixels`` (top of the ADC) or ``file`` (its largest)."""
 
     @property
     @abstractmethod
@@ -138,6 +143,11 @@ class Readout(ABC):
     def warnings(self) -> list[str]:
         """Warnings about the amplifiers."""
         return []
+
+    @property
+    @abstractmethod
+    def pixel_warnings(self) -> list[str]:
+        """Warnings about what the pixels hold."""
 
     @property
     def area(self) -> Area:

@@ -143,10 +143,7 @@ def measure_subimage_variances(subimages: Subimages, floor: float) -> SubimageVa
     k degrees of freedom is ``k (1 - 2 / (9 k))^3`` (Wilson and Hilferty 1931). Sums instead of a matrix product, whose
     last bits depend on the machine.
     """
-    residual = subimages - _add_axes(find_subimage_medians(subimages))
-    residual -= _fit_planes(residual, _find_inside(residual, floor))
-    residual -= _add_axes(find_subimage_medians(residual))
-    inside = _find_inside(residual, floor)
+    residual, inside = _flatten(subimages, floor)
     kept = np.where(inside, residual, np.float32(0)).reshape(len(subimages), -1)
     count = np.count_nonzero(inside, axis=(1, 2))
     freedom = np.where(2 * count > max(kept.shape[1], 4 * PLANE), count - PLANE, np.nan)
@@ -154,6 +151,32 @@ def measure_subimage_variances(subimages: Subimages, floor: float) -> SubimageVa
     variance = (squares - sums**2 / np.maximum(count, 1)) / freedom / KEPT_VARIANCE
     variance /= (1 - 2 / (9 * freedom)) ** 3
     return SubimageValues(variance, variance * np.sqrt(2 / freedom))
+
+
+def measure_neighbour_correlation(subimages: Subimages, floor: float) -> SubimageValues:
+    """Measure the sum of the correlations of a pixel with its four neighbours; parameters as for the variances.
+
+    Notes
+    -----
+    The plane that is subtracted takes 3 of n degrees of freedom, and correlates the residuals by ``-3 / n``.
+    """
+    residual, inside = _flatten(subimages, floor)
+    kept = np.where(inside, residual, np.float32(0)).astype(np.float64)
+    size = kept[0].size
+    total, products = np.mean(kept**2, axis=(1, 2)), np.zeros(len(kept))
+    for left, right in ((kept[:, :, :-1], kept[:, :, 1:]), (kept[:, :-1], kept[:, 1:])):
+        products += 2 * np.mean(left * right, axis=(1, 2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.where(np.count_nonzero(inside, axis=(1, 2)) * 2 > size, products / total + 4 * PLANE / size, np.nan)
+    return SubimageValues(value, np.full(len(kept), 2 * np.sqrt(2 / size)))
+
+
+def _flatten(subimages: Subimages, floor: float) -> tuple[Subimages, NDArray[np.bool_]]:
+    """Subtract a plane from each subimage; also find the pixels within 4 rstd of it."""
+    residual = subimages - _add_axes(find_subimage_medians(subimages))
+    residual -= _fit_planes(residual, _find_inside(residual, floor))
+    residual -= _add_axes(find_subimage_medians(residual))
+    return residual, _find_inside(residual, floor)
 
 
 def find_subimage_medians(subimages: Subimages) -> Values:

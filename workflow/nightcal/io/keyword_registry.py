@@ -79,7 +79,15 @@ SATURATION = (
     Keyword(
         "SATSRC",
         "source of this limit",
-        note="source of this limit: `saturation`, `linearity`, or `file` (the largest integer that the file can hold)",
+        note="source of this limit: `saturation` (header or camera file), `linearity`, `pixels` (top of the ADC, at "
+        "which the brightest pixels pile up), or `file` (the largest integer that the file can hold)",
+    ),
+    Keyword(
+        "ADCSTEP",
+        "step of the ADC",
+        "adu",
+        (*SCIENCE, *STACKS),
+        note="step of the ADC, if above 1: pixel values differ by multiples of it",
     ),
     Keyword("SATUSEnn", "", "adu", note="the same limit for one amplifier"),
     Keyword("BLEEDDIR", "directions in which saturated pixels bleed"),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from nightcal.errors import UNREADABLE, FrameRejectedError, blame_machine
 from nightcal.io.checksum import HASH_DIGITS, hash_file
+from nightcal.io.float_pixels import find_scale, lie_in_unit_range, remove_lowest, remove_sentinels
 from nightcal.io.integrity import check_sums
 from nightcal.io.raw_header import RawHeader, read_header
 
@@ -55,7 +56,7 @@ class RawFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = RLock()
-        self.hdus: fits.HDUList | None = None
+        self.hdus: dict[bool, fits.HDUList] = {}
         self.held: NDArray[np.uint8] | None = None
         self.images: dict[RawHeader, NDArray[np.generic]] = {}
         self._descriptor: int | None = None
@@ -92,9 +93,9 @@ class RawFile:
                 self._buffer.take_back(self.held)
             self.held = self._buffer = None
             self.images.clear()
-            if self.hdus is not None:
-                self.hdus.close()
-                self.hdus = None
+            for hdus in self.hdus.values():
+                hdus.close()
+            self.hdus.clear()
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
@@ -104,7 +105,8 @@ class RawImage:
     """A raw frame whose pixels are read by rows; of a file with several image planes, the first.
 
     Use it as a context manager, or call `close` when done. 16-bit integers in a plain FITS file are read directly;
-    compressed tiles are decompressed only once each if rows are read in order.
+    compressed tiles are decompressed only once each if rows are read in order. Pixels without data (``BLANK``, floats
+    that no detector can give) are NaN. With `rescales`, floats from 0 to 1 are read as the integers that they were.
 
     Parameters
     ----------
@@ -121,6 +123,8 @@ class RawImage:
     def __init__(self, path: Path, plane: tuple[RawHeader, RawFile] | None = None) -> None:
         self.path = path
         self.header, self._file = plane or (read_header(path), RawFile(path))
+        self.rescales = False
+        self._scale: int | None = None
 
     @cached_property
     def planes(self) -> tuple[RawImage, ...]:
@@ -135,11 +139,31 @@ class RawImage:
     @cached_property
     def zero(self) -> int | None:
         """Offset from stored integers of 16 bits or less to ADU, 0 or 32768; None for other data types."""
-        if self._number("BSCALE", 1) != 1 or self.header.value("BLANK") is not None:
+        if self._number("BSCALE", 1) != 1 or self._blank is not None:
             return None
         zeros = {8: (0,), 16: (0, UNSIGNED)}.get(self._bits, ())
         zero = self._number("BZERO", 0)
         return int(zero) if zero in zeros else None
+
+    @cached_property
+    def _blank(self) -> int | None:
+        """Stored integer that stands for no data; None if there is none, or for floats."""
+        values = (self.header.value(name) for name in ("BLANK", "ZBLANK"))
+        blank = next((value for value in values if isinstance(value, int) and not isinstance(value, bool)), None)
+        return blank if self._bits > 0 else None
+
+    @property
+    def scale(self) -> int:
+        """Number of ADU that 1.0 stands for: 1, unless a program scaled the integers; see `find_scale`."""
+        if self._scale is None:
+            self._scale = self._find_scale(self._read_section(0, 1) if self._bits < 0 else np.empty(0))
+        return self._scale
+
+    def _find_scale(self, pixels: NDArray[Any]) -> int:
+        """Find the scale: from some pixels if they are no floats from 0 to 1, else from all."""
+        if not self.rescales or self._bits > 0 or not lie_in_unit_range(pixels):
+            return 1
+        return find_scale(remove_sentinels(self._read_section(0, self.shape[0])))
 
     @property
     def _bits(self) -> int:
@@ -295,7 +319,15 @@ class RawImage:
         rows = self._read_section(start, stop)
         if rows.shape != (stop - start, self.shape[1]):
             raise FrameRejectedError(f"the file is truncated: the image ends before row {stop}")
-        return rows.astype(rows.dtype.newbyteorder("="), copy=False)
+        rows = rows.astype(rows.dtype.newbyteorder("="), copy=False)
+        if self._blank is not None:
+            return self._fill_blanks(rows)
+        if rows.dtype.kind != "f":
+            return remove_lowest(rows)
+        rows = remove_sentinels(rows)
+        if self._scale is None:
+            self._scale = self._find_scale(rows)
+        return rows if self._scale == 1 else np.rint(np.multiply(rows, self._scale, dtype=rows.dtype))
 
     def read(self) -> NDArray[np.generic]:
         """Read the whole image."""
@@ -335,13 +367,20 @@ class RawImage:
             return native
         return native.view(np.int16)
 
+    def _fill_blanks(self, stored: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Turn stored integers into ADU, with NaN for those that stand for no data."""
+        adu = stored.astype(np.float64) * self._number("BSCALE", 1) + self._number("BZERO", 0)
+        adu[stored == self._blank] = np.nan
+        return adu if stored.dtype.itemsize > WORD else adu.astype(np.float32)
+
     def _read_section(self, start: int, stop: int) -> NDArray[np.generic]:
         with self._file.lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                if self._file.hdus is None:
-                    self._file.hdus = fits.open(self.path, memmap=False)
-                hdu = self._file.hdus[self.header.hdu]
+                stored = self._blank is not None
+                if stored not in self._file.hdus:
+                    self._file.hdus[stored] = fits.open(self.path, memmap=False, do_not_scale_image_data=stored)
+                hdu = self._file.hdus[stored][self.header.hdu]
                 planes = (*(0,) * (hdu.header["NAXIS"] - 3), self.header.plane)[: hdu.header["NAXIS"] - 2]
                 return np.asarray(hdu.section[(*planes, slice(start, stop), slice(None))])
             except (*UNREADABLE, RuntimeError) as error:

@@ -21,7 +21,7 @@ from nightcal.masters.keywords import inherit_warnings, list_inputs, list_reject
 from nightcal.numerics.blocks import cut_strips
 from nightcal.stacking.calibration_frame import Accepted, CalibrationFrame
 from nightcal.stacking.stack import Rows, Stack, StackInput, stack
-from nightcal.warning_names import name_warning
+from nightcal.warning_names import name_warning, summarise_warnings
 
 log = logging.getLogger(__name__)
 
@@ -188,12 +188,16 @@ def make_header(kind: str, accepted: Accepted, stacked: Stack) -> fits.Header:
     for n, (area, share) in enumerate(shares if len(shares) > 1 else (), start=1):
         cards[f"AMPSEC{n:02d}"] = str(area), f"pixels of amplifier {n}"
         cards |= {f"GAINUS{n:02d}": share.gain, f"RNUSED{n:02d}": share.read_noise}
+    if readout.step != 1:
+        cards["ADCSTEP"] = readout.step
     levels = [level for frame in frames if (level := frame.readout.mean_overscan_level) is not None]
     if levels:
         cards["OVSCLEV"] = float(np.mean(levels))
     set_cards(header, cards)
     list_inputs(header, [(frame.path.name, frame.readout.image.digest) for frame in frames])
     list_rejected(header, [(frame.path.name, frame.reason, frame.mjd) for frame in accepted.rejected])
+    for text in summarise_warnings([tuple(frame.readout.pixel_warnings) for frame in frames]):
+        warn(header, text)
     if len(frames) < 3:
         text = f"{kind} of {len(frames)} frame{'s' * (len(frames) > 1)}: too few to reject outliers"
         warn(header, name_warning("few frames", text))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from astropy.io import fits
 
+from nightcal.detector.gain import LARGEST_DEPARTURE
 from nightcal.flags import Flag
 from nightcal.io.keywords import set_cards, warn
 from nightcal.io.master import MasterFrame, find_dark_time
@@ -58,6 +59,7 @@ def stack_flats(
     rejected: Sequence[RejectedFrame] = (),
     threads: int = 1,
     limits: FlatLimits = USUAL,
+    gain_limit: float = LARGEST_DEPARTURE,
 ) -> Product:
     """Stack flats of one filter after bias and dark, each divided by the clipped mean of its central quarter.
 
@@ -73,6 +75,8 @@ def stack_flats(
     threads : int
     limits : FlatLimits
         Requirements on the frames.
+    gain_limit : float
+        See `nightcal.masters.noise_check.note_gain`.
 
     Returns
     -------
@@ -105,7 +109,7 @@ def stack_flats(
     spots = len(find_stars_in_flat(stacked.mean, mask != 0))
     header = make_header("flat", accepted, stacked)
     set_cards(header, {"FLATLVL": float(levels.mean()), "FLATLOW": int(np.count_nonzero(low)), "NRESID": spots})
-    note_gain(header, frames, bias)
+    note_gain(header, frames, bias, gain_limit)
     note_dark_scaling(header, dark, max(exposures), "flat frames: ")
     gain, level = frames[0].readout.gain, float(levels.mean())
     note_pedestal(header, bias, dark, exposures, gain=gain, level=level, whose="flats")

@@ -7,7 +7,7 @@ from typing import Any
 
 from astropy.io import fits
 
-from nightcal.detector.photon_transfer import GainAndReadNoise
+from nightcal.detector.gain import GainAndReadNoise
 from nightcal.io.keywords import read_warnings, set_cards, warn
 from nightcal.io.master import MasterFrame
 from nightcal.planning.dark_scaling import amplification

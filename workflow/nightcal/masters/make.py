@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from astropy.io import fits
 
 from nightcal.cameras.amplifiers import choose_gain
 from nightcal.cameras.camera import Camera
-from nightcal.detector.photon_transfer import GainAndReadNoise, measure_gain
-from nightcal.detector.subimages import Subimages, make_grids, read_subimages
+from nightcal.detector.gain import LARGEST_DEPARTURE, GainAndReadNoise
 from nightcal.errors import FrameRejectedError
 from nightcal.io.checksum import hash_file
 from nightcal.io.keywords import read_warnings, warn
@@ -32,8 +29,8 @@ from nightcal.masters.flat import stack_flats
 from nightcal.masters.flat_selection import USUAL as USUAL_FLATS
 from nightcal.masters.flat_selection import FlatLimits
 from nightcal.masters.keywords import record_gain
+from nightcal.masters.noise_check import FAR_OFF
 from nightcal.planning.setup_keywords import copy_setup, write_setup
-from nightcal.stacking.calibration_frame import CalibrationFrame
 from nightcal.stacking.open_frames import OpenFrames, open_frames
 from nightcal.warning_names import summarise_warnings
 
@@ -59,7 +56,7 @@ def make_master_bias(
     camera : Camera or path
         A camera file, as in ``config/cameras``.
     measured : GainAndReadNoise, optional
-        For frames whose headers lack gain or read noise.
+        For frames whose headers lack gain or read noise, or have a wrong gain; also the step and top of the ADC.
     rejection : Rejection
     threads : int
     warnings : sequence of str
@@ -136,10 +133,11 @@ def make_master_flat(
     bias, dark = load_optional_master(bias), load_optional_master(dark)
     opened = open_frames(paths, camera, choose_gain(measured, bias))
     bias, dark = _adapt("bias", bias, opened), _adapt("dark", dark, opened)
+    gain_limit = LARGEST_DEPARTURE if measured is None else FAR_OFF  # a run has measured the gain before
     return finish_master(
         "flat",
         opened,
-        lambda: stack_flats(opened.frames, bias, dark, rejection, opened.rejected, threads, limits),
+        lambda: stack_flats(opened.frames, bias, dark, rejection, opened.rejected, threads, limits, gain_limit),
         asdict(rejection) | asdict(limits),
         warnings,
     )
@@ -206,39 +204,3 @@ def finish_master(
     for frame in opened.frames:
         frame.readout.image.close()
     return product
-
-
-def measure_gain_from_files(paths: Sequence[Path], camera: Camera) -> GainAndReadNoise:
-    """Measure gain and read noise from raw bias frames and flats; unreadable files are ignored.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-    camera : Camera
-
-    Returns
-    -------
-    GainAndReadNoise
-    """
-    opened = open_frames(paths, camera, GainAndReadNoise(1.0, 0.0, "ADU"))
-    pairs = sorted(zip(opened.records, opened.frames, strict=True), key=lambda pair: (pair[0].filter, pair[0].mjd))
-
-    def read_all(kind: str, name: str | None = None) -> Iterator[list[Subimages]]:
-        for record, frame in pairs:
-            if record.kind == kind and name in (None, record.filter):
-                try:
-                    yield _read_subimages_in_adu(frame)
-                except FrameRejectedError as reason:
-                    log.warning("%s rejected: %s.", record.name, reason)
-
-    filters = dict.fromkeys(record.filter for record, _ in pairs if record.kind == "flat")
-    noise = measure_gain(read_all("bias"), {name: read_all("flat", name) for name in filters})
-    log.info("gain %.3f e-/ADU, read noise %.2f e- (%s)", noise.gain, noise.read_noise, noise.source)
-    return noise
-
-
-def _read_subimages_in_adu(frame: CalibrationFrame) -> list[Subimages]:
-    readout = frame.readout
-    with readout.image:
-        subimages = read_subimages(readout, make_grids(readout))
-    return [electrons / np.float32(share.gain) for electrons, (_, share) in zip(subimages, readout.shares, strict=True)]

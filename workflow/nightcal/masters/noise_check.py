@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from astropy.io import fits
 
+from nightcal.detector.gain import LARGEST_DEPARTURE, SIGNIFICANT
 from nightcal.detector.photon_transfer import (
     FLOOR,
     Measured,
@@ -29,10 +30,12 @@ from nightcal.warning_names import name_warning
 
 log = logging.getLogger(__name__)
 
-LARGEST_DEPARTURE = 0.15
-"""Departure of a measured value from the one used, as a fraction of it, up to which there is no warning."""
+FAR_OFF = 0.15
+"""Departure of a measured value from the one used, as a fraction of it, up to which there is no warning.
 
-SIGNIFICANT = 4.0
+For a gain that the run has not measured itself, `nightcal.detector.gain.LARGEST_DEPARTURE` is the limit.
+"""
+
 LARGEST_ERROR = 0.05
 """Relative error from which on a measurement does not enter the header."""
 
@@ -56,7 +59,7 @@ def note_read_noise(header: fits.Header, frames: Sequence[CalibrationFrame], wit
     """
     readout = frames[0].readout
     shares = readout.shares
-    pairs = [Pairs(partial(measure_bias_variance, floor=FLOOR * share.gain)) for _, share in shares]
+    pairs = [Pairs(partial(measure_bias_variance, floor=FLOOR * share.step * share.gain)) for _, share in shares]
     _compare_frames(pairs, frames, None)
     for n, ((area, share), each) in enumerate(zip(shares, pairs, strict=True), start=1):
         noise = compute_read_noise(each, _average_level_variance(readout, area))
@@ -70,10 +73,15 @@ def note_read_noise(header: fits.Header, frames: Sequence[CalibrationFrame], wit
                 continue
             text = f"read noise of {used:.3g} e- used, {noise.value:.3g} measured with {share.gain:.3g} e-/ADU"
             which = f"amplifier {n}: " if len(shares) > 1 else ""
-            _warn_if_far(header, "read noise differs", which + text, noise, used)
+            _warn_if_far(header, "read noise differs", which + text, noise, used, FAR_OFF)
 
 
-def note_gain(header: fits.Header, frames: Sequence[CalibrationFrame], bias: MasterFrame | None) -> None:
+def note_gain(
+    header: fits.Header,
+    frames: Sequence[CalibrationFrame],
+    bias: MasterFrame | None,
+    limit: float = LARGEST_DEPARTURE,
+) -> None:
     """Note the gain of each amplifier in the header of a master flat; warn if another value was used.
 
     Parameters
@@ -84,6 +92,8 @@ def note_gain(header: fits.Header, frames: Sequence[CalibrationFrame], bias: Mas
         The flats, sorted by time. Subimages of as many as are needed are read.
     bias : MasterFrame or None
         Their master bias, in electrons; the read noise measured in its header is preferred to the one used.
+    limit : float
+        Departure of the measured gain from the one used, as a fraction of it, up to which there is no warning.
 
     Raises
     ------
@@ -97,7 +107,9 @@ def note_gain(header: fits.Header, frames: Sequence[CalibrationFrame], bias: Mas
         measured = None if bias is None else bias.read_noise_in_adu(n)
         noise = _find_used_noise(share) if measured is None else measured * share.gain
         variance = noise**2 + _average_level_variance(readout, area)
-        pairs.append(Pairs(partial(measure_noise_per_signal, read_variance=variance, floor=FLOOR * share.gain)))
+        pairs.append(
+            Pairs(partial(measure_noise_per_signal, read_variance=variance, floor=FLOOR * share.step * share.gain))
+        )
     _compare_frames(pairs, frames, bias)
     for n, ((_, share), each) in enumerate(zip(shares, pairs, strict=True), start=1):
         relative = compute_gain(each)
@@ -107,7 +119,7 @@ def note_gain(header: fits.Header, frames: Sequence[CalibrationFrame], bias: Mas
         set_cards(header, {f"GNMEAS{n}": _round(gain.value), f"GNERR{n}": _round(gain.error)})
         text = f"gain of {share.gain:.3g} e-/ADU used, {gain.value:.3g} measured"
         which = f"amplifier {n}: " if len(shares) > 1 else ""
-        _warn_if_far(header, "gain differs", which + text, gain, share.gain)
+        _warn_if_far(header, "gain differs", which + text, gain, share.gain, limit)
 
 
 def _compare_frames(pairs: Sequence[Pairs], frames: Sequence[CalibrationFrame], bias: MasterFrame | None) -> None:
@@ -127,7 +139,7 @@ def _compare_frames(pairs: Sequence[Pairs], frames: Sequence[CalibrationFrame], 
 
 def _find_used_noise(share: Readout) -> float:
     """Find the read noise [e-] used for an amplifier: at least that of digitisation."""
-    return max(share.read_noise, QUANTISATION * share.gain)
+    return max(share.read_noise, QUANTISATION * share.step * share.gain)
 
 
 def _average_level_variance(readout: Readout, area: Area) -> float:
@@ -136,9 +148,9 @@ def _average_level_variance(readout: Readout, area: Area) -> float:
     return float(np.mean(variance[area.slices]))
 
 
-def _warn_if_far(header: fits.Header, name: str, text: str, measured: Measured, used: float) -> None:
+def _warn_if_far(header: fits.Header, name: str, text: str, measured: Measured, used: float, limit: float) -> None:
     departure = abs(measured.value - used)
-    if departure > LARGEST_DEPARTURE * used and departure > SIGNIFICANT * measured.error:
+    if departure > limit * used and departure > SIGNIFICANT * measured.error:
         named = name_warning(name, text)
         log.warning("%s.", named)
         warn(header, named)

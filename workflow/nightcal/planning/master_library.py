@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
+from nightcal.detector.gain import SETUP
 from nightcal.errors import blame_machine
 from nightcal.io.raw_files import find_files
 from nightcal.planning.naming import find_misread
@@ -20,7 +22,7 @@ def read_library(folder: Path) -> list[PlannedMaster]:
     Parameters
     ----------
     folder : Path
-        Such as the results of other nights; files that are not masters of nightcal are skipped.
+        Such as the results of other nights; files that are not masters, or measured gains, of nightcal are skipped.
 
     Returns
     -------
@@ -28,7 +30,21 @@ def read_library(folder: Path) -> list[PlannedMaster]:
         Sorted by path.
     """
     masters = (_read_master(path) for path in sorted(find_files(folder)) if not find_misread(path))
-    return [master for master in masters if master is not None]
+    gains = (_read_gain(path) for path in sorted(folder.rglob("gain_*.json")) if not find_misread(path))
+    return [master for master in (*masters, *gains) if master is not None]
+
+
+def _read_gain(path: Path) -> PlannedMaster | None:
+    """Read the setup of a measured gain; None for one without flats, or from an older version."""
+    from astropy.io import fits
+
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["warning"]:
+            return None
+        return read_planned_master(path, fits.Header(values[SETUP]))
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _read_master(path: Path) -> PlannedMaster | None:

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from nightcal.planning.batches import BATCH_SIZE, Batch, PreviousBatches, ScienceFrame, make_batches
 from nightcal.planning.frames import Frame
+from nightcal.planning.gains import plan_gains
 from nightcal.planning.grouping import average_time, group_frames, make_names_unique
 from nightcal.planning.matching import MasterMatcher, Options
 from nightcal.planning.naming import make_printable, name_products
@@ -178,7 +179,7 @@ def make_plan(
     """
     frames = _assign_nights(sorted(frames, key=lambda frame: (frame.mjd or 0.0, frame.name)))
     usable = [frame for frame in frames if not frame.problem]
-    gains = _plan_gains(usable)
+    gains = plan_gains(usable, {master.setup for master in library if master.kind == "gain"})
     library_masks = [master for master in library if master.kind == "bpm"]
     competing = [master for master in library if master.kind != "bpm" or not find_fitting(user_masks, master.setup)]
     choose = MasterMatcher(options, [*competing, *gains])
@@ -249,22 +250,6 @@ def _assign_nights(frames: Sequence[Frame]) -> list[Frame]:
         return replace(frame, night=night if nights else frame.night or UNDATED)
 
     return [assign_night(frame) for frame in frames]
-
-
-def _plan_gains(frames: Sequence[Frame]) -> list[PlannedMaster]:
-    """Plan to measure gain and read noise for each night and setup whose headers lack either."""
-    groups: dict[tuple[str, Setup], list[Frame]] = defaultdict(list)
-    for frame in frames:
-        groups[frame.night, Setup.from_frame(frame)].append(frame)
-    return make_names_unique(
-        [
-            PlannedMaster("gain", f"gain_{setup.name}", night, setup, average_time(pairs), frames=tuple(pairs))
-            for (night, setup), members in groups.items()
-            if any(frame.gain is None or frame.read_noise is None for frame in members)
-            and sum(frame.kind == "bias" for frame in members) > 1
-            and (pairs := [frame for frame in members if frame.kind in ("bias", "flat")])
-        ]
-    )
 
 
 def _plan_masks(

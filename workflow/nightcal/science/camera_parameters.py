@@ -12,7 +12,7 @@ from astropy.io import fits
 from nightcal.cameras.amplifiers import read_amplifiers
 from nightcal.cameras.camera import Camera
 from nightcal.cameras.camera_file import load_camera
-from nightcal.detector.photon_transfer import GainAndReadNoise
+from nightcal.detector.gain import GainAndReadNoise
 from nightcal.io.raw_header import RawHeader, read_header
 
 

@@ -206,6 +206,7 @@ class _Amplifiers:
         numbers = range(1, len(self.sections) + 1)
         alone = "NAMPS" not in header
         self.gains = [header["GAINUSED"]] if alone else [header[f"GAINUS{n:02d}"] for n in numbers]
+        self.step = header.get("ADCSTEP", 1.0)
         self.noises = [header["RNUSED"]] if alone else [header[f"RNUSED{n:02d}"] for n in numbers]
         shape = self.sections[0].image.shape
         places = [] if alone else [parse_section(header[f"AMPSEC{n:02d}"]) for n in numbers]
@@ -260,7 +261,7 @@ class _Amplifiers:
 
         sigma = np.zeros(ccd.shape)
         for area, gain, noise in zip(self.areas, self.gains, self.noises, strict=True):
-            floor = max(noise, QUANTISATION * gain) * u.electron
+            floor = max(noise, QUANTISATION * self.step * gain) * u.electron
             part = ccdproc.create_deviation(ccd[area.slices], readnoise=floor, disregard_nan=True)
             sigma[area.slices] = part.uncertainty.array
         return sigma

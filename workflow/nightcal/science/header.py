@@ -45,7 +45,7 @@ def record_calibration(
         If the overscan has no valid pixel, or the pixels cannot be read.
     """
     record_provenance(header, readout.list_settings() | {"unit": unit})
-    for text in readout.warnings:
+    for text in (*readout.warnings, *readout.pixel_warnings):
         warn(header, text)
     set_cards(header, _list_readout(readout))
     if readout.kept_area is not None:
@@ -76,6 +76,8 @@ def _list_readout(readout: Readout) -> dict[str, Any]:
     }
     if math.isfinite(readout.saturation):
         values |= {"SATUSED": readout.saturation, "SATSRC": readout.saturation_source}
+    if readout.step != 1:
+        values["ADCSTEP"] = readout.step
     if readout.bleeding.directions:
         values |= {"BLEEDDIR": ",".join(readout.bleeding.directions), "BLEEDPIX": readout.bleeding.pixels}
     if readout.mean_overscan_level is not None:

@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from nightcal.cameras.amplifiers import choose_gain, open_raw
 from nightcal.cameras.camera import Camera
-from nightcal.detector.photon_transfer import GainAndReadNoise
+from nightcal.detector.gain import GainAndReadNoise
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import mjd_to_julian_year
 from nightcal.io.keywords import list_mean_time, read_warnings, set_cards, warn

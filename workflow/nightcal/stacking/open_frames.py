@@ -11,7 +11,7 @@ from pathlib import Path
 from nightcal.cameras.amplifiers import open_raw
 from nightcal.cameras.camera import Camera
 from nightcal.cameras.camera_file import load_camera
-from nightcal.detector.photon_transfer import ASSUMED, GainAndReadNoise
+from nightcal.detector.gain import ASSUMED, GainAndReadNoise
 from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_image import RawImage
 from nightcal.planning.frames import Frame, make_frame
