@@ -7,8 +7,7 @@ python scripts/reduce_science.py night/m13_V*.fits --camera config/cameras/gener
 
 from pathlib import Path
 
-from nightcal.cameras.camera_file import load_camera
-from nightcal.cli import make_parser, parse_json, run
+from nightcal.cli import make_parser, parse_json, read_camera, run
 from nightcal.detector.photon_transfer import read_gain
 from nightcal.errors import ConfigurationError
 from nightcal.io.master import load_optional_master
@@ -37,7 +36,7 @@ def main() -> None:
 
         measurements = read_measurements(args.measure, args.stars, args.columns, args.fields)
     batch = ScienceBatch(
-        camera=load_camera(args.camera),
+        camera=read_camera(args),
         masters={
             "bias": load_optional_master(args.bias),
             "dark": load_optional_master(args.dark),

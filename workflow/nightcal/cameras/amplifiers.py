@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from nightcal.cameras.camera import Camera
+from nightcal.cameras.colours import select_colour
 from nightcal.detector.amplifier import Amplifier
 from nightcal.detector.mosaic_readout import open_readout
 from nightcal.detector.overscan import OverscanMethods
 from nightcal.detector.photon_transfer import ASSUMED, GainAndReadNoise
 from nightcal.detector.readout import Readout
 from nightcal.detector.saturation import Bleed
+from nightcal.io.colour_plane import ColourPlane
 from nightcal.io.keywords import read_warnings
 from nightcal.io.master import MasterFrame
 from nightcal.io.raw_header import RawHeader
@@ -96,6 +99,19 @@ def choose_gain(measured: GainAndReadNoise | None, bias: object) -> GainAndReadN
     if measured is not None and not measured.warning:
         return measured
     return read_master_gain(bias) or measured
+
+
+def open_image(path: Path, camera: Camera) -> RawImage:
+    """Open a raw frame, or the colour of a mosaic that a camera reads.
+
+    Raises
+    ------
+    FrameRejectedError
+        If the file cannot be used, or as for `split_header`.
+    """
+    image = RawImage(path)
+    header = select_colour(image.header, camera)
+    return image if header is image.header else ColourPlane(image, header)
 
 
 def open_raw(

@@ -77,6 +77,12 @@ class Camera:
         Directions in which saturated pixels bleed: ``up`` (towards higher y), ``down``, ``left``, ``right``.
     bleed_pixels : int
         Length of the trails.
+    bayer : str
+        ``split`` if colour mosaics are reduced colour by colour; empty to reject them.
+    bayer_pattern : str
+        Colours of the mosaic, such as ``RGGB``; empty if the header gives them.
+    plane : str
+        The colour of a split mosaic that is read, of `nightcal.io.colour_mosaic.PLANES`; empty for whole frames.
     amplifier_glow : bool
         Whether the readout electronics emit light; darks are then used for the same exposure time only.
     ignored_marks : tuple of str
@@ -108,6 +114,9 @@ class Camera:
     bleed_pixels: int = 0
     amplifier_glow: bool = False
     ignored_marks: tuple[str, ...] = ()
+    bayer: str = ""
+    bayer_pattern: str = ""
+    plane: str = ""
 
     def recognises(self, header: RawHeader) -> bool:
         """Check whether a header is from this camera."""

@@ -45,6 +45,8 @@ def load_camera(path: Path) -> Camera:
     entries = enumerate(document.get("amplifiers", [{}]), start=1)
     amplifiers = tuple(_make_amplifier(document | entry, n) for n, entry in entries)
     bleed = document.get("bleed", {})
+    if document.get("bayer") == "split" and len(amplifiers) > 1:
+        raise ConfigurationError(f"{path}: bayer is split, with {len(amplifiers)} amplifiers; expected one.")
     return Camera(
         name=document["name"],
         title=document["title"],
@@ -71,6 +73,8 @@ def load_camera(path: Path) -> Camera:
         bleed_pixels=bleed.get("pixels", 0),
         amplifier_glow=document.get("amplifier_glow", False),
         ignored_marks=tuple(document.get("ignore_marks", [])),
+        bayer=document.get("bayer", ""),
+        bayer_pattern=document.get("bayer_pattern", ""),
     )
 
 

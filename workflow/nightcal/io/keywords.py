@@ -10,6 +10,7 @@ from typing import Any
 
 from astropy.io import fits
 
+from nightcal.io.colour_plane import adapt_header
 from nightcal.io.header_values import format_time
 from nightcal.io.keyword import Keyword, match_any
 from nightcal.io.keyword_registry import find_keyword
@@ -48,9 +49,14 @@ def copy_raw_header(raw: RawHeader) -> fits.Header:
     """
     images = raw.card_images()
     if images is None:
-        return copy_cards(raw.cards if raw.primary is None else raw.primary)
-    kept = [(image[:8].rstrip(), image[8:]) for image in images]
-    return fits.Header.fromstring("".join(f"{GEOMETRY.get(k, k):8}{rest}" for k, rest in kept if k not in RAW_ONLY))
+        header = copy_cards(raw.cards if raw.primary is None else raw.primary)
+    else:
+        kept = [(image[:8].rstrip(), image[8:]) for image in images]
+        cards = "".join(f"{GEOMETRY.get(k, k):8}{rest}" for k, rest in kept if k not in RAW_ONLY)
+        header = fits.Header.fromstring(cards)
+    if raw.grid is not None:
+        adapt_header(header, raw.grid)
+    return header
 
 
 def copy_cards(raw: fits.Header) -> fits.Header:
