@@ -144,7 +144,20 @@ def test_each_camera_file_loads_with_its_own_name(path):
 
 @pytest.mark.parametrize(
     ("cards", "name"),
-    [(ARCSAT, "arcsat"), (NICKEL, "nickel"), (AFOSC, "afosc"), (LCO, "lco"), (SAAO, "generic"), ({}, "generic")],
+    [
+        (ARCSAT, "arcsat"),
+        (ARCSAT | {"INSTRUME": "Apogee Alta CCD"}, "arcsat"),
+        (ARCSAT | {"INSTRUME": "FlareCam", "SITELAT": "+32:46:49"}, "arcsat"),
+        (NICKEL, "nickel"),
+        (AFOSC, "afosc"),
+        (LCO, "lco"),
+        (SAAO, "generic"),
+        ({"SWCREATE": "N.I.N.A. 3.1.2.9001 (x64)"}, "nina"),
+        ({"SWCREATE": "SharpCap v4.1.12345.0, 64 bit"}, "sharpcap"),
+        ({"CREATOR": "ZWO ASIAIR Plus"}, "asiair"),
+        ({"SWCREATE": "ASIImg"}, "asiair"),
+        ({}, "generic"),
+    ],
 )
 def test_each_header_finds_its_camera(cards, name):
     assert recognise_camera(header(cards), CAMERAS).name == name

@@ -1,5 +1,7 @@
 """A colour mosaic that its camera file splits is four frames in the plan, each with masters of its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -79,11 +81,17 @@ def test_the_cache_holds_each_colour(raw, camera, tmp_path):
     assert [frame.kind for frame in read_cached_frames(raw, [camera], results)][:4] == ["dark"] * 4
 
 
-def test_a_file_without_colours_is_one_rejected_frame(raw, camera):
+def test_a_file_without_colours_is_one_whole_frame(raw, camera):
     write(raw / "bias.fits", IMAGETYP="Bias", DATE_OBS="2024-03-01T23:00:00", BAYERPAT=None)
-    (rejected,) = (frame for frame in scan(raw, [camera]) if frame.problem)
-    assert rejected.name == "bias.fits"
-    assert "no BAYERPAT; write bayer_pattern in mine.yaml" in rejected.problem
+    (bias,) = (frame for frame in scan(raw, [camera]) if frame.kind == "bias")
+    assert (bias.name, bias.shape, bias.plane, bias.problem) == ("bias.fits", (40, 60), "", "")
+    assert all(science.bias.master is None for science in make_plan(scan(raw, [camera])).science)
+
+
+def test_a_camera_file_names_the_colours_of_headers_that_do_not(raw, camera):
+    write(raw / "bias.fits", IMAGETYP="Bias", DATE_OBS="2024-03-01T23:00:00", BAYERPAT=None)
+    frames = scan(raw, [replace(camera, bayer_pattern="RGGB")])
+    assert [frame.plane for frame in frames if frame.kind == "bias"] == ["R", "G1", "G2", "B"]
 
 
 def test_a_mosaic_with_several_amplifiers_is_a_mistake_in_the_camera_file(tmp_path):

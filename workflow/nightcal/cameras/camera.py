@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nightcal.cameras.filters import join_wheels, read_wheels
 from nightcal.cameras.geometry import AmplifierRule, Sections, find_sections
+from nightcal.cameras.path_patterns import PATH_NAMES, fits_path
 from nightcal.cameras.settings import Setting, SettingRule, Settings, read_settings
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import check_mjd, is_sexagesimal, parse_degrees, parse_numbers, parse_time
@@ -31,7 +32,7 @@ LONGEST_EXPOSURE = 86400.0
 SMALLEST_GAIN, LARGEST_GAIN = 1e-4, 100.0
 
 Patterns = Mapping[str, tuple[str | float | None, ...]]
-"""Keywords or roles, each with its allowed values."""
+"""Keywords or roles, or names of `nightcal.cameras.path_patterns`, each with its allowed values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Camera:
         A header that matches any of these patterns is from this camera.
     cards : mapping of str to tuple of str
         For each role, the keywords that may hold it.
+    exposure_units : mapping of str to float
+        Seconds in the unit of a keyword of the role ``exposure``, where that is not the second.
     binning : tuple of tuple of str
         Pairs of keywords, or single keywords that hold both numbers.
     mode : tuple of SettingRule
@@ -94,6 +97,7 @@ class Camera:
     path: Path
     recognise: tuple[Patterns, ...] = ()
     cards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    exposure_units: Mapping[str, float] = field(default_factory=dict)
     binning: tuple[tuple[str, ...], ...] = ()
     mode: tuple[SettingRule, ...] = ()
     more_filters: tuple[tuple[str, ...], ...] = ()
@@ -231,10 +235,11 @@ class Camera:
 
     def exposure_time(self, header: RawHeader) -> float:
         """Read the exposure time [s]."""
-        seconds = self.number(header, "exposure", 0, LONGEST_EXPOSURE, "seconds between 0 and 86400")
-        if seconds is None:
+        unit = self.exposure_units.get(self.card(header, "exposure"), 1.0)
+        time = self.number(header, "exposure", 0, LONGEST_EXPOSURE / unit, "seconds between 0 and 86400")
+        if time is None:
             raise FrameRejectedError(f"the exposure time is missing ({self.card(header, 'exposure')})")
-        return seconds
+        return time * unit
 
     def start(self, header: RawHeader) -> float:
         """Read the start of the exposure [MJD, UTC], from the first keyword with more than a date."""
@@ -418,7 +423,12 @@ class Camera:
         return tuple(find_sections(rule, plane, binning) for rule, plane in pairs)
 
     def _agrees(self, header: RawHeader, patterns: Patterns) -> bool:
-        return all(_matches(self._look_up(header, name), wanted) for name, wanted in patterns.items())
+        return all(self._fits(header, name, wanted) for name, wanted in patterns.items())
+
+    def _fits(self, header: RawHeader, name: str, wanted: tuple[str | float | None, ...]) -> bool:
+        if name in PATH_NAMES:
+            return fits_path(header.path, name, wanted)
+        return _matches(self._look_up(header, name), wanted)
 
     def _look_up(self, header: RawHeader, name: str) -> Value | None:
         if name == "planes":

@@ -11,7 +11,7 @@ from nightcal.io.raw_header import RawHeader
 
 
 def split_header(header: RawHeader, camera: Camera) -> list[tuple[RawHeader, Camera]]:
-    """Split the header of a frame into those of its colours, if its camera file says so.
+    """Split the header of a colour mosaic into those of its colours, if its camera file says so.
 
     Parameters
     ----------
@@ -21,30 +21,30 @@ def split_header(header: RawHeader, camera: Camera) -> list[tuple[RawHeader, Cam
     Returns
     -------
     list of (RawHeader, Camera)
-        The header and the camera of each colour; those given for any other frame.
+        The header and the camera of each colour; those given for any other frame, or if neither header nor camera file
+        name the colours.
 
     Raises
     ------
     FrameRejectedError
-        If neither the header nor the camera file names the colours.
+        If the file has several image planes, or is too small.
     """
-    if camera.bayer != "split":
+    if camera.bayer != "split" or find_pattern(header, camera.bayer_pattern) is None:
         return [(header, camera)]
     cameras = [replace(camera, plane=plane) for plane in PLANES]
     return [(select_colour(header, one), one) for one in cameras]
 
 
 def select_colour(header: RawHeader, camera: Camera) -> RawHeader:
-    """Make the header of the colour that a camera reads; parameters and errors as for `split_header`."""
-    if camera.bayer != "split":
-        return header
-    if not camera.plane:
-        raise FrameRejectedError(
-            f"{camera.path.name} splits colour mosaics, and no colour was chosen (--plane {', '.join(PLANES)})"
-        )
-    pattern = find_pattern(header, camera.bayer_pattern)
-    if pattern is None:
-        raise FrameRejectedError(
-            f"the colours of the mosaic are unknown: no BAYERPAT; write bayer_pattern in {camera.path.name}"
-        )
-    return select_plane(header, pattern, camera.plane)
+    """Make the header of the colour that a camera reads, or return that of a whole frame.
+
+    Raises
+    ------
+    FrameRejectedError
+        If no colour of a mosaic was chosen, or the header names none, or as for `split_header`.
+    """
+    pattern = find_pattern(header, camera.bayer_pattern) if camera.bayer == "split" else None
+    if bool(pattern) != bool(camera.plane):
+        found = "a colour mosaic" if pattern else "no colour mosaic (BAYERPAT)"
+        raise FrameRejectedError(f"the frame is {found}, and the colour to read is {camera.plane or 'not given'}")
+    return select_plane(header, pattern, camera.plane) if pattern else header

@@ -230,7 +230,9 @@ def read_frames(path: Path, name: str, cameras: Sequence[Camera]) -> list[Frame]
         colours = split_header(header, camera)
     except FrameRejectedError as reason:
         return [Frame(path, name, camera=camera.name, problem=str(reason))]
-    frames = [interpret_header(path, name_plane(name, one.plane), part, [one]) for part, one in colours]
+    frames = [
+        interpret_header(path, name_plane(name, one.plane) if one.plane else name, part, [one]) for part, one in colours
+    ]
     alike = len({frame.problem for frame in frames}) == 1 and bool(frames[0].problem)
     return [replace(frames[0], name=name, plane="")] if alike else frames
 
