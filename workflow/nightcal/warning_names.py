@@ -13,6 +13,10 @@ Warn = Callable[[str], None]
 """Takes a warning."""
 
 
+def ignore_warning(warning: str) -> None:
+    """Take no notice of a warning, which was given when the frame was planned."""
+
+
 @dataclass(frozen=True, slots=True)
 class WarningName:
     """A kind of warning: what it means, and what an observer can do."""
@@ -28,6 +32,17 @@ WARNINGS = (
         "A keyword that changes the raw numbers (readout mode, gain, offset, filter) is missing from the frames or "
         "from those of the master, and no other master exists.",
         "If they do differ, leave one of them out in `night.yaml`, or take calibrations with the same program.",
+    ),
+    WarningName(
+        "light in the overscan",
+        "An overscan section of the header lies in the image, so there is light in it. That part is not used.",
+        "Give the right sections in a camera file; without overscan, bias frames are needed.",
+    ),
+    WarningName(
+        "overscan in the image",
+        "The header gives an overscan section, but none for the image (such as TRIMSEC). The overscan is used, and its "
+        "pixels stay in the products.",
+        "Give `image` in a camera file, as in `[1:1024,1:1024]`.",
     ),
     WarningName(
         "saved again",

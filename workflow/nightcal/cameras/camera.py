@@ -12,11 +12,12 @@ from pathlib import Path
 from nightcal.cameras.filters import join_wheels, read_wheels
 from nightcal.cameras.geometry import AmplifierRule, Sections, find_sections
 from nightcal.cameras.path_patterns import PATH_NAMES, fits_path
+from nightcal.cameras.section_checks import check_overscans
 from nightcal.cameras.settings import Setting, SettingRule, Settings, read_settings
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import check_mjd, is_sexagesimal, parse_degrees, parse_numbers, parse_time
 from nightcal.io.raw_header import RawHeader, Value
-from nightcal.warning_names import Warn, name_warning
+from nightcal.warning_names import Warn, ignore_warning, name_warning
 
 ROLES = (
     "type", "object", "exposure", "filter", "start", "start_time", "set_temperature", "temperature",
@@ -380,7 +381,7 @@ class Camera:
             raise FrameRejectedError(f"the binning {' '.join(map(str, values))!r} ({' '.join(cards)}) cannot be read")
         return 1, 1
 
-    def count_summed(self, header: RawHeader, warn: Warn = lambda text: None) -> int:
+    def count_summed(self, header: RawHeader, warn: Warn = ignore_warning) -> int:
         """Count the readouts that were summed at the telescope; 1 if no keyword tells."""
         try:
             count = self.number(header, "summed", 0, 1e6, "a number of readouts")
@@ -401,12 +402,14 @@ class Camera:
         named = (replace(setting, name=INSTRUMENT) for setting in instrument)
         return (*known, *named, *read_settings(header, self.mode))
 
-    def sections(self, header: RawHeader) -> tuple[Sections, ...]:
+    def sections(self, header: RawHeader, warn: Warn = ignore_warning) -> tuple[Sections, ...]:
         """Find the geometry of each amplifier.
 
         Parameters
         ----------
         header : RawHeader
+        warn : function
+            Takes warnings about sections that cannot be used.
 
         Returns
         -------
@@ -420,7 +423,8 @@ class Camera:
         """
         pairs = (self._find_plane(n, header) for n in range(len(self.amplifiers)))
         binning = self.bins(header)
-        return tuple(find_sections(rule, plane, binning) for rule, plane in pairs)
+        found = [find_sections(rule, plane, binning) for rule, plane in pairs]
+        return check_overscans(self.amplifiers, found, header, warn)
 
     def _agrees(self, header: RawHeader, patterns: Patterns) -> bool:
         return all(self._fits(header, name, wanted) for name, wanted in patterns.items())

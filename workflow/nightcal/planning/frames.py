@@ -339,7 +339,7 @@ def _read_details(header: RawHeader, camera: Camera, exposure_time: float, warn:
     if kind == "dark" and exposure_time == 0:
         kind = "bias"
     numbers = range(len(camera.amplifiers))
-    sections, binning = camera.sections(header), camera.bins(header)
+    sections, binning = camera.sections(header, warn), camera.bins(header)
     for rule, amplifier in zip(camera.amplifiers, sections, strict=True):
         if rule.polynomial and not amplifier.overscans:
             raise FrameRejectedError("linearity cannot be corrected: no overscan to measure the bias level")
