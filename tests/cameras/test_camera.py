@@ -155,7 +155,6 @@ def test_each_camera_file_loads_with_its_own_name(path):
         ({"SWCREATE": "N.I.N.A. 3.1.2.9001 (x64)"}, "nina"),
         ({"SWCREATE": "SharpCap v4.1.12345.0, 64 bit"}, "sharpcap"),
         ({"CREATOR": "ZWO ASIAIR Plus"}, "asiair"),
-        ({"SWCREATE": "ASIImg"}, "asiair"),
         ({}, "generic"),
     ],
 )

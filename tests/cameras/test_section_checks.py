@@ -27,7 +27,8 @@ def test_overscan_inside_the_image_is_not_used():
     overscans, warnings = read(TRIMSEC="[1:128,1:128]", BIASSEC="[1:8,1:128]")
     assert overscans == []
     assert warnings == [
-        "light in the overscan: BIASSEC is [1:8,1:128], which lies in the image: TRIMSEC is [1:128,1:128]; it is not used"
+        "light in the overscan: BIASSEC is [1:8,1:128], which lies in the image: TRIMSEC is [1:128,1:128]; "
+        "it is not used"
     ]
 
 

@@ -312,8 +312,9 @@ class Camera:
         rule = self.amplifiers[amplifier]
         expected = 1 if len(self.amplifiers) == 1 else max(rule.plane for rule in self.amplifiers) + 1
         if rule.plane >= len(header.planes) or len(header.planes) > expected:
+            hint = "; amplifiers in one plane all need plane: 1" if len(header.planes) == 1 else ""
             raise FrameRejectedError(
-                f"the file has {len(header.planes)} image planes; {self.path.name} expects {expected}"
+                f"the file has {len(header.planes)} image planes; {self.path.name} expects {expected}{hint}"
             )
         return rule, header.planes[rule.plane]
 
