@@ -7,8 +7,7 @@ python scripts/crosscheck.py night/m13_V1.fits --product results/20240301/scienc
 import logging
 from pathlib import Path
 
-from nightcal.cameras.camera_file import load_camera
-from nightcal.cli import make_parser, run
+from nightcal.cli import add_camera, make_parser, read_camera, run
 from nightcal.science.crosscheck import STEPS, crosscheck, write_crosscheck
 
 
@@ -16,13 +15,13 @@ def main() -> None:
     arguments = make_parser(__doc__, frames=None)
     arguments.add_argument("frame", type=Path, help="the raw science frame")
     arguments.add_argument("--product", type=Path, required=True, help="the calibrated frame to compare with")
-    arguments.add_argument("--camera", type=Path, required=True, help="camera file, as in config/cameras")
+    add_camera(arguments)
     for step in STEPS:
         arguments.add_argument(f"--{step}", type=Path, help=f"master {step}, if there is one")
     arguments.add_argument("--out", type=Path, required=True, help="the comparison (JSON)")
     args = arguments.parse_args()
     masters = {step: path for step in STEPS if (path := getattr(args, step)) is not None}
-    result = crosscheck(args.frame, args.product, load_camera(args.camera), masters)
+    result = crosscheck(args.frame, args.product, read_camera(args), masters)
     logging.getLogger(__name__).info("%s.", result)
     write_crosscheck(args.out, result)
 

@@ -6,7 +6,7 @@ python scripts/make_master_dark.py night/dark*.fits --camera config/cameras/gene
 
 from pathlib import Path
 
-from nightcal.cli import add_stacking, make_parser, read_stacking, run
+from nightcal.cli import add_stacking, make_parser, read_camera, read_stacking, run
 from nightcal.io.product import write_product
 from nightcal.masters.make import make_master_dark
 
@@ -21,7 +21,7 @@ def main() -> None:
     add_stacking(arguments)
     args = arguments.parse_args()
     write_product(
-        args.out, make_master_dark(args.frames, args.camera, bias=args.bias, hot=args.hot, **read_stacking(args))
+        args.out, make_master_dark(args.frames, read_camera(args), bias=args.bias, hot=args.hot, **read_stacking(args))
     )
 
 

@@ -6,7 +6,7 @@ python scripts/make_master_flat.py night/flat_V*.fits --camera config/cameras/ge
 
 from pathlib import Path
 
-from nightcal.cli import add_flat_limits, add_stacking, make_parser, read_flat_limits, read_stacking, run
+from nightcal.cli import add_flat_limits, add_stacking, make_parser, read_camera, read_flat_limits, read_stacking, run
 from nightcal.io.product import write_product
 from nightcal.masters.make import make_master_flat
 
@@ -23,7 +23,7 @@ def main() -> None:
         args.out,
         make_master_flat(
             args.frames,
-            args.camera,
+            read_camera(args),
             bias=args.bias,
             dark=args.dark,
             limits=read_flat_limits(args),

@@ -7,8 +7,7 @@ python scripts/reduce_science.py night/m13_V*.fits --camera config/cameras/gener
 
 from pathlib import Path
 
-from nightcal.cameras.camera_file import load_camera
-from nightcal.cli import make_parser, parse_json, read_measured_gain, run
+from nightcal.cli import make_parser, parse_json, read_camera, read_measured_gain, run
 from nightcal.errors import ConfigurationError
 from nightcal.io.master import load_optional_master
 from nightcal.science.reduce import ScienceBatch, reduce_frames
@@ -36,7 +35,7 @@ def main() -> None:
 
         measurements = read_measurements(args.measure, args.stars, args.columns, args.fields)
     batch = ScienceBatch(
-        camera=load_camera(args.camera),
+        camera=read_camera(args),
         masters={
             "bias": load_optional_master(args.bias),
             "dark": load_optional_master(args.dark),

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from helpers import REPOSITORY
+from helpers import REPOSITORY, read_frame
 from nightcal.cameras.camera_file import load_camera
 from nightcal.check_camera import check_frame, main
-from nightcal.planning.frames import read_frame
 from nightcal.simulation.night import expose, make_chip, write_raw
 
 CAMERAS = REPOSITORY / "config" / "cameras"
@@ -175,3 +174,29 @@ def test_each_amplifier_is_explained():
     assert shown["detector 2"].startswith("[1025:2048,1025:2048]")
     assert shown["amplifier 3"].startswith("[513:1024,1:512]")
     assert shown["crosstalk"].startswith("4 coefficients")
+
+
+def test_borders_step_of_the_adc_and_overscan_in_the_image_are_shown(tmp_path, generic):
+    image = np.random.default_rng(3).normal(100, 2, (64, 96))
+    image[:, 80:] += 5
+    path = tmp_path / "bias.fits"
+    cards = {"IMAGETYP": "Bias", "EXPTIME": 0.0, "DATE-OBS": "2024-03-01T21:00:00", "BIASSEC": "[81:96,1:64]"}
+    fits.PrimaryHDU(16 * np.rint(image).astype(np.uint16), fits.Header(cards)).writeto(path)
+    shown = lines(check_frame(generic, path))
+    assert shown["ADC"].startswith("step 16 ADU")
+    assert "at column 81 (+8" in shown["column steps"]
+    assert shown["row steps"].startswith("none")
+    assert "it stays in the image" in shown["overscan"]
+    assert shown["warning"].startswith("overscan in the image: BIASSEC")
+
+
+def test_the_step_of_the_adc_of_a_real_camera_is_shown(generic):
+    shown = lines(check_frame(generic, FRAMES / "zwo/Flat_ASIImg_frame0001.fit"))
+    assert shown["ADC"].startswith("step 16 ADU")
+
+
+def test_two_amplifiers_of_one_plane_are_told_what_they_need(take, tmp_path):
+    text = (CAMERAS / "generic.yaml").read_text()
+    (tmp_path / "two.yaml").write_text(f'{text}\namplifiers: [{{detector: "[1:4,1:4]"}}, {{detector: "[5:8,1:4]"}}]\n')
+    problems = check_frame(load_camera(tmp_path / "two.yaml"), take()).problems
+    assert any("two.yaml expects 2; amplifiers in one plane all need plane: 1" in problem for problem in problems)

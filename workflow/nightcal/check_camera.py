@@ -16,10 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from nightcal.cameras.amplifiers import open_image
 from nightcal.cameras.camera import Camera, Patterns
 from nightcal.cameras.camera_file import load_camera
+from nightcal.cameras.colours import split_header
+from nightcal.check_pixels import describe_pixels
 from nightcal.cli import run
 from nightcal.errors import FrameRejectedError
+from nightcal.io.colour_mosaic import PLANES, find_pattern
 from nightcal.io.header_values import MJD_ZERO
 from nightcal.io.raw_header import RawHeader, read_header
 from nightcal.measurement.astrometry.pointing import find_hint
@@ -83,6 +87,15 @@ def check_frame(camera: Camera, path: Path) -> CameraCheck:
         check.add_problem(str(problem))
         return check
     check.lines.append(("file", f"{_format_size(header)}, planes: {len(header.planes)}"))
+    try:
+        (header, camera), *others = split_header(header, camera)
+    except FrameRejectedError as problem:
+        check.add_problem(str(problem))
+        return check
+    if others:
+        pattern = find_pattern(header, camera.bayer_pattern)
+        text = f"{pattern}, split into {', '.join(PLANES)}; what follows is {camera.plane}"
+        check.lines.append(("colours", text))
     for name, describe in LINES.items():
         check.add_line(name, partial(describe, camera, header))
     for role in camera.cards:
@@ -93,6 +106,7 @@ def check_frame(camera: Camera, path: Path) -> CameraCheck:
         for name, describe_part in _describe_amplifier(camera, header, number):
             check.add_line(name + which, describe_part)
     frame = interpret_header(path, path.name, header, [camera])
+    check.lines.extend(("warning", text) for text in frame.warnings)
     check.kind = frame.kind
     check.lines.extend(("warning", warning) for warning in frame.warnings)
     if frame.problem:
@@ -101,7 +115,20 @@ def check_frame(camera: Camera, path: Path) -> CameraCheck:
             check.add_problem(frame.problem)
     else:
         _check_pixels(camera, path, check)
+    try:
+        with open_image(path, camera) as image:
+            check.lines.extend(describe_pixels(image, check.kind or _guess_type(camera, header)))
+    except FrameRejectedError as problem:
+        check.add_problem(str(problem))
     return check
+
+
+def _guess_type(camera: Camera, header: RawHeader) -> str:
+    """Find the type of a frame that is rejected for another reason; empty if it is unknown."""
+    try:
+        return camera.kind(header)
+    except FrameRejectedError:
+        return ""
 
 
 def _check_pixels(camera: Camera, path: Path, check: CameraCheck) -> None:
@@ -262,7 +289,11 @@ def _describe_amplifier(camera: Camera, header: RawHeader, number: int) -> Itera
 def _describe_overscan(camera: Camera, header: RawHeader, number: int) -> str:
     searched = _list_sections([entry for entries in camera.amplifiers[number].overscan for entry in entries])
     areas = ", ".join(map(str, camera.sections(header)[number].overscans))
-    return f"{areas}, method {camera.overscan_method} ({searched})" if areas else f"none: step skipped ({searched})"
+    if not areas:
+        return f"none: step skipped ({searched})"
+    inside = camera.sections(header)[number].image.shape == header.shape
+    stays = "; it stays in the image: no section of the image is known" if inside else ""
+    return f"{areas}, method {camera.overscan_method} ({searched}){stays}"
 
 
 def _format_size(plane: RawHeader) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nightcal.errors import ConfigurationError
 
 if TYPE_CHECKING:  # imports take time: a script imports only what it uses
+    from nightcal.cameras.camera import Camera
     from nightcal.detector.gain import GainAndReadNoise
     from nightcal.masters.flat_selection import FlatLimits
 
@@ -32,7 +33,7 @@ def make_parser(description: str | None, *, frames: str | None = "raw frames") -
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if frames:
         parser.add_argument("frames", nargs="+", type=Path, help=frames)
-        parser.add_argument("--camera", type=Path, required=True, help="camera file, as in config/cameras")
+        add_camera(parser)
         parser.add_argument("--measured-gain", type=Path, help="measured gain and read noise (measure_gain.py)")
         parser.add_argument(
             "--gain",
@@ -41,6 +42,19 @@ def make_parser(description: str | None, *, frames: str | None = "raw frames") -
             help="which gain to use if header and measurement differ",
         )
     return parser
+
+
+def add_camera(parser: argparse.ArgumentParser) -> None:
+    """Add the camera file, and the colour to read if it splits mosaics."""
+    parser.add_argument("--camera", type=Path, required=True, help="camera file, as in config/cameras")
+    parser.add_argument("--plane", default="", help="colour of a mosaic, if the camera file splits it: R, G1, G2 or B")
+
+
+def read_camera(args: argparse.Namespace) -> Camera:
+    """Read the camera file, and the colour to read if it splits mosaics."""
+    from nightcal.cameras.camera_file import load_camera
+
+    return replace(load_camera(args.camera), plane=args.plane)
 
 
 def parse_json(text: str) -> Any:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from astropy.io import fits
 
+from nightcal.io.colour_mosaic import PLANES
 from nightcal.io.keywords import LONGEST_TEXT, make_ascii, read_warnings
 from nightcal.planning.naming import make_printable
 from nightcal.planning.plan import COLUMNS, REJECTED, UNUSED
@@ -107,8 +108,12 @@ def _find_rejected(header: fits.Header) -> list[tuple[str, str, float | None]]:
     return [(name, str(header.get(f"REJW{n}", "")), header.get(f"REJM{n}")) for n, name in names.items()]
 
 
+_PLANE = re.compile(":(" + "|".join(PLANES) + r")\Z")
+
+
 def _file_name(row: Row) -> str:
-    return make_ascii(PurePosixPath(row["file"]).name, LONGEST_TEXT)
+    name = PurePosixPath(row["file"]).name
+    return make_ascii(_PLANE.sub("", name), LONGEST_TEXT)
 
 
 def make_report(

@@ -134,6 +134,11 @@ WARNINGS = (
         "Remove the wrong one, or list another keyword in the camera file.",
     ),
     WarningName(
+        "light in the overscan",
+        "An overscan section of the header lies in the image, so there is light in it. That part is not used.",
+        "Give the right sections in a camera file; without overscan, bias frames are needed.",
+    ),
+    WarningName(
         "longitude in radians",
         "A longitude is written in radians and was converted.",
         "Nothing, if the night is right.",
@@ -174,6 +179,12 @@ WARNINGS = (
         "old master",
         "The closest master is older than `max_age_days` allows.",
         "Take new frames, or raise the limit if the camera is stable.",
+    ),
+    WarningName(
+        "overscan in the image",
+        "The header gives an overscan section, but none for the image (such as TRIMSEC). The overscan is used, and its "
+        "pixels stay in the products.",
+        "Give `image` in a camera file, as in `[1:1024,1:1024]`.",
     ),
     WarningName(
         "raw WCS removed",

@@ -145,6 +145,16 @@ def master_camera(w):
     return camera_file(find_master(w).setup)
 
 
+def plane_option(setup):
+    """Option for the colour of a split mosaic."""
+    return option("--plane", setup.plane)
+
+
+def master_plane(w):
+    """The same for a master."""
+    return plane_option(find_master(w).setup)
+
+
 def master_match(step):
     """Function that finds the bias, dark or measured gain of a master."""
     return lambda w: matched_path(getattr(find_master(w), step))

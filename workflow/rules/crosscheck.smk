@@ -26,9 +26,10 @@ rule crosscheck:
         script=script("crosscheck"),
         raw=lambda w: quote_paths([checked_frame(w).frame.path]),
         version=__version__,
+        plane=lambda w: plane_option(checked_frame(w).setup),
         bias=lambda w, input: option("--bias", input.bias),
         dark=lambda w, input: option("--dark", input.dark),
         flat=lambda w, input: option("--flat", input.flat),
     shell:
-        "python {params.script:q} {params.raw} --product {input.product:q} --camera {input.camera:q} {params.bias}"
+        "python {params.script:q} {params.raw} --product {input.product:q} --camera {input.camera:q} {params.plane} {params.bias}"
         " {params.dark} {params.flat} --out {output:q} > {log:q} 2>&1"

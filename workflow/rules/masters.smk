@@ -27,8 +27,9 @@ rule measure_gain:
         script=script("measure_gain"),
         frames=raw_names,
         version=__version__,
+        plane=master_plane,
     shell:
-        "python {params.script:q} {params.frames} --camera {input.camera:q} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} --out {output:q} > {log:q} 2>&1"
 
 
 rule warm_kernels:
@@ -72,11 +73,12 @@ rule make_master_bias:
         script=script("make_master_bias"),
         frames=raw_names,
         version=__version__,
+        plane=master_plane,
         warn=master_warnings,
         rejection=REJECTION,
         measured_gain=lambda w, input: measured_gain(input.measured_gain),
     shell:
-        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.measured_gain}"
+        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.measured_gain}"
         " {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
@@ -104,13 +106,14 @@ rule make_master_dark:
         script=script("make_master_dark"),
         frames=raw_names,
         version=__version__,
+        plane=master_plane,
         warn=master_warnings,
         rejection=REJECTION,
         measured_gain=lambda w, input: measured_gain(input.measured_gain),
         bias=lambda w, input: option("--bias", input.bias),
         hot=config["dark"]["hot"],
     shell:
-        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.measured_gain} {params.bias}"
+        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.measured_gain} {params.bias}"
         " --hot {params.hot} {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
@@ -139,6 +142,7 @@ rule make_master_flat:
         script=script("make_master_flat"),
         frames=raw_names,
         version=__version__,
+        plane=master_plane,
         warn=master_warnings,
         rejection=REJECTION,
         measured_gain=lambda w, input: measured_gain(input.measured_gain),
@@ -146,7 +150,7 @@ rule make_master_flat:
         dark=lambda w, input: option("--dark", input.dark),
         limits=" ".join(f"--{key} {config['flat'][key]}" for key in ("faintest", "departure", "dither")),
     shell:
-        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.measured_gain} {params.bias}"
+        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.measured_gain} {params.bias}"
         " {params.dark} {params.limits} {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 

@@ -32,6 +32,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             script=script("reduce_science"),
             frames=lambda w, batch=batch: quote_paths(science.frame.path for science in batch.members),
             version=__version__,
+            plane=plane_option(batch.members[0].setup),
             measured_gain=lambda w, input: measured_gain(input.measured_gain),
             bias=lambda w, input: option("--bias", input.bias),
             dark=lambda w, input: option("--dark", input.dark),
@@ -48,6 +49,6 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             fields=lambda w, input: options("--fields", input.fields),
             catalogs=lambda w, output: options("--catalogs", output.catalogs),
         shell:
-            "python {params.script:q} {params.frames} --camera {input.camera:q} {params.measured_gain} {params.bias}"
+            "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.measured_gain} {params.bias}"
             " {params.dark} {params.flat} {params.bpm} {params.warn} --unit {params.unit} --measure {params.measure:q}"
             " {params.stars} {params.columns} {params.fields} --out {output.science:q} {params.catalogs} > {log:q} 2>&1"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from nightcal.cameras.camera import Camera
+from nightcal.cameras.colours import select_colour
 from nightcal.cameras.gain_cards import describe_gain_setting, name_gain, name_saturation
 from nightcal.detector.amplifier import Amplifier
 from nightcal.detector.gain import ASSUMED, GainAndReadNoise
@@ -13,6 +15,7 @@ from nightcal.detector.mosaic_readout import open_readout
 from nightcal.detector.overscan import OverscanMethods
 from nightcal.detector.readout import Readout
 from nightcal.detector.saturation import Bleed
+from nightcal.io.colour_plane import ColourPlane
 from nightcal.io.keywords import read_warnings
 from nightcal.io.master import MasterFrame
 from nightcal.io.raw_header import RawHeader
@@ -126,6 +129,19 @@ def choose_gain(measured: GainAndReadNoise | None, bias: object) -> GainAndReadN
     if known is None or measured is None:
         return known or measured
     return replace(known, step=measured.step, tops=measured.tops, use=measured.use)
+
+
+def open_image(path: Path, camera: Camera) -> RawImage:
+    """Open a raw frame, or the colour of a mosaic that a camera reads.
+
+    Raises
+    ------
+    FrameRejectedError
+        If the file cannot be used, or as for `split_header`.
+    """
+    image = RawImage(path)
+    header = select_colour(image.header, camera)
+    return image if header is image.header else ColourPlane(image, header)
 
 
 def open_raw(

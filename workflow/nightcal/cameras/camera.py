@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from itertools import permutations
 from pathlib import Path
 
 from nightcal.cameras.binning import read_binning
+from nightcal.cameras.crosstalk_cards import read_crosstalk
 from nightcal.cameras.exposure_time import read_exposure_time
 from nightcal.cameras.filters import join_wheels, read_wheels
 from nightcal.cameras.gain_cards import is_gain_setting
 from nightcal.cameras.geometry import AmplifierRule, Sections, find_sections
 from nightcal.cameras.longitude import read_longitude
+from nightcal.cameras.path_patterns import PATH_NAMES, fits_path
 from nightcal.cameras.pointing_cards import read_pointing
 from nightcal.cameras.quantities import count_summed, read_quantity, read_temperature
+from nightcal.cameras.section_checks import check_overscans
 from nightcal.cameras.settings import Setting, SettingRule, Settings, read_settings
 from nightcal.cameras.start_time import find_start
 from nightcal.errors import FrameRejectedError
@@ -36,7 +38,7 @@ INSTRUMENT, BINNING = "instrument", "binning"
 SMALLEST_GAIN, LARGEST_GAIN = 1e-4, 100.0
 
 Patterns = Mapping[str, tuple[str | float | None, ...]]
-"""Keywords or roles, each with its allowed values."""
+"""Keywords or roles, or names of `nightcal.cameras.path_patterns`, each with its allowed values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Camera:
         A header that matches any of these patterns is from this camera.
     cards : mapping of str to tuple of str
         For each role, the keywords that may hold it.
+    exposure_units : mapping of str to float
+        Seconds in the unit of a keyword of the role ``exposure``, where that is not the second.
     binning : tuple of tuple of str
         Pairs of keywords, or single keywords that hold both numbers.
     mode : tuple of SettingRule
@@ -82,6 +86,12 @@ class Camera:
         Directions in which saturated pixels bleed: ``up`` (towards higher y), ``down``, ``left``, ``right``.
     bleed_pixels : int
         Length of the trails.
+    bayer : str
+        ``split`` if colour mosaics are reduced colour by colour; empty to reject them.
+    bayer_pattern : str
+        Colours of the mosaic, such as ``RGGB``; empty if the header gives them.
+    plane : str
+        The colour of a split mosaic that is read, of `nightcal.io.colour_mosaic.PLANES`; empty for whole frames.
     amplifier_glow : bool
         Whether the readout electronics emit light; darks are then used for the same exposure time only.
     ignored_marks : tuple of str
@@ -93,6 +103,7 @@ class Camera:
     path: Path
     recognise: tuple[Patterns, ...] = ()
     cards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    exposure_units: Mapping[str, float] = field(default_factory=dict)
     binning: tuple[tuple[str, ...], ...] = ()
     mode: tuple[SettingRule, ...] = ()
     more_filters: tuple[tuple[str, ...], ...] = ()
@@ -113,6 +124,9 @@ class Camera:
     bleed_pixels: int = 0
     amplifier_glow: bool = False
     ignored_marks: tuple[str, ...] = ()
+    bayer: str = ""
+    bayer_pattern: str = ""
+    plane: str = ""
 
     def recognises(self, header: RawHeader) -> bool:
         """Check whether a header is from this camera."""
@@ -226,7 +240,7 @@ class Camera:
 
     def exposure_time(self, header: RawHeader, warn: Warn = ignore_warning, kind: str = "") -> float:
         """Read the exposure time [s], of a frame of this kind; errors as for `read_exposure_time`."""
-        return read_exposure_time(header, self.cards, warn, is_bias=kind == "bias")
+        return read_exposure_time(header, self.cards, warn, is_bias=kind == "bias", units=self.exposure_units)
 
     def start(self, header: RawHeader, warn: Warn = ignore_warning, exposure_time: float | None = None) -> float:
         """Read the start of the exposure [MJD, UTC]; parameters and errors as for `find_start`."""
@@ -300,8 +314,9 @@ class Camera:
         rule = self.amplifiers[amplifier]
         expected = 1 if len(self.amplifiers) == 1 else max(rule.plane for rule in self.amplifiers) + 1
         if rule.plane >= len(header.planes) or len(header.planes) > expected:
+            hint = "; amplifiers in one plane all need plane: 1" if len(header.planes) == 1 else ""
             raise FrameRejectedError(
-                f"the file has {len(header.planes)} image planes; {self.path.name} expects {expected}"
+                f"the file has {len(header.planes)} image planes; {self.path.name} expects {expected}{hint}"
             )
         return rule, header.planes[rule.plane]
 
@@ -313,19 +328,8 @@ class Camera:
         return number * across * along
 
     def read_crosstalk(self, header: RawHeader) -> tuple[tuple[float, ...], ...]:
-        """Read the fraction of the signal of each amplifier (row) that appears on each other one (column).
-
-        Raises
-        ------
-        FrameRejectedError
-            If a value is not a number between -1 and 1.
-        """
-        numbers = range(1, len(self.amplifiers) + 1)
-        pairs = permutations(numbers, 2) if self.crosstalk_cards else ()
-        found = {pair: _read_share(header, name_crosstalk_card(self.crosstalk_cards, *pair)) for pair in pairs}
-        if all(share is None for share in found.values()):
-            return self.crosstalk
-        return tuple(tuple(found.get((i, j)) or 0.0 for j in numbers) for i in numbers)
+        """Read the crosstalk; result and errors as for `read_crosstalk`."""
+        return read_crosstalk(header, self.crosstalk_cards, self.crosstalk, len(self.amplifiers))
 
     def linearity_limit(self, header: RawHeader, amplifier: int = 0, warn: Warn = ignore_warning) -> float | None:
         """Read the linearity limit [ADU] of an amplifier: header, else camera file; 0 in a header means unknown."""
@@ -383,13 +387,16 @@ class Camera:
         """
         pairs = (self.find_plane(n, header) for n in range(len(self.amplifiers)))
         binning = self.bins(header)
-        return tuple(find_sections(rule, plane, binning, warn) for rule, plane in pairs)
+        found = [find_sections(rule, plane, binning, warn) for rule, plane in pairs]
+        return check_overscans(self.amplifiers, found, header, warn)
 
     def _agrees(self, header: RawHeader, patterns: Patterns, type_card: str = "") -> bool:
-        return all(
-            _matches(self._look_up(header, type_card if name == "type" and type_card else name), wanted)
-            for name, wanted in patterns.items()
-        )
+        return all(self._fits(header, name, wanted, type_card) for name, wanted in patterns.items())
+
+    def _fits(self, header: RawHeader, name: str, wanted: tuple[str | float | None, ...], type_card: str) -> bool:
+        if name in PATH_NAMES:
+            return fits_path(header.path, name, wanted)
+        return _matches(self._look_up(header, type_card if name == "type" and type_card else name), wanted)
 
     def _look_up(self, header: RawHeader, name: str) -> Value | None:
         if name == "planes":
@@ -436,17 +443,3 @@ def _matches(value: Value | None, wanted: tuple[str | float | None, ...]) -> boo
         elif isinstance(value, int | float) and float(value) == float(pattern):
             return True
     return False
-
-
-def name_crosstalk_card(template: str, source: int, target: int) -> str:
-    """Name the crosstalk keyword of two amplifiers, both counted from 1."""
-    return template.replace("{from}", str(source)).replace("{on}", str(target))
-
-
-def _read_share(header: RawHeader, card: str) -> float | None:
-    value = header.value(card)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -1 < value < 1:
-        raise FrameRejectedError(f"{card} is {value!r}; expected a fraction of the signal between -1 and 1")
-    return float(value)

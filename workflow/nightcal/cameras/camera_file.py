@@ -14,6 +14,9 @@ from nightcal.errors import ConfigurationError
 from nightcal.io.schema import check, read_yaml
 from nightcal.io.sections import parse_section
 
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
+"""Units of exposure times in camera files [s]."""
+
 SCHEMA = Path(__file__).parents[2] / "schemas" / "camera.schema.yaml"
 
 
@@ -45,12 +48,15 @@ def load_camera(path: Path) -> Camera:
     entries = enumerate(document.get("amplifiers", [{}]), start=1)
     amplifiers = tuple(_make_amplifier(document | entry, n) for n, entry in entries)
     bleed = document.get("bleed", {})
+    if document.get("bayer") == "split" and len(amplifiers) > 1:
+        raise ConfigurationError(f"{path}: bayer is split, with {len(amplifiers)} amplifiers; expected one.")
     return Camera(
         name=document["name"],
         title=document["title"],
         path=path,
         recognise=tuple(_make_patterns(entry) for entry in document.get("recognise", [])),
-        cards={role: tuple(_as_list(names)) for role, names in document.get("cards", {}).items()},
+        cards={role: tuple(map(_name_card, _as_list(names))) for role, names in document.get("cards", {}).items()},
+        exposure_units=_read_units(document.get("cards", {}).get("exposure", [])),
         binning=tuple(tuple(_as_list(entry)) for entry in document.get("binning", [])),
         mode=tuple(map(_make_setting_rule, document.get("mode", []))),
         more_filters=tuple(tuple(_as_list(names)) for names in document.get("more_filters", [])),
@@ -71,6 +77,8 @@ def load_camera(path: Path) -> Camera:
         bleed_pixels=bleed.get("pixels", 0),
         amplifier_glow=document.get("amplifier_glow", False),
         ignored_marks=tuple(document.get("ignore_marks", [])),
+        bayer=document.get("bayer", ""),
+        bayer_pattern=document.get("bayer_pattern", ""),
     )
 
 
@@ -121,8 +129,19 @@ def load_cameras(folder: Path) -> tuple[Camera, ...]:
     return tuple(sorted(cameras, key=lambda camera: not camera.recognise))
 
 
-def _as_list(entry: str | Sequence[str]) -> list[str]:
-    return [entry] if isinstance(entry, str) else list(entry)
+def _as_list(entry: Any) -> list[Any]:
+    return list(entry) if isinstance(entry, list) else [entry]
+
+
+def _name_card(entry: str | Mapping[str, str]) -> str:
+    """Take the keyword of an entry with or without a unit."""
+    return entry if isinstance(entry, str) else next(iter(entry))
+
+
+def _read_units(entries: Any) -> dict[str, float]:
+    """Read the units of the keywords of the exposure time [s]."""
+    with_unit = (entry for entry in _as_list(entries) if not isinstance(entry, str))
+    return {card: UNITS[unit] for entry in with_unit for card, unit in entry.items()}
 
 
 def _make_rules(entries: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, Patterns], ...]:

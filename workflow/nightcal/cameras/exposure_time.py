@@ -31,6 +31,9 @@ _COMMENTS = (
 )
 
 
+SECONDS: Mapping[str, float] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """An exposure time [s], and the card that has it."""
@@ -41,7 +44,11 @@ class Written:
 
 
 def read_exposure_time(
-    header: RawHeader, cards: Mapping[str, Sequence[str]], warn: Warn, is_bias: bool = False
+    header: RawHeader,
+    cards: Mapping[str, Sequence[str]],
+    warn: Warn,
+    is_bias: bool = False,
+    units: Mapping[str, float] = SECONDS,
 ) -> float:
     """Read the exposure time.
 
@@ -54,6 +61,8 @@ def read_exposure_time(
         Takes warnings about cards that disagree or cannot be read.
     is_bias : bool
         Whether the frame is a bias, whose exposure time is 0 if the header has none that is possible.
+    units : mapping of str to float
+        Seconds in the unit of a keyword, where that is not the second.
 
     Returns
     -------
@@ -67,7 +76,7 @@ def read_exposure_time(
     """
     names = cards.get("exposure", ())
     problems: list[str] = []
-    written = list(_read_cards(header, names, problems, warn))
+    written = list(_read_cards(header, names, units, problems, warn))
     if written:
         chosen = _choose(written, find_elapsed(header, cards) if len(written) > 1 else None, is_bias, warn)
         for problem in problems:
@@ -84,13 +93,15 @@ def _join(names: Sequence[str]) -> str:
     return " or ".join(names) or "no keyword"
 
 
-def _read_cards(header: RawHeader, names: Sequence[str], problems: list[str], warn: Warn) -> Iterator[Written]:
+def _read_cards(
+    header: RawHeader, names: Sequence[str], units: Mapping[str, float], problems: list[str], warn: Warn
+) -> Iterator[Written]:
     for name in names:
         repeated = name in header.repeated
         for value in header.values(name) if repeated else (header.value(name),):
             if value is None:
                 continue
-            seconds = _convert(parse_quantity(value), header.comment(name))
+            seconds = _convert(parse_quantity(value), header.comment(name), units.get(name))
             if seconds is None or not 0 <= seconds <= LONGEST_EXPOSURE:
                 problems.append(f"{name} is {value!r}")
                 continue
@@ -99,13 +110,15 @@ def _read_cards(header: RawHeader, names: Sequence[str], problems: list[str], wa
             yield Written(name, seconds, str(value))
 
 
-def _convert(quantity: tuple[float, str] | None, comment: str) -> float | None:
-    """Convert to seconds, by the unit behind the number, or in the comment."""
+def _convert(quantity: tuple[float, str] | None, comment: str, known: float | None) -> float | None:
+    """Convert to seconds, by the unit behind the number, of the keyword, or in the comment."""
     if quantity is None:
         return None
     number, unit = quantity
     if unit:
         return next((number * factor for factor, name in _UNITS if name.fullmatch(unit)), None)
+    if known is not None:
+        return number * known
     return number * next((factor for factor, name in _COMMENTS if name.search(comment)), 1.0)
 
 

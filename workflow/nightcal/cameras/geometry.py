@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nightcal.detector.mosaic import find_mosaic_shape, place_amplifiers
 from nightcal.errors import FrameRejectedError
+from nightcal.io.colour_mosaic import halve
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.sections import Area, parse_section, parse_zero_based
 from nightcal.warning_names import Warn, ignore_warning, name_warning
@@ -108,9 +109,10 @@ def _try_area(entries: Sequence[str], plane: RawHeader, warn: Warn) -> Area | Fr
 
 def _read_section(entry: str, header: RawHeader) -> Area | None:
     try:
-        return parse_section(entry if entry.startswith("[") else header.value(entry), header.value)
+        area = parse_section(entry if entry.startswith("[") else header.value(entry), header.value)
     except ValueError as error:
         raise FrameRejectedError(f"section {entry}: {error}") from error
+    return area if area is None or header.grid is None else halve(area, header.shape)
 
 
 def _read_area(entry: str, header: RawHeader, warn: Warn) -> Area | None:

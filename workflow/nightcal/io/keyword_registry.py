@@ -433,6 +433,12 @@ SETUP = (
     Keyword("NCNX", "columns of the raw frames", products=MASTERS),
     Keyword("NCNY", "rows of the raw frames", products=MASTERS),
     Keyword("NCAMPS", "amplifiers of the raw frames", products=MASTERS),
+    Keyword(
+        "NCPLANE",
+        "colour of the mosaic",
+        products=ALL,
+        note="colour of the mosaic (`R`, `G1`, `G2`, `B`), if the camera file splits it",
+    ),
     Keyword("FILTER", "filter", products=STACKS, note="filter; empty except for flats", standard=True),
     Keyword("SET-TEMP", "", "deg C", STACKS, note="set temperature of the first frame", standard=True),
     Keyword("CCD-TEMP", "measured", "deg C", STACKS, note="measured temperature of the first frame", standard=True),

@@ -10,6 +10,7 @@ from typing import Any
 
 from astropy.io import fits
 
+from nightcal.io.colour_plane import adapt_header
 from nightcal.io.date_formats import parse_moment
 from nightcal.io.header_values import format_time
 from nightcal.io.keyword import Keyword, match_any
@@ -50,10 +51,14 @@ def copy_raw_header(raw: RawHeader) -> fits.Header:
     """
     images = raw.card_images()
     if images is None:
-        return convert_times(copy_cards(raw.cards if raw.primary is None else raw.primary))
-    kept = [(image[:8].rstrip(), image[8:]) for image in images]
-    cards = "".join(f"{GEOMETRY.get(k, k):8}{rest}" for k, rest in kept if k not in RAW_ONLY)
-    return convert_times(fits.Header.fromstring(cards))
+        header = copy_cards(raw.cards if raw.primary is None else raw.primary)
+    else:
+        kept = [(image[:8].rstrip(), image[8:]) for image in images]
+        cards = "".join(f"{GEOMETRY.get(k, k):8}{rest}" for k, rest in kept if k not in RAW_ONLY)
+        header = fits.Header.fromstring(cards)
+    if raw.grid is not None:
+        adapt_header(header, raw.grid)
+    return convert_times(header)
 
 
 def convert_times(header: fits.Header) -> fits.Header:

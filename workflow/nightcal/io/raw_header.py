@@ -81,6 +81,13 @@ class RawHeader:
         The primary header of a file with images in several extensions.
     foreign : mapping of str to str, optional
         Texts that are not ASCII, of which astropy loses letters.
+
+    Attributes
+    ----------
+    path : Path
+        The file; the current folder if unknown.
+    grid : (int, int) or None
+        For one colour of a mosaic, its first row and column in the mosaic; every second is its own.
     """
 
     def __init__(
@@ -99,6 +106,8 @@ class RawHeader:
         self.shape = shape
         self.plane = plane
         self.primary = primary
+        self.path = Path()
+        self.grid: tuple[int, int] | None = None
         self._read_planes = planes
         self._foreign = foreign
         self._asked: dict[str, Value | None] = {}
@@ -225,7 +234,9 @@ def read_header(path: Path) -> RawHeader:
         plain = read_plain_header(path)
     except (OSError, ValueError, FrameRejectedError):
         plain = None
-    return read_header_with_astropy(path) if plain is None else plain
+    header = read_header_with_astropy(path) if plain is None else plain
+    header.path = path
+    return header
 
 
 def read_plain_header(path: Path) -> RawHeader | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nightcal.cameras.camera import Camera, recognise_camera
+from nightcal.cameras.colours import split_header
 from nightcal.cameras.processing_marks import find_alteration, find_colour_mosaic, find_processing
 from nightcal.cameras.settings import ROWS, Settings
 from nightcal.detector.mosaic import place_amplifiers
@@ -35,7 +36,7 @@ class Frame:
     ----------
     path : Path
     name : str
-        Path relative to the raw folder.
+        Path relative to the raw folder; for one colour of a mosaic followed by it, as in ``light_01.fits:G1``.
     problem : str
         Why the frame is rejected; empty for a good frame. The other attributes then hold what was read before the
         problem.
@@ -71,6 +72,8 @@ class Frame:
     area : str
         Section of the light-sensitive pixels, for each amplifier.
     amplifiers : int
+    plane : str
+        Colour of a split mosaic, of `nightcal.io.colour_mosaic.PLANES`; empty for whole frames.
     has_longitude : bool
         Whether the longitude of the observatory is known; if not, Greenwich is assumed.
     warnings : tuple of str
@@ -101,6 +104,7 @@ class Frame:
     has_overscan: bool = False
     area: str = ""
     amplifiers: int = 1
+    plane: str = ""
     has_longitude: bool = True
     warnings: tuple[str, ...] = ()
 
@@ -108,6 +112,16 @@ class Frame:
     def row_order(self) -> str:
         """Order in which rows are stored (``ROWORDER``), in lower case; empty if unknown."""
         return next((s.values[0].lower() for s in self.settings if s.label == ROWS), "")
+
+    @property
+    def file(self) -> str:
+        """Path relative to the raw folder."""
+        return self.name.removesuffix(name_plane("", self.plane)) if self.plane else self.name
+
+
+def name_plane(name: str, plane: str) -> str:
+    """Name one colour of a mosaic after its file."""
+    return f"{name}:{plane}"
 
 
 def scan(folder: Path, cameras: Sequence[Camera], leave_out: Sequence[Path] = ()) -> list[Frame]:
@@ -128,7 +142,10 @@ def scan(folder: Path, cameras: Sequence[Camera], leave_out: Sequence[Path] = ()
         Sorted by name.
     """
     paths = sorted(find_files(folder, leave_out, unopened=True))
-    return reject_copies([read_frame(path, path.relative_to(folder).as_posix(), cameras) for path in paths])
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return reject_copies(
+        [frame for path, name in zip(paths, names, strict=True) for frame in read_frames(path, name, cameras)]
+    )
 
 
 def reject_copies(frames: Sequence[Frame]) -> list[Frame]:
@@ -187,14 +204,52 @@ def _sample_content(path: Path) -> tuple[int, bytes]:
 _EXPOSURE = attrgetter(*(attribute.name for attribute in fields(Frame) if attribute.name not in ("path", "name")))
 
 
-def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
+def read_frames(path: Path, name: str, cameras: Sequence[Camera]) -> list[Frame]:
     """Read the header of a raw file.
 
     Parameters
     ----------
     path : Path
     name : str
+        Path relative to the raw folder.
+    cameras : sequence of Camera
+
+    Returns
+    -------
+    list of Frame
+        One, with ``problem`` set if the file cannot be used; one for each colour of a mosaic that its camera file
+        splits.
+    """
+    if unopened := explain_unopened(path.name):
+        return [Frame(path, name, problem=unopened)]
+    try:
+        header = read_header(path)
+    except FrameRejectedError as reason:
+        return [Frame(path, name, problem=str(reason))]
+    camera = next((one for one in cameras if one.recognises(header) or not one.recognise), None)
+    if camera is None or camera.bayer != "split":
+        return [interpret_header(path, name, header, cameras)]
+    try:
+        colours = split_header(header, camera)
+    except FrameRejectedError as reason:
+        return [Frame(path, name, camera=camera.name, problem=str(reason))]
+    frames = [
+        interpret_header(path, name_plane(name, one.plane) if one.plane else name, part, [one]) for part, one in colours
+    ]
+    alike = len({frame.problem for frame in frames}) == 1 and bool(frames[0].problem)
+    return [replace(frames[0], name=name, plane="")] if alike else frames
+
+
+def interpret_header(path: Path, name: str, header: RawHeader, cameras: Sequence[Camera]) -> Frame:
+    """Interpret a header.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
         Name of the frame in the plan.
+    header : RawHeader
+        Of one colour if the camera file splits mosaics.
     cameras : sequence of Camera
 
     Returns
@@ -202,17 +257,6 @@ def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
     Frame
         With ``problem`` set if the file cannot be used.
     """
-    if unopened := explain_unopened(path.name):
-        return Frame(path, name, problem=unopened)
-    try:
-        header = read_header(path)
-    except FrameRejectedError as reason:
-        return Frame(path, name, problem=str(reason))
-    return interpret_header(path, name, header, cameras)
-
-
-def interpret_header(path: Path, name: str, header: RawHeader, cameras: Sequence[Camera]) -> Frame:
-    """Interpret a header; parameters and result as for `read_frame`."""
     known: dict[str, Any] = {}
     warnings: list[str] = []
     try:
@@ -235,7 +279,8 @@ def _find_kind(header: RawHeader, cameras: Sequence[Camera]) -> str:
 def _interpret(header: RawHeader, cameras: Sequence[Camera], warn: Warn) -> Iterator[dict[str, Any]]:
     """Yield the attributes of a frame in parts, so that those before a problem are kept; pass warnings to ``warn``."""
     camera = recognise_camera(header, cameras)
-    yield {"camera": camera.name, "shape": header.shape, "problem": explain_unfit(header, camera, warn)}
+    yield {"camera": camera.name, "shape": header.shape, "plane": camera.plane}
+    yield {"problem": explain_unfit(header, camera, warn)}
     kind, no_kind = _attempt(partial(camera.kind, header, warn))
     exposure_time, no_exposure = _attempt(partial(camera.exposure_time, header, warn, kind or ""))
     start = camera.start(header, warn, exposure_time or 0.0)
@@ -296,7 +341,7 @@ def explain_unfit(header: RawHeader, camera: Camera, warn: Warn) -> str:
         return processed
     if altered := find_alteration(header, camera.ignored_marks):
         warn(name_warning("saved again", f"{altered}, a program that may have changed the pixels; taken as raw"))
-    mosaic = "" if getattr(camera, "bayer", "") else find_colour_mosaic(header, camera.ignored_marks)
+    mosaic = "" if camera.plane else find_colour_mosaic(header, camera.ignored_marks)
     return (
         f"{mosaic}, a colour mosaic: write bayer: split in {camera.path.name} to reduce its colours" if mosaic else ""
     )
@@ -344,7 +389,7 @@ def _read_details(header: RawHeader, camera: Camera, kind: str, exposure_time: f
         "kind": kind,
         "instrument": camera.describe(header, "instrument", warn),
         "target": camera.describe(header, "object", warn),
-        "filter": camera.filter(header) if kind in ("flat", "science") else "",
+        "filter": _read_filter(header, camera) if kind in ("flat", "science") else "",
         "flat_source": camera.find_flat_source(header) if kind == "flat" else "",
         "pointing": camera.pointing(header, warn) if kind in ("flat", "science") else None,
         "set_temperature": camera.temperature(header, "set_temperature", warn),
@@ -358,6 +403,11 @@ def _read_details(header: RawHeader, camera: Camera, kind: str, exposure_time: f
         "area": ", ".join(map(str, sections)),
         "amplifiers": len(sections),
     }
+
+
+def _read_filter(header: RawHeader, camera: Camera) -> str:
+    """Read the filter; a colour of a mosaic is one, behind that of the header if there is any."""
+    return f"{camera.filter(header)} {camera.plane}".strip()
 
 
 def _average(numbers: Sequence[float | None]) -> float | None:

@@ -19,8 +19,9 @@ from typing import Any
 
 from nightcal.cameras.camera import Camera
 from nightcal.cameras.settings import Setting
+from nightcal.io.colour_mosaic import PLANES
 from nightcal.io.raw_files import find_files
-from nightcal.planning.frames import Frame, read_frame, reject_copies
+from nightcal.planning.frames import Frame, name_plane, read_frames, reject_copies
 from nightcal.version import __version__
 
 CACHE_FILE = Path("logs/header_cache")
@@ -73,7 +74,7 @@ def read_cached_frames(
     if trusted and known is not None:
         return reject_copies([cached.frame for cached in known.values()])
     paths = sorted(find_files(folder, [results], unopened=True), key=_parts)
-    found = [_read_or_reuse(raw, folder, cameras, known or {}) for raw in paths]
+    found = [cached for raw in paths for cached in _read_or_reuse(raw, folder, cameras, known or {})]
     if save and list((known or {}).values()) != found:
         save_cache(path, validity, found)
     return reject_copies([cached.frame for cached in found])
@@ -81,12 +82,13 @@ def read_cached_frames(
 
 def _read_or_reuse(
     path: Path, folder: Path, cameras: Sequence[Camera], known: Mapping[str, CachedFrame]
-) -> CachedFrame:
-    stamp = _read_stamp(path)
-    old = known.get(str(path))
-    if old is not None and old.stamp == stamp:
+) -> list[CachedFrame]:
+    stamp, name = _read_stamp(path), path.relative_to(folder).as_posix()
+    names = [name] if name in known else [name_plane(name, plane) for plane in PLANES]
+    old = [known[one] for one in names if one in known]
+    if old and all(cached.stamp == stamp for cached in old):
         return old
-    return CachedFrame(read_frame(path, path.relative_to(folder).as_posix(), cameras), stamp)
+    return [CachedFrame(frame, stamp) for frame in read_frames(path, name, cameras)]
 
 
 def _read_stamp(path: Path) -> Stamp:
@@ -115,7 +117,7 @@ def load_cache(path: Path, validity: str) -> dict[str, CachedFrame] | None:
     Returns
     -------
     dict of str to CachedFrame or None
-        By path of the raw file; None if there is no cache, or it is damaged or for other camera files.
+        By name of the frame; None if there is no cache, or it is damaged or for other camera files.
     """
     try:
         seal, _, text = path.read_text(encoding="utf-8").partition("\n")
@@ -127,7 +129,7 @@ def load_cache(path: Path, validity: str) -> dict[str, CachedFrame] | None:
     if seal != _make_seal(validity, text):
         _log.warning("%s is damaged or for other camera files: reading all headers again.", path)
         return None
-    return {row[0]: _restore(*row) for row in json.loads(text)}
+    return {row[1]: _restore(*row) for row in json.loads(text)}
 
 
 def _restore(path: str, name: str, stamp: Sequence[int], values: list[Any]) -> CachedFrame:

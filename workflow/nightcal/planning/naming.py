@@ -52,6 +52,7 @@ def name_products(frames: Sequence[Frame]) -> dict[str, str]:
         return {raw: longer(raw) if count[nights[raw], name.lower()] > 1 else name for raw, name in names.items()}
 
     nights = {frame.name: frame.night for frame in frames}
-    names = {frame.name: slugify(strip_suffix(frame.name).rpartition("/")[2]) for frame in frames}
-    names = lengthen(names, lambda raw: slugify(strip_suffix(raw).replace("/", "_")))
-    return lengthen(names, lambda raw: f"{slugify(strip_suffix(raw).replace('/', '_'))}_{hash_text(raw)}")
+    stems = {frame.name: "_".join(filter(None, (strip_suffix(frame.file), frame.plane))) for frame in frames}
+    names = {raw: slugify(stem.rpartition("/")[2]) for raw, stem in stems.items()}
+    names = lengthen(names, lambda raw: slugify(stems[raw].replace("/", "_")))
+    return lengthen(names, lambda raw: f"{slugify(stems[raw].replace('/', '_'))}_{hash_text(raw)}")

@@ -32,6 +32,7 @@ class Setup:
     has_overscan: bool = False
     area: str = ""
     amplifiers: int = 1
+    plane: str = ""
 
     @staticmethod
     def from_frame(frame: Frame) -> Setup:
@@ -71,6 +72,7 @@ def _compare_setups(first: Setup, second: Setup) -> list[Difference]:
         "size": (_describe_shape(first), _describe_shape(second)),
         "overscan": (_YES_NO[first.has_overscan], _YES_NO[second.has_overscan]),
         "the light-sensitive area": (first.area, second.area),
+        "the colour of the mosaic": (first.plane or WHOLE, second.plane or WHOLE),
     }
     found = [Difference(what, *pair) for what, pair in pairs.items() if pair[0] != pair[1]]
     differ = find_differences(first.settings, second.settings)
@@ -86,6 +88,7 @@ def _is_whole(setup: Setup) -> bool:
     return setup.amplifiers == 1 and not setup.has_overscan and setup.area == f"[1:{columns},1:{rows}]"
 
 
+WHOLE = "none"
 _YES_NO = {True: "yes", False: "no"}
 
 
@@ -99,7 +102,7 @@ def _name_setup(setup: Setup) -> str:
     rows, columns = setup.shape
     binning = f"{setup.binning[0]}x{setup.binning[1]}"
     pixels = f"{columns}x{rows}" + (f"x{setup.amplifiers}" if setup.amplifiers > 1 else "")
-    parts = (setup.camera, setup.instrument, pixels, binning, setup.mode)
+    parts = (setup.camera, setup.instrument, pixels, binning, setup.mode, setup.plane)
     name = "_".join(slugify(part) for part in parts if part)
     return name if len(name) <= LONGEST_SETUP else f"{name[:LONGEST_SETUP]}_{hash_text(name)}"
 

@@ -20,7 +20,7 @@ AREA_LENGTH = 200
 """Longest part of an area description in a keyword; the rest goes to ``NCAREA02`` and so on."""
 
 _SHARED = (
-    "NIGHT", "NCCAMERA", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NCOVSC", "NCNX", "NCNY", "NCAMPS",
+    "NIGHT", "NCCAMERA", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NCOVSC", "NCNX", "NCNY", "NCAMPS", "NCPLANE",
 )  # fmt: skip
 """Keywords that all masters of a setup and night share, besides ``NCAREA`` and its continuation."""
 
@@ -52,6 +52,7 @@ def write_setup(header: fits.Header, frame: Frame) -> None:
         "NCAMPS": frame.amplifiers,
         "FILTER": frame.filter,
     }
+    values |= {"NCPLANE": frame.plane} if frame.plane else {}
     values |= {"NCROWS": frame.row_order} if frame.row_order else {}
     values |= {"NSUMMED": frame.n_summed} if frame.n_summed > 1 else {}
     values |= {f"NCSET{n:03d}": text for n, text in enumerate(_dump_settings(frame.settings), start=1)}
@@ -113,6 +114,7 @@ def read_planned_master(path: Path, header: fits.Header) -> PlannedMaster:
         has_overscan=header["NCOVSC"],
         area=" ".join([header["NCAREA"], *(header[name] for name in parts)]),
         amplifiers=header.get("NCAMPS", 1),
+        plane=header.get("NCPLANE", ""),
     )
     is_dark = header["MASTER"] == "dark"
     seconds = [float(header.get(name, header["EXPTIME"])) for name in ("EXPMIN", "EXPMAX")] if is_dark else [0.0, 0.0]

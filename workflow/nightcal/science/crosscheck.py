@@ -17,6 +17,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from nightcal.cameras.camera import Camera
+from nightcal.cameras.colours import select_colour
 from nightcal.detector.overscan import SMOOTH_ORDER, OverscanMethods
 from nightcal.io.atomic import write_text
 from nightcal.io.raw_header import RawHeader, read_header
@@ -124,7 +125,7 @@ def crosscheck(raw: Path, product: Path, camera: Camera, masters: Mapping[str, P
     result = CrossCheck(header["RAWFILE"], names, versions=versions)
     if "EMPTY" in header:
         return replace(result, reason=f"the product is empty: {header['EMPTY']}")
-    amplifiers = _Amplifiers(read_header(raw), camera, header)
+    amplifiers = _Amplifiers(select_colour(read_header(raw), camera), camera, header)
     if amplifiers.crosstalk.any() and not amplifiers.are_read_together():
         return replace(result, reason="crosstalk between amplifiers that do not start at the same corner pixel")
 
@@ -268,7 +269,11 @@ class _Amplifiers:
 
 
 def _select_plane(image: NDArray[Any], header: RawHeader) -> NDArray[Any]:
-    return image[header.plane] if image.ndim == 3 else image
+    image = image[header.plane] if image.ndim == 3 else image
+    if header.grid is not None:
+        (rows, columns), (top, left) = header.shape, header.grid
+        return image[top : 2 * rows : 2, left : 2 * columns : 2]
+    return image
 
 
 def _flip(image: NDArray[Any], flip_x: bool, flip_y: bool) -> NDArray[Any]:

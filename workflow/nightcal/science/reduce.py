@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.io import fits
 
-from nightcal.cameras.amplifiers import choose_gain, open_raw
+from nightcal.cameras.amplifiers import choose_gain, open_image, open_raw
 from nightcal.cameras.camera import Camera
 from nightcal.detector.gain import GainAndReadNoise
 from nightcal.errors import FrameRejectedError
@@ -86,6 +86,8 @@ class ScienceBatch:
         header = prepared.header
         record_gain(header, gain)
         set_cards(header, {"NIGHT": frame.night})
+        if frame.plane:
+            set_cards(header, {"NCPLANE": frame.plane, "FILTER": (frame.filter, "filter, and colour of the mosaic")})
         if frame.mjd is not None:
             set_cards(header, list_mean_time(frame.mjd))
             dated = [step for step in ("BIAS", "DARK", "FLAT", "BPM") if f"{step}MJD" in header]
@@ -146,7 +148,7 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
     """
     raw, measurements = None, batch.measurements
     try:
-        image = RawImage(path)
+        image = open_image(path, batch.camera)
         raw = image.header
         kernels.prepare(kernels.SCIENCE_STEPS * frames * raw.shape[0] * raw.shape[1])
         frame = make_frame(path, raw, batch.camera)

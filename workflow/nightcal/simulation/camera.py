@@ -14,7 +14,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.cameras.camera import Camera, Patterns, name_crosstalk_card
+from nightcal.cameras.camera import Camera, Patterns
+from nightcal.cameras.crosstalk_cards import name_crosstalk_card
 from nightcal.cameras.geometry import AmplifierRule, Sections
 from nightcal.detector.crosstalk import Order, read_together
 from nightcal.detector.linearity import linearise

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
-from nightcal.cameras.amplifiers import open_raw
+from nightcal.cameras.amplifiers import open_image, open_raw
 from nightcal.cameras.camera import Camera
 from nightcal.cameras.camera_file import load_camera
 from nightcal.detector.gain import ASSUMED, GainAndReadNoise
 from nightcal.errors import FrameRejectedError
-from nightcal.io.raw_image import RawImage
 from nightcal.planning.frames import Frame, make_frame
 from nightcal.stacking.calibration_frame import CalibrationFrame, RejectedFrame
 
@@ -67,7 +66,7 @@ def open_frames(
     for path in map(Path, paths):
         record = None
         try:
-            image = RawImage(path)
+            image = open_image(path, camera)
             record = make_frame(path, image.header, camera)
             readout, gain = open_raw(image, camera, measured)
         except FrameRejectedError as reason:

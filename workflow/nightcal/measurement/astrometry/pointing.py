@@ -69,6 +69,8 @@ def find_hint(header: RawHeader, camera: Camera) -> Hint:
             scale, scale_words = from_wcs[2], "the WCS of the raw header"
     if scale is None:
         scale, scale_words = _compute_scale(header, camera), "pixel size and focal length"
+    if scale is not None and header.grid is not None:
+        scale *= 2  # of every second pixel
     ra, dec = place or (None, None)
     words = [
         f"pointing from {place_words}" if place else "no pointing",
@@ -107,7 +109,7 @@ def _read_wcs_hint(header: RawHeader) -> tuple[float, float, float] | None:
     wcs = read_celestial_wcs(header.cards)
     if wcs is None:
         return None
-    rows, columns = header.shape
+    rows, columns = (length * (1 if header.grid is None else 2) for length in header.shape)
     scale = 3600 * math.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix)))
     lon, lat = wcs.wcs.lng, wcs.wcs.lat
     if not wcs.wcs.ctype[lon].startswith(
