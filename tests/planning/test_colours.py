@@ -85,7 +85,8 @@ def test_a_file_without_colours_is_one_whole_frame(raw, camera):
     write(raw / "bias.fits", IMAGETYP="Bias", DATE_OBS="2024-03-01T23:00:00", BAYERPAT=None)
     (bias,) = (frame for frame in scan(raw, [camera]) if frame.kind == "bias")
     assert (bias.name, bias.shape, bias.plane, bias.problem) == ("bias.fits", (40, 60), "", "")
-    assert all(science.bias.master is None for science in make_plan(scan(raw, [camera])).science)
+    planes = {frame.plane for s in make_plan(scan(raw, [camera])).science for frame in s.bias.master.frames}
+    assert planes == {"R", "G1", "G2", "B"}  # the darks serve as bias
 
 
 def test_a_camera_file_names_the_colours_of_headers_that_do_not(raw, camera):

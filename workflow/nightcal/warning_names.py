@@ -334,7 +334,7 @@ WARNINGS = (
     WarningName(
         "unreadable text",
         "A text in the header cannot be read and counts as missing.",
-        "Correct the header.",
+        "Correct the header, or say what is true in `night.yaml`.",
     ),
     WarningName(
         "unsteady illumination",

@@ -90,7 +90,8 @@ def find_sections(
         trimmed = isinstance(image, Area) and image.shape != whole.shape
         entries = [entry for entries in (rule.image, *rule.overscan) for entry in entries]
         is_fixed = bool(rule.detector) or any(entry.startswith("[") for entry in entries)
-        if trimmed or is_fixed or any(isinstance(found, Area) for found in overscans):
+        is_mosaic = plane.grid is not None
+        if trimmed or is_fixed or is_mosaic or any(isinstance(found, Area) for found in overscans):
             raise problems[0]
         for problem in problems:
             warn(name_warning("unknown section", f"{problem}; the whole plane is taken as the image"))
