@@ -5,7 +5,7 @@ python scripts/measure_gain.py night/bias*.fits night/flat*.fits --camera config
 
 from pathlib import Path
 
-from nightcal.cli import make_parser, read_camera, run
+from nightcal.cli import make_parser, read_camera, read_overrides, run
 from nightcal.masters.gain import write_measured_gain
 
 
@@ -13,7 +13,7 @@ def main() -> None:
     arguments = make_parser(__doc__, frames="raw bias frames and flats")
     arguments.add_argument("--out", type=Path, required=True, help="gain and read noise (JSON)")
     args = arguments.parse_args()
-    write_measured_gain(args.out, args.frames, read_camera(args))
+    write_measured_gain(args.out, args.frames, read_camera(args), read_overrides(args))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write and print the plan of each night in a folder of raw frames.
+"""Write and print the plan of each night in a folder of raw frames, and a template for the observer's own rules.
 
 python scripts/plan.py "$(yq --output-format json mine.yaml)" \
     --out results/20240301/plan.csv --planned results/logs/planned_20240301.csv \
@@ -11,6 +11,7 @@ from pathlib import Path
 from nightcal.cli import make_parser, run
 from nightcal.config import read_run_config
 from nightcal.io.atomic import write_text
+from nightcal.planning.night_template import write_template
 from nightcal.planning.summary import summarise_plan, write_summary
 from nightcal.planning.summary_text import describe_summary
 
@@ -31,6 +32,7 @@ def main() -> None:
         write_text(path, table)
         write_text(planned, table)
         write_text(json_path, write_summary(summary))
+        write_template(path.parent, summary.night, plan.find_entries(summary.night))
         print(table)
     for summary in summaries:
         print(f"Night {summary.night}:", *describe_summary(summary, args.config["raw"]), sep="\n  ")

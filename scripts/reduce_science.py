@@ -7,7 +7,7 @@ python scripts/reduce_science.py night/m13_V*.fits --camera config/cameras/gener
 
 from pathlib import Path
 
-from nightcal.cli import make_parser, parse_json, read_camera, read_measured_gain, run
+from nightcal.cli import make_parser, parse_json, read_camera, read_measured_gain, read_overrides, run
 from nightcal.errors import ConfigurationError
 from nightcal.io.master import load_optional_master
 from nightcal.science.reduce import ScienceBatch, reduce_frames
@@ -46,6 +46,7 @@ def main() -> None:
         unit=args.unit,
         warnings=args.warn,
         measurements=measurements,
+        overrides=read_overrides(args),
     )
     reduce_frames(args.frames, args.out, batch, args.catalogs)
 

@@ -22,6 +22,7 @@ def main() -> None:
         "--plan", type=Path, required=True, help="plan.csv, in which frames that failed later are entered"
     )
     arguments.add_argument("--crosschecks", nargs="+", default=[], type=Path, help="comparisons with ccdproc (JSON)")
+    arguments.add_argument("--remark", action="append", default=[], help="a sentence for the top of the page")
     arguments.add_argument("--raw", default="", help="folder of the raw frames, for commands in the report")
     arguments.add_argument("--out", nargs=2, type=Path, required=True, help="the page, and what was done and not")
     args = arguments.parse_args()
@@ -32,7 +33,8 @@ def main() -> None:
         write_text(args.plan, write_table(rows))
     summary = complete_summary(read_summary(args.summary.read_text(encoding="utf-8")), rows, products)
     page, done = args.out
-    write_text(page, make_report(summary, rows, products, [read_crosscheck(p) for p in args.crosschecks], args.raw))
+    checks = [read_crosscheck(path) for path in args.crosschecks]
+    write_text(page, make_report(summary, rows, products, checks, args.raw, args.remark))
     write_text(done, write_summary(summary))
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # imports take time: a script imports only what it uses
     from nightcal.cameras.camera import Camera
     from nightcal.detector.gain import GainAndReadNoise
     from nightcal.masters.flat_selection import FlatLimits
+    from nightcal.planning.overrides import Overrides
 
 # read when numpy is imported: no script uses BLAS, and starting its threads takes time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -41,6 +42,12 @@ def make_parser(description: str | None, *, frames: str | None = "raw frames") -
             default="auto",
             help="which gain to use if header and measurement differ",
         )
+        parser.add_argument(
+            "--overrides",
+            type=parse_json,
+            default={},
+            help='what holds instead of headers, as JSON: {"night/dark_3.fits": {"type": "dark", "exposure": 30}}',
+        )
     return parser
 
 
@@ -55,6 +62,13 @@ def read_camera(args: argparse.Namespace) -> Camera:
     from nightcal.cameras.camera_file import load_camera
 
     return replace(load_camera(args.camera), plane=args.plane)
+
+
+def read_overrides(args: argparse.Namespace) -> Overrides:
+    """Read what holds instead of headers, from the arguments of scripts that read raw frames."""
+    from nightcal.planning.overrides import parse_overrides
+
+    return parse_overrides(args.overrides)
 
 
 def parse_json(text: str) -> Any:
@@ -92,6 +106,7 @@ def read_stacking(args: argparse.Namespace) -> dict[str, Any]:
         "rejection": Rejection(args.frame_sigma, args.stack_sigma, not args.no_floor),
         "threads": args.threads,
         "warnings": args.warn,
+        "overrides": read_overrides(args),
     }
 
 

@@ -6,7 +6,7 @@ import csv
 import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from nightcal.planning.header_cache import read_cached_frames
 from nightcal.planning.master_library import read_library
 from nightcal.planning.matching import Options
 from nightcal.planning.naming import find_misread
+from nightcal.planning.night_files import NightFiles
 from nightcal.planning.plan import STEPS, Plan, make_plan
 from nightcal.planning.user_masks import read_user_masks
 from nightcal.science.steps import MEASUREMENTS, read_options
@@ -37,12 +38,13 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.AS
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Cameras by name, the plan, the nights to reduce, and the observer's reference stars."""
+    """Cameras by name, the plan, the nights to reduce, the observer's reference stars, and remarks on each night."""
 
     cameras: Mapping[str, Camera]
     plan: Plan
     nights: Sequence[str]
     stars: Path | None = None
+    remarks: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def parse_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +110,10 @@ def read_run_config(config: Mapping[str, Any], home: Path, *, in_job: bool = Fal
     check(config, read_config_schema(home), WHERE)
     cameras = choose_cameras(config["camera"], home / "config" / "cameras")
     raw, results = _check_folders(config["raw"], config["results"])
-    frames = read_cached_frames(raw, cameras, results, trusted=in_job, save=not in_job)
+    night_files = NightFiles(
+        config.get("overrides", "auto"), results, home / "workflow" / "schemas", f"{WHERE}: overrides"
+    )
+    frames = read_cached_frames(raw, cameras, results, night_files, trusted=in_job, save=not in_job)
     unopened = [reason for frame in frames if (reason := explain_unopened(frame.path.name))]
     if len(unopened) == len(frames):
         others = f"; {len(frames)} of other formats: {unopened[0]}" if frames else ""
@@ -135,7 +140,9 @@ def read_run_config(config: Mapping[str, Any], home: Path, *, in_job: bool = Fal
     stars = find_stars_file(config.get("catalog", {}).get("file", "auto"), raw)
     if not in_job:
         check_measurements(config, stars)
-    return RunConfig({camera.name: camera for camera in cameras}, plan, nights, stars)
+        for remark in dict.fromkeys(remark for night in nights for remark in night_files.remarks.get(night, [])):
+            _log.warning("%s", remark)
+    return RunConfig({camera.name: camera for camera in cameras}, plan, nights, stars, night_files.remarks)
 
 
 def _check_folders(raw: str | None, results: str) -> tuple[Path, Path]:

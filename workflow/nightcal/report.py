@@ -19,6 +19,7 @@ from nightcal.planning.naming import make_printable
 from nightcal.planning.plan import COLUMNS, REJECTED, UNUSED
 from nightcal.planning.summary import NightSummary
 from nightcal.planning.summary_text import describe_counts, describe_group, suggest
+from nightcal.planning.verdict import find_verdict
 from nightcal.version import __version__
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def make_report(
     products: Products,
     crosschecks: Sequence[CrossCheck] = (),
     raw: str = "",
+    remarks: Sequence[str] = (),
 ) -> str:
     """Make the page.
 
@@ -136,6 +138,8 @@ def make_report(
         Comparisons with ccdproc.
     raw : str
         Folder of the raw frames, for commands.
+    remarks : sequence of str
+        Sentences for the top of the page.
 
     Returns
     -------
@@ -151,12 +155,14 @@ def make_report(
         f"<p>{len(rows)} raw frames: "
         + ", ".join(f"{n} {escape(role)}" for role, n in sorted(roles.items()))
         + ".</p>",
+        *(f'<p class="warn">{escape(remark)}</p>' for remark in remarks),
         _make_section(
             "Rejected and unused",
             ("frame", "role", "reason"),
             [(row["file"], row["role"], row["reason"]) for row in rows if row["role"] in (REJECTED, UNUSED)],
             "No raw frame was rejected or left unused.",
         ),
+        *_make_rules_section(rows),
         _make_section(
             "Masters",
             ("master", "frames", "averaged per pixel", "noise / model", "level", "warnings"),
@@ -205,6 +211,12 @@ def _describe_undone(summary: NightSummary, raw: str) -> str:
         lines.append(f'<ul class="warn">\n{items}\n</ul>')
     lines += [f"<p>{escape(advice)}</p>" for advice in suggest(summary, raw)]
     return "<h2>What was not done</h2>\n" + "\n".join(lines)
+
+
+def _make_rules_section(rows: Sequence[Row]) -> list[str]:
+    """List the frames of which the observer's rules say something; nothing without rules."""
+    ruled = [(row["file"], row["role"], verdict) for row in rows if (verdict := find_verdict(row["reason"]))]
+    return [_make_section("What the observer's rules say", ("frame", "role", "rule"), ruled, "")] if ruled else []
 
 
 def _make_crosscheck_row(check: CrossCheck) -> tuple[Any, ...]:

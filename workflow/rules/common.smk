@@ -9,7 +9,9 @@ from pathlib import Path
 
 from nightcal.errors import ConfigurationError
 from nightcal.numerics.kernels import LAPLACIAN_WORTHWHILE, SCIENCE_STEPS, WORTHWHILE, fingerprint
+from nightcal.planning.fingerprint import hash_frames
 from nightcal.planning.naming import find_misread
+from nightcal.planning.overrides import dump_overrides, leave_out_gain
 from nightcal.planning.summary import read_summary, summarise_plan
 from nightcal.planning.summary_text import describe_summary
 from nightcal.config import parse_command_line, locate_plan, read_run_config, select_measurements
@@ -50,8 +52,9 @@ wildcard_constraints:
 
 
 def script(rule_name):
-    """Path of the script that a rule runs."""
-    return os.path.relpath(HOME / "scripts" / f"{rule_name}.py")
+    """Path of the script that a rule runs, the same after the working folder was copied."""
+    path = HOME / "scripts" / f"{rule_name}.py"
+    return os.path.relpath(path) if Path.cwd().is_relative_to(HOME) else str(path)
 
 
 def product_path(master):
@@ -100,6 +103,11 @@ def options(flag, paths):
 def warnings_for(item):
     """Options that put warnings of the plan into the header of a product."""
     return " ".join(option("--warn", match.warning) for match in item.matches)
+
+
+def overrides_for(frames):
+    """Option with what the observer says of the frames of a job, or nothing."""
+    return option("--overrides", dump_overrides({str(frame.path): frame.override for frame in frames}))
 
 
 def pixels(setup):
@@ -164,6 +172,23 @@ def master_warnings(w):
     """Warnings of a master, as options of a script."""
     master = find_master(w)
     return " ".join([warnings_for(master), *(option("--warn", warning) for warning in master.warnings)])
+
+
+def master_overrides(w):
+    """What the observer says of the frames of a master, as an option of a script."""
+    return overrides_for(find_master(w).frames)
+
+
+def gain_overrides(w):
+    """What the observer says of frames in which the gain is measured, as an option of a script."""
+    said = {str(frame.path): frame.override for frame in find_master(w).frames if frame.override}
+    names = {str(frame.path): None for frame in find_master(w).frames}
+    return option("--overrides", dump_overrides(names | leave_out_gain(said)))
+
+
+def master_frames(w):
+    """Hash of the frames of a master: if it changes, the master is made again."""
+    return hash_frames(find_master(w).frames)
 
 
 def stack_pixels(w):

@@ -28,8 +28,10 @@ rule measure_gain:
         frames=raw_names,
         version=__version__,
         plane=master_plane,
+        understood=master_frames,
+        overrides=gain_overrides,
     shell:
-        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} --out {output:q} > {log:q} 2>&1"
 
 
 rule warm_kernels:
@@ -74,11 +76,13 @@ rule make_master_bias:
         frames=raw_names,
         version=__version__,
         plane=master_plane,
+        understood=master_frames,
+        overrides=master_overrides,
         warn=master_warnings,
         rejection=REJECTION,
         measured_gain=lambda w, input: measured_gain(input.measured_gain),
     shell:
-        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.measured_gain}"
+        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} {params.measured_gain}"
         " {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
@@ -107,13 +111,15 @@ rule make_master_dark:
         frames=raw_names,
         version=__version__,
         plane=master_plane,
+        understood=master_frames,
+        overrides=master_overrides,
         warn=master_warnings,
         rejection=REJECTION,
         measured_gain=lambda w, input: measured_gain(input.measured_gain),
         bias=lambda w, input: option("--bias", input.bias),
         hot=config["dark"]["hot"],
     shell:
-        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.measured_gain} {params.bias}"
+        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} {params.measured_gain} {params.bias}"
         " --hot {params.hot} {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
@@ -143,6 +149,8 @@ rule make_master_flat:
         frames=raw_names,
         version=__version__,
         plane=master_plane,
+        understood=master_frames,
+        overrides=master_overrides,
         warn=master_warnings,
         rejection=REJECTION,
         measured_gain=lambda w, input: measured_gain(input.measured_gain),
@@ -150,7 +158,7 @@ rule make_master_flat:
         dark=lambda w, input: option("--dark", input.dark),
         limits=" ".join(f"--{key} {config['flat'][key]}" for key in ("faintest", "departure", "dither")),
     shell:
-        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.measured_gain} {params.bias}"
+        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} {params.measured_gain} {params.bias}"
         " {params.dark} {params.limits} {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 

@@ -52,9 +52,10 @@ rule report_night:
         version=__version__,
         crosschecks=lambda w, input: options("--crosschecks", input.crosschecks),
         raw=config["raw"],
+        remarks=lambda w: " ".join(option("--remark", text) for text in RUN.remarks.get(w.night, [])),
     shell:
         "python {params.script:q} --planned {input.planned:q} --summary {input.summary:q} --plan {input.plan:q}"
-        " {params.crosschecks} --raw {params.raw:q} --out {output.page:q} {output.summary:q} > {log:q} 2>&1"
+        " {params.crosschecks} {params.remarks} --raw {params.raw:q} --out {output.page:q} {output.summary:q} > {log:q} 2>&1"
 
 
 rule check_night:

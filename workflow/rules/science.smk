@@ -33,6 +33,8 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             frames=lambda w, batch=batch: quote_paths(science.frame.path for science in batch.members),
             version=__version__,
             plane=plane_option(batch.members[0].setup),
+            understood=hash_frames([science.frame for science in batch.members]),
+            overrides=overrides_for([science.frame for science in batch.members]),
             measured_gain=lambda w, input: measured_gain(input.measured_gain),
             bias=lambda w, input: option("--bias", input.bias),
             dark=lambda w, input: option("--dark", input.dark),
@@ -49,6 +51,6 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             fields=lambda w, input: options("--fields", input.fields),
             catalogs=lambda w, output: options("--catalogs", output.catalogs),
         shell:
-            "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.measured_gain} {params.bias}"
+            "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} {params.measured_gain} {params.bias}"
             " {params.dark} {params.flat} {params.bpm} {params.warn} --unit {params.unit} --measure {params.measure:q}"
             " {params.stars} {params.columns} {params.fields} --out {output.science:q} {params.catalogs} > {log:q} 2>&1"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nightcal.cameras.camera import Camera
 from nightcal.cameras.colours import select_colour
+from nightcal.cameras.corrected_camera import find_facts
 from nightcal.cameras.gain_cards import describe_gain_setting, name_gain, name_saturation
 from nightcal.detector.amplifier import Amplifier
 from nightcal.detector.gain import ASSUMED, GainAndReadNoise
@@ -25,11 +26,14 @@ from nightcal.warning_names import name_warning
 
 UNKNOWN_READ_NOISE = name_warning("unknown read noise", "0 e- assumed: uncertainties are too small")
 
+SAID = "the observer's rules"
+"""Source of a gain."""
+
 
 def find_gain(
     header: RawHeader, camera: Camera, measured: GainAndReadNoise | None, amplifier: int = 0
 ) -> GainAndReadNoise:
-    """Find gain and read noise of an amplifier: from header or camera file, else measured, else assumed.
+    """Find gain and read noise of an amplifier: from the observer, header or camera file, else measured, else assumed.
 
     Parameters
     ----------
@@ -45,6 +49,21 @@ def find_gain(
     GainAndReadNoise
         A measured read noise is converted with the gain in use.
     """
+    facts = find_facts(camera)
+    if facts.gain is None:
+        found = _find_gain(header, camera, measured, amplifier)
+        return found if facts.read_noise is None else replace(found, read_noise=facts.read_noise)
+    _, read_noise = camera.read_gain_and_noise(header, amplifier)
+    fallback = (measured or ASSUMED).select_amplifier(amplifier)
+    if read_noise is not None:
+        return GainAndReadNoise(facts.gain, read_noise, SAID)
+    converted = fallback.read_noise * facts.gain / fallback.gain
+    return GainAndReadNoise(facts.gain, converted, f"{SAID}, {fallback.source}", "" if measured else UNKNOWN_READ_NOISE)
+
+
+def _find_gain(
+    header: RawHeader, camera: Camera, measured: GainAndReadNoise | None, amplifier: int
+) -> GainAndReadNoise:
     gain, read_noise = camera.read_gain_and_noise(header, amplifier)
     fallback = (measured or ASSUMED).select_amplifier(amplifier)
     setting = describe_gain_setting(camera, header, amplifier)

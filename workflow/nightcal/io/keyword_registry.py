@@ -33,7 +33,7 @@ PROVENANCE = (
         products=ALL,
         note="hash of the options used. Science frame: geometry, overscan method, gain, read noise, saturation, unit, "
         "measurements with their options and reference stars. Master: rejection, limits, gain, read noise, camera "
-        "file. Bad pixel mask: masters, user masks, limits",
+        "file. Bad pixel mask: masters, user masks, limits. All: what `night.yaml` says of the raw frames",
     ),
     Keyword("NIGHT", "date of the evening", products=ALL),
     Keyword(
@@ -47,6 +47,7 @@ PROVENANCE = (
     Keyword("DATE-AVG", "middle of exposure, UTC", products=ALL, standard=True, note="the same time as a date"),
     Keyword("EMPTY", "why the product is empty", products=ALL),
     Keyword("WARNnnn", "", products=ALL, note="a warning; see above"),
+    Keyword("RULEnnn", "", products=ALL, note="what `night.yaml` says of the raw frame, or of frames in the stack"),
     Keyword("RAWBIAS", "", note="`BIASSEC` of the raw frame, which does not apply to the product"),
     Keyword("RAWTRIM", "", note="`TRIMSEC` of the raw frame, likewise"),
     Keyword("RAWDATA", "", note="`DATASEC` of the raw frame, likewise"),

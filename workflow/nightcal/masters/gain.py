@@ -21,6 +21,7 @@ from nightcal.detector.subimages import Subimages, find_subimage_medians, make_g
 from nightcal.errors import FrameRejectedError
 from nightcal.io.keywords import set_cards
 from nightcal.planning.frames import Frame
+from nightcal.planning.overrides import NO_OVERRIDES, Overrides, leave_out_gain
 from nightcal.planning.setup_keywords import write_setup
 from nightcal.stacking.calibration_frame import CalibrationFrame
 from nightcal.stacking.open_frames import OpenFrames, open_frames
@@ -40,7 +41,9 @@ AS_MEASURED = GainAndReadNoise(1.0, 0.0, "ADU", errors=((0.0, 0.0),), use="measu
 """Whatever the headers say, count in ADU."""
 
 
-def measure_gain_from_files(paths: Sequence[Path], camera: Camera) -> GainAndReadNoise:
+def measure_gain_from_files(
+    paths: Sequence[Path], camera: Camera, overrides: Overrides = NO_OVERRIDES
+) -> GainAndReadNoise:
     """Measure gain and read noise from raw bias frames and flats; unreadable files are ignored.
 
     Parameters
@@ -48,15 +51,17 @@ def measure_gain_from_files(paths: Sequence[Path], camera: Camera) -> GainAndRea
     paths : sequence of Path
         Without bias frames, darks of the shortest exposure time serve.
     camera : Camera
+    overrides : mapping of str to Override
+        What the observer says of the frames, by path.
 
     Returns
     -------
     GainAndReadNoise
     """
-    return _measure(open_frames(paths, camera, AS_MEASURED))
+    return _measure(open_frames(paths, camera, AS_MEASURED, leave_out_gain(overrides)))
 
 
-def write_measured_gain(out: Path, paths: Sequence[Path], camera: Camera) -> None:
+def write_measured_gain(out: Path, paths: Sequence[Path], camera: Camera, overrides: Overrides = NO_OVERRIDES) -> None:
     """Measure gain and read noise as `measure_gain_from_files` does, and write them with the setup of the frames.
 
     Parameters
@@ -65,8 +70,10 @@ def write_measured_gain(out: Path, paths: Sequence[Path], camera: Camera) -> Non
         Replaced if it exists.
     paths : sequence of Path
     camera : Camera
+    overrides : mapping of str to Override
+        What the observer says of the frames, by path.
     """
-    opened = open_frames(paths, camera, AS_MEASURED)
+    opened = open_frames(paths, camera, AS_MEASURED, leave_out_gain(overrides))
     write_gain(out, _measure(opened), _list_setup(opened.records) if opened.records else None)
 
 

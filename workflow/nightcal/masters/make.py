@@ -30,6 +30,8 @@ from nightcal.masters.flat_selection import USUAL as USUAL_FLATS
 from nightcal.masters.flat_selection import FlatLimits
 from nightcal.masters.keywords import record_gain
 from nightcal.masters.noise_check import FAR_OFF
+from nightcal.planning.override_keywords import record_overrides
+from nightcal.planning.overrides import NO_OVERRIDES, Overrides
 from nightcal.planning.setup_keywords import copy_setup, write_setup
 from nightcal.stacking.open_frames import OpenFrames, open_frames
 from nightcal.warning_names import summarise_warnings
@@ -47,6 +49,7 @@ def make_master_bias(
     rejection: Rejection = USUAL_REJECTION,
     threads: int = 1,
     warnings: Sequence[str] = (),
+    overrides: Overrides = NO_OVERRIDES,
 ) -> Product:
     """Make a master bias from raw bias frames.
 
@@ -61,13 +64,15 @@ def make_master_bias(
     threads : int
     warnings : sequence of str
         For the header.
+    overrides : mapping of str to Override
+        What the observer says of the frames, by path.
 
     Returns
     -------
     Product
         See `nightcal.masters.bias.stack_biases`; empty, with the reason in its header, without a usable frame.
     """
-    opened = open_frames(paths, camera, measured)
+    opened = open_frames(paths, camera, measured, overrides)
     return finish_master(
         "bias",
         opened,
@@ -87,6 +92,7 @@ def make_master_dark(
     hot: float = 10.0,
     threads: int = 1,
     warnings: Sequence[str] = (),
+    overrides: Overrides = NO_OVERRIDES,
 ) -> Product:
     """Make a master dark from raw dark frames; parameters and result as for `make_master_bias`.
 
@@ -98,7 +104,7 @@ def make_master_dark(
         See `nightcal.masters.dark.stack_darks`.
     """
     bias = load_optional_master(bias)
-    opened = open_frames(paths, camera, choose_gain(measured, bias))
+    opened = open_frames(paths, camera, choose_gain(measured, bias), overrides)
     bias = _adapt("bias", bias, opened)
     return finish_master(
         "dark",
@@ -120,6 +126,7 @@ def make_master_flat(
     limits: FlatLimits = USUAL_FLATS,
     threads: int = 1,
     warnings: Sequence[str] = (),
+    overrides: Overrides = NO_OVERRIDES,
 ) -> Product:
     """Make a master flat from raw flats of one filter; parameters and result as for `make_master_bias`.
 
@@ -131,7 +138,7 @@ def make_master_flat(
         Requirements on the frames.
     """
     bias, dark = load_optional_master(bias), load_optional_master(dark)
-    opened = open_frames(paths, camera, choose_gain(measured, bias))
+    opened = open_frames(paths, camera, choose_gain(measured, bias), overrides)
     bias, dark = _adapt("bias", bias, opened), _adapt("dark", dark, opened)
     gain_limit = LARGEST_DEPARTURE if measured is None else FAR_OFF  # a run has measured the gain before
     return finish_master(
@@ -201,6 +208,7 @@ def finish_master(
         log.warning("master %s: %s.", kind, text)
     noise = {"gain": opened.noise.gain, "read_noise": opened.noise.read_noise}
     record_provenance(product.header, {**options, **noise, "camera": hash_file(opened.camera.path)})
+    record_overrides(product.header, [record.override for record in opened.records])
     for frame in opened.frames:
         frame.readout.image.close()
     return product

@@ -1,7 +1,6 @@
 """Read the headers of raw frames: a `Frame` for each file, with the reason if it cannot be used."""
 
 import filecmp
-import os
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -17,9 +16,11 @@ from nightcal.cameras.processing_marks import find_alteration, find_colour_mosai
 from nightcal.cameras.settings import ROWS, Settings
 from nightcal.detector.mosaic import place_amplifiers
 from nightcal.errors import FrameRejectedError
+from nightcal.io.file_content import hash_content
 from nightcal.io.header_values import MJD_ZERO
 from nightcal.io.raw_files import explain_unopened, find_files
 from nightcal.io.raw_header import RawHeader, read_header, strip_suffix
+from nightcal.planning.overrides import Override
 from nightcal.warning_names import Warn, name_warning
 
 SECONDS_A_DAY = 86400.0
@@ -78,6 +79,10 @@ class Frame:
         Whether the longitude of the observatory is known; if not, Greenwich is assumed.
     warnings : tuple of str
         What is doubtful in the header, and what was assumed; each begins with a name of `nightcal.warning_names`.
+    content : str
+        Hash of header and samples of the pixels, by which a replaced file is noticed; empty if not computed.
+    override : Override or None
+        What the observer says of the frame; the other attributes agree with it.
     """
 
     path: Path
@@ -107,11 +112,18 @@ class Frame:
     plane: str = ""
     has_longitude: bool = True
     warnings: tuple[str, ...] = ()
+    content: str = ""
+    override: Override | None = None
 
     @property
     def row_order(self) -> str:
         """Order in which rows are stored (``ROWORDER``), in lower case; empty if unknown."""
         return next((s.values[0].lower() for s in self.settings if s.label == ROWS), "")
+
+    @property
+    def is_ignored(self) -> bool:
+        """Whether the observer wants the frame not to be used."""
+        return self.override is not None and bool(self.override.ignored)
 
     @property
     def file(self) -> str:
@@ -158,7 +170,7 @@ def reject_copies(frames: Sequence[Frame]) -> list[Frame]:
     alike: dict[Hashable, list[Frame]] = defaultdict(list)
     problems: dict[str, str] = {}
     for frame in frames:
-        if frame.problem:
+        if frame.problem or frame.is_ignored:
             continue
         original = named.setdefault((strip_suffix(frame.path.name).lower(), _EXPOSURE(frame)), frame.name)
         if original != frame.name:
@@ -186,22 +198,15 @@ def _find_equal_files(frames: Sequence[Frame]) -> Iterator[tuple[Frame, Frame]]:
     first: dict[Hashable, Frame] = {}
     for frame in frames:
         try:
-            original = first.setdefault(_sample_content(frame.path), frame)
+            original = first.setdefault(frame.content, frame)
             if original is not frame and filecmp.cmp(original.path, frame.path, shallow=False):
                 yield original, frame
         except OSError:  # the job that reads the file will give the reason
             continue
 
 
-def _sample_content(path: Path) -> tuple[int, bytes]:
-    """Read the length of a file, and the bytes in its middle, in which two exposures differ."""
-    with path.open("rb", buffering=0) as file:
-        length = os.fstat(file.fileno()).st_size
-        file.seek(length // 2)
-        return length, file.read(SAMPLE)
-
-
-_EXPOSURE = attrgetter(*(attribute.name for attribute in fields(Frame) if attribute.name not in ("path", "name")))
+_FILE = ("path", "name", "content", "override")
+_EXPOSURE = attrgetter(*(attribute.name for attribute in fields(Frame) if attribute.name not in _FILE))
 
 
 def read_frames(path: Path, name: str, cameras: Sequence[Camera]) -> list[Frame]:
@@ -226,6 +231,11 @@ def read_frames(path: Path, name: str, cameras: Sequence[Camera]) -> list[Frame]
         header = read_header(path)
     except FrameRejectedError as reason:
         return [Frame(path, name, problem=str(reason))]
+    content = hash_content(path, header.data_start)
+    return [replace(frame, content=content) for frame in _interpret_colours(path, name, header, cameras)]
+
+
+def _interpret_colours(path: Path, name: str, header: RawHeader, cameras: Sequence[Camera]) -> list[Frame]:
     camera = next((one for one in cameras if one.recognises(header) or not one.recognise), None)
     if camera is None or camera.bayer != "split":
         return [interpret_header(path, name, header, cameras)]

@@ -12,24 +12,34 @@ from nightcal.planning.dark_scaling import same_exposure
 from nightcal.planning.frames import Frame
 from nightcal.planning.matching import Options
 from nightcal.planning.naming import hash_text, slugify
+from nightcal.planning.overrides import NO_OVERRIDE
 from nightcal.planning.records import PlannedMaster, Setup
 from nightcal.planning.temperature import are_close, choose_temperature
 from nightcal.warning_names import name_warning
 
+CALIBRATED_WITH = {"bias": (), "dark": ("bias",), "flat": ("bias", "dark")}
+
 
 def group_frames(kind: str, frames: Sequence[Frame], options: Options) -> list[PlannedMaster]:
-    """Group the frames of a type into masters: by night and setup, flats by filter and source, darks by temperature."""
-    groups: dict[tuple[str, Hashable, str, str, int], list[Frame]] = defaultdict(list)
+    """Group the frames of a type into masters: by night and setup, flats by filter and source, darks by temperature.
+
+    What the observer says of group and masters separates frames, too.
+    """
+    groups: dict[tuple[Hashable, ...], list[Frame]] = defaultdict(list)
     for frame in frames:
         if frame.kind == kind:
+            override = frame.override or NO_OVERRIDE
             filter_name = frame.filter if kind == "flat" else ""
-            groups[frame.night, Setup.from_frame(frame).values, filter_name, frame.flat_source, frame.n_summed].append(
-                frame
-            )
+            use = tuple((step, name) for step, name in override.use if step in CALIBRATED_WITH[kind])
+            shared = Setup.from_frame(frame).values, filter_name, frame.flat_source, frame.n_summed
+            groups[(frame.night, *shared, override.group, use)].append(frame)
     has_filters = {frame.camera for frame in frames if frame.filter}
     masters = []
-    for (night, _, filter_name, source, summed), members in groups.items():
-        setup = Setup.from_frame(members[0])
+    for members in groups.values():
+        first = members[0]
+        night, source, summed = first.night, first.flat_source, first.n_summed
+        filter_name, chosen = first.filter if kind == "flat" else "", (first.override or NO_OVERRIDE).group
+        setup = Setup.from_frame(first)
         exact = kind == "dark" and options.darks.find_scaling(setup.camera) == "exact"
         for alike in _split_darks(members, exact, options) if kind == "dark" else [members]:
             parts = _split_at_pauses(alike, options.split_hours.get(kind))
@@ -41,6 +51,8 @@ def group_frames(kind: str, frames: Sequence[Frame], options: Options) -> list[P
                     name.append(source)
                 if summed > 1:
                     name.append(f"{summed}summed")
+                if chosen:
+                    name.append(slugify(chosen))
                 temperature = choose_temperature(part[0], options.temperature_tolerance) if kind == "dark" else None
                 if temperature is not None:
                     name.append(f"{temperature:+.0f}C")

@@ -2,6 +2,7 @@
 
 A record is valid as long as its file has the same length and time stamps; the whole cache, as long as the camera files
 and the version of nightcal stay the same. A job on a cluster uses the cache of the run that submitted it unchecked.
+A header that the observer corrects has two records: as it is, and as corrected.
 """
 
 from __future__ import annotations
@@ -11,23 +12,25 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from nightcal.cameras.camera import Camera
+from nightcal.cameras.corrected_camera import Facts, correct_cameras
 from nightcal.cameras.settings import Setting
 from nightcal.io.colour_mosaic import PLANES
 from nightcal.io.raw_files import find_files
 from nightcal.planning.frames import Frame, name_plane, read_frames, reject_copies
+from nightcal.planning.overrides import NO_OVERRIDE, Override
 from nightcal.version import __version__
 
 CACHE_FILE = Path("logs/header_cache")
 """Path of the cache below the results."""
 
-_CACHED = tuple(attribute.name for attribute in fields(Frame) if attribute.name not in ("path", "name"))
+_CACHED = tuple(attribute.name for attribute in fields(Frame) if attribute.name not in ("path", "name", "override"))
 _PAIRS = [_CACHED.index(name) for name in ("binning", "shape", "pointing", "warnings")]
 _SETTINGS = _CACHED.index("settings")
 _attributes = attrgetter(*_CACHED)
@@ -37,17 +40,31 @@ _log = logging.getLogger(__name__)
 Stamp = tuple[int, int, int]
 """Length [byte], modification time and change time [ns] of a file."""
 
+Overrule = Callable[[Sequence[Frame]], Mapping[str, Override]]
+"""Takes the frames as their headers describe them; returns what the observer says of some, by name."""
+
 
 @dataclass(frozen=True, slots=True)
 class CachedFrame:
-    """A frame, and the stamp of its file when the header was read."""
+    """A frame, the stamp of its file when the header was read, and what the observer said of it, as JSON."""
 
     frame: Frame
     stamp: Stamp
+    said: str = ""
+
+
+Known = Mapping[tuple[str, str], CachedFrame]
+"""Records by name of the frame and what the observer said of it."""
 
 
 def read_cached_frames(
-    folder: Path, cameras: Sequence[Camera], results: Path, *, trusted: bool = False, save: bool = True
+    folder: Path,
+    cameras: Sequence[Camera],
+    results: Path,
+    overrule: Overrule | None = None,
+    *,
+    trusted: bool = False,
+    save: bool = True,
 ) -> list[Frame]:
     """Find all frames below a folder, reading only the headers that are not in the cache.
 
@@ -59,6 +76,8 @@ def read_cached_frames(
         Tried in this order.
     results : Path
         Folder of the products, which is not searched; the cache is in it.
+    overrule : callable, optional
+        Tells what the observer says of the frames.
     trusted : bool
         Use a valid cache without looking for files or reading headers.
     save : bool
@@ -67,28 +86,56 @@ def read_cached_frames(
     Returns
     -------
     list of Frame
-        As from `nightcal.planning.frames.scan`.
+        As from `nightcal.planning.frames.scan`, or as the observer corrects them.
     """
     path, validity = results / CACHE_FILE, make_validity_key(folder, cameras)
-    known = load_cache(path, validity)
-    if trusted and known is not None:
-        return reject_copies([cached.frame for cached in known.values()])
-    paths = sorted(find_files(folder, [results], unopened=True), key=_parts)
-    found = [cached for raw in paths for cached in _read_or_reuse(raw, folder, cameras, known or {})]
-    if save and list((known or {}).values()) != found:
-        save_cache(path, validity, found)
-    return reject_copies([cached.frame for cached in found])
+    cached = load_cache(path, validity)
+    known = cached or {}
+    if trusted and cached is not None:
+        found = [old for old in known.values() if not old.said]
+    else:
+        paths = sorted(find_files(folder, [results], unopened=True), key=_parts)
+        found = [one for raw in paths for one in _read_or_reuse(raw, folder, cameras, known)]
+    overrides = overrule([one.frame for one in found]) if overrule else {}
+    corrected = {
+        one.frame.name: _correct_or_reuse(one, cameras, known, facts)
+        for one in found
+        if (facts := overrides.get(one.frame.name, NO_OVERRIDE).facts)
+    }
+    everything = [*found, *(one for part in corrected.values() for one in part)]
+    if save and list(known.values()) != everything:
+        save_cache(path, validity, everything)
+    frames = [
+        replace(frame, override=overrides.get(one.frame.name))
+        for one in found
+        for frame in (part.frame for part in corrected.get(one.frame.name, [one]))
+    ]
+    return reject_copies(frames)
 
 
-def _read_or_reuse(
-    path: Path, folder: Path, cameras: Sequence[Camera], known: Mapping[str, CachedFrame]
-) -> list[CachedFrame]:
+def _read_or_reuse(path: Path, folder: Path, cameras: Sequence[Camera], known: Known) -> list[CachedFrame]:
     stamp, name = _read_stamp(path), path.relative_to(folder).as_posix()
-    names = [name] if name in known else [name_plane(name, plane) for plane in PLANES]
-    old = [known[one] for one in names if one in known]
-    if old and all(cached.stamp == stamp for cached in old):
-        return old
-    return [CachedFrame(frame, stamp) for frame in read_frames(path, name, cameras)]
+    return _find_known(name, "", stamp, known) or [
+        CachedFrame(frame, stamp) for frame in read_frames(path, name, cameras)
+    ]
+
+
+def _correct_or_reuse(old: CachedFrame, cameras: Sequence[Camera], known: Known, facts: Facts) -> list[CachedFrame]:
+    """Read the header of a frame again, as the observer corrects it; of a mosaic in parts, that of one colour."""
+    said, frame = json.dumps(facts.list_known()), old.frame
+    if reused := _find_known(frame.name, said, old.stamp, known):
+        return reused
+    frames = read_frames(frame.path, frame.file, correct_cameras(cameras, facts))
+    if frame.plane:
+        frames = [one for one in frames if one.name == frame.name] or [replace(frames[0], name=frame.name)]
+    return [CachedFrame(one, old.stamp, said) for one in frames]
+
+
+def _find_known(name: str, said: str, stamp: Stamp, known: Known) -> list[CachedFrame]:
+    """Find the records of a frame, or those of the colours of a mosaic; none if its file has changed."""
+    names = [name] if (name, said) in known else [name_plane(name, plane) for plane in PLANES]
+    old = [known[one, said] for one in names if (one, said) in known]
+    return old if all(cached.stamp == stamp for cached in old) else []
 
 
 def _read_stamp(path: Path) -> Stamp:
@@ -105,7 +152,7 @@ def make_validity_key(folder: Path, cameras: Sequence[Camera]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def load_cache(path: Path, validity: str) -> dict[str, CachedFrame] | None:
+def load_cache(path: Path, validity: str) -> dict[tuple[str, str], CachedFrame] | None:
     """Read a cache.
 
     Parameters
@@ -116,8 +163,9 @@ def load_cache(path: Path, validity: str) -> dict[str, CachedFrame] | None:
 
     Returns
     -------
-    dict of str to CachedFrame or None
-        By name of the frame; None if there is no cache, or it is damaged or for other camera files.
+    dict of (str, str) to CachedFrame or None
+        By name of the frame and what the observer said of it; None if there is no cache, or it is damaged or for
+        other camera files.
     """
     try:
         seal, _, text = path.read_text(encoding="utf-8").partition("\n")
@@ -129,16 +177,16 @@ def load_cache(path: Path, validity: str) -> dict[str, CachedFrame] | None:
     if seal != _make_seal(validity, text):
         _log.warning("%s is damaged or for other camera files: reading all headers again.", path)
         return None
-    return {row[1]: _restore(*row) for row in json.loads(text)}
+    return {(row[2], row[1]): _restore(*row) for row in json.loads(text)}
 
 
-def _restore(path: str, name: str, stamp: Sequence[int], values: list[Any]) -> CachedFrame:
+def _restore(path: str, said: str, name: str, stamp: Sequence[int], values: list[Any]) -> CachedFrame:
     for place in _PAIRS:
         values[place] = None if values[place] is None else tuple(values[place])
     settings = values[_SETTINGS] or ()
     values[_SETTINGS] = tuple(Setting(label, card, tuple(map(tuple, cards))) for label, card, cards in settings)
     size, changed, touched = stamp
-    return CachedFrame(Frame(Path(path), name, *values), (size, changed, touched))
+    return CachedFrame(Frame(Path(path), name, *values), (size, changed, touched), said)
 
 
 def save_cache(path: Path, validity: str, found: Iterable[CachedFrame]) -> None:
@@ -154,9 +202,8 @@ def save_cache(path: Path, validity: str, found: Iterable[CachedFrame]) -> None:
 
 def dump_cache(found: Iterable[CachedFrame]) -> str:
     """Write a cache as text, in pure ASCII whatever the headers and file names contain."""
-    return json.dumps(
-        [(str(c.frame.path), c.frame.name, c.stamp, _attributes(c.frame)) for c in found], default=dataclasses.astuple
-    )
+    rows = [(str(c.frame.path), c.said, c.frame.name, c.stamp, _attributes(c.frame)) for c in found]
+    return json.dumps(rows, default=dataclasses.astuple)
 
 
 def _make_seal(validity: str, text: str) -> str:

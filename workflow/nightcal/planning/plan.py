@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from nightcal.planning.batches import BATCH_SIZE, Batch, PreviousBatches, ScienceFrame, make_batches
+from nightcal.planning.chosen_masters import MasterChooser
 from nightcal.planning.frames import Frame
 from nightcal.planning.gains import plan_gains
 from nightcal.planning.grouping import average_time, group_frames, make_names_unique
@@ -176,13 +177,18 @@ def make_plan(
     -------
     Plan
         Independent of the order of the frames.
+
+    Raises
+    ------
+    ConfigurationError
+        If the observer names a master that does not exist.
     """
-    frames = _assign_nights(sorted(frames, key=lambda frame: (frame.mjd or 0.0, frame.name)))
-    usable = [frame for frame in frames if not frame.problem]
+    frames = assign_nights(sorted(frames, key=lambda frame: (frame.mjd or 0.0, frame.name)))
+    usable = [frame for frame in frames if not frame.problem and not frame.is_ignored]
     gains = plan_gains(usable, {master.setup for master in library if master.kind == "gain"})
     library_masks = [master for master in library if master.kind == "bpm"]
     competing = [master for master in library if master.kind != "bpm" or not find_fitting(user_masks, master.setup)]
-    choose = MasterMatcher(options, [*competing, *gains])
+    choose = MasterChooser(MasterMatcher(options, [*competing, *gains]), [*competing, *gains])
 
     biases = [replace(m, measured_gain=choose("gain", m)) for m in group_frames("bias", usable, options)]
     choose.add(biases)
@@ -230,7 +236,7 @@ def make_plan(
     return Plan(entries, masters, tuple(science), batches)
 
 
-def _assign_nights(frames: Sequence[Frame]) -> list[Frame]:
+def assign_nights(frames: Sequence[Frame]) -> list[Frame]:
     """Give every unusable file a night, so that the observer sees it in a report.
 
     That is its own night if it has good frames, else the night of most good frames in the same folder, else the first.
@@ -283,7 +289,7 @@ def _plan_masks(
     return [replace(m, ingredients=(other,)) if other else m for m, other in zip(masks, closest, strict=True)]
 
 
-def _choose_mask(choose: MasterMatcher, frame: Frame, user_masks: Sequence[UserMask]) -> Match:
+def _choose_mask(choose: MasterChooser, frame: Frame, user_masks: Sequence[UserMask]) -> Match:
     """Choose the bad pixel mask of a frame; warn if user masks were given but none has its size."""
     match, missing = choose("bpm", frame), explain_misfit(user_masks, Setup.from_frame(frame))
     return replace(match, warning=missing) if missing else match
@@ -337,6 +343,14 @@ def _make_entries(
     reduced = {science.frame.name: (batch.name, science) for batch in batches for science in batch.members}
 
     def entry(frame: Frame) -> Entry:
+        if frame.override is None:
+            return decide(frame)
+        if frame.override.ignored:
+            return Entry(frame, UNUSED, "", frame.override.ignored)
+        found = decide(frame)
+        return replace(found, reason=f"{found.reason}; {frame.override.remark}")
+
+    def decide(frame: Frame) -> Entry:
         if frame.problem:
             return Entry(frame, REJECTED, "", frame.problem)
         if frame.name in rejected:

@@ -94,7 +94,7 @@ class NightSummary:
     raw : int
         Number of raw frames.
     science : int
-        Number of science frames, without rejected ones.
+        Number of science frames, without those that are rejected or that the observer ignores.
     rejected_science : int
         Number of rejected frames that are known to be science frames.
     having : mapping of str to int
@@ -315,7 +315,7 @@ def summarise_fates(night: str, fates: Iterable[Fate]) -> NightSummary:
     NightSummary
     """
     fates = tuple(fates)
-    science = [fate for fate in fates if fate.kind == "science" and fate.role != REJECTED]
+    science = [fate for fate in fates if fate.kind == "science" and fate.role not in (REJECTED, UNUSED)]
     having = {step: sum(step not in fate.lacks for fate in science) for step in STEPS}
     having["bpm"] = sum(fate.has_mask for fate in science)
     skipped = [(step, fate) for step in STEPS for fate in fates if step in fate.lacks and fate.role != REJECTED]
@@ -331,7 +331,7 @@ def summarise_fates(night: str, fates: Iterable[Fate]) -> NightSummary:
         night,
         len(fates),
         len(science),
-        sum(fate.kind == "science" for fate in fates) - len(science),
+        sum(fate.kind == "science" and fate.role == REJECTED for fate in fates),
         having,
         sum(not fate.has_any for fate in science),
         tuple(undone),

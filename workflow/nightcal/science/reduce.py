@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from astropy.io import fits
 
 from nightcal.cameras.amplifiers import choose_gain, open_image, open_raw
 from nightcal.cameras.camera import Camera
+from nightcal.cameras.corrected_camera import correct_camera
 from nightcal.detector.gain import GainAndReadNoise
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import mjd_to_julian_year
@@ -26,6 +27,8 @@ from nightcal.masters.adapt import adapt_master, are_opposite, find_row_order
 from nightcal.masters.keywords import record_gain
 from nightcal.numerics import kernels
 from nightcal.planning.frames import Frame, make_frame
+from nightcal.planning.override_keywords import correct_cards, record_overrides
+from nightcal.planning.overrides import NO_OVERRIDE, NO_OVERRIDES, Overrides, find_override
 from nightcal.science.empty_product import make_empty_product
 from nightcal.science.master_rows import MasterCache
 from nightcal.science.prepared_frame import PreparedFrame, prepare_frame
@@ -60,6 +63,8 @@ class ScienceBatch:
         For the headers.
     measurements : Measurements or None
         Measurements of the calibrated frames; None for none.
+    overrides : mapping of str to Override
+        What the observer says of the frames, by path.
     """
 
     camera: Camera
@@ -68,6 +73,7 @@ class ScienceBatch:
     unit: str = "electron"
     warnings: Sequence[str] = ()
     measurements: Measurements | None = None
+    overrides: Overrides = field(default_factory=lambda: NO_OVERRIDES)
     _adapted: dict[tuple[int, str], Mapping[str, MasterFrame | None]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -75,12 +81,19 @@ class ScienceBatch:
     _buffer: Buffer = field(default_factory=Buffer, init=False, repr=False)
     _seen: SeenPixels = field(default_factory=SeenPixels, init=False, repr=False)
 
+    def interpret(self, path: Path, header: RawHeader) -> Frame:
+        """Interpret the header of a frame, as the observer corrects it."""
+        override = find_override(self.overrides, path)
+        camera = correct_camera(self.camera, (override or NO_OVERRIDE).facts)
+        return replace(make_frame(path, header, camera), override=override)
+
     def prepare(self, image: RawImage, frame: Frame) -> PreparedFrame:
         """Prepare a frame for calibration, with the complete header of its product."""
+        camera = correct_camera(self.camera, (frame.override or NO_OVERRIDE).facts)
         known = choose_gain(self.measured, self.masters.get("bias"))
         row_order = find_row_order(self.masters.values())
         turned = are_opposite(frame.row_order, row_order)
-        readout, gain = open_raw(image, self.camera, known, turned)
+        readout, gain = open_raw(image, camera, known, turned)
         masters = self._cache.fit(self._adapt_masters(frame, row_order or frame.row_order), readout.shape, readout.gain)
         prepared = prepare_frame(readout, masters, frame.exposure_time, self.unit, self._buffer)
         header = prepared.header
@@ -100,6 +113,9 @@ class ScienceBatch:
             order = f"ROWORDER = {frame.row_order.upper()}, {row_order.upper()} in its masters"
             warn(header, name_warning("turned upside down", order))
             header["ROWORDER"] = row_order.upper()
+        record_overrides(header, [frame.override])
+        if frame.override:
+            correct_cards(header, image.header, self.camera, frame.override.facts)
         return prepared
 
     def _adapt_masters(self, frame: Frame, row_order: str) -> Mapping[str, MasterFrame | None]:
@@ -151,7 +167,7 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
         image = open_image(path, batch.camera)
         raw = image.header
         kernels.prepare(kernels.SCIENCE_STEPS * frames * raw.shape[0] * raw.shape[1])
-        frame = make_frame(path, raw, batch.camera)
+        frame = batch.interpret(path, raw)
         prepared = batch.prepare(image, frame)
         check_sky(prepared, raw)
         batch.compare_pixels(image, path.name, prepared.header)
@@ -164,6 +180,7 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
         empty = make_empty_product(path, str(reason), batch.unit, raw)
         for text in batch.warnings:
             warn(empty.header, text)
+        record_overrides(empty.header, [find_override(batch.overrides, path)])
         _write_empty(empty, out, measurements, catalog)
         return
     header = prepared.header

@@ -11,9 +11,11 @@ from pathlib import Path
 from nightcal.cameras.amplifiers import open_image, open_raw
 from nightcal.cameras.camera import Camera
 from nightcal.cameras.camera_file import load_camera
+from nightcal.cameras.corrected_camera import correct_camera
 from nightcal.detector.gain import ASSUMED, GainAndReadNoise
 from nightcal.errors import FrameRejectedError
 from nightcal.planning.frames import Frame, make_frame
+from nightcal.planning.overrides import NO_OVERRIDE, NO_OVERRIDES, Overrides, find_override
 from nightcal.stacking.calibration_frame import CalibrationFrame, RejectedFrame
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ def open_frames(
     paths: Sequence[str | PathLike[str]],
     camera: Camera | str | PathLike[str],
     measured: GainAndReadNoise | None = None,
+    overrides: Overrides = NO_OVERRIDES,
 ) -> OpenFrames:
     """Open calibration frames for stacking.
 
@@ -56,6 +59,8 @@ def open_frames(
         A camera file, as in ``config/cameras``.
     measured : GainAndReadNoise, optional
         For frames whose headers lack gain or read noise.
+    overrides : mapping of str to Override
+        What the observer says of the frames, by path.
 
     Returns
     -------
@@ -67,8 +72,10 @@ def open_frames(
         record = None
         try:
             image = open_image(path, camera)
-            record = make_frame(path, image.header, camera)
-            readout, gain = open_raw(image, camera, measured)
+            override = find_override(overrides, path)
+            corrected = correct_camera(camera, (override or NO_OVERRIDE).facts)
+            record = replace(make_frame(path, image.header, corrected), override=override)
+            readout, gain = open_raw(image, corrected, measured)
         except FrameRejectedError as reason:
             log.warning("%s rejected: %s.", path.name, reason)
             opened.rejected.append(RejectedFrame(path, str(reason), record.mjd if record else None))
