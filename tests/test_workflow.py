@@ -118,7 +118,7 @@ def test_the_plan_alone_is_written_and_printed(night, tmp_path, snakemake):
     assert done.returncode == 0
     assert "field_V_001.fits" in done.stdout
     assert done.stdout.rstrip().endswith("All 4 science frames have bias, dark and flat.")
-    assert [path.name for path in (tmp_path / NIGHT).iterdir()] == ["plan.csv"]
+    assert {path.name for path in (tmp_path / NIGHT).iterdir()} == {"plan.csv", "night.yaml.template"}
 
 
 def test_every_raw_frame_has_a_row_with_its_role_and_masters(night, reduced):

@@ -1,6 +1,7 @@
 """The cache saves reading known headers, and never changes the result."""
 
 import os
+import shutil
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightcal.cameras.camera import Camera
 from nightcal.cameras.camera_file import load_cameras
+from nightcal.cameras.corrected_camera import Facts
 from nightcal.planning import header_cache
 from nightcal.planning.frames import Frame, scan
 from nightcal.planning.header_cache import (
@@ -23,6 +25,7 @@ from nightcal.planning.header_cache import (
     read_cached_frames,
     save_cache,
 )
+from nightcal.planning.overrides import Override
 
 CAMERAS = load_cameras(REPOSITORY / "config/cameras")
 CARDS = {"IMAGETYP": "Light Frame", "EXPTIME": 10.0, "FILTER": "V", "SITELONG": 0.0, "EGAIN": 1.5, "RDNOISE": 5.0}
@@ -207,6 +210,44 @@ def test_a_cache_is_read_as_written(tmp_path_factory, known):
             read, written = (getattr(frame, attribute.name) for frame in (one.frame, other.frame))
             assert type(read) is type(written)
     assert load_cache(path, "another") is None
+
+
+def test_the_content_of_a_file_tells_a_copy_from_another_exposure(night, tmp_path):
+    def contents():
+        return {frame.name: frame.content for frame in below(night)}
+
+    before = contents()
+    assert len(set(before.values()) - {""}) == 4  # of files that are FITS
+    path = night / "m1.fits"
+    os.utime(path)
+    shutil.copy(path, tmp_path / "copy")
+    shutil.copy(tmp_path / "copy", path)
+    assert contents() == before
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[-2880] ^= 1  # a bit of the first pixel
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert {name for name, found in contents().items() if found != before[name]} == {"m1.fits"}
+
+
+def test_a_corrected_header_is_read_once(night, read):
+    override = Override(Facts(filter="I"), text="night.yaml: filter I")
+
+    def overrule(frames):
+        assert {frame.filter for frame in frames if not frame.problem} == {"V"}
+        return {"m1.fits": override}
+
+    found = {frame.name: frame for frame in below(night, overrule=overrule)}
+    assert found["m1.fits"].filter == "I"
+    assert found["m1.fits"].override == override
+    assert found["m2.fits"].filter == "V"
+    assert len(read) == 7
+    read.clear()
+    assert {frame.name: frame for frame in below(night, overrule=overrule)} == found
+    assert {frame.name: frame for frame in below(night, overrule=overrule, trusted=True)} == found
+    assert read == []
+    assert {frame.name: frame.filter for frame in below(night)}["m1.fits"] == "V"
+    assert read == []
 
 
 def test_the_validity_depends_on_the_text_of_a_camera_file(tmp_path):
