@@ -364,6 +364,12 @@ def test_a_keyword_that_only_the_science_frames_have_costs_a_warning_only(kind):
     assert f"assumed alike: {kind} and frames, for lack of READMODE ('Monochrome' in the frames only)" in match.warning
 
 
+def test_the_mask_of_bias_frames_and_flats_is_one_although_only_the_flats_name_the_readout_mode():
+    plan = make_plan([*frames("bias", 3, -4), *frames("flat", 3, -2, settings=mode("Slow")), frame("s.fits")])
+    mask = find_science(plan, "s.fits").bpm.master
+    assert [one.kind for one in mask.ingredients] == ["bias", "flat"]
+
+
 def test_masters_of_exactly_the_same_setting_are_preferred():
     far, near = frames("bias", 3, -9, settings=mode("Slow")), frames("bias", 3, -1)
     plan = make_plan([*far, *near, frame("s.fits", settings=mode("Slow"))])

@@ -273,8 +273,9 @@ def _plan_masks(
         if frame.kind == "science" and (frame.night, Setup.from_frame(frame)) not in groups:
             alone[frame.night, Setup.from_frame(frame)].append(frame)
     masks = []
-    for (night, setup), found in groups.items():
-        mjd, known = sum(m.mjd for m in found) / len(found), find_fitting(user_masks, setup)
+    for (night, setup), own in groups.items():
+        found = [*own, *_find_akin(setup, own, [m for m in masters if m.night == night])]
+        mjd, known = sum(m.mjd for m in own) / len(own), find_fitting(user_masks, setup)
         name, first = f"bpm_{setup.name}", found[0].frames[:1]
         masks.append(
             PlannedMaster("bpm", name, night, setup, mjd, frames=first, ingredients=tuple(found), user_masks=known)
@@ -287,6 +288,12 @@ def _plan_masks(
     matcher.add(mask for mask in masks if mask.ingredients)
     closest = [None if mask.ingredients else matcher("bpm", mask).master for mask in masks]
     return [replace(m, ingredients=(other,)) if other else m for m, other in zip(masks, closest, strict=True)]
+
+
+def _find_akin(setup: Setup, own: Sequence[PlannedMaster], others: Sequence[PlannedMaster]) -> list[PlannedMaster]:
+    """Find masters of kinds that a setup lacks and that differ from it only in keywords that either side lacks."""
+    kinds = {master.kind for master in own}
+    return [m for m in others if m.kind not in kinds and all(d.is_lack for d in setup.find_differences(m.setup))]
 
 
 def _choose_mask(choose: MasterChooser, frame: Frame, user_masks: Sequence[UserMask]) -> Match:
