@@ -13,16 +13,11 @@ import yaml
 from astropy.io import fits
 from helpers import REPOSITORY
 from nightcal.config import read_run_config
-from nightcal.detector.photon_transfer import read_gain, write_gain
+from nightcal.detector.gain import read_gain, write_gain
 from nightcal.io.master import load_master, load_optional_master
 from nightcal.io.product import write_product
-from nightcal.masters.make import (
-    make_bad_pixel_mask,
-    make_master_bias,
-    make_master_dark,
-    make_master_flat,
-    measure_gain_from_files,
-)
+from nightcal.masters.gain import measure_gain_from_files
+from nightcal.masters.make import make_bad_pixel_mask, make_master_bias, make_master_dark, make_master_flat
 from nightcal.science.reduce import ScienceBatch, reduce_frames
 
 SHAPE = (96, 80)

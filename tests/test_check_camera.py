@@ -190,9 +190,17 @@ def test_borders_step_of_the_adc_and_overscan_in_the_image_are_shown(tmp_path, g
     assert shown["warning"].startswith("overscan in the image: BIASSEC")
 
 
-def test_the_step_of_the_adc_of_a_real_camera_is_shown(generic):
+def test_step_and_top_of_the_adc_of_a_real_camera_are_shown(generic):
     shown = lines(check_frame(generic, FRAMES / "zwo/Flat_ASIImg_frame0001.fit"))
-    assert shown["ADC"].startswith("step 16 ADU")
+    assert shown["ADC"].startswith("step 16 ADU; top 65520 ADU, if the ADC fills the file")
+
+
+def test_the_value_at_which_pixels_pile_up_is_shown_as_top_of_the_adc(tmp_path, generic):
+    flat = np.minimum(np.random.default_rng(3).normal(3900, 200, (64, 96)), 4095).astype(np.uint16)
+    cards = {"IMAGETYP": "Flat", "EXPTIME": 1.0, "DATE-OBS": "2024-03-01T21:00:00", "FILTER": "V"}
+    fits.PrimaryHDU(flat, fits.Header(cards)).writeto(tmp_path / "flat.fits")
+    shown = lines(check_frame(generic, tmp_path / "flat.fits"))
+    assert shown["ADC"] == f"step 1 ADU; top 4095 ADU, at which {np.count_nonzero(flat == 4095)} pixels pile up"
 
 
 def test_two_amplifiers_of_one_plane_are_told_what_they_need(take, tmp_path):

@@ -10,16 +10,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nightcal.detector.adc import find_step, find_top
 from nightcal.detector.profile_steps import Step, find_steps
 from nightcal.io.raw_image import RawImage
 
 MOST_STEPS = 12
-RARE = 1e-4
-"""Values of a smaller part of the pixels do not count for the step of the ADC."""
-
-PILE = 5
-"""Pixels at the largest value, at least, if the ADC ends there."""
-
 WITH_LIGHT = ("flat", "science")
 
 
@@ -46,7 +41,7 @@ def describe_pixels(image: RawImage, kind: str) -> Iterator[tuple[str, str]]:
     for number, plane in enumerate(image.planes, start=1):
         raw = plane.read()
         which = f" {number}" if several else ""
-        yield "ADC" + which, describe_adc(raw)
+        yield "ADC" + which, describe_adc(raw, plane.largest)
         if kind not in WITH_LIGHT:
             columns, rows = find_steps(raw, 1), find_steps(raw, 0)
             yield "column steps" + which, describe_steps(columns, "column")
@@ -59,30 +54,35 @@ def describe_pixels(image: RawImage, kind: str) -> Iterator[tuple[str, str]]:
                 )
 
 
-def describe_adc(raw: NDArray[np.generic]) -> str:
-    """Describe step and top of the ADC."""
-    step = find_adc_step(raw)
-    size = "values are not whole numbers" if step is None else f"step {step} ADU"
-    finite = raw[np.isfinite(raw)] if raw.dtype.kind == "f" else raw
+def describe_adc(raw: NDArray[np.generic], largest: float) -> str:
+    """Describe step and top of the ADC.
+
+    Parameters
+    ----------
+    raw : ndarray of any real type, shape (ny, nx)
+        [ADU]
+    largest : float
+        Largest value that the file can hold [ADU]; infinity for floats.
+
+    Returns
+    -------
+    str
+        If no pixel is saturated, the top that follows from the step, or that it does not show.
+    """
+    finite = raw[np.isfinite(raw)]
     if not finite.size:
         return "no values"
-    largest = finite.max()
-    count = int(np.count_nonzero(finite == largest))
-    top = f"{count} pixels at the largest value, {largest:g} ADU"
-    return f"{size}; {top}{': the top of the ADC?' if count >= PILE else ''}"
-
-
-def find_adc_step(raw: NDArray[np.generic]) -> int | None:
-    """Find the greatest common divisor of the differences of values [ADU]; None if they are not whole numbers.
-
-    A step of 16 is that of a 12-bit ADC in 16-bit integers. Rare values, such as a lone 65535, do not count.
-    """
-    values, counts = np.unique(raw[np.isfinite(raw)] if raw.dtype.kind == "f" else raw, return_counts=True)
-    common = values[counts > RARE * raw.size]
-    common = values if common.size < 2 else common
-    if common.dtype.kind == "f" and not (common == np.rint(common)).all():
-        return None
-    return int(np.gcd.reduce(np.diff(common.astype(np.int64)))) if common.size > 1 else None
+    step = find_step(raw)
+    size = "step unknown: too few values, or not whole numbers" if step is None else f"step {step} ADU"
+    highest = float(finite.max())
+    top = find_top(raw, step or 1)
+    if top is not None:
+        count = int(np.count_nonzero(raw == top))
+        return f"{size}; top {top:g} ADU, at which {count} pixels pile up"
+    seen = f"no pixel is saturated, the largest value is {highest:g} ADU"
+    if step is None or step == 1 or not np.isfinite(largest):
+        return f"{size}; top unknown: {seen}"
+    return f"{size}; top {largest - (largest - highest) % step:g} ADU, if the ADC fills the file: {seen}"
 
 
 def describe_steps(steps: Sequence[Step], what: str) -> str:
