@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.time import Time
+from nightcal.io.master import load_master
 from odd_night import SCHEDULE, OddNight, judge, list_warnings, reduce_night
 
 EXPOSURE = 50.0
@@ -235,3 +236,19 @@ def test_darks_of_the_flats_are_darks_in_the_words_of_any_program(night, word):
     }
     for product in products.values():
         assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
+
+
+def test_a_night_of_two_gain_settings_and_many_dialects_through_snakemake(night, snakemake):
+    """Each setting has masters of its own; what is no raw frame is left out, and what is doubtful is told."""
+    two_settings(night, "GAIN", low=(1.6, 900.0), high=(0.8, 1500.0))
+    night.take("science", EXPOSURE, 1, prefix="done", change=lambda d, h, n: (d, h | {"GAIN": "low", "CALSTAT": "BDF"}))
+    for path in night.folder.glob("*high*"):
+        fits.setval(path, "SET-TEMP", value=-999.0)
+        fits.setval(path, "READMODE", value="Fast")
+    results = snakemake.reduced(night.folder, night.folder.parent / "results") / "20240301"
+    products = {path.stem: load_master(path) for path in results.glob("science/*.fits")}
+    assert sorted(products) == ["science_high_01", "science_high_02", "science_low_01", "science_low_02"]
+    for name, product in products.items():
+        assert is_right(product, night.scene(EXPOSURE)), (name, judge(product, night.scene(EXPOSURE)))
+        assert any("SET-TEMP" in text for text in list_warnings(product)) == ("high" in name)
+    assert "CALSTAT is &#x27;BDF&#x27;" in (results / "report.html").read_text()
