@@ -68,7 +68,7 @@ def test_nothing_is_missing_from_a_whole_night():
 def test_frames_of_a_type_that_was_not_taken_come_first(kind, which):
     first, *_ = lines(without(kind))
     assert first.startswith(which)
-    assert "12 x 10 pixels, binning 2 x 2, mode slow" in first
+    assert "12 x 10 pixels, binning 2 x 2, READOUTM slow" in first
     assert "for 4 science frames" in first
 
 

@@ -95,7 +95,7 @@ def test_the_nearest_candidate_and_what_keeps_it_away_are_named():
     long = [replace(f, exposure_time=900.0) if f.kind == "science" else f for f in WHOLE]
     factor = "4 science frames without dark: no dark for 900 s: the longest (300 s) would be scaled up 3 times"
     assert factor in "\n".join(say(long))
-    none = "4 science frames without dark: no usable dark frames, nor any in a library (first"
+    none = "4 science frames without dark: no dark frames at hand, nor in a library (first"
     assert none in "\n".join(say(without("dark")))
 
 

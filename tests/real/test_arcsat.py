@@ -95,7 +95,7 @@ def test_each_science_frame_has_bias_dark_and_the_flat_of_its_own_filter(arcsat,
 def test_darks_of_80_s_scaled_up_to_160_s_are_a_warning(arcsat, raw):
     for path in arcsat.science:
         factor, header = raw[path.name]["EXPTIME"] / 80, fits.getheader(path)
-        found = [text for card, text in header.items() if card.startswith("WARN") and text.startswith("dark of")]
+        found = [text for card, text in header.items() if card.startswith("WARN") and "dark of" in text]
         assert found == ([f"dark scaled up: dark of 80 s scaled up {factor:g} times"] if factor > 1 else [])
         assert ("scaled up" in arcsat.plan[path.name]["reason"]) == (factor > 1)
 

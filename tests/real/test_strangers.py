@@ -46,8 +46,8 @@ def test_a_stranger_is_rejected_with_a_reason(arcsat_among_strangers, name):
         ("broken/no-end-card.fits", "END"),
         ("broken/not-fits.fits", "not FITS"),
         ("broken/truncated.fit", "truncated"),
-        ("other telescope/Bias_ASIImg_frame0001.fit", "EXPTIME"),
-        ("other telescope/Flat_ASIImg_frame0001.fit", "type"),
+        ("other telescope/Bias_ASIImg_frame0001.fit", "BAYERPAT"),
+        ("other telescope/Flat_ASIImg_frame0001.fit", "bayer: split"),
     ],
 )
 def test_the_reason_is_what_is_wrong_with_the_file(arcsat_among_strangers, name, word):

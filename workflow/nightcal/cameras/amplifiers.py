@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -98,9 +99,15 @@ def _explain_replaced(header: RawHeader, camera: Camera, amplifier: int, measure
     setting = describe_gain_setting(camera, header, amplifier)
     said = setting or f"{name_gain(camera, header, amplifier)} is {gain:g} e-/ADU"
     noise = "" if read_noise is None else f", read noise {read_noise:g} e-"
-    error = measured.errors[0][0]
-    found = f"{measured.gain:.3g} +- {error:.1g} e-/ADU and {measured.read_noise:.3g} e- used, {measured.source}"
+    gain_and_error = _describe_with_error(measured.gain, measured.errors[0][0])
+    found = f"{gain_and_error} e-/ADU and {measured.read_noise:.3g} e- used, {measured.source}"
     return name_warning("gain setting" if setting else "gain differs", f"{said}{noise}; {found}")
+
+
+def _describe_with_error(value: float, error: float) -> str:
+    """Write a value to the digit of its error, as in ``1.701 +- 0.004``."""
+    decimals = max(-math.floor(math.log10(error)), 0) if error > 0 else 3
+    return f"{value:.{decimals}f} +- {error:.{decimals}f}"
 
 
 def average_gain(noises: Sequence[GainAndReadNoise]) -> GainAndReadNoise:

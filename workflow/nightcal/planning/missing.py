@@ -11,7 +11,7 @@ from nightcal.planning.dark_scaling import amplification
 from nightcal.planning.matching import Options
 from nightcal.planning.naming import make_printable
 from nightcal.planning.plan import STEPS, Plan
-from nightcal.planning.records import Match, Setup
+from nightcal.planning.records import UNNAMED, Match, Setup
 from nightcal.planning.summary import Unavailable, is_lacking
 from nightcal.planning.temperature import choose_temperature
 
@@ -142,7 +142,9 @@ def describe_setup(setup: Setup) -> str:
     """Describe how the frames of a setup are read out."""
     rows, columns = setup.shape
     parts = [f"{columns} x {rows} pixels", f"binning {setup.binning[0]} x {setup.binning[1]}"]
-    return make_printable(", ".join([*parts, f"mode {setup.mode}"] if setup.mode else parts))
+    named = [setting for setting in setup.settings if setting.label not in UNNAMED and setting.text]
+    parts += [f"{setting.cards[0][0]} {' '.join(setting.values)}" for setting in named]
+    return make_printable(", ".join(parts))
 
 
 def describe_wanted(item: Wanted) -> str:

@@ -192,7 +192,7 @@ def _shorten(reason: str, step: str) -> str:
     if nearest and (missing == f"no {step}" or " differ in " in nearest):
         return nearest
     if missing == f"no {step}":
-        return f"no usable {step} frames, nor any in a library"
+        return f"no {step} frames at hand, nor in a library"
     return f"{missing}, only {nearest}" if nearest and missing.startswith("no flat in filter") else reason
 
 
