@@ -60,6 +60,16 @@ def test_a_gain_that_differs_from_a_good_measurement_is_replaced(camera, said, k
     assert bool(found.warning) is not kept
 
 
+@pytest.mark.parametrize(
+    ("error", "text"), [(0.0039, "1.701 +- 0.004"), (0.02, "1.70 +- 0.02"), (0.0, "1.701 +- 0.000")]
+)
+def test_the_measured_gain_is_given_to_the_digit_of_its_error(camera, error, text):
+    found = choose(
+        camera, replace(MEASURED, amplifiers=((1.70058, 6.1),), errors=((error, 0.01),)), EGAIN=1.91, RDNOISE=7.1
+    )
+    assert f"; {text} e-/ADU and 6.1 e- used" in found.warning
+
+
 def test_a_doubtful_or_noisy_measurement_replaces_no_gain(camera):
     for measured in (DOUBTFUL, replace(MEASURED, errors=((0.1, 0.02),)), replace(MEASURED, use="header")):
         assert choose(camera, measured, EGAIN=1.91, RDNOISE=7.1).gain == 1.91
