@@ -17,7 +17,7 @@ from nightcal.errors import FrameRejectedError, blame_machine
 from nightcal.flags import MEANINGS, Flag
 from nightcal.io import product as fitsio
 from nightcal.io.atomic import write_text
-from nightcal.io.checksum import hash_file
+from nightcal.io.file_content import hash_file
 from nightcal.io.keywords import copy_cards, make_ascii, read_warnings, set_cards, warn
 from nightcal.io.product import Product, write_product
 from nightcal.io.provenance import record_provenance

@@ -2,7 +2,10 @@
 
 import csv
 import io
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +21,8 @@ from nightcal.planning.naming import make_printable, slugify
 from nightcal.planning.plan import COLUMNS, STEPS, make_plan
 from nightcal.planning.records import PlannedMaster, Setup
 from nightcal.planning.user_masks import UserMask
+
+from tests.helpers import REPOSITORY
 
 MANY = settings(deadline=None, derandomize=True, database=None, max_examples=100)
 SAFE = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]*")
@@ -1325,3 +1330,14 @@ def test_a_user_mask_has_the_size_of_the_mosaic_of_several_amplifiers():
     area = {"area": "[1:6,1:10] is [1:6,1:10], [1:6,1:10] is [12:7,1:10]", "amplifiers": 2}
     plan = make_plan([*frames("bias", 3, -3, **area), frame("s.fits", **area)], user_masks=[MINE, BINNED])
     assert find_science(plan, "s.fits").bpm.master.user_masks == (MINE.path,)
+
+
+def test_planning_needs_no_large_package():
+    """Every call of Snakemake reads the rules, and plans."""
+    words = (
+        "import sys; from nightcal.planning import fingerprint, missing, plan, summary_text; import nightcal.config;"
+    )
+    words += "print({'numpy', 'astropy', 'scipy', 'numba'} & set(sys.modules))"
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")}
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout.strip() == "set()", done.stderr

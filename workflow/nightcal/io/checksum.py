@@ -1,8 +1,5 @@
 """Checksums of FITS headers and data (FITS standard, appendix J), computed by rows while they are in the cache."""
 
-import hashlib
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,12 +65,3 @@ def encode_checksum(total: int) -> str:
             characters[4 * j + i] = quarter
     text = bytes(characters).decode("ascii")
     return text[-1] + text[:-1]
-
-
-HASH_DIGITS = 16
-
-
-def hash_file(path: Path) -> str:
-    """Hash a file: the first digits of its SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:HASH_DIGITS]

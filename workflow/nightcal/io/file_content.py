@@ -1,4 +1,4 @@
-"""Hash the content of a raw file without reading all of it."""
+"""Hash a file, or a raw file without reading all of it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import hashlib
 import os
 from pathlib import Path
 
-from nightcal.io.checksum import HASH_DIGITS
+HASH_DIGITS = 16
 
 SAMPLES, SAMPLE = 4, 16 * 1024
 """Number and length [byte] of the parts that are read: the first and the last one, and others evenly between."""
 
 LONGEST_HEADER = 64 * 1024
 """Read from the beginning of files whose header is not plain [byte]."""
+
+
+def hash_file(path: Path) -> str:
+    """Hash a file: the first digits of its SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:HASH_DIGITS]
 
 
 def hash_content(path: Path, header: int | None = None) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nightcal.errors import UNREADABLE, blame_machine
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.io.checksum import hash_file
+from nightcal.io.file_content import hash_file
 from nightcal.io.sections import Area, parse_section
 
 PER_SECOND = ("/s", "s-1", "s**-1")

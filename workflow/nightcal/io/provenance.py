@@ -8,7 +8,7 @@ from typing import Any
 
 from astropy.io import fits
 
-from nightcal.io.checksum import HASH_DIGITS
+from nightcal.io.file_content import HASH_DIGITS
 from nightcal.io.keywords import set_cards
 from nightcal.version import __version__
 

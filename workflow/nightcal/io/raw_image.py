@@ -16,7 +16,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from nightcal.errors import UNREADABLE, FrameRejectedError, blame_machine
-from nightcal.io.checksum import HASH_DIGITS, hash_file
+from nightcal.io.file_content import HASH_DIGITS, hash_file
 from nightcal.io.float_pixels import find_scale, lie_in_unit_range, remove_lowest, remove_sentinels
 from nightcal.io.integrity import check_sums
 from nightcal.io.raw_header import RawHeader, read_header

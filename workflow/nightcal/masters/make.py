@@ -14,7 +14,7 @@ from nightcal.cameras.amplifiers import choose_gain
 from nightcal.cameras.camera import Camera
 from nightcal.detector.gain import LARGEST_DEPARTURE, GainAndReadNoise
 from nightcal.errors import FrameRejectedError
-from nightcal.io.checksum import hash_file
+from nightcal.io.file_content import hash_file
 from nightcal.io.keywords import read_warnings, warn
 from nightcal.io.master import MasterFrame, convert_to_mask, load_if_path, load_optional_master
 from nightcal.io.product import Product

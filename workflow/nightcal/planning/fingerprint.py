@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from operator import attrgetter
 
-from nightcal.io.checksum import HASH_DIGITS
+from nightcal.io.file_content import HASH_DIGITS
 from nightcal.planning.frames import Frame
 
 _understood = attrgetter(*(one.name for one in fields(Frame) if one.name not in ("path", "name", "override")))

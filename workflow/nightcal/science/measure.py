@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nightcal.io.checksum import hash_file
+from nightcal.io.file_content import hash_file
 from nightcal.io.keywords import remove_keywords, set_cards
 from nightcal.io.options import Options
 from nightcal.io.product import Product
