@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightcal.cameras.settings import Setting
@@ -21,8 +22,6 @@ from nightcal.planning.naming import make_printable, slugify
 from nightcal.planning.plan import COLUMNS, STEPS, make_plan
 from nightcal.planning.records import PlannedMaster, Setup
 from nightcal.planning.user_masks import UserMask
-
-from tests.helpers import REPOSITORY
 
 MANY = settings(deadline=None, derandomize=True, database=None, max_examples=100)
 SAFE = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]*")
