@@ -140,6 +140,7 @@ def test_a_night_without_failures_says_so():
     assert "All 81 science frames have bias, dark and flat." in page.words
     assert "No raw frame was rejected or left unused." in page.words
     assert "No calibration frames." in page.words
+    assert "What was not done" not in page.words
 
 
 def test_what_was_not_done_is_on_top_with_what_helps():

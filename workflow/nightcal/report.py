@@ -210,7 +210,8 @@ def _describe_undone(summary: NightSummary, raw: str) -> str:
         items = "\n".join(f"<li>{escape(describe_group(group))}</li>" for group in summary.undone)
         lines.append(f'<ul class="warn">\n{items}\n</ul>')
     lines += [f"<p>{escape(advice)}</p>" for advice in suggest(summary, raw)]
-    return "<h2>What was not done</h2>\n" + "\n".join(lines)
+    title = "What was not done" if summary.undone else "Calibration"
+    return f"<h2>{title}</h2>\n" + "\n".join(lines)
 
 
 def _make_rules_section(rows: Sequence[Row]) -> list[str]:
