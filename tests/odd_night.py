@@ -4,7 +4,7 @@ The chip is not that of `nightcal.simulation`: a sky that rises across the field
 hot pixels, and a bias with structure. Its truth is known pixel by pixel.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -131,6 +131,9 @@ def reduce_night(raw, results, **settings):
     run = plan_night(raw, results, **settings)
     folder = Path(results)
 
+    def find_camera(setup):
+        return replace(run.cameras[setup.camera], plane=setup.plane)
+
     def locate(match):
         if match.master is None:
             return None
@@ -141,7 +144,7 @@ def reduce_night(raw, results, **settings):
         return None if path is None else read_gain(path)
 
     for master in run.plan.masters:
-        paths, camera = [frame.path for frame in master.frames], run.cameras[master.setup.camera]
+        paths, camera = [frame.path for frame in master.frames], find_camera(master.setup)
         told = [match.warning for match in master.matches if match.warning] + list(master.warnings)
         out = folder / f"{master.name}.fits"
         if master.kind == "gain":
@@ -164,7 +167,7 @@ def reduce_night(raw, results, **settings):
             [member.frame.path for member in batch.members],
             [folder / "science" / f"{member.name}.fits" for member in batch.members],
             ScienceBatch(
-                camera=run.cameras[first.setup.camera],
+                camera=find_camera(first.setup),
                 masters={
                     step: load_optional_master(locate(getattr(first, step))) for step in ("bias", "dark", "flat", "bpm")
                 },

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.time import Time
+from nightcal.flags import Flag
 from nightcal.io.master import load_master
 from odd_night import SCHEDULE, OddNight, judge, list_warnings, reduce_night
 
@@ -252,3 +253,65 @@ def test_a_night_of_two_gain_settings_and_many_dialects_through_snakemake(night,
         assert is_right(product, night.scene(EXPOSURE)), (name, judge(product, night.scene(EXPOSURE)))
         assert any("SET-TEMP" in text for text in list_warnings(product)) == ("high" in name)
     assert "CALSTAT is &#x27;BDF&#x27;" in (results / "report.html").read_text()
+
+
+def test_an_egain_of_zero_in_some_frames_is_unknown_not_another_setting(night):
+    night.take_all(for_kinds(["science"], EGAIN=0.0))
+    _, products = reduce(night)
+    for product in products.values():
+        assert not product.header.get("SKIPPED")
+        assert any("EGAIN is 0" in text for text in list_warnings(product))
+        assert judge(product, night.scene(EXPOSURE))[0] == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("setting", [0, 1, 139])
+def test_a_gain_that_is_a_setting_is_told_with_the_measured_one(tmp_path, setting):
+    night = OddNight(tmp_path / "raw", shape=(192, 192))
+    night.take_all(with_cards(EGAIN=None, RDNOISE=None, GAIN=setting, OFFSET=30))
+    _, products = reduce(night)
+    for product in products.values():
+        assert judge(product, night.scene(EXPOSURE))[0] == pytest.approx(1, abs=0.02)
+        (told,) = list_warnings(product)
+        assert told.startswith(f"gain setting: GAIN is {setting}")
+        assert "e-/ADU and" in told
+
+
+@pytest.mark.parametrize("columns", [(1, 8), (73, 80), (73, 88)])
+def test_an_overscan_that_follows_the_light_is_told(night, columns):
+    def change(kind, data, header, number):
+        overscan = night.rng.normal(night.bias_level, night.read_noise / night.gain, (night.shape[0], 8)).round()
+        return np.hstack([data, overscan]), header | {"BIASSEC": f"[{columns[0]}:{columns[1]},1:96]", "TRIMSEC": trim}
+
+    trim = "[9:72,1:96]"
+    night.take_all(change)
+    _, products = reduce(night)
+    for product in products.values():
+        assert any(text.startswith("light in the overscan") and "BIASSEC" in text for text in list_warnings(product))
+
+
+def test_an_overscan_without_light_is_not_blamed(night):
+    def change(kind, data, header, number):
+        level = night.bias_level + 150 * (number % 2)  # follows the bias level of each frame
+        overscan = night.rng.normal(level, night.read_noise / night.gain, (night.shape[0], 8)).round()
+        moved = data + level - night.bias_level
+        return np.hstack([moved, overscan]), header | {"BIASSEC": "[81:88,1:96]", "TRIMSEC": "[1:80,1:96]"}
+
+    night.take_all(change)
+    _, products = reduce(night)
+    for product in products.values():
+        assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
+        assert list_warnings(product) == []
+
+
+def test_a_single_pixel_at_the_top_of_a_shifted_adc_is_saturated(night):
+    def change(kind, data, header, number):
+        data = np.floor(data / 16) * 16
+        if kind == "science":
+            data[40, 50] = 65520
+        return data, header
+
+    night.take_all(change)
+    _, products = reduce(night)
+    for product in products.values():
+        assert product.header["SATUSED"] == 65520
+        assert product.mask[40:41][0, 50] & Flag.SATURATED

@@ -8,8 +8,9 @@ from astropy.wcs import WCS
 from nightcal.cameras.amplifiers import open_image
 from nightcal.cameras.camera import Camera
 from nightcal.errors import FrameRejectedError
-from nightcal.io.colour_mosaic import PLANES, halve
+from nightcal.io.colour_mosaic import PLANES, find_pattern, halve
 from nightcal.io.keywords import copy_raw_header
+from nightcal.io.raw_header import RawHeader
 from nightcal.io.raw_image import Buffer
 from nightcal.io.sections import Area
 
@@ -121,3 +122,10 @@ def test_a_star_has_the_same_coordinates_in_every_colour(tmp_path, plane):
     here = SkyCoord(*WCS(header).all_pix2world([[3, 4]], 0)[0], unit="deg")
     there = SkyCoord(*WCS(fits.Header(wcs)).all_pix2world([[6 + left, 8 + top]], 0)[0], unit="deg")
     assert here.separation(there).arcsec < 1e-3
+
+
+@pytest.mark.parametrize("card", ["BAYERPAT", "COLORTYP", "CFAPAT", "CFA-PAT", "CFATYPE", "COLORSPC"])
+@pytest.mark.parametrize("offset", [1, 1.0, "1"])
+def test_the_pattern_is_read_in_the_words_of_any_program(card, offset):
+    header = RawHeader(fits.Header({card: "RGGB", "XBAYROFF": offset, "YBAYROFF": 0}), 0, SHAPE)
+    assert find_pattern(header) == "GRBG"

@@ -135,7 +135,8 @@ WARNINGS = (
     ),
     WarningName(
         "light in the overscan",
-        "An overscan section of the header lies in the image, so there is light in it. That part is not used.",
+        "An overscan section of the header lies in the image, so there is light in it. That part is not used. Or the "
+        "sections do not tell, but the level of the overscan follows the light: too much is subtracted.",
         "Give the right sections in a camera file; without overscan, bias frames are needed.",
     ),
     WarningName(

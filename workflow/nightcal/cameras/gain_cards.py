@@ -19,11 +19,16 @@ OFFSETS = ("OFFSET", "BLKLEVEL", "BLACKLVL", "BLACKLEV", "CCDOFFST", "CAMOFFS", 
 """Keywords of the offset that drivers write beside the gain setting of a CMOS camera."""
 
 
+def is_no_gain(card: str, value: Value | None) -> bool:
+    """Check whether a keyword that holds e-/ADU has a number that no camera can have, such as 0 for unknown."""
+    return card in ELECTRON_GAINS and isinstance(value, int | float) and not value > 0
+
+
 def is_gain_setting(card: str, listed: Value | None) -> bool:
-    """Check whether a value is more than the gain [e-/ADU] of any camera, in a keyword that may hold a setting."""
+    """Check whether a value is 0 or more than the gain [e-/ADU] of any camera, in a keyword that may hold a setting."""
     if not isinstance(listed, int | float) or isinstance(listed, bool):
         return False
-    return listed > LARGEST_REAL_GAIN and card not in ELECTRON_GAINS
+    return (listed == 0 or listed > LARGEST_REAL_GAIN) and card not in ELECTRON_GAINS
 
 
 def describe_gain_setting(camera: Camera, header: RawHeader, amplifier: int = 0) -> str:
@@ -39,8 +44,8 @@ def describe_gain_setting(camera: Camera, header: RawHeader, amplifier: int = 0)
     Returns
     -------
     str
-        Empty if there is none. Settings are numbers above 20 that are not in ``EGAIN`` or the like, and probably whole
-        numbers beside an ``OFFSET``.
+        Empty if there is none. Settings are 0 and numbers above 20 that are not in ``EGAIN`` or the like, and probably
+        whole numbers beside an ``OFFSET``.
     """
     rule, plane = camera.find_plane(amplifier, header)
     listed, card = camera.value(plane, "gain"), camera.card(plane, "gain")

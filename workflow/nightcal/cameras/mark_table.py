@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from nightcal.io.colour_mosaic import PATTERN_CARDS
+
 NOT_DONE = (
     "", "f", "n", "no", "none", "null", "false", "off", "raw", "0", "not done", "notdone", "perform", "omit", "omitted",
     "skipped", "skip", "pending", "todo", "incomplete", "unprocessed", "uncalibrated", "uncorrected", "n/a", "na",
@@ -154,5 +156,5 @@ PROCESSES = (
 )  # fmt: skip
 """Names of processes in HISTORY: PixInsight, IRAF, ccdproc, DeepSkyStacker."""
 
-COLOURS = ("BAYERPAT", "BAYRPAT", "COLORTYP", "CFA", "CFAPAT", "CFATYPE", "COLORCCD", "COLORPAT")
+COLOURS = (*PATTERN_CARDS, "COLORCCD")
 """Keywords that tell of a colour mosaic."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from nightcal.cameras.gain_cards import is_no_gain
 from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_header import RawHeader, Value
 
@@ -85,7 +86,8 @@ def read_settings(header: RawHeader, rules: Sequence[SettingRule]) -> Settings:
     Returns
     -------
     tuple of Setting
-        Without settings of which the header has no keyword. A value that cannot be parsed counts as missing.
+        Without settings of which the header has no keyword. A value that cannot be parsed counts as missing,
+        like an ``EGAIN`` of 0.
     """
     found = ((rule, tuple(_read_cards(header, rule))) for rule in rules)
     return tuple(Setting(rule.label, rule.cards[0], cards) for rule, cards in found if cards)
@@ -97,7 +99,7 @@ def _read_cards(header: RawHeader, rule: SettingRule) -> Iterator[tuple[str, str
             value = header.value(card)
         except FrameRejectedError:
             continue
-        if value is not None:
+        if value is not None and not is_no_gain(card, value):
             yield card, format_value(value)
 
 

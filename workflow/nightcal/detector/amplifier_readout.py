@@ -146,7 +146,11 @@ class AmplifierReadout(Readout):
     @cached_property
     def saturation_level(self) -> float:
         """Raw values at or above are saturated [ADU], whatever the limit of linearity."""
-        return self.stated_saturation if self.top is None else self.top
+        if self.top is not None:
+            return self.top
+        if self.amplifier.saturation is None:
+            return self.image.largest + 1 - self.step  # the highest step of an ADC that fills the file
+        return self.amplifier.saturation
 
     @cached_property
     def saturation(self) -> float:

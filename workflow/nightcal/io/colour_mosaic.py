@@ -6,13 +6,19 @@ import re
 from copy import copy
 
 from nightcal.errors import FrameRejectedError
+from nightcal.io.header_values import parse_quantity
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.sections import Area
 
 PLANES = ("R", "G1", "G2", "B")
 """Colours of a mosaic. G1 is the green in the rows of red, G2 that in the rows of blue."""
 
-PATTERN_CARDS = ("BAYERPAT", "COLORTYP", "CFAIMAGE")
+PATTERN_CARDS = (
+    "BAYERPAT", "BAYRPAT", "COLORTYP", "CFA", "CFAPAT", "CFA-PAT", "CFATYPE", "CFAIMAGE", "COLORPAT", "COLORSPC",
+    "BAYER",
+)  # fmt: skip
+"""Keywords of the pattern of a mosaic, or of other things: the value tells."""
+
 OFFSET_CARDS = ("XBAYROFF", "YBAYROFF", "BAYOFFX", "BAYOFFY")
 _PATTERN = re.compile(r"RGGB|BGGR|GRBG|GBRG")
 
@@ -49,8 +55,8 @@ def find_pattern(header: RawHeader, stated: str = "") -> str | None:
 
 
 def _read_offset(header: RawHeader, *cards: str) -> int:
-    value = next((value for card in cards if (value := header.value(card)) is not None), 0)
-    return int(value) if isinstance(value, int | float) and abs(value) < 1e6 else 0
+    found = next((found for card in cards if (found := parse_quantity(header.value(card))) is not None), None)
+    return int(found[0]) if found is not None and abs(found[0]) < 1e6 else 0
 
 
 def find_grid(pattern: str, plane: str) -> tuple[int, int]:

@@ -30,6 +30,7 @@ from nightcal.masters.flat_selection import CHIP_SPOTS, USUAL, FlatLimits, selec
 from nightcal.masters.flat_stars import find_stars_in_flat
 from nightcal.masters.keywords import note_dark_scaling
 from nightcal.masters.noise_check import note_gain
+from nightcal.masters.overscan_light import warn_of_light_in_overscan
 from nightcal.masters.pedestal import contains_dark, note_pedestal
 from nightcal.masters.scatter_check import warn_of_scatter
 from nightcal.stacking.calibration_frame import (
@@ -114,6 +115,7 @@ def stack_flats(
     gain, level = frames[0].readout.gain, float(levels.mean())
     note_pedestal(header, bias, dark, exposures, gain=gain, level=level, whose="flats")
     _note_quality(header, frames, spots, departure, limits)
+    warn_of_light_in_overscan(header, frames[0].readout, header.get("OVSCLEV"), bias, level)
     levels_by_path = dict(zip([frame.path for frame in frames], levels.astype(np.float32), strict=True))
     warn_of_scatter(
         header,
