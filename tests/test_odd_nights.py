@@ -315,3 +315,19 @@ def test_a_single_pixel_at_the_top_of_a_shifted_adc_is_saturated(night):
     for product in products.values():
         assert product.header["SATUSED"] == 65520
         assert product.mask[40:41][0, 50] & Flag.SATURATED
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(905, "no scatter: "), (65535, "many flagged pixels: most pixels of the sky")]
+)
+def test_a_frame_without_a_good_pixel_is_told(night, value, told):
+    def change(kind, data, header, number):
+        broken = np.full_like(data, value)
+        if value == 65535:
+            broken[0, 0] = 5000
+        return (broken if kind == "science" else data), header
+
+    night.take_all(change)
+    _, products = reduce(night)
+    for product in products.values():
+        assert any(text.startswith(told) for text in list_warnings(product))

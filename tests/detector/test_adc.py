@@ -59,6 +59,12 @@ def test_a_lone_65535_does_not_hide_the_top(rng):
     assert find_top(frame, 16) == 65520
 
 
+def test_a_large_number_that_stands_for_no_data_is_above_the_top(rng):
+    frame = rng.normal(1300, 17, (96, 80)).round().astype(np.float32)
+    frame[20:60, 30:33] = 99999999.0
+    assert find_top(frame) == 1e8
+
+
 @pytest.mark.parametrize("step", [1, 16])
 def test_frames_without_saturation_show_no_top(rng, step):
     for _ in range(20):

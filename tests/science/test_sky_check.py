@@ -66,6 +66,14 @@ def test_a_sky_below_zero_by_more_than_the_error_of_bias_and_dark_is_warned_abou
     assert not warnings(look(rng.normal(-0.4, 7, (128, 256)), 7))
 
 
+def test_lost_columns_without_a_mask_are_warned_about(rng):
+    data = rng.normal(300, 17, (128, 256))
+    data[:, 40:43] = -9999 - 900
+    (text,) = warnings(look(data, 17))
+    assert text.startswith("pixels below zero: ")
+    assert "BLANK" in text
+
+
 def test_masked_pixels_do_not_count(rng):
     data, mask = rng.normal(300, 17, (128, 256)), np.zeros((128, 256), np.uint8)
     data[:, ::3], mask[:, ::3] = -1e6, 1

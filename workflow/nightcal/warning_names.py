@@ -188,6 +188,12 @@ WARNINGS = (
         "Give `image` in a camera file, as in `[1:1024,1:1024]`.",
     ),
     WarningName(
+        "pixels below zero",
+        "Some pixels of a calibrated frame lie far below zero, beyond any noise. Often a camera writes 0 or another "
+        "number, such as -9999, where it lost rows or columns, and no `BLANK` says so.",
+        "Look at the raw numbers there. Write `BLANK` into the headers, or mask the pixels (`bad_pixels`).",
+    ),
+    WarningName(
         "raw WCS removed",
         "The WCS of the raw header cannot be read.",
         "Nothing, if the frame was solved: it has a new one.",

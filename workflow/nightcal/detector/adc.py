@@ -108,7 +108,8 @@ def _count_highest(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64
     values = bright if bright.size > FEWEST_AT_ODD_TOP + MOST_ABOVE else values
     if values.size > HIGHEST:
         values = np.partition(values, -HIGHEST)[-HIGHEST:]
-    return np.unique(values, return_counts=True)
+    levels, counts = np.unique(values, return_counts=True)
+    return levels.astype(np.float64), counts  # 32-bit floats do not tell large whole numbers apart
 
 
 def _is_pile(

@@ -7,14 +7,16 @@ bias level that was not subtracted, a sum of several exposures, the pixels of a 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nightcal.detector.readout import Readout
 from nightcal.errors import FrameRejectedError
+from nightcal.flags import Flag
 from nightcal.io.keywords import set_cards, warn
 from nightcal.io.raw_header import RawHeader
 from nightcal.masters.overscan_light import warn_of_light_in_overscan
@@ -39,8 +41,15 @@ SIGNIFICANT = 5.0
 SMALLEST_ERROR = 0.2
 """Of a level [e-]: structure of the bias and rounding are never known better."""
 
+DEEP = 20.0
+"""Pixels so many times their uncertainty below zero hold no measurement."""
+
+MOST_DEEP = 5
+
 DARK_ERROR = 0.05
 """Of a dark current, as a fraction: half a degree of temperature."""
+
+EQUAL_PIXELS = name_warning("no scatter", "neighbouring pixels of the sky are equal: not a raw frame of a CCD")
 
 CLUES = {
     "a colour mosaic": ("BAYERPAT", "COLORTYP", "CFATYPE", "CFA-PAT", "XBAYROFF"),
@@ -66,12 +75,15 @@ class Sky:
         if too few pixels are known.
     pixels : int
         Number of unmasked pixels.
+    deep : int
+        Number of those that lie far below zero.
     """
 
     level: float
     uncertainty: float
     scatter: float
     pixels: int
+    deep: int = 0
 
 
 def check_sky(prepared: PreparedFrame, raw: RawHeader) -> None:
@@ -89,7 +101,10 @@ def check_sky(prepared: PreparedFrame, raw: RawHeader) -> None:
     FrameRejectedError
         If the pixels cannot be read.
     """
-    sky = measure_sky(prepared.sample_rows(choose_rows(prepared.readout.shape)))
+    rows = choose_rows(prepared.readout.shape)
+    sky = measure_sky(prepared.sample_rows(rows))
+    if sky is None or math.isnan(sky.scatter):
+        warn(prepared.header, _explain_no_sky(prepared.readout, rows))
     if sky is None:
         return
     if math.isfinite(sky.scatter):
@@ -100,6 +115,16 @@ def check_sky(prepared: PreparedFrame, raw: RawHeader) -> None:
     signal = sky.level if prepared.unit == "electron" else sky.level * readout.gain
     bias = prepared.masters.masters["bias"]
     warn_of_light_in_overscan(prepared.header, readout, readout.mean_overscan_level, bias, signal)
+
+
+def _explain_no_sky(readout: Readout, rows: Sequence[slice]) -> str:
+    """Explain why few or no pixels of a frame are good."""
+    electrons, flags = readout.rows(rows[0].start, rows[0].stop)
+    if np.ptp(electrons) == 0 and readout.saturation_source == "pixels":
+        return EQUAL_PIXELS
+    saturated = np.count_nonzero(flags & Flag.SATURATED) / flags.size
+    found = f"{100 * saturated:.0f} percent of them are saturated, at {readout.saturation:g} ADU or more"
+    return name_warning("many flagged pixels", f"most pixels of the sky are flagged; {found}")
 
 
 def _find_level_error(prepared: PreparedFrame) -> float:
@@ -141,7 +166,8 @@ def measure_sky(strips: Iterable[CalibratedRows]) -> Sky | None:
     if level.size == 0:
         return None
     scatter = float(np.percentile(scatters, QUIETER)) if scatters else math.nan
-    return Sky(float(np.median(level)), float(np.median(uncertainty)), scatter, level.size)
+    deep = int(np.count_nonzero(level < -DEEP * uncertainty))
+    return Sky(float(np.median(level)), float(np.median(uncertainty)), scatter, level.size, deep)
 
 
 def _measure_blocks(rows: CalibratedRows, known: NDArray[np.bool_]) -> list[float]:
@@ -179,7 +205,7 @@ def describe_sky(sky: Sky, header: RawHeader, error: float) -> list[str]:
     found = []
     low, high = USUAL_SCATTER
     if sky.scatter == 0:
-        found.append(name_warning("no scatter", "neighbouring pixels of the sky are equal: not a raw frame of a CCD"))
+        found.append(EQUAL_PIXELS)
     elif not low < sky.scatter < high and math.isfinite(sky.scatter):
         text = f"the sky scatters {sky.scatter:.2f} times as much as its uncertainty says ({low} to {high} is usual)"
         found.append(name_warning("sky scatter", f"{text}: {_list_clues(header, sky.scatter < 1)}"))
@@ -188,6 +214,10 @@ def describe_sky(sky: Sky, header: RawHeader, error: float) -> list[str]:
         text = f"the median of the sky is {sky.level:.4g}, its error {error:.2g}"
         cause = "bias or dark has too high a level (gain, offset, temperature), or the frame was calibrated before"
         found.append(name_warning("negative sky", f"{text}: {cause}"))
+    elif sky.deep > MOST_DEEP:
+        text = f"{sky.deep} of {sky.pixels} pixels of the sky are more than {DEEP:g} times their uncertainty below zero"
+        cause = "a value that stands for no data (BLANK = it), lost rows or columns, or a bad master?"
+        found.append(name_warning("pixels below zero", f"{text}: {cause}"))
     return found
 
 
