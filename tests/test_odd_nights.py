@@ -331,3 +331,10 @@ def test_a_frame_without_a_good_pixel_is_told(night, value, told):
     _, products = reduce(night)
     for product in products.values():
         assert any(text.startswith(told) for text in list_warnings(product))
+
+
+def test_a_saturation_that_is_too_low_is_named_where_it_costs_the_flats(night):
+    night.take_all(with_cards(SATURATE=9000))
+    _, products = reduce(night)
+    for product in products.values():
+        assert any("at 9000 ADU or more (SATURATE or the camera file)" in text for text in list_warnings(product))

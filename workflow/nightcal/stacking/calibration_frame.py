@@ -28,6 +28,15 @@ SAME_GAIN = 0.01
 MOST_OPEN = 500
 
 
+LIMITS = {
+    "saturation": "SATURATE or the camera file",
+    "linearity": "the limit of linearity",
+    "pixels": "the top of the ADC",
+    "file": "the largest number of the file",
+}
+"""What a limit is, by `Readout.saturation_source`."""
+
+
 @dataclass(frozen=True, slots=True)
 class RejectedFrame:
     """A raw frame that cannot be used: its file, the reason, and the middle of its exposure [MJD], if known."""
@@ -220,7 +229,8 @@ def find_central_level(
     known, saturated = flags.size, int(np.count_nonzero(flags & Flag.SATURATED))
     if saturated > most_saturated * known:
         raise FrameRejectedError(
-            f"saturated: {100 * saturated / known:.1f} percent of the pixels in the central quarter"
+            f"saturated: {100 * saturated / known:.1f} percent of the pixels in the central quarter,"
+            f" at {frame.readout.saturation:g} ADU or more ({LIMITS[frame.readout.saturation_source]})"
         )
     return _check_usable(measure_level(signal, k, frame.readout.read_variance**0.5), known)
 
