@@ -155,7 +155,8 @@ HISTORY = (
     rf"\bstack(?:ed|ing) (?:of |from |with )?\d* ?(?:{_FRAMES}|winsorized|sigma)",
     rf"\b(?:average|median|mean|sum|combination|combined?|stack) (?:of |from )?\d+ {_FRAMES}\b",
     rf"\b\d+ {_FRAMES} (?:were )?(?:stacked|combined|averaged|co-?added)\b",
-    r"\b(?:image|frame) (?:was )?(?:registered|aligned|resampled)\b|\bregistered (?:to|with|on) (?:the |a )?reference\b",
+    r"\b(?:image|frame) (?:was )?(?:registered|aligned|resampled)\b",
+    r"\bregistered (?:to|with|on) (?:the |a )?reference\b",
     r"\b(?:debayered|demosaiced)\b",
 )
 """What programs and people write in HISTORY when they calibrate or stack, in lower case, unless a word denies it."""

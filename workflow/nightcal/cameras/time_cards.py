@@ -103,6 +103,9 @@ def read_time_cards(
                     continue
                 if moment.guessed_century:
                     warn(name_warning("two-digit year", f"{name} has a year of two digits; 20.. is assumed"))
+                if moment.guessed_order:
+                    text = f"{name} is {value!r}, which may have the month first; day/month/year is assumed"
+                    warn(name_warning("day or month", text))
                 is_text = moment.is_date or not moment.has_time
                 is_alone = not moment.has_time or (has_clock and is_text and moment.mjd % 1 == 0)
                 if not is_alone:
