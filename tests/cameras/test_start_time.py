@@ -167,6 +167,7 @@ def test_local_time_is_not_used_if_another_card_has_utc(good):
     [
         ({**LOCAL, "TIMESYS": "LOCAL"}, "TIMESYS is 'LOCAL'"),
         ({**LOCAL, "TIMESYS": "LOCAL", "MJD-OBS": MJD - 8 / 24}, "TIMESYS is 'LOCAL'"),
+        ({"DATE-OBS": (LOCAL["DATE-OBS"], "PST start")}, r"DATE-OBS is in local time \(PST start\)"),
         ({"DATE-OBS": (LOCAL["DATE-OBS"], "[local] start")}, r"DATE-OBS is in local time \(\[local\] start\)"),
     ],
 )

@@ -19,7 +19,8 @@ from nightcal.io.date_formats import (
 from nightcal.io.raw_header import RawHeader
 from nightcal.warning_names import Warn, name_warning
 
-_LOCAL = re.compile(r"\blocal\b(?! *sid)", re.I)
+_ZONES = "CET|CEST|EET|EEST|BST|EST|EDT|CST|CDT|MST|MDT|PST|PDT|CLT|CLST|SAST|JST|AEST|AEDT|AWST|NZST|NZDT"
+_LOCAL = re.compile(rf"\b(?i:local)\b(?! *(?i:sid))|\b(?:{_ZONES})\b")
 _UNIVERSAL = re.compile(r"\b(?:UTC?|GMT|universal)\b", re.I)
 _MIDDLE = re.compile(r"\bmid(?!night)", re.I)
 _END = re.compile(r"\b(?:end|ended|ending|finish\w*|stop\w*|completion)\b", re.I)
