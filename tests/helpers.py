@@ -12,16 +12,9 @@ from nightcal.io.product import write_product
 from nightcal.masters.make import make_master_bias, make_master_dark, make_master_flat
 from nightcal.measurement.star_catalog import StarCatalog
 from nightcal.numerics import kernels
-from nightcal.planning.frames import read_frames
 from nightcal.science.steps import MEASUREMENTS
 
 REPOSITORY = Path(__file__).parents[1]
-
-
-def read_frame(path, name, cameras):
-    """Interpret the header of a file that is a single frame."""
-    (frame,) = read_frames(path, name, cameras)
-    return frame
 
 
 class Runner:

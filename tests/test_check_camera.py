@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from helpers import REPOSITORY, read_frame
+from helpers import REPOSITORY
 from nightcal.cameras.camera_file import load_camera
 from nightcal.check_camera import check_frame, main
+from nightcal.planning.frames import read_frame
 from nightcal.simulation.night import expose, make_chip, write_raw
 
 CAMERAS = REPOSITORY / "config" / "cameras"

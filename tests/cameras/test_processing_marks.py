@@ -1,5 +1,7 @@
 """What another program has calibrated or stacked is told by the marks it left; a raw frame is never taken for it."""
 
+from pathlib import Path
+
 import pytest
 from astropy.io import fits
 from nightcal.cameras.processing_marks import find_alteration, find_colour_mosaic, find_processing
@@ -60,6 +62,14 @@ MARKS = [
     {"IMAGETYP": "MASTER_BIAS"},
     {"IMAGETYP": "Light calibrated"},
     {"IMAGETYP": "Reduced"},
+    {"COMBINED": True},
+    {"ISMASTER": True},
+    {"IMCOM001": "bias001.fits"},
+    {"COMBINET": "MEDIAN"},
+    {"RESAMPT1": "LANCZOS3"},
+    {"TRIMIM": "trim_image"},
+    {"SOFTWARE": "DeepSkyStacker 4.2.6"},
+    {"CREATOR": "Astro Pixel Processor 2.0"},
 ]
 
 
@@ -95,6 +105,9 @@ def test_the_mark_is_named_with_its_value(mark, plain):
         {"HIERARCH ESO DPR CATG": "SCIENCE"},
         {"IMAGETYP": "Light Frame"},
         {"REFCORR": True, "TRACKCOR": "ON"},
+        {"COMBINED": False, "ISMASTER": False},
+        {"DARKSUB": "not applied", "FLATDIV": "no flat", "BIASSUB": "OFF"},
+        {"L1STATBI": -999, "DARKCOR": -1},
         {"ZMAG": 21.3, "FLATTYPE": "dome"},
     ],
     ids=lambda cards: " ".join(cards)[:40] or "none",
@@ -124,6 +137,15 @@ def test_a_raw_frame_is_raw(cards):
         "ZEROCOMBINE: 10 images",
         "Flat-fielded",
         "Divided by the master flat",
+        "divided by flat_V.fits",
+        "zero subtracted",
+        "Dark frame: dark60.fit subtracted",
+        "Debiased, not flat-fielded",
+        "mean of 11 dark frames",
+        "Combine 12 images, Median",
+        "Master dark created from 20 frames",
+        "Demosaiced (VNG)",
+        "Registered to the reference image",
     ],
 )
 def test_the_history_tells_of_a_calibration(line):
@@ -150,10 +172,33 @@ def test_the_history_tells_of_a_calibration(line):
         "Flat lamp off",
         "Calibration flat started",
         "Telescope aligned on M 31",
+        "Autoguider: dark subtraction on",
+        "guide star position: median of 5 frames",
+        "Autofocus: 12 exposures averaged",
+        "To be calibrated with master dark D60.fits",
+        "dark subtraction will be done offline",
+        "Image reduced in size for the preview",
+        "zero point 21.3, corrected for extinction",
+        "Flat lamp level removed from the queue",
     ],
 )
 def test_the_history_of_a_raw_frame_is_raw(line):
     assert find_processing(header({}, [line])) == ""
+
+
+@pytest.mark.parametrize("name", ["MasterDark_60s.fits", "master_flat_V.fit", "Master Bias 1.fits.gz"])
+def test_a_master_is_told_by_the_name_of_its_file(name):
+    named = header({})
+    named.path = Path("raw") / name
+    assert find_processing(named) == f"a stack, not a raw frame: the name of the file is {name}"
+    assert find_processing(named, ["file"]) == ""
+
+
+@pytest.mark.parametrize("name", ["dark_001.fits", "M31_master.fits", "MASTER-OAFA_001.fits", "masterfield.fits"])
+def test_a_raw_frame_may_have_an_odd_name(name):
+    named = header({})
+    named.path = Path("MasterDark") / name
+    assert find_processing(named) == ""
 
 
 @pytest.mark.parametrize("name", ["CALSTAT", "HISTORY"])

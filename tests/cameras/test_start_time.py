@@ -42,6 +42,12 @@ def read(cards, exposure=60.0):
         {"DATE-END": "2024-03-02T03:08:11"},
         {"JD": MJD + 2400000.5},
         {"DATE-OBS": START, "UTC": (11231.0, "03:07:11.000 UTC at start (sec)")},
+        {"DATE-OBS": "2024-03-01", "UT": "03:07:11", "MJD-OBS": MJD},  # the date of the evening
+        {"DATE-OBS": START, "TIMESYS": "UTC approximate"},
+        {"UTDATE": "2024-03-02", "UT-START": "03:07:11"},
+        {"OBSMJD": MJD},
+        {"JD-OBS": MJD + 2400000.5},
+        {"DATE_OBS": START},
     ],
 )  # fmt: skip
 def test_cards_that_agree_are_no_matter_of_warning(cards):
@@ -66,6 +72,10 @@ def test_a_start_that_says_so_is_not_taken_for_the_end():
         ({**LOCAL, "DATE-BEG": START}, ["DATE-OBS is 8.00 h earlier than DATE-BEG"]),
         ({"DATE-OBS": "2024-03-01", "TIME-OBS": "19:07:11", "UT": "03:07:11", "MJD-OBS": MJD},
          ["DATE-OBS with TIME-OBS is 8.00 h earlier than MJD-OBS"]),
+        ({**LOCAL, "UT": "03:07:11"}, ["DATE-OBS is 8.00 h earlier than DATE-OBS with UT"]),
+        ({**LOCAL, "UTC": START}, ["DATE-OBS is 8.00 h earlier than UTC"]),
+        ({"DATE-OBS": "2023-08-03", "UT": "03:07:11", "MJD-OBS": MJD},
+         ["DATE-OBS with UT is 5088.00 h earlier than MJD-OBS"]),
         ({"DATE-OBS": START, "TIME-OBS": "19:07:11"}, ["DATE-OBS with TIME-OBS is 8.00 h earlier than DATE-OBS"]),
         ({"DATE-OBS": START, "JD": MJD + 2400000.5 + 100 * SECOND}, ["JD is 100 s later than DATE-OBS"]),
         ({"DATE-OBS": START, "DATE-OBS*": "2024-03-02T03:27:11"}, ["DATE-OBS is 1200 s later than DATE-OBS"]),
@@ -86,6 +96,9 @@ def test_where_cards_disagree_the_best_defined_one_wins(cards, blamed):
         ({"DATE-OBS": "2024-03-02T03:08:11", "DATE-END": "2024-03-02T03:08:11"}, "DATE-OBS is the end of the exposure"),
         ({"DATE-OBS": "2024-03-02T03:08:11", "DATE-BEG": START}, "DATE-OBS is the end of the exposure"),
         ({"DATE-OBS": "2024-03-02T03:08:11", "MJD-OBS": MJD}, "DATE-OBS is the end of the exposure"),
+        ({"DATE-OBS": "2024-03-02T03:08:11", "DATE-AVG": "2024-03-02T03:07:41"}, "DATE-OBS is the end of the exposure"),
+        ({"DATE-OBS": "2024-03-02T03:07:41", "DATE-END": "2024-03-02T03:08:11"},
+         "DATE-OBS is the middle of the exposure"),
         ({"DATE-OBS": START, "MJD-OBS": MJD + 30 * SECOND}, "MJD-OBS is the middle of the exposure"),
         (dict.fromkeys(["DATE-OBS", "DATE-AVG"], "2024-03-02T03:07:41"), "DATE-OBS is the middle of the exposure"),
         ({"DATE-OBS": ("2024-03-02T03:08:11", "end of exposure")}, ""),
@@ -96,6 +109,31 @@ def test_a_card_that_turns_out_to_be_the_middle_or_the_end(cards, warning):
     seconds, warnings = read(cards)
     assert abs(seconds) < 0.5
     assert [text.partition(",")[0] for text in warnings] == ([f"not the start: {warning}"] if warning else [])
+
+
+def test_an_hour_between_start_and_end_is_no_time_zone():
+    for other in ({"MJD-OBS": MJD + 1 / 24}, {"UT": "04:07:11"}):
+        seconds, warnings = read({"DATE-OBS": START, **other}, exposure=3600.0)
+        assert seconds == 0
+        assert len(warnings) == 1
+    seconds, warnings = read({"DATE-OBS": "2024-03-02T04:07:11", "DATE-END": "2024-03-02T04:07:11"}, exposure=3600.0)
+    assert seconds == 0
+    assert warnings == ["not the start: DATE-OBS is the end of the exposure, not its start, according to DATE-END"]
+
+
+def test_a_coarse_card_tells_no_time_zone():
+    for coarse in ({"MJD-OBS": 60371.17}, {"JD": 2460371.75}):  # of two digits, in single precision
+        assert read({"DATE-OBS": START, **coarse})[0] == 0
+    with pytest.raises(FrameRejectedError, match="TIMESYS is 'LOCAL'"):
+        read({**LOCAL, "TIMESYS": "LOCAL", "MJD-OBS": 60371.13})
+
+
+def test_day_and_month_that_may_be_the_other_way_round_are_told():
+    _, warnings = read({"DATE-OBS": "03/02/2024", "UT": "03:07:11"})
+    assert warnings == [
+        "day or month: DATE-OBS is '03/02/2024', which may have the month first; day/month/year is assumed"
+    ]
+    assert read({"DATE-OBS": "02/03/2024 03:07:11", "MJD-OBS": MJD})[0] == 0
 
 
 @pytest.mark.parametrize(("scale", "ahead"), [("TAI", 37), ("TT", 69.184), ("TDB", 69.184), ("GPS", 18), ("UT", 0)])
@@ -129,6 +167,7 @@ def test_local_time_is_not_used_if_another_card_has_utc(good):
     [
         ({**LOCAL, "TIMESYS": "LOCAL"}, "TIMESYS is 'LOCAL'"),
         ({**LOCAL, "TIMESYS": "LOCAL", "MJD-OBS": MJD - 8 / 24}, "TIMESYS is 'LOCAL'"),
+        ({"DATE-OBS": (LOCAL["DATE-OBS"], "PST start")}, r"DATE-OBS is in local time \(PST start\)"),
         ({"DATE-OBS": (LOCAL["DATE-OBS"], "[local] start")}, r"DATE-OBS is in local time \(\[local\] start\)"),
     ],
 )
@@ -138,7 +177,7 @@ def test_a_frame_with_nothing_but_local_time_is_rejected(cards, reason):
 
 
 def test_a_second_card_is_asked_if_the_first_cannot_be_read():
-    for broken in ("garbage", "1980-01-01T00:00:03", "03/25/2019"):
+    for broken in ("garbage", "1980-01-01T00:00:03", "25/25/2019"):
         seconds, warnings = read({"DATE-OBS": broken, "MJD-OBS": MJD})
         assert seconds == 0
         assert len(warnings) == 1

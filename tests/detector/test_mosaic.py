@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 from astropy.io import fits
-from helpers import REPOSITORY, make_masters, read_frame
+from helpers import REPOSITORY, make_masters
 from hypothesis import given
 from hypothesis import strategies as st
 from nightcal.cameras.camera_file import load_camera
@@ -21,6 +21,7 @@ from nightcal.io.sections import Area, parse_section
 from nightcal.masters.bias import stack_biases
 from nightcal.masters.dark import stack_darks
 from nightcal.masters.make import finish_master
+from nightcal.planning.frames import read_frame
 from nightcal.science.calibrator import Calibrator
 from nightcal.science.reduce import ScienceBatch, reduce_frame
 from nightcal.simulation.camera import GHOST, simulate_camera

@@ -22,6 +22,8 @@ NOON = "2019-05-03T05:12:33"
         ("2019/05/03 05:12:33", NOON),
         ("2019.05.03 05:12:33", NOON),
         ("03/05/2019 05:12:33", NOON),
+        ("03/25/2019 05:12:33", "2019-03-25T05:12:33"),
+        ("3/25/2019 05:12:33 PM", "2019-03-25T17:12:33"),
         ("03/05/99 05:12:33", "1999-05-03T05:12:33"),
         ("20190503T051233", NOON),
         ("20190503_051233", NOON),
@@ -42,6 +44,12 @@ def test_a_moment_in_many_formats(written, iso):
     moment = parse_moment(written)
     assert moment.has_time
     assert moment.mjd == pytest.approx(Time(iso, scale="utc").mjd, abs=100 * MICROSECOND + 1e-9)
+
+
+def test_a_date_that_may_have_the_month_first_is_told():
+    assert parse_moment("03/05/2019 05:12:33").guessed_order
+    for clear in ("03/25/2019", "25/03/2019", "05/05/2019", "2019/03/05", "03.05.2019", "03/05/99"):
+        assert not parse_moment(clear).guessed_order
 
 
 @pytest.mark.parametrize("written", ["2019-05-03", "03/05/2019", "2019/05/03", "20190503", 20190503, "2019-123"])
@@ -65,7 +73,7 @@ def test_a_year_of_two_digits_is_of_the_century_that_had_digital_cameras():
         "soon",
         "2019-02-30T00:00:00",
         "2019-13-01",
-        "03/25/2019",
+        "25/25/2019",
         "2019-05-03Tnoon",
         float("nan"),
         1 + 2j,

@@ -93,7 +93,21 @@ def test_a_datasum_that_is_none_is_ignored(tmp_path, text):
     assert len(warnings_of(tmp_path / "a.fits")) == 1
 
 
-def test_files_without_sums_and_gzip_files_have_no_warning(tmp_path):
+def test_damaged_gzip_files_are_rejected(tmp_path):
+    plain(tmp_path / "a.fits")
+    content = bytearray((tmp_path / "a.fits").read_bytes())
+    packed = bytearray(gzip.compress(content))
+    packed[-6] ^= 1  # of the checksum, which nobody reads who stops at the last pixel
+    (tmp_path / "a.fits.gz").write_bytes(packed)
+    with pytest.raises(FrameRejectedError, match="damaged after it was packed"):
+        RawImage(tmp_path / "a.fits.gz").hold()
+    content[-2000] ^= 8
+    (tmp_path / "b.fits.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(FrameRejectedError, match=r"its DATASUM .* does not agree with its pixels"):
+        RawImage(tmp_path / "b.fits.gz").hold()
+
+
+def test_files_without_sums_and_good_gzip_files_have_no_warning(tmp_path):
     fits.PrimaryHDU(PIXELS, fits.Header(CARDS)).writeto(tmp_path / "a.fits")
     assert warnings_of(tmp_path / "a.fits") == ()
     plain(tmp_path / "b.fits")
@@ -103,7 +117,7 @@ def test_files_without_sums_and_gzip_files_have_no_warning(tmp_path):
 
 def test_a_damaged_frame_is_not_stacked_and_a_warning_reaches_the_master(tmp_path):
     for n in range(4):
-        plain(tmp_path / f"{n}.fits")
+        fits.PrimaryHDU(PIXELS + np.uint16(n), fits.Header(CARDS)).writeto(tmp_path / f"{n}.fits", checksum=True)
     damage(tmp_path / "0.fits", -2000)
     set_card(tmp_path / "1.fits", "IMAGETYP", "'Bias'")
     master = make_master_bias(sorted(tmp_path.iterdir()), REPOSITORY / "config/cameras/generic.yaml")

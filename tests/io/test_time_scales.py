@@ -36,5 +36,5 @@ def test_gps_time_is_19_s_behind_tai():
 
 
 def test_names_of_scales():
-    names = ("utc", "UTC(NIST)", "GMT", "UT1", "TT(BIPM08)", "ET", "Local", "Mars")
-    assert [find_time_scale(name) for name in names] == ["UTC", "UTC", "UTC", "UTC", "TT", "TT", "LOCAL", None]
+    names = ("utc", "UTC(NIST)", "GMT", "UT1", "TT(BIPM08)", "ET", "Local", "UTC approximate", "Mars")
+    assert [find_time_scale(name) for name in names] == ["UTC", "UTC", "UTC", "UTC", "TT", "TT", "LOCAL", "UTC", None]

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.time import Time
-from helpers import REPOSITORY, read_frame
+from helpers import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightcal.cameras.camera_file import load_cameras
 from nightcal.io.raw_files import find_files
-from nightcal.planning.frames import find_night, scan
+from nightcal.planning.frames import find_night, read_frame, scan
 
 CAMERAS = load_cameras(REPOSITORY / "config/cameras")
 CARDS = {

@@ -144,7 +144,7 @@ def test_what_the_header_says_already_changes_nothing(say):
             "{file: 12, note: x}",
             "rule 1: file is 12; expected a name, a pattern such as flat_*.fits, or a list of them.",
         ),
-        ("{from: 22:30, note: x}", "rule 1: from is 1350; expected a time in UTC, as in 2024-03-01T22:30:00."),
+        ("{from: 22:30, note: x}", "rule 1: from is '22:30'; expected a time in UTC, as in 2024-03-01T22:30:00."),
         ("{to: tomorrow, note: x}", "rule 1: to is 'tomorrow'; expected a time in UTC, as in 2024-03-01T22:30:00."),
         ("{file: a.fits}", "rule 1 says nothing of its files; expected at least one of exposure, filter, gain,"),
         ("{ignore: true}", "rule 1 names no files; expected at least one of file, folder, from, to, where."),
@@ -316,6 +316,16 @@ def test_rules_of_a_night_concern_its_frames_only(tmp_path, read):
     assert {name: one.filter for name, one in found.items()} == {"a.fits": "R", "b.fits": "V"}
     (remark,) = remarks[NIGHT]
     assert remark == f"{tmp_path}/results/{NIGHT}/night.yaml: rule 2 matches no file."
+
+
+def test_a_slip_of_the_pen_is_found_but_not_in_the_number(tmp_path, read):
+    for number in (11, 12):
+        write(tmp_path / "raw" / f"science_{number}.fits")
+    _, remarks = read("- {file: sience_12.fits, filter: R}\n- {file: science_13.fits, filter: R}\n")
+    assert [remark.partition(": ")[2] for remark in remarks[NIGHT]] == [
+        "rule 1 matches no file; did you mean science_12.fits?",
+        "rule 2 matches no file.",
+    ]
 
 
 def test_rules_of_a_named_file_concern_all_nights(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
-from helpers import REPOSITORY, read_frame
+from helpers import REPOSITORY
 from nightcal.cameras.amplifiers import choose_gain, find_gain, open_raw, read_master_gain
 from nightcal.cameras.camera_file import load_camera
 from nightcal.detector.gain import ASSUMED, GainAndReadNoise
@@ -26,6 +26,7 @@ from nightcal.masters.flat import stack_flats
 from nightcal.masters.gain import measure_gain_from_files
 from nightcal.masters.keywords import record_gain
 from nightcal.masters.make import finish_master, make_bad_pixel_mask
+from nightcal.planning.frames import read_frame
 from nightcal.planning.master_library import read_library
 from nightcal.planning.records import Setup
 from nightcal.planning.setup_keywords import write_setup

@@ -92,6 +92,11 @@ WARNINGS = (
         "configuration.",
     ),
     WarningName(
+        "day or month",
+        "A date such as 03/01/2024 may be written day first or month first.",
+        "If the month comes first, give the `time` in `night.yaml`, or let the program write 2024-03-01.",
+    ),
+    WarningName(
         "decimal comma",
         "A number such as `1,200` may have a decimal comma or separate thousands; it is read as 1.2.",
         "Check the exposure time in the plan.",

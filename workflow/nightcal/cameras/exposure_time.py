@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from nightcal.cameras.quantities import list_keywords
 from nightcal.cameras.time_cards import find_elapsed
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import may_be_thousands, parse_quantity
@@ -82,15 +83,13 @@ def read_exposure_time(
         for problem in problems:
             warn(name_warning("unusable exposure time", f"{problem}; {chosen.card} is used"))
         return chosen.seconds
-    reason = f"{problems[0]}; expected {EXPECTED}" if problems else f"the exposure time is missing ({_join(names)})"
+    reason = (
+        f"{problems[0]}; expected {EXPECTED}" if problems else f"the exposure time is missing ({list_keywords(names)})"
+    )
     if is_bias:
         warn(name_warning("unusable exposure time", f"{reason}; 0 s is assumed for a bias"))
         return 0.0
     raise FrameRejectedError(reason)
-
-
-def _join(names: Sequence[str]) -> str:
-    return " or ".join(names) or "no keyword"
 
 
 def _read_cards(

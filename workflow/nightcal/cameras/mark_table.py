@@ -1,5 +1,6 @@
 """Marks that other programs leave in frames they have calibrated, stacked or altered."""
 
+import re
 from dataclasses import dataclass
 
 from nightcal.io.colour_mosaic import PATTERN_CARDS
@@ -40,6 +41,9 @@ class Mark:
     over: str = ""
 
 
+PROGRAM = ("PROGRAM", "SOFTWARE", "SOFTNAME", "CREATOR", "ORIGIN")
+"""Keywords that name the program that has saved a file."""
+
 DONE = ("complete*", "done", "yes", "t", "true", "applied*", "subtracted*", "corrected*", "[12][0-9][0-9][0-9]-*")
 """Patterns of values with which a keyword says that its step was done."""
 
@@ -64,14 +68,18 @@ MARKS = (
         ("*overscan*mean*", "*section is*", "*subtracted*", "*corrected*", "done", "complete*"),
     ),
     Mark(("TRIM",), "trimmed", ("*section is*", "*trimmed*", "done", "complete*")),
-    Mark(("IMCMB*",), "a stack"),
+    Mark(("IMCMB*", "IMCOM*", "COMBINET"), "a stack"),
+    Mark(("COMBINED", "ISMASTER"), "a stack", DONE),
+    Mark(("RESAMPT*",), "resampled"),
     Mark(("NCOMBINE", "SNAPSHOT", "STACKCNT", "NSTACK", "NSTACKED"), "a stack", above=1),
     Mark(("LIVETIME",), "a stack", over="EXPTIME"),
+    # programs that save no raw frames
+    Mark(PROGRAM, values=("*deepskystacker*", "*astropixelprocessor*", "*astro pixel processor*", "swarp*")),
     # ASTAP
     Mark(("LIGH_CNT", "RED_CNT", "GRN_CNT", "BLU_CNT", "LUM_CNT", "RGB_CNT"), "a stack", above=1),
     Mark(("DARK_CNT", "FLAT_CNT", "BIAS_CNT"), "calibrated", above=0),
     # ccdproc of astropy names the functions it called
-    Mark(("SUBBIAS", "SUBDARK", "SUBOSCAN", "BIASSUB", "DARKSUB", "FLATDIV"), "calibrated"),
+    Mark(("SUBBIAS", "SUBDARK", "SUBOSCAN", "TRIMIM", "BIASSUB", "DARKSUB", "FLATDIV"), "calibrated"),
     Mark(("BAKDEVBX", "BAKDFILT", "CRMEDIAN", "CRLACOSM", "WCSPROJ", "TRANIM"), "processed"),
     # ESO, NOIRLab
     Mark(("ESO PRO *",), "a product"),
@@ -110,10 +118,7 @@ MARKS = (
 
 PROGRAMS = (
     Mark(("SWMODIFY",)),
-    Mark(
-        ("PROGRAM", "SOFTWARE", "CREATOR", "ORIGIN"),
-        values=("*pixinsight*", "*siril*", "*deepskystacker*", "*astropixelprocessor*", "*astro pixel processor*"),
-    ),
+    Mark(PROGRAM, values=("*pixinsight*", "*siril*")),
 )
 """Marks of programs that may have altered a frame, or only its header."""
 
@@ -128,25 +133,38 @@ TYPES = Mark(
 )  # fmt: skip
 """Words for the type of a frame that no raw frame has."""
 
-_STEP = r"(?:bias|darks?|flats?|flat[- ]?fields?|overscan|zero[- ]level|dark current|fringes?)"
+NAMED = re.compile(r"master[ _-]?(?:bias|dark|flat|zero|offset|light)", re.I)
+"""Beginning of the name of a file that holds a master."""
+
+_STEP = r"(?:bias|zero(?:[- ]level)?|darks?|flats?|flat[- ]?fields?|overscan|dark current|fringes?)"
 _DONE = r"(?:subtract\w*|correct(?:ed|ion)|calibrat\w*|applied|removed|divided|normali[sz]ed)"
+_FILE = r"(?:[ :,_-]+\S+\.(?:fits?|fts|xisf|tiff?)\b)?"
 _LINKS = r"(?:(?:the|a|an|by|with|for|of|using|mean|median|average|master|combined|normali[sz]ed) )*"
+_FRAMES = r"(?:(?:bias|zero|dark|flat|light|raw|science)[- ]?)?(?:images|frames|exposures|biases|darks|flats|lights)"
 HISTORY = (
-    rf"\b{_STEP}(?:[ _-](?:frame|image|level|field|pattern))?s?[ :,_-]+(?:(?:was|were|is|been|has|have) )*{_DONE}\b",
+    rf"\b{_STEP}(?:[ _-](?:frame|image|level|field|pattern))?s?{_FILE}[ :,_-]+"
+    rf"(?:(?:was|were|is|been|has|have) )*{_DONE}\b",
     rf"\b(?:subtract(?:ed|ing)?|divided by|correct(?:ed|ing) (?:for|with|by|using)|calibrated (?:with|by|using|for))"
-    rf" {_LINKS}{_STEP}\b",
+    rf" {_LINKS}{_STEP}(?![a-z])",
     r"\b(?:bias|dark|flat|overscan),? (?:(?:bias|dark|flat|and|overscan),? )+(?:corrected|subtracted|calibrated)\b",
-    r"\bflat[- ]?fielded\b",
-    r"^(?:image |frame )?(?:calibrated|reduced) (?:by|with|using|in)\b",
+    r"\bflat[- ]?fielded\b|\bdebiased\b",
+    r"^(?:image |frame )?(?:calibrated|reduced) (?:by|with|using|in(?! size))\b",
     r"\bcalibrated (?:with|by|using) an? (?:master|synthetic|optimi[sz]ed)\b",
+    r"\bmaster[ _-]?(?:bias|dark|flat|zero|offset|light)(?:[ _-]frame)?[ :,_-]+(?:was )?"
+    r"(?:created|made|built|generated|computed|from|of)\b",
     r"\bcosmetic(?:ally)? correct|\bbackground extraction\b|^(?:crop|rotation) \(",
     r"\b(?:mean|median|average|sum|sigma|weighted)[- ](?:stack\w*|combin\w*|coadd\w*)",
-    r"\bstack(?:ed|ing) (?:of |from |with )?\d* ?(?:images|frames|exposures|winsorized|sigma)",
-    r"\b(?:average|median|mean|sum|combination|combined|stack) (?:of |from )?\d+ (?:images|frames|exposures)\b",
-    r"\b\d+ (?:images|frames|exposures) (?:were )?(?:stacked|combined|averaged|co-?added)\b",
-    r"\bimage (?:was )?(?:debayered|demosaiced|registered|aligned|resampled)\b",
+    rf"\bstack(?:ed|ing) (?:of |from |with )?\d* ?(?:{_FRAMES}|winsorized|sigma)",
+    rf"\b(?:average|median|mean|sum|combination|combined?|stack) (?:of |from )?\d+ {_FRAMES}\b",
+    rf"\b\d+ {_FRAMES} (?:were )?(?:stacked|combined|averaged|co-?added)\b",
+    r"\b(?:image|frame) (?:was )?(?:registered|aligned|resampled)\b",
+    r"\bregistered (?:to|with|on) (?:the |a )?reference\b",
+    r"\b(?:debayered|demosaiced)\b",
 )
 """What programs and people write in HISTORY when they calibrate or stack, in lower case, unless a word denies it."""
+
+ELSEWHERE = r"\b(?:auto)?guid(?:e|er|ing)\b|\bautoguid|\b(?:auto)?focus|\bpreview\b|\bthumbnail\b|\bpointing\b"
+"""Words in a line that tells of other images than this one."""
 
 PROCESSES = (
     "imagecalibration", "imageintegration", "drizzleintegration", "fastintegration", "cosmeticcorrection",

@@ -6,7 +6,17 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from nightcal.cameras.mark_table import COLOURS, HISTORY, MARKS, PROCESSES, PROGRAMS, TYPES, Mark
+from nightcal.cameras.mark_table import (
+    COLOURS,
+    ELSEWHERE,
+    HISTORY,
+    MARKS,
+    NAMED,
+    PROCESSES,
+    PROGRAMS,
+    TYPES,
+    Mark,
+)
 from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_header import RawHeader, Value
 
@@ -21,9 +31,11 @@ _ENDS = tuple(suffix for suffix, _ in _SUFFIXES)
 _HISTORY = re.compile("|".join(HISTORY))
 _PROCESSES = re.compile(rf"\b(?:{'|'.join(map(re.escape, PROCESSES))})\b")
 _DENIED = re.compile(
-    r"\b(?:no|not|none|off|without|disabled|false|skip\w*|omit\w*|never|n/a|failed|before|will|unable|cannot)\b"
+    r"\b(?:no|not|none|off|without|disabled|false|skip\w*|omit\w*|never|n/a|failed|before|will|be|later|offline|unable|cannot)\b"
     r"|[=:] *(?:f|0|n|no)\b"
 )
+_ELSEWHERE = re.compile(ELSEWHERE)
+_NEGATIONS = ("not ", "no ")
 _BREAK = re.compile(r"[;,.]")
 
 
@@ -34,7 +46,8 @@ def find_processing(header: RawHeader, ignored: Sequence[str] = (), type_cards: 
     ----------
     header : RawHeader
     ignored : sequence of str
-        Keywords that mean something else at this observatory; ``HISTORY`` for the history.
+        Keywords that mean something else at this observatory; ``HISTORY`` for the history, ``file`` for the name of the
+        file.
     type_cards : sequence of str
         Keywords that may hold the type of the frame.
 
@@ -51,6 +64,8 @@ def find_processing(header: RawHeader, ignored: Sequence[str] = (), type_cards: 
         word = None if name in ignored else _read(header, name)
         if isinstance(word, str) and _is_mark(TYPES, word, header):
             return f"{TYPES.what}, not a raw frame: {name} is {_quote(word)}"
+    if NAMED.match(header.path.name) and "file" not in ignored:
+        return f"a stack, not a raw frame: the name of the file is {header.path.name}"
     line = "" if "HISTORY" in ignored else _find_history(header)
     return f"processed, not a raw frame: HISTORY says {_quote(line)}" if line else ""
 
@@ -108,7 +123,10 @@ def _is_mark(mark: Mark, value: Value, header: RawHeader) -> bool:
     if value is False:
         return False
     text = "t" if value is True else str(value).strip().lower()
-    return text not in mark.raw and _to_number(text) != 0 and any(fnmatchcase(text, one) for one in mark.values)
+    number = _to_number(text)
+    if text in mark.raw or text.startswith(_NEGATIONS) or (number is not None and number <= 0):
+        return False
+    return any(fnmatchcase(text, one) for one in mark.values)
 
 
 def _to_number(value: Value | None) -> float | None:
@@ -122,7 +140,9 @@ def _find_history(header: RawHeader) -> str:
     """Find the first line of the history that tells of a calibration or a stack."""
     for line in header.history:
         text = line.lower()
-        if _PROCESSES.search(text) or any(not _is_denied(text, found) for found in _HISTORY.finditer(text)):
+        if _PROCESSES.search(text):
+            return line
+        if any(not _is_denied(text, found) for found in _HISTORY.finditer(text)) and not _ELSEWHERE.search(text):
             return line
     return ""
 

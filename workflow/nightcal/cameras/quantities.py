@@ -16,10 +16,18 @@ COLDEST, WARMEST = -270.0, 100.0
 """A CCD is not at absolute zero, nor does it boil [deg C]."""
 
 LARGEST_SUM = 1e6
+MOST_SHOWN = 6
 
 _CELSIUS = re.compile(r"|\xb0?\s*C|deg\.?\s*C?|degrees?( C\w*)?|celsius", re.I)
 _KELVIN = re.compile(r"\xb0?\s*K|kelvin|deg\.?\s*K", re.I)
 _KELVIN_COMMENT = re.compile(r"\bkelvin\b|[\[(]\s*K\s*[\])]|\bin K\b|\bdeg(?:rees)? K\b", re.I)
+
+
+def list_keywords(names: Sequence[str]) -> str:
+    """List the keywords that were searched, for messages; of many the first few."""
+    shown = names if len(names) <= MOST_SHOWN else names[: MOST_SHOWN - 1]
+    rest = len(names) - len(shown)
+    return (" or ".join(shown) or "no keyword") + (f" or {rest} others" if rest else "")
 
 
 def read_temperature(header: RawHeader, cards: Sequence[str], warn: Warn) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from nightcal.cameras.quantities import list_keywords
 from nightcal.cameras.time_cards import (
     FROM_BEGIN,
     FROM_CLOCK,
@@ -76,7 +77,7 @@ def _explain(header: RawHeader, cards: Mapping[str, Sequence[str]], problems: Se
     names = cards.get("start", ())
     dates = ((name, header.value(name)) for name in names)
     bare = next((f"{name} is {value!r}, a date without a time" for name, value in dates if value), "")
-    return bare or f"the start time is missing ({' or '.join(names) or 'no keyword'})"
+    return bare or f"the start time is missing ({list_keywords(names)})"
 
 
 def _read_time_scale(header: RawHeader, warn: Warn) -> str:
@@ -104,8 +105,12 @@ def _is_zone_away(one: Reading, other: Reading) -> bool:
 
 
 def is_zone(seconds: float, tolerance: float) -> bool:
-    """Check whether a difference is one between time zones."""
-    return abs(seconds) >= 2 * ZONE - tolerance and abs(seconds - round(seconds / ZONE) * ZONE) <= tolerance
+    """Check whether a difference is one between time zones, as far as cards of this precision can tell."""
+    return (
+        tolerance < ZONE / 4
+        and abs(seconds) >= 2 * ZONE - tolerance
+        and abs(seconds - round(seconds / ZONE) * ZONE) <= tolerance
+    )
 
 
 def compare_readings(readings: Sequence[Reading], exposure_time: float, warn: Warn) -> float:
@@ -124,7 +129,7 @@ def compare_readings(readings: Sequence[Reading], exposure_time: float, warn: Wa
     float
         Start of the exposure [MJD].
     """
-    best = _choose_best(readings)
+    best = _choose_best(readings, exposure_time)
     others = [_bring_to_day(r, best) for r in readings]
     if best.position == 0 and not best.is_sure:
         best = _find_true_position(best, others, exposure_time, warn)
@@ -141,21 +146,28 @@ def compare_readings(readings: Sequence[Reading], exposure_time: float, warn: Wa
     return (fine[0] if fine else min(agreeing, key=lambda r: r.resolution)).find_start(exposure_time)
 
 
-def _choose_best(readings: Sequence[Reading]) -> Reading:
-    """Choose the best defined card; but a date a time zone away from a number of days is in local time."""
+def _choose_best(readings: Sequence[Reading], exposure_time: float = 0.0) -> Reading:
+    """Choose the best defined card; but a date a time zone away from a number of days, or from UT, is in local time."""
     best = min(readings, key=lambda r: (r.resolution > COARSE, r.rank))
-    if best.rank == FROM_DATE and not (best.is_utc or best.has_utc_comment):
+    if best.rank == FROM_DATE and not _says_universal(best):
         for other in readings:
-            is_number = other.rank in (FROM_NUMBER, FROM_JULIAN) and other.resolution <= COARSE
-            if is_number and _is_zone_away(other, best):
-                return other
+            near = _bring_to_day(other, best)
+            is_start = not near.position and (near.rank in (FROM_NUMBER, FROM_JULIAN) or _says_universal(near))
+            seconds, tolerance = _subtract(near, best), _add_steps(near, best)
+            if is_start and is_zone(seconds, tolerance) and not _find_share(seconds, exposure_time, tolerance):
+                return near
     return best
 
 
+def _says_universal(reading: Reading) -> bool:
+    """Check whether the name of a card, such as ``UTSTART``, its text or its comment says UT."""
+    return reading.card.rpartition(" ")[2].startswith("UT") or reading.is_utc or reading.has_utc_comment
+
+
 def _bring_to_day(reading: Reading, best: Reading) -> Reading:
-    """Bring a time of day to the date that is nearest: the date beside it may be that of the evening."""
+    """Bring a time of day to the date of another card, if the date beside it is that of the evening or morning."""
     days = round(best.mjd - reading.mjd) if reading.rank == FROM_CLOCK else 0
-    return replace(reading, mjd=reading.mjd + days) if days else reading
+    return replace(reading, mjd=reading.mjd + days) if abs(days) == 1 else reading
 
 
 def _subtract(one: Reading, other: Reading) -> float:
@@ -177,9 +189,9 @@ def _find_true_position(best: Reading, others: Sequence[Reading], exposure_time:
             continue
         behind = _subtract(best, other)
         if other.position:
-            share = other.position if abs(behind) <= tolerance else 0.0
+            share = _find_share(behind + other.position * exposure_time, exposure_time, tolerance)
         else:
-            share = _find_share(behind, exposure_time, tolerance)
+            share = 0.0 if is_zone(behind, tolerance) else _find_share(behind, exposure_time, tolerance)
         if share:
             found.add((share, other.card))
     if len({share for share, _ in found}) != 1:
@@ -191,7 +203,7 @@ def _find_true_position(best: Reading, others: Sequence[Reading], exposure_time:
 
 def _find_share(seconds: float, exposure_time: float, tolerance: float) -> float:
     """Find whether a difference is half or all of the exposure time (0.5, 1), else 0."""
-    if exposure_time > 4 * tolerance and not is_zone(seconds, tolerance):
+    if exposure_time > 4 * tolerance:
         for share in (0.5, 1.0):
             if abs(seconds - share * exposure_time) <= tolerance:
                 return share
@@ -220,7 +232,8 @@ def _find_conflict(other: Reading, best: Reading, exposure_time: float) -> str:
     late = (other.find_start(exposure_time) - start) * SECONDS_A_DAY
     if abs(late) <= tolerance:
         return ""
-    share = 0.0 if other.position or other.is_sure else _find_share(late, exposure_time, tolerance)
+    is_open = not (other.position or other.is_sure or is_zone(late, tolerance))
+    share = 0.0 if not is_open else _find_share(late, exposure_time, tolerance)
     if share:
         return _describe_position(other, share, f"according to {best.card}, which is used")
     when = "later" if late > 0 else "earlier"

@@ -19,7 +19,8 @@ from nightcal.io.date_formats import (
 from nightcal.io.raw_header import RawHeader
 from nightcal.warning_names import Warn, name_warning
 
-_LOCAL = re.compile(r"\blocal\b(?! *sid)", re.I)
+_ZONES = "CET|CEST|EET|EEST|BST|EST|EDT|CST|CDT|MST|MDT|PST|PDT|CLT|CLST|SAST|JST|AEST|AEDT|AWST|NZST|NZDT"
+_LOCAL = re.compile(rf"\b(?i:local)\b(?! *(?i:sid))|\b(?:{_ZONES})\b")
 _UNIVERSAL = re.compile(r"\b(?:UTC?|GMT|universal)\b", re.I)
 _MIDDLE = re.compile(r"\bmid(?!night)", re.I)
 _END = re.compile(r"\b(?:end|ended|ending|finish\w*|stop\w*|completion)\b", re.I)
@@ -103,6 +104,9 @@ def read_time_cards(
                     continue
                 if moment.guessed_century:
                     warn(name_warning("two-digit year", f"{name} has a year of two digits; 20.. is assumed"))
+                if moment.guessed_order:
+                    text = f"{name} is {value!r}, which may have the month first; day/month/year is assumed"
+                    warn(name_warning("day or month", text))
                 is_text = moment.is_date or not moment.has_time
                 is_alone = not moment.has_time or (has_clock and is_text and moment.mjd % 1 == 0)
                 if not is_alone:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from nightcal.io.card_text import Value
@@ -30,6 +30,7 @@ _DATES = (
     re.compile(r"(?P<y>\d{4})-?(?P<n>\d{3})(?!\d)"),
     re.compile(r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?!\d)"),
     re.compile(r"(?P<d>\d{1,2})([-/.])(?P<m>\d{1,2})\2(?P<y>\d{4})(?!\d)"),
+    re.compile(r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})(?!\d)"),
     re.compile(r"(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>\d{2})(?!\d)"),
     re.compile(r"(?P<d>\d{1,2})[- ]?(?P<m>[A-Za-z]{3,9})[-., ] ?(?P<y>\d{4})(?!\d)"),
     re.compile(r"(?:[A-Za-z]{3},? )?(?P<m>[A-Za-z]{3,9})\.? +(?P<d>\d{1,2}),? (?P<y>\d{4})(?!\d)"),
@@ -61,6 +62,8 @@ class Moment:
         Whether it is a calendar date, not a number of days.
     guessed_century : bool
         Whether the year has two digits and cannot be of the 20th century, as the FITS standard says.
+    guessed_order : bool
+        Whether day and month could be the other way round, as in ``03/01/2024``.
     """
 
     mjd: float
@@ -69,6 +72,7 @@ class Moment:
     is_utc: bool = False
     is_date: bool = True
     guessed_century: bool = False
+    guessed_order: bool = False
 
     @property
     def is_possible(self) -> bool:
@@ -110,19 +114,30 @@ def parse_moment(value: Value | None) -> Moment | None:
         match = pattern.match(text)
         day = _find_day(match.groupdict()) if match is not None else None
         if match is not None and day is not None:
-            return _add_clock(day, text[match.end() :], len(match["y"]) == 2 and int(match["y"]) < FIRST_CENTURY_YEAR)
+            moment = _add_clock(day, text[match.end() :])
+            return None if moment is None else replace(moment, **_find_guesses(match))
     return None
 
 
-def _add_clock(day: int, rest: str, guessed: bool) -> Moment | None:
+def _find_guesses(match: re.Match[str]) -> dict[str, bool]:
+    """Find what a date leaves open: the century of a year of two digits, or which number is the month."""
+    year, numbers = match["y"], match[0].split("/")
+    is_open = len(numbers) == 3 and len(year) == 4 and numbers[2] == year and numbers[0] != numbers[1]
+    return {
+        "guessed_century": len(year) == 2 and int(year) < FIRST_CENTURY_YEAR,
+        "guessed_order": is_open and max(int(numbers[0]), int(numbers[1])) <= 12,
+    }
+
+
+def _add_clock(day: int, rest: str) -> Moment | None:
     """Add the time of day that follows a date."""
     if rest in ("", "T", "Z"):
-        return Moment(day, has_time=False, resolution=SECONDS_A_DAY, guessed_century=guessed)
+        return Moment(day, has_time=False, resolution=SECONDS_A_DAY)
     clock = parse_clock(rest[1:].strip()) if rest[0] in "Tt _," else None
     if clock is None:
         return None
     mjd = timedelta(days=day, seconds=clock.seconds) / timedelta(days=1)  # to a microsecond
-    return Moment(mjd, True, clock.resolution, clock.is_utc, guessed_century=guessed)
+    return Moment(mjd, True, clock.resolution, clock.is_utc)
 
 
 def _find_day(parts: dict[str, str | None]) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ def check_sums(content: NDArray[np.uint8], path: Path, header: RawHeader) -> tup
     Parameters
     ----------
     content : ndarray of uint8, shape (n,)
-        The whole file. Files packed with gzip have a checksum of their own and are not checked.
+        The whole file. If it is packed with gzip, its own checksum is compared, too.
     path : Path
     header : RawHeader
 
@@ -53,8 +54,10 @@ def check_sums(content: NDArray[np.uint8], path: Path, header: RawHeader) -> tup
     Raises
     ------
     FrameRejectedError
-        If a DATASUM does not agree.
+        If a DATASUM, or the checksum of gzip, does not agree.
     """
+    if bytes(content[: len(GZIP_MAGIC)]) == GZIP_MAGIC:
+        content = _unpack(content)
     found = []
     for unit in _find_units(content, path, header):
         total = _sum_part(content[unit.data : unit.end]) if unit.datasum or unit.checksum else 0
@@ -69,6 +72,19 @@ def check_sums(content: NDArray[np.uint8], path: Path, header: RawHeader) -> tup
     return tuple(dict.fromkeys(found))
 
 
+def _unpack(content: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Unpack a gzip file of one or more members to its end, where zlib compares its checksum; astropy stops before."""
+    rest, parts = content.tobytes(), []
+    while rest.startswith(GZIP_MAGIC):
+        member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            parts.append(member.decompress(rest))
+        except zlib.error as error:
+            raise FrameRejectedError(f"it cannot be unpacked ({error}): damaged after it was packed") from error
+        rest = member.unused_data
+    return np.frombuffer(b"".join(parts), np.uint8)
+
+
 def _sum_part(content: NDArray[np.uint8]) -> int:
     return sum(sum_bytes(content[start : start + CHUNK]) for start in range(0, content.size, CHUNK))
 
@@ -79,8 +95,6 @@ def _find_units(content: NDArray[np.uint8], path: Path, header: RawHeader) -> It
         yield _Unit(
             0, header.data_start, content.size, *_read_sums(header.cards if _has_sums(header) else fits.Header())
         )
-        return
-    if bytes(content[: len(GZIP_MAGIC)]) == GZIP_MAGIC:
         return
     wanted = {0, *(plane.hdu for plane in header.planes)}
     with warnings.catch_warnings():

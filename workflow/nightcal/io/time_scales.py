@@ -36,7 +36,7 @@ def find_time_scale(name: str) -> str | None:
     Parameters
     ----------
     name : str
-        As in TIMESYS, with or without a realisation: ``UTC``, ``TT(BIPM08)``.
+        As in TIMESYS, with or without a realisation or remark: ``UTC``, ``TT(BIPM08)``, ``UTC approximate``.
 
     Returns
     -------
@@ -44,7 +44,8 @@ def find_time_scale(name: str) -> str | None:
         ``UTC`` (also for UT1, which differs by less than a second), ``TAI``, ``TT`` (also for TDB, which differs by 2
         milliseconds), ``TCG``, ``TCB``, ``GPS`` or ``LOCAL``; None for an unknown name.
     """
-    return _NAMES.get(re.sub(r"\s*\(.*", "", name).strip().upper())
+    words = re.sub(r"\s*[(,:/].*", "", name).upper().split()
+    return _NAMES.get(" ".join(words)) or next((_NAMES[word] for word in words[:1] if word in _NAMES), None)
 
 
 def to_utc(mjd: float, scale: str) -> float:

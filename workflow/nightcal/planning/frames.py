@@ -235,6 +235,11 @@ def read_frames(path: Path, name: str, cameras: Sequence[Camera]) -> list[Frame]
     return [replace(frame, content=content) for frame in _interpret_colours(path, name, header, cameras)]
 
 
+def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
+    """Read the header of a raw file as that of one frame, of a split mosaic the first colour; as `read_frames`."""
+    return read_frames(path, name, cameras)[0]
+
+
 def _interpret_colours(path: Path, name: str, header: RawHeader, cameras: Sequence[Camera]) -> list[Frame]:
     camera = next((one for one in cameras if one.recognises(header) or not one.recognise), None)
     if camera is None or camera.bayer != "split":

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ FILE_NAME = "night.yaml"
 SELECTORS = ("file", "folder", "from", "to", "where")
 TIMES = ("from", "to", "time")
 NAMES = ("filter", "mode", "group")
+MINUTES_A_DAY = 1440
+ALIKE = 0.9
+"""Similarity of names of which one may be a slip of the pen for the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,8 @@ def _write_times(rule: Mapping[Any, Any]) -> dict[Any, Any]:
 def _write_time(value: Any) -> Any:
     if isinstance(value, datetime):
         return (value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)).isoformat()
+    if isinstance(value, int) and 0 <= value < MINUTES_A_DAY:  # YAML takes 22:30 for a number of base 60
+        return f"{value // 60}:{value % 60:02d}"
     return f"{value.isoformat()}T00:00:00" if isinstance(value, date) else value
 
 
@@ -166,6 +172,18 @@ def find_overrides(rules: Sequence[Rule], frames: Sequence[Frame]) -> tuple[dict
         unmatched += [] if covered else [rule]
     verdicts = {f.name: reach_verdict(f, said[f.name], source[f.name]) for f in frames if f.name in said}
     return {name: verdict for name, verdict in verdicts.items() if verdict is not None}, unmatched
+
+
+def explain_unmatched(rule: Rule, frames: Sequence[Frame]) -> str:
+    """Say that a rule matches no file, with a file of almost the same name and the same number if there is one."""
+    names = [name for frame in frames for name in _list_names(frame)]
+    near = ((file, found) for file in rule.files for found in get_close_matches(file, names, cutoff=ALIKE))
+    hint = next((f"; did you mean {found}?" for file, found in near if _find_digits(file) == _find_digits(found)), ".")
+    return f"{rule.place} matches no file{hint}"
+
+
+def _find_digits(name: str) -> str:
+    return "".join(filter(str.isdecimal, name))
 
 
 class _Index:

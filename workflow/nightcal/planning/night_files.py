@@ -9,7 +9,7 @@ from pathlib import Path
 from nightcal.errors import ConfigurationError
 from nightcal.io.schema import read_yaml
 from nightcal.planning.frames import Frame
-from nightcal.planning.night_file import FILE_NAME, find_overrides, read_rules
+from nightcal.planning.night_file import FILE_NAME, explain_unmatched, find_overrides, read_rules
 from nightcal.planning.overrides import Override
 from nightcal.planning.plan import assign_nights
 
@@ -71,5 +71,5 @@ class NightFiles:
         rules = read_rules(path, read_yaml(self.schemas / SCHEMA_NAME))
         overrides, unmatched = find_overrides(rules, frames)
         for night in nights:
-            self.remarks[night] = [f"{rule.place} matches no file." for rule in unmatched]
+            self.remarks[night] = [explain_unmatched(rule, frames) for rule in unmatched]
         return overrides
