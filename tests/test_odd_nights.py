@@ -238,6 +238,45 @@ def test_darks_of_the_flats_are_darks_in_the_words_of_any_program(night, word):
         assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
 
 
+PROGRAMS = {
+    "bias": {"IMAGETYP": "BIAS"},
+    "dark": {"IMAGETYP": "Dark", "CREATOR": "ZWO ASIAIR Plus"},
+    "flat": {"IMAGETYP": "Flat", "SWCREATE": "SharpCap v4.1, 64 bit"},
+    "science": {"IMAGETYP": "LIGHT", "SWCREATE": "N.I.N.A. 3.1.2.9001"},
+}
+
+
+def test_frames_that_several_programs_took_with_one_camera_share_masters(night):
+    two_settings(night, "GAIN", low=(1.6, 900.0), high=(0.8, 1500.0))
+    for path in night.folder.iterdir():
+        for card, value in PROGRAMS[path.name.split("_")[0]].items():
+            fits.setval(path, card, value=value)
+    plan, products = reduce(night)
+    assert {entry.frame.camera for entry in plan.entries} == {"generic", "asiair", "sharpcap", "nina"}
+    assert len(products) == 4
+    for product in products.values():
+        assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
+        assert list_warnings(product) == []
+
+
+def test_the_gain_is_measured_in_frames_of_several_programs_and_with_a_keyword_that_some_lack(night):
+    night.take_all(
+        lambda kind, data, header, number: (
+            data,
+            header
+            | {"EGAIN": None, "RDNOISE": None}
+            | PROGRAMS[kind]
+            | ({"READOUTM": "Fast"} if kind in ("flat", "science") else {}),
+        )
+    )
+    _, products = reduce(night)
+    for product in products.values():
+        assert product.header["GAINSRC"].startswith("measured")
+        assert product.header["GAINUSED"] == pytest.approx(night.gain, rel=0.03)
+        told = [text for text in list_warnings(product) if "assumed alike" not in text]
+        assert told == []
+
+
 def test_a_night_of_two_gain_settings_and_many_dialects_through_snakemake(night, snakemake):
     """Each setting has masters of its own; what is no raw frame is left out, and what is doubtful is told."""
     two_settings(night, "GAIN", low=(1.6, 900.0), high=(0.8, 1500.0))

@@ -50,6 +50,8 @@ class Camera:
     name, title : str
     path : Path
         Of the camera file.
+    family : str
+        Name that is common to the camera files whose frames may share masters; empty for that of the camera.
     recognise : tuple of Patterns
         A header that matches any of these patterns is from this camera.
     cards : mapping of str to tuple of str
@@ -101,6 +103,7 @@ class Camera:
     name: str
     title: str
     path: Path
+    family: str = ""
     recognise: tuple[Patterns, ...] = ()
     cards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exposure_units: Mapping[str, float] = field(default_factory=dict)

@@ -12,8 +12,16 @@ from nightcal.io.raw_header import RawHeader, Value
 ROWS = "rows"
 """Label of the order in which rows are stored."""
 
-NEUTRAL = {"origin": "0"}
-"""Value that means the same as a missing keyword, by label."""
+_NOT_FLIPPED = frozenset(("0", "false", "f", "no", "none", "normal", "off"))
+NEUTRAL = {
+    "binning": frozenset(("1x1",)),
+    "origin": frozenset("0"),
+    "pedestal": frozenset("0"),
+    "flip": _NOT_FLIPPED,
+    "hflip": _NOT_FLIPPED,
+    "vflip": _NOT_FLIPPED,
+}
+"""Values that mean the same as a missing keyword, by label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ class Setting:
     @property
     def is_neutral(self) -> bool:
         """Whether the setting is the same as none."""
-        return self.values == (NEUTRAL.get(self.label),)
+        return set(map(normalise, self.values)) <= NEUTRAL.get(self.label, frozenset())
 
     @property
     def text(self) -> str:
@@ -66,9 +74,10 @@ class Setting:
         if self.is_neutral:
             return ""
         values = (value for value in self.values if self.label != "gain" or not _FRACTION.fullmatch(value))
-        return " ".join(f"{self.label if value[:1].isdigit() else ''}{value}" for value in values)
+        return " ".join(f"{self.label if _NEEDS_LABEL.match(value) else ''}{value}" for value in values)
 
 
+_NEEDS_LABEL = re.compile(r"\d|(True|False)\Z")
 _FRACTION = re.compile(r"\d*\.\d*")
 
 Settings = tuple[Setting, ...]
