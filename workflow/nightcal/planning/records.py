@@ -8,8 +8,8 @@ from functools import cache
 from operator import attrgetter
 from pathlib import Path
 
-from nightcal.cameras.camera import BINNING, INSTRUMENT
-from nightcal.cameras.settings import ROWS, Difference, Settings, find_differences, normalise
+from nightcal.cameras.camera import BINNING
+from nightcal.cameras.settings import INSTRUMENT, ROWS, Difference, Settings, find_differences
 from nightcal.planning.dark_scaling import Span
 from nightcal.planning.frames import Frame
 from nightcal.planning.naming import hash_text, slugify
@@ -44,7 +44,7 @@ class Setup:
     def values(self) -> Hashable:
         """All criteria, with the values of the settings alone, whatever the keywords that give them."""
         known = (setting for setting in self.settings if not setting.is_neutral)
-        settings = ((setting.name, frozenset(map(normalise, setting.values))) for setting in known)
+        settings = ((setting.name, frozenset(map(setting.normalise, setting.values))) for setting in known)
         return _WITHOUT_SETTINGS(self), frozenset(settings)
 
     @property

@@ -8,8 +8,8 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from nightcal.cameras.camera import BINNING, INSTRUMENT
-from nightcal.cameras.settings import Setting, Settings
+from nightcal.cameras.camera import BINNING
+from nightcal.cameras.settings import INSTRUMENT, Setting, Settings
 from nightcal.planning.frames import Frame
 from nightcal.planning.records import PlannedMaster, Setup
 
