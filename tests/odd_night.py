@@ -13,10 +13,10 @@ import yaml
 from astropy.io import fits
 from helpers import REPOSITORY
 from nightcal.config import read_run_config
-from nightcal.detector.gain import read_gain, write_gain
+from nightcal.detector.gain import read_gain
 from nightcal.io.master import load_master, load_optional_master
 from nightcal.io.product import write_product
-from nightcal.masters.gain import measure_gain_from_files
+from nightcal.masters.gain import write_measured_gain
 from nightcal.masters.make import make_bad_pixel_mask, make_master_bias, make_master_dark, make_master_flat
 from nightcal.science.reduce import ScienceBatch, reduce_frames
 
@@ -126,6 +126,12 @@ def plan_night(raw, results, **settings):
     return read_run_config(config | {"raw": str(raw), "results": str(results), **settings}, REPOSITORY)
 
 
+def find_cameras(run, master):
+    """Camera files of the frames of a master; its own first."""
+    names = dict.fromkeys([master.setup.camera, *(frame.camera for frame in master.frames)])
+    return [run.cameras[name] for name in names]
+
+
 def reduce_night(raw, results, **settings):
     """Reduce a night in this process; return the plan, and the headers and images of all science products by name."""
     run = plan_night(raw, results, **settings)
@@ -148,7 +154,7 @@ def reduce_night(raw, results, **settings):
         told = [match.warning for match in master.matches if match.warning] + list(master.warnings)
         out = folder / f"{master.name}.fits"
         if master.kind == "gain":
-            write_gain(out.with_suffix(".json"), measure_gain_from_files(paths, camera))
+            write_measured_gain(out.with_suffix(".json"), paths, find_cameras(run, master))
             continue
         if master.kind == "bpm":
             write_product(out, make_bad_pixel_mask([folder / f"{one.name}.fits" for one in master.ingredients]))

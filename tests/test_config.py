@@ -129,8 +129,8 @@ def test_a_chosen_night_may_use_masters_of_the_others(raw, wanted):
         ),
         (
             {"camera": "nikon"},
-            "configuration: camera is 'nikon'; expected auto, one of afosc, arcsat, lco-sbig, lco-sinistro-cube, "
-            "lco-sinistro, lco-spectral, lco, nickel, generic, or the path",
+            "configuration: camera is 'nikon'; expected auto, one of afosc, arcsat, asiair, lco-sbig, "
+            "lco-sinistro-cube, lco-sinistro, lco-spectral, lco, nickel, nina, sharpcap, generic, or the path",
         ),
         ({"camera": "/no/such/camera.yaml"}, "/no/such/camera.yaml: cannot be read"),
         ({"night": 20250101}, "configuration: night is 20250101; expected one of 20240301, 20240302."),

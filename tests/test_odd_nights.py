@@ -68,9 +68,24 @@ QUIET = {
         data,
         header | ({"READOUTM": "Fast"} if kind == "science" else {"READMODE": "fast"}),
     ),
+    "what holds without a keyword": for_kinds(["science"], FLIPSTAT="none", XORGSUBF=0, HFLIP=False, PEDESTAL=0),
+    "binning in the bias frames only": for_kinds(["dark", "flat", "science"], XBINNING=None, YBINNING=None),
+    "the camera as different drivers name it": lambda kind, data, header, number: (
+        data,
+        header | {"INSTRUME": "Acme CCD 120 Pro" if kind == "bias" else "ACME 120 Pro camera"},
+    ),
     "second name of the instrument": for_kinds(["science"], DETECTOR="KAF-8300"),
     "no filter in the first wheel": with_cards(FILTER="NO_FILTER", FILTER2="V"),
     "no filter in the second wheel": with_cards(FILTER="V", FILTER2="open"),
+    "one filter in either of two wheels": lambda kind, data, header, number: (
+        data,
+        header
+        | {
+            "FILTER": None,
+            "FILTER1": "open1-6" if number % 2 else "V",
+            "FILTER2": "V" if number % 2 else "Empty slot 3",
+        },
+    ),
     "measured temperature only": temperature_as("TEMPERAT"),
     "atomic time": tai,
     "text for numbers": lambda kind, data, header, number: (data, header | {"EXPTIME": f"{header['EXPTIME']} s"}),
@@ -133,7 +148,9 @@ def two_settings(night, card, **of_setting):
             )
 
 
-@pytest.mark.parametrize("card", ["GAIN", "OFFSET", "READPORT", "PREAMP", "ISOSPEED", "BLKLEVEL"])
+@pytest.mark.parametrize(
+    "card", ["GAIN", "OFFSET", "READPORT", "PREAMP", "ISOSPEED", "BLKLEVEL", "CCDNAME", "HIERARCH ESO DET READ CLOCK"]
+)
 def test_two_settings_of_a_night_have_masters_of_their_own(night, card):
     two_settings(night, card, low=(1.6, 900.0), high=(0.8, 1500.0))
     _, products = reduce(night)
@@ -142,7 +159,7 @@ def test_two_settings_of_a_night_have_masters_of_their_own(night, card):
         assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
 
 
-@pytest.mark.parametrize("card", ["GAIN", "OFFSET", "XORGSUBF", "FRAMEX", "READPORT"])
+@pytest.mark.parametrize("card", ["GAIN", "OFFSET", "XORGSUBF", "FRAMEX", "READPORT", "WINDOW", "VFLIP", "EMGAIN"])
 def test_masters_of_another_setting_are_not_used_and_the_plan_names_it(night, card):
     night.take_all(
         lambda kind, data, header, number: (data + 300 * (kind == "science"), header | {card: 1 + (kind == "science")})
@@ -237,6 +254,45 @@ def test_darks_of_the_flats_are_darks_in_the_words_of_any_program(night, word):
     }
     for product in products.values():
         assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
+
+
+PROGRAMS = {
+    "bias": {"IMAGETYP": "BIAS"},
+    "dark": {"IMAGETYP": "Dark", "CREATOR": "ZWO ASIAIR Plus"},
+    "flat": {"IMAGETYP": "Flat", "SWCREATE": "SharpCap v4.1, 64 bit"},
+    "science": {"IMAGETYP": "LIGHT", "SWCREATE": "N.I.N.A. 3.1.2.9001"},
+}
+
+
+def test_frames_that_several_programs_took_with_one_camera_share_masters(night):
+    two_settings(night, "GAIN", low=(1.6, 900.0), high=(0.8, 1500.0))
+    for path in night.folder.iterdir():
+        for card, value in PROGRAMS[path.name.split("_")[0]].items():
+            fits.setval(path, card, value=value)
+    plan, products = reduce(night)
+    assert {entry.frame.camera for entry in plan.entries} == {"generic", "asiair", "sharpcap", "nina"}
+    assert len(products) == 4
+    for product in products.values():
+        assert is_right(product, night.scene(EXPOSURE)), judge(product, night.scene(EXPOSURE))
+        assert list_warnings(product) == []
+
+
+def test_the_gain_is_measured_in_frames_of_several_programs_and_with_a_keyword_that_some_lack(night):
+    night.take_all(
+        lambda kind, data, header, number: (
+            data,
+            header
+            | {"EGAIN": None, "RDNOISE": None}
+            | PROGRAMS[kind]
+            | ({"READOUTM": "Fast"} if kind in ("flat", "science") else {}),
+        )
+    )
+    _, products = reduce(night)
+    for product in products.values():
+        assert product.header["GAINSRC"].startswith("measured")
+        assert product.header["GAINUSED"] == pytest.approx(night.gain, rel=0.03)
+        told = [text for text in list_warnings(product) if "assumed alike" not in text]
+        assert told == []
 
 
 def test_a_night_of_two_gain_settings_and_many_dialects_through_snakemake(night, snakemake):

@@ -276,7 +276,7 @@ def bad_frames(night, folder):
     (folder / "empty.fits").touch()
     (folder / "no_end.fits").write_bytes(light.read_bytes().replace(b"END     ", b"XXX     "))
     (folder / "comma.fits").write_bytes(
-        light.read_bytes().replace(b"=                 60.0", b"=                 60,0")
+        light.read_bytes().replace(b"=                 60.0", b"=                 6x,0")
     )
     write_like(light, folder / "undated.fits", DATE_OBS=None)
     write_like(light, folder / "negative.fits", EXPTIME=-5.0)
@@ -295,7 +295,7 @@ def bad_frames(night, folder):
         "text.fits": "not FITS",
         "empty.fits": "empty",
         "no_end.fits": "END",
-        "comma.fits": "60,0",
+        "comma.fits": "6x,0",
         "undated.fits": "start time is missing",
         "negative.fits": "EXPTIME is -5",
         "typeless.fits": "the frame type is missing",

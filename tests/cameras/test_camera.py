@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nightcal.cameras.camera import Camera, recognise_camera
 from nightcal.cameras.camera_file import load_camera, load_cameras
+from nightcal.cameras.filters import is_no_filter
 from nightcal.errors import ConfigurationError, FrameRejectedError
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.sections import Area
@@ -402,7 +403,7 @@ def test_numbers_in_a_list_of_gains_may_be_written_in_any_way(written, mean):
     assert camera("lco").read_gain_and_noise(header(LCO, GAIN=written))[0] == pytest.approx(mean)
 
 
-@pytest.mark.parametrize("written", [0, "high", "nan", "[2.0, 0.0]", "[high]", True])
+@pytest.mark.parametrize("written", ["high", "nan", "[2.0, 0.0]", "[high]", True])
 def test_an_impossible_gain_is_unknown_with_a_warning(written):
     warnings = []
     gain, read_noise = camera("lco").read_gain_and_noise(header(LCO, GAIN=written), warn=warnings.append)
@@ -804,3 +805,15 @@ def test_an_invalid_section_is_quoted_as_in_the_camera_file(tmp_path):
     path.write_text("name: mine\ntitle: x\ntypes: [{science: {type: '*'}}]\noverscan: ['[81-128,1:64]']\n")
     with pytest.raises(ConfigurationError, match=r"'\[81-128,1:64\]' is not a section"):
         load_camera(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["<NO FILTER>", "open1-6", "Empty slot 3", "NO_FILTER", "Out of beam", "0", "--", "Clear 2"]
+)
+def test_an_empty_place_of_a_filter_wheel_is_no_filter_however_it_is_called(name):
+    assert is_no_filter(name)
+
+
+@pytest.mark.parametrize("name", ["V", "5", "slot 5", "Open-R", "H alpha", "clearance", "Hα", "C"])
+def test_whatever_else_a_wheel_holds_is_a_filter(name):
+    assert not is_no_filter(name)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from nightcal.io.master import MasterFrame
-from nightcal.masters.adapt import adapt_master
+from nightcal.masters.adapt import adapt_master, find_row_order
 from nightcal.planning.frames import Frame
 from nightcal.science.master_rows import fit_masters
 
@@ -49,3 +49,11 @@ def test_the_error_of_a_bias_that_a_dark_shares_with_a_sum_cancels_in_part_only(
     variance = master().variance
     counted = bias.variance * (1 - fitted.find_shared_bias(exposure)) + exposure**2 * dark.variance
     assert counted == pytest.approx((n - exposure / longest) ** 2 * variance, rel=1e-5)
+
+
+def test_a_frame_is_turned_only_if_all_its_masters_are_stored_the_other_way():
+    up, down = master(NCROWS="bottom-up"), master(NCROWS="top-down")
+    assert find_row_order([up, up, None], "top-down") == "bottom-up"
+    assert find_row_order([up, down, None], "top-down") == "top-down"
+    assert find_row_order([up, master(), None], "bottom-up") == "bottom-up"
+    assert find_row_order([master()], "top-down") == "top-down"

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from astropy.io import fits
 from helpers import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from nightcal.planning.matching import Options
 from nightcal.planning.naming import make_printable, slugify
 from nightcal.planning.plan import COLUMNS, STEPS, make_plan
 from nightcal.planning.records import PlannedMaster, Setup
+from nightcal.planning.setup_keywords import read_planned_master, write_setup
 from nightcal.planning.user_masks import UserMask
 
 MANY = settings(deadline=None, derandomize=True, database=None, max_examples=100)
@@ -207,6 +209,10 @@ def test_the_plan_does_not_depend_on_the_order_of_the_files(found, options, data
 def test_only_frames_of_the_same_setup_are_combined(found, options):
     plan = make_plan(found, options)
     for master in plan.masters:
+        if master.kind == "gain":  # of all frames that may be alike
+            differences = [d for one in master.frames for d in master.setup.find_differences(Setup.from_frame(one))]
+            assert all(difference.is_lack for difference in differences)
+            continue
         assert {Setup.from_frame(one).values for one in master.frames} <= {master.setup.values}
         assert {one.night for one in master.frames} <= {master.night}
         assert not any(one.problem for one in master.frames)
@@ -372,6 +378,28 @@ def test_the_mask_of_bias_frames_and_flats_is_one_although_only_the_flats_name_t
     plan = make_plan([*frames("bias", 3, -4), *frames("flat", 3, -2, settings=mode("Slow")), frame("s.fits")])
     mask = find_science(plan, "s.fits").bpm.master
     assert [one.kind for one in mask.ingredients] == ["bias", "flat"]
+
+
+@pytest.mark.parametrize(("family", "served"), [("ours", True), ("theirs", False), ("", False)])
+def test_camera_files_of_one_family_share_masters_also_those_of_a_library(tmp_path, family, served):
+    bias = next(m for m in make_plan(frames("bias", 3, -4, camera="one", family="ours")).masters if m.kind == "bias")
+    header = fits.Header({"MASTER": "bias", "MJD-AVG": bias.mjd, "EXPTIME": 0.0})
+    write_setup(header, bias.frames[0])
+    assert header["NCFAMILY"] == "ours"
+    from_library = read_planned_master(tmp_path / "bias.fits", header)
+    science = frame("s.fits", camera="two", family=family)
+    for plan in (make_plan([*bias.frames, science]), make_plan([science], library=[from_library])):
+        match = find_science(plan, "s.fits").bias
+        assert (match.master is not None) == served
+        assert served or "differ in the camera file ('one' and 'two')" in match.reason
+
+
+def test_masters_whose_rows_are_in_the_opposite_order_make_no_common_mask():
+    up, down = (setting("ROWORDER", order, "rows") for order in ("BOTTOM-UP", "TOP-DOWN"))
+    whole = {"area": "[1:12,1:10]"}
+    plan = make_plan([*frames("bias", 3, -4, settings=up, **whole), *frames("flat", 3, -2, settings=down, **whole)])
+    masks = [master for master in plan.masters if master.kind == "bpm"]
+    assert all(len(mask.ingredients) == 1 for mask in masks)
 
 
 def test_masters_of_exactly_the_same_setting_are_preferred():

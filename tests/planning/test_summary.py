@@ -104,6 +104,12 @@ def test_flats_that_wait_for_a_bias_are_named_as_the_reason():
     assert "4 science frames without flat: the 5 flat frames are not used (no bias and no overscan" in text
 
 
+def test_unused_flats_that_only_lack_a_keyword_of_the_science_frames_are_named_with_their_reason():
+    slow = (Setting("", "READMODE", (("READMODE", "Slow"),)),)
+    text = " ".join(say([f if f.kind == "flat" else replace(f, settings=slow) for f in without("bias")]))
+    assert "4 science frames without flat: the 5 flat frames are not used (no bias and no overscan" in text
+
+
 def test_rejected_calibration_frames_are_named_as_the_reason():
     bad = [replace(f, problem="EXPTIME is -1") for f in frames("bias", 3)]
     text = "\n".join(say([*without("bias"), *bad]))

@@ -41,4 +41,4 @@ def test_snakemake_plan_prints_the_plan_and_makes_nothing_else(arcsat, snakemake
     assert table == (arcsat.folder / "plan.csv").read_text(encoding="utf-8")
     assert table.strip() in planned.stdout
     made = [path for path in files_of(out) if "logs" not in path.parts]
-    assert made == [Path(arcsat.folder.name, "plan.csv")]
+    assert made == [Path(arcsat.folder.name, name) for name in ("night.yaml.template", "plan.csv")]

@@ -64,6 +64,13 @@ def read_camera(args: argparse.Namespace) -> Camera:
     return replace(load_camera(args.camera), plane=args.plane)
 
 
+def read_more_cameras(args: argparse.Namespace) -> list[Camera]:
+    """Read the camera files of frames that other programs took with the same camera."""
+    from nightcal.cameras.camera_file import load_camera
+
+    return [replace(load_camera(path), plane=args.plane) for path in args.more_cameras]
+
+
 def read_overrides(args: argparse.Namespace) -> Overrides:
     """Read what holds instead of headers, from the arguments of scripts that read raw frames."""
     from nightcal.planning.overrides import parse_overrides

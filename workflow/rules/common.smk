@@ -153,6 +153,17 @@ def master_camera(w):
     return camera_file(find_master(w).setup)
 
 
+def other_cameras(w):
+    """Camera files of frames that other programs took, besides that of a master."""
+    names = dict.fromkeys(frame.camera for frame in find_master(w).frames)
+    return [str(RUN.cameras[name].path) for name in names if name != find_master(w).setup.camera]
+
+
+def more_cameras(w):
+    """The same as an option of a script."""
+    return options("--more-cameras", other_cameras(w))
+
+
 def plane_option(setup):
     """Option for the colour of a split mosaic."""
     return option("--plane", setup.plane)

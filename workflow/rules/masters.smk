@@ -13,6 +13,7 @@ rule measure_gain:
     input:
         frames=raw_frames,
         camera=master_camera,
+        more_cameras=other_cameras,
     output:
         RESULTS / "{night}/masters/{master}.json",
     log:
@@ -28,10 +29,12 @@ rule measure_gain:
         frames=raw_names,
         version=__version__,
         plane=master_plane,
+        more_cameras=more_cameras,
         understood=master_frames,
         overrides=gain_overrides,
     shell:
-        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {params.frames} --camera {input.camera:q} {params.more_cameras} {params.plane}"
+        " {params.overrides} --out {output:q} > {log:q} 2>&1"
 
 
 rule warm_kernels:

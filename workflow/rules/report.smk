@@ -51,7 +51,7 @@ rule report_night:
         script=script("report_night"),
         version=__version__,
         crosschecks=lambda w, input: options("--crosschecks", input.crosschecks),
-        raw=config["raw"],
+        raw=lambda w: config["raw"],  # a function, for paths with braces
         remarks=lambda w: " ".join(option("--remark", text) for text in RUN.remarks.get(w.night, [])),
     shell:
         "python {params.script:q} --planned {input.planned:q} --summary {input.summary:q} --plan {input.plan:q}"

@@ -114,7 +114,7 @@ def test_an_alternate_wcs_of_the_raw_header_is_kept(sip):
 def test_an_invalid_raw_wcs_is_removed_with_a_warning(sip, cards):
     header = fits.Header(cards)
     write_wcs(header, sip)
-    assert header["WARN001"] == "the WCS of the raw header cannot be read and was removed"
+    assert header["WARN001"] == "raw WCS removed: the WCS of the raw header cannot be read"
     np.testing.assert_array_equal(sky(read(header)), sky(sip.wcs))
 
 

@@ -18,7 +18,7 @@ from nightcal.cameras.path_patterns import PATH_NAMES, fits_path
 from nightcal.cameras.pointing_cards import read_pointing
 from nightcal.cameras.quantities import count_summed, read_quantity, read_temperature
 from nightcal.cameras.section_checks import check_overscans
-from nightcal.cameras.settings import Setting, SettingRule, Settings, read_settings
+from nightcal.cameras.settings import INSTRUMENT, Setting, SettingRule, Settings, read_settings
 from nightcal.cameras.start_time import find_start
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import parse_numbers
@@ -32,8 +32,8 @@ ROLES = (
 )  # fmt: skip
 """Quantities for which a camera file may list keywords; the first keyword with a value is used."""
 
-INSTRUMENT, BINNING = "instrument", "binning"
-"""Labels of the settings that a camera file lists elsewhere than in ``mode``."""
+BINNING = "binning"
+"""Label of the binning; like the instrument it is listed elsewhere than in ``mode``."""
 
 SMALLEST_GAIN, LARGEST_GAIN = 1e-4, 100.0
 
@@ -50,6 +50,8 @@ class Camera:
     name, title : str
     path : Path
         Of the camera file.
+    family : str
+        Name that is common to the camera files whose frames may share masters; empty for that of the camera.
     recognise : tuple of Patterns
         A header that matches any of these patterns is from this camera.
     cards : mapping of str to tuple of str
@@ -101,6 +103,7 @@ class Camera:
     name: str
     title: str
     path: Path
+    family: str = ""
     recognise: tuple[Patterns, ...] = ()
     cards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exposure_units: Mapping[str, float] = field(default_factory=dict)

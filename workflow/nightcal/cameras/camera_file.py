@@ -54,6 +54,7 @@ def load_camera(path: Path) -> Camera:
         name=document["name"],
         title=document["title"],
         path=path,
+        family=document.get("family", ""),
         recognise=tuple(_make_patterns(entry) for entry in document.get("recognise", [])),
         cards={role: tuple(map(_name_card, _as_list(names))) for role, names in document.get("cards", {}).items()},
         exposure_units=_read_units(document.get("cards", {}).get("exposure", [])),

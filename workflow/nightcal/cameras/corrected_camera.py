@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from nightcal.cameras.camera import BINNING, INSTRUMENT, Camera
-from nightcal.cameras.settings import ROWS, Setting, Settings
+from nightcal.cameras.camera import BINNING, Camera
+from nightcal.cameras.settings import INSTRUMENT, ROWS, Setting, Settings
 from nightcal.io.card_text import Value
 from nightcal.io.iso_time import parse_utc
 from nightcal.io.raw_header import RawHeader

@@ -13,8 +13,22 @@ from nightcal.io.raw_header import RawHeader, Value
 ROWS = "rows"
 """Label of the order in which rows are stored."""
 
-NEUTRAL = {"origin": "0"}
-"""Value that means the same as a missing keyword, by label."""
+INSTRUMENT = "instrument"
+"""Label of the name of the instrument."""
+
+_NO_NAMES = frozenset(("ccd", "cmos", "camera", "cam"))
+"""Words that some drivers add to the name of a camera."""
+
+_NOT_FLIPPED = frozenset(("0", "false", "f", "no", "none", "normal", "off"))
+NEUTRAL = {
+    "binning": frozenset(("1x1",)),
+    "origin": frozenset("0"),
+    "pedestal": frozenset("0"),
+    "flip": _NOT_FLIPPED,
+    "hflip": _NOT_FLIPPED,
+    "vflip": _NOT_FLIPPED,
+}
+"""Values that mean the same as a missing keyword, by label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +68,16 @@ class Setting:
     @property
     def values(self) -> tuple[str, ...]:
         """Different values, in the order of the keywords."""
-        return tuple({normalise(value): value for _, value in reversed(self.cards)}.values())[::-1]
+        return tuple({self.normalise(value): value for _, value in reversed(self.cards)}.values())[::-1]
+
+    def normalise(self, text: str) -> str:
+        """Make texts that mean the same in this setting equal."""
+        return normalise_name(text) if self.label == INSTRUMENT else normalise(text)
 
     @property
     def is_neutral(self) -> bool:
         """Whether the setting is the same as none."""
-        return self.values == (NEUTRAL.get(self.label),)
+        return set(map(self.normalise, self.values)) <= NEUTRAL.get(self.label, frozenset())
 
     @property
     def text(self) -> str:
@@ -67,9 +85,10 @@ class Setting:
         if self.is_neutral:
             return ""
         values = (value for value in self.values if self.label != "gain" or not _FRACTION.fullmatch(value))
-        return " ".join(f"{self.label if value[:1].isdigit() else ''}{value}" for value in values)
+        return " ".join(f"{self.label if _NEEDS_LABEL.match(value) else ''}{value}" for value in values)
 
 
+_NEEDS_LABEL = re.compile(r"\d|(True|False)\Z")
 _FRACTION = re.compile(r"\d*\.\d*")
 
 Settings = tuple[Setting, ...]
@@ -118,6 +137,12 @@ def normalise(text: str) -> str:
         return text.casefold()
 
 
+def normalise_name(text: str) -> str:
+    """Make the names that different programs have for a camera equal: ``ZWO CCD ASI120MM`` and ``ZWO ASI120MM``."""
+    words = re.findall(r"\w+", text.casefold())
+    return " ".join(word for word in words if word not in _NO_NAMES) or text.casefold()
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A setting in which two frames differ: keywords, and the value of each; empty if a frame lacks the setting."""
@@ -158,13 +183,15 @@ def find_differences(first: Settings, second: Settings) -> list[Difference]:
 
 def _compare(first: Setting | None, second: Setting | None) -> Iterator[Difference]:
     ours, theirs = dict(first.cards if first else ()), dict(second.cards if second else ())
+    either = first or second
+    same = either.normalise if either else normalise
     shared = [card for card in ours if card in theirs]
     for card in shared:
-        if normalise(ours[card]) != normalise(theirs[card]):
+        if same(ours[card]) != same(theirs[card]):
             yield Difference(card, ours[card], theirs[card])
     lone_setting = second if first is None else first if second is None else None
     if lone_setting is not None and lone_setting.is_neutral:
         return
-    if not shared and not {*map(normalise, ours.values())} & {*map(normalise, theirs.values())}:
+    if not shared and not {*map(same, ours.values())} & {*map(same, theirs.values())}:
         lone = next(iter(ours or theirs))
         yield Difference(lone, ours.get(lone, ""), theirs.get(lone, ""))

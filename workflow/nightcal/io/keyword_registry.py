@@ -419,6 +419,7 @@ STACK = (
 
 SETUP = (
     Keyword("NCCAMERA", "camera file", products=MASTERS),
+    Keyword("NCFAMILY", "family of camera files", products=MASTERS, note="family of the camera file, if it has one"),
     Keyword("NCINSTR", "instrument", products=MASTERS),
     Keyword("NCXBIN", "binning in x", products=MASTERS),
     Keyword("NCYBIN", "binning in y", products=MASTERS),

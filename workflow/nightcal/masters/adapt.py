@@ -44,9 +44,22 @@ def adapt_master(step: str, master: MasterFrame | None, frame: Frame, row_order:
     return replace(master, data=master.data * factor, variance=master.variance * factor**2, factor=factor)
 
 
-def find_row_order(masters: Iterable[MasterFrame | None]) -> str:
-    """Find the order in which the rows of masters are stored: that of the first that tells; empty if none does."""
-    return next((master.row_order for master in masters if master is not None and master.row_order), "")
+def find_row_order(masters: Iterable[MasterFrame | None], own: str) -> str:
+    """Find the order in which the rows of a frame are read.
+
+    Parameters
+    ----------
+    masters : iterable of MasterFrame or None
+    own : str
+        Order in which the rows of the frame are stored; empty if unknown.
+
+    Returns
+    -------
+    str
+        That of the masters, if they agree and the frame has another; else its own.
+    """
+    orders = {master.row_order for master in masters if master is not None and master.row_order}
+    return own if own in orders or len(orders) != 1 else orders.pop()
 
 
 def are_opposite(first: str, second: str) -> bool:

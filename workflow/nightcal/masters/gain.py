@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from nightcal.cameras.camera import Camera
+from nightcal.cameras.camera import Camera, recognise_camera
 from nightcal.detector.adc import find_step
 from nightcal.detector.gain import GainAndReadNoise, write_gain
 from nightcal.detector.photon_transfer import measure_gain
@@ -20,6 +20,7 @@ from nightcal.detector.readout import Readout
 from nightcal.detector.subimages import Subimages, find_subimage_medians, make_grids, read_subimages
 from nightcal.errors import FrameRejectedError
 from nightcal.io.keywords import set_cards
+from nightcal.io.raw_header import read_header
 from nightcal.planning.frames import Frame
 from nightcal.planning.overrides import NO_OVERRIDES, Overrides, leave_out_gain
 from nightcal.planning.setup_keywords import write_setup
@@ -61,7 +62,9 @@ def measure_gain_from_files(
     return _measure(open_frames(paths, camera, AS_MEASURED, leave_out_gain(overrides)))
 
 
-def write_measured_gain(out: Path, paths: Sequence[Path], camera: Camera, overrides: Overrides = NO_OVERRIDES) -> None:
+def write_measured_gain(
+    out: Path, paths: Sequence[Path], cameras: Sequence[Camera], overrides: Overrides = NO_OVERRIDES
+) -> None:
     """Measure gain and read noise as `measure_gain_from_files` does, and write them with the setup of the frames.
 
     Parameters
@@ -69,12 +72,32 @@ def write_measured_gain(out: Path, paths: Sequence[Path], camera: Camera, overri
     out : Path
         Replaced if it exists.
     paths : sequence of Path
-    camera : Camera
+    cameras : sequence of Camera
+        The camera file of the frames; several if acquisition programs share the camera.
     overrides : mapping of str to Override
         What the observer says of the frames, by path.
     """
-    opened = open_frames(paths, camera, AS_MEASURED, leave_out_gain(overrides))
+    opened = _open_with_any(paths, cameras, leave_out_gain(overrides))
     write_gain(out, _measure(opened), _list_setup(opened.records) if opened.records else None)
+
+
+def _open_with_any(paths: Sequence[Path], cameras: Sequence[Camera], overrides: Overrides) -> OpenFrames:
+    """Open each frame with the camera file that recognises it; those of the first camera come first."""
+    if len(cameras) == 1:
+        return open_frames(paths, cameras[0], AS_MEASURED, overrides)
+    found: dict[str, list[Path]] = {camera.name: [] for camera in cameras}
+    ordered = sorted(cameras, key=lambda camera: not camera.recognise)  # one without rules accepts every frame
+    for path in paths:
+        try:
+            found[recognise_camera(read_header(path), ordered).name].append(path)
+        except FrameRejectedError as reason:
+            log.warning("%s rejected: %s.", path.name, reason)
+    first, *others = (open_frames(found[camera.name], camera, AS_MEASURED, overrides) for camera in cameras)
+    for other in others:
+        first.frames.extend(other.frames)
+        first.records.extend(other.records)
+        first.rejected.extend(other.rejected)
+    return first
 
 
 def _list_setup(records: Sequence[Frame]) -> dict[str, Any]:

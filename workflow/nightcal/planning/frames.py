@@ -75,6 +75,8 @@ class Frame:
     amplifiers : int
     plane : str
         Colour of a split mosaic, of `nightcal.io.colour_mosaic.PLANES`; empty for whole frames.
+    family : str
+        Name that is common to the camera files whose frames may share masters; empty for that of the camera file.
     has_longitude : bool
         Whether the longitude of the observatory is known; if not, Greenwich is assumed.
     warnings : tuple of str
@@ -110,6 +112,7 @@ class Frame:
     area: str = ""
     amplifiers: int = 1
     plane: str = ""
+    family: str = ""
     has_longitude: bool = True
     warnings: tuple[str, ...] = ()
     content: str = ""
@@ -294,7 +297,7 @@ def _find_kind(header: RawHeader, cameras: Sequence[Camera]) -> str:
 def _interpret(header: RawHeader, cameras: Sequence[Camera], warn: Warn) -> Iterator[dict[str, Any]]:
     """Yield the attributes of a frame in parts, so that those before a problem are kept; pass warnings to ``warn``."""
     camera = recognise_camera(header, cameras)
-    yield {"camera": camera.name, "shape": header.shape, "plane": camera.plane}
+    yield {"camera": camera.name, "family": camera.family, "shape": header.shape, "plane": camera.plane}
     yield {"problem": explain_unfit(header, camera, warn)}
     kind, no_kind = _attempt(partial(camera.kind, header, warn))
     exposure_time, no_exposure = _attempt(partial(camera.exposure_time, header, warn, kind or ""))

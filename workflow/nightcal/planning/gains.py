@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import combinations
 
 from nightcal.planning.frames import Frame
 from nightcal.planning.grouping import average_time, make_names_unique
@@ -24,7 +25,8 @@ def plan_gains(frames: Sequence[Frame], in_library: Collection[Setup] = ()) -> l
     -------
     list of PlannedMaster
         If no night of a setup has both, the frames of all its nights are measured together, since the gain is a
-        property of the camera; with bias frames alone, only the read noise and the step of the ADC.
+        property of the camera, and with those of setups that differ only in keywords that one side lacks; with bias
+        frames alone, only the read noise and the step of the ADC.
     """
     nights: dict[Setup, dict[str, list[Frame]]] = defaultdict(lambda: defaultdict(list))
     for frame in frames:
@@ -35,7 +37,10 @@ def plan_gains(frames: Sequence[Frame], in_library: Collection[Setup] = ()) -> l
         sets = [_choose_frames(by_night[night]) for night in by_night]
         complete = [chosen for chosen in sets if _has_dark_pair(chosen) and _has_flat_pair(chosen)]
         if not complete and setup not in in_library:
-            together = _choose_frames([frame for night in by_night.values() for frame in night])
+            together = _choose_frames(_join_nights(by_night))
+            if not (_has_dark_pair(together) and _has_flat_pair(together)):
+                alike = _find_alike(setup, nights)
+                together = _choose_frames([frame for one in (setup, *alike) for frame in _join_nights(nights[one])])
             useful = _has_flat_pair(together) or any(frame.kind == "bias" for frame in together)
             complete = [together] if _has_dark_pair(together) and useful else []
         gains += [
@@ -45,6 +50,20 @@ def plan_gains(frames: Sequence[Frame], in_library: Collection[Setup] = ()) -> l
             for chosen in complete
         ]
     return make_names_unique(gains)
+
+
+def _join_nights(by_night: Mapping[str, list[Frame]]) -> list[Frame]:
+    return [frame for night in by_night.values() for frame in night]
+
+
+def _find_alike(setup: Setup, others: Iterable[Setup]) -> list[Setup]:
+    """Find the setups that differ only in keywords that one side lacks; none if they contradict each other."""
+    alike = [one for one in others if one != setup and _may_be_alike(one, setup)]
+    return alike if all(_may_be_alike(*pair) for pair in combinations(alike, 2)) else []
+
+
+def _may_be_alike(first: Setup, second: Setup) -> bool:
+    return all(difference.is_lack for difference in first.find_differences(second))
 
 
 def _choose_frames(frames: Sequence[Frame]) -> list[Frame]:

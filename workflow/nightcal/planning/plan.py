@@ -291,9 +291,18 @@ def _plan_masks(
 
 
 def _find_akin(setup: Setup, own: Sequence[PlannedMaster], others: Sequence[PlannedMaster]) -> list[PlannedMaster]:
-    """Find masters of kinds that a setup lacks and that differ from it only in keywords that either side lacks."""
-    kinds = {master.kind for master in own}
-    return [m for m in others if m.kind not in kinds and all(d.is_lack for d in setup.find_differences(m.setup))]
+    """Find masters of kinds that a setup lacks and that differ from it only in keywords that either side lacks.
+
+    Their rows are in the same order: masters are not turned for a mask.
+    """
+    kinds, order = {master.kind for master in own}, own[0].frames[0].row_order
+    return [
+        m
+        for m in others
+        if m.kind not in kinds
+        and len({order, m.frames[0].row_order, ""}) < 3
+        and all(d.is_lack for d in setup.find_differences(m.setup))
+    ]
 
 
 def _choose_mask(choose: MasterChooser, frame: Frame, user_masks: Sequence[UserMask]) -> Match:

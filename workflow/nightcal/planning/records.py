@@ -8,8 +8,8 @@ from functools import cache
 from operator import attrgetter
 from pathlib import Path
 
-from nightcal.cameras.camera import BINNING, INSTRUMENT
-from nightcal.cameras.settings import ROWS, Difference, Settings, find_differences, normalise
+from nightcal.cameras.camera import BINNING
+from nightcal.cameras.settings import INSTRUMENT, ROWS, Difference, Settings, find_differences
 from nightcal.planning.dark_scaling import Span
 from nightcal.planning.frames import Frame
 from nightcal.planning.naming import hash_text, slugify
@@ -33,6 +33,7 @@ class Setup:
     area: str = ""
     amplifiers: int = 1
     plane: str = ""
+    family: str = ""
 
     @staticmethod
     def from_frame(frame: Frame) -> Setup:
@@ -42,7 +43,8 @@ class Setup:
     @property
     def values(self) -> Hashable:
         """All criteria, with the values of the settings alone, whatever the keywords that give them."""
-        settings = ((setting.name, frozenset(map(normalise, setting.values))) for setting in self.settings)
+        known = (setting for setting in self.settings if not setting.is_neutral)
+        settings = ((setting.name, frozenset(map(setting.normalise, setting.values))) for setting in known)
         return _WITHOUT_SETTINGS(self), frozenset(settings)
 
     @property
@@ -68,7 +70,7 @@ _WITHOUT_SETTINGS = attrgetter(*(attribute.name for attribute in fields(Setup) i
 @cache
 def _compare_setups(first: Setup, second: Setup) -> list[Difference]:
     pairs = {
-        "the camera file": (first.camera, second.camera),
+        "the camera file": ("", "") if _are_related(first, second) else (first.camera, second.camera),
         "size": (_describe_shape(first), _describe_shape(second)),
         "overscan": (_YES_NO[first.has_overscan], _YES_NO[second.has_overscan]),
         "the light-sensitive area": (first.area, second.area),
@@ -80,6 +82,11 @@ def _compare_setups(first: Setup, second: Setup) -> list[Difference]:
         turned = {setting.name for setting in first.settings if setting.label == ROWS}
         differ = [d for d in differ if d.is_lack or d.card not in turned]  # masters are turned as well
     return sorted([*found, *differ], key=lambda d: d.is_lack)
+
+
+def _are_related(first: Setup, second: Setup) -> bool:
+    """Check whether frames of two camera files may be of one camera."""
+    return first.camera == second.camera or (first.family or first.camera) == (second.family or second.camera)
 
 
 def _is_whole(setup: Setup) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from nightcal.cameras.camera import BINNING, INSTRUMENT
-from nightcal.cameras.settings import Setting, Settings
+from nightcal.cameras.camera import BINNING
+from nightcal.cameras.settings import INSTRUMENT, Setting, Settings
 from nightcal.planning.frames import Frame
 from nightcal.planning.records import PlannedMaster, Setup
 
@@ -20,7 +20,8 @@ AREA_LENGTH = 200
 """Longest part of an area description in a keyword; the rest goes to ``NCAREA02`` and so on."""
 
 _SHARED = (
-    "NIGHT", "NCCAMERA", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NCOVSC", "NCNX", "NCNY", "NCAMPS", "NCPLANE",
+    "NIGHT", "NCCAMERA", "NCFAMILY", "NCINSTR", "NCXBIN", "NCYBIN", "NCMODE", "NCOVSC", "NCNX", "NCNY", "NCAMPS",
+    "NCPLANE",
 )  # fmt: skip
 """Keywords that all masters of a setup and night share, besides ``NCAREA`` and its continuation."""
 
@@ -52,6 +53,7 @@ def write_setup(header: fits.Header, frame: Frame) -> None:
         "NCAMPS": frame.amplifiers,
         "FILTER": frame.filter,
     }
+    values |= {"NCFAMILY": frame.family} if frame.family else {}
     values |= {"NCPLANE": frame.plane} if frame.plane else {}
     values |= {"NCROWS": frame.row_order} if frame.row_order else {}
     values |= {"NSUMMED": frame.n_summed} if frame.n_summed > 1 else {}
@@ -115,6 +117,7 @@ def read_planned_master(path: Path, header: fits.Header) -> PlannedMaster:
         area=" ".join([header["NCAREA"], *(header[name] for name in parts)]),
         amplifiers=header.get("NCAMPS", 1),
         plane=header.get("NCPLANE", ""),
+        family=header.get("NCFAMILY", ""),
     )
     is_dark = header["MASTER"] == "dark"
     seconds = [float(header.get(name, header["EXPTIME"])) for name in ("EXPMIN", "EXPMAX")] if is_dark else [0.0, 0.0]

@@ -155,7 +155,16 @@ class Unavailable:
     def find_unused(self, step: str, subject: ScienceFrame | PlannedMaster) -> Sequence[Entry]:
         """Find the frames that would serve, if they could be calibrated themselves."""
         frame = subject.frame if isinstance(subject, ScienceFrame) else subject
-        return self.unused.get((step, subject.setup, frame.filter if step == "flat" else ""), ())
+        filter_name = frame.filter if step == "flat" else ""
+        if exact := self.unused.get((step, subject.setup, filter_name)):
+            return exact
+        alike = (
+            entries
+            for (kind, setup, name), entries in self.unused.items()
+            if (kind, name) == (step, filter_name)
+            and all(difference.is_lack for difference in subject.setup.find_differences(setup))
+        )
+        return next(alike, ())
 
     def explain(self, step: str, match: Match, subject: ScienceFrame | PlannedMaster) -> str:
         """Say why a step is skipped."""

@@ -91,10 +91,10 @@ class ScienceBatch:
         """Prepare a frame for calibration, with the complete header of its product."""
         camera = correct_camera(self.camera, (frame.override or NO_OVERRIDE).facts)
         known = choose_gain(self.measured, self.masters.get("bias"))
-        row_order = find_row_order(self.masters.values())
+        row_order = find_row_order(self.masters.values(), frame.row_order)
         turned = are_opposite(frame.row_order, row_order)
         readout, gain = open_raw(image, camera, known, turned)
-        masters = self._cache.fit(self._adapt_masters(frame, row_order or frame.row_order), readout.shape, readout.gain)
+        masters = self._cache.fit(self._adapt_masters(frame, row_order), readout.shape, readout.gain)
         prepared = prepare_frame(readout, masters, frame.exposure_time, self.unit, self._buffer)
         header = prepared.header
         record_gain(header, gain)
