@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from helpers import REPOSITORY
 from nightcal.cameras.camera_file import load_cameras
 from nightcal.errors import ConfigurationError
 from nightcal.io.schema import read_yaml
-from nightcal.planning.frames import Frame
 from nightcal.planning.header_cache import read_cached_frames
 from nightcal.planning.night_file import find_overrides, read_rules
 from nightcal.planning.night_files import NightFiles
@@ -22,28 +20,11 @@ from nightcal.planning.plan import make_plan
 from nightcal.planning.records import Setup
 from nightcal.planning.summary import summarise_plan
 from nightcal.planning.verdict import find_verdict
+from planned_frames import MIDNIGHT, NIGHT, frame
 
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
 SCHEMA = read_yaml(SCHEMAS / "night.schema.yaml")
 CAMERAS = load_cameras(REPOSITORY / "config" / "cameras")
-MIDNIGHT, NIGHT = 60371.0, "20240301"
-
-
-def frame(name, kind="science", hours=0.0, **more):
-    plain = Frame(
-        Path("raw") / name,
-        name,
-        camera="mine",
-        kind=kind,
-        exposure_time=0.0 if kind == "bias" else 30.0,
-        mjd=MIDNIGHT + hours / 24,
-        night=NIGHT,
-        shape=(10, 12),
-        gain=1.5,
-        read_noise=5.0,
-        filter="V" if kind in ("flat", "science") else "",
-    )
-    return replace(plain, **more)
 
 
 @pytest.fixture

@@ -24,10 +24,10 @@ from nightcal.planning.plan import COLUMNS, STEPS, make_plan
 from nightcal.planning.records import PlannedMaster, Setup
 from nightcal.planning.setup_keywords import read_planned_master, write_setup
 from nightcal.planning.user_masks import UserMask
+from planned_frames import MIDNIGHT, NIGHT, frame
 
 MANY = settings(deadline=None, derandomize=True, database=None, max_examples=100)
 SAFE = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]*")
-NIGHT, MIDNIGHT = "20240301", 60371.0
 HOSTILE = [
     "../../etc",
     "; rm -rf ~",
@@ -60,25 +60,6 @@ HOSTILE = [
 TEXT = st.sampled_from(HOSTILE) | st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12
 )
-
-
-def frame(name, kind="science", hours=0.0, **more):
-    """A good frame of one camera, ``hours`` after midnight of 1/2 March 2024."""
-    exposure = {"bias": 0.0, "dark": 300.0}.get(kind, 30.0)
-    plain = Frame(
-        Path("raw") / name,
-        name,
-        camera="mine",
-        kind=kind,
-        exposure_time=exposure,
-        mjd=MIDNIGHT + hours / 24,
-        night=NIGHT,
-        shape=(10, 12),
-        gain=1.5,
-        read_noise=5.0,
-        filter="V" if kind in ("flat", "science") else "",
-    )
-    return replace(plain, **more)
 
 
 def mode(text, card="READOUTM"):

@@ -1,37 +1,16 @@
 """The summary of a night: how many science frames have each step, what was not done and why, and what helps."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from nightcal.cameras.settings import Setting
 from nightcal.planning.dark_scaling import DarkPolicy
-from nightcal.planning.frames import Frame
 from nightcal.planning.matching import Options
 from nightcal.planning.plan import make_plan
 from nightcal.planning.summary import complete_summary, read_summary, summarise_plan, write_summary
 from nightcal.planning.summary_text import describe_group, describe_summary, find_failure, list_shortcomings
 from nightcal.report import read_table
-
-NIGHT = "20240301"
-
-
-def frame(name, kind="science", **more):
-    """A good frame of one camera."""
-    plain = Frame(
-        Path("raw") / name,
-        name,
-        camera="mine",
-        kind=kind,
-        exposure_time={"bias": 0.0, "dark": 300.0}.get(kind, 30.0),
-        mjd=60371.0,
-        night=NIGHT,
-        shape=(10, 12),
-        gain=1.5,
-        read_noise=5.0,
-        filter="V" if kind in ("flat", "science") else "",
-    )
-    return replace(plain, **more)
+from planned_frames import NIGHT, frame
 
 
 def frames(kind, count, **more):
