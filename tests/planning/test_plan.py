@@ -280,9 +280,9 @@ def test_a_library_master_of_another_detector_or_filter_is_never_used():
     red = library_master("flat", "f", 0, filter="R")
     science = find_science(make_plan([frame("s.fits", settings=binning(1))], library=[other, red]), "s.fits")
     assert science.bias.master is None
-    assert science.bias.reason == "no bias: 1 library bias frames differ in XBINNING ('2x2' and '1x1'): step skipped"
+    assert science.bias.reason == "no bias: 1 library bias frame differs in XBINNING ('2x2' and '1x1'): step skipped"
     assert science.flat.master is None
-    assert science.flat.reason == "no flat in filter V: 1 library flats in R: step skipped"
+    assert science.flat.reason == "no flat in filter V: 1 library flat in R: step skipped"
 
 
 @MANY

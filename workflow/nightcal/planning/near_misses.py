@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from nightcal.planning.records import PlannedMaster, Setup
 
-NOUNS = {"bias": "bias frames", "dark": "darks", "flat": "flats"}
+NOUNS = {"bias": "bias frame", "dark": "dark", "flat": "flat"}
 
 
 def explain_missing(kind: str, setup: Setup, filter_name: str, known: Mapping[Setup, Sequence[PlannedMaster]]) -> str:
@@ -43,7 +43,8 @@ def explain_missing(kind: str, setup: Setup, filter_name: str, known: Mapping[Se
     nearest = [master for master in masters if rank(master) == best]
     differences = " and ".join(str(miss) for miss in misses[nearest[0].setup] if not miss.is_lack)
     nearest = [master for master in nearest if misses[master.setup] == misses[nearest[0].setup]]
-    criterion = f" differ in {differences}" if differences else ""
+    verb = "differs" if len(nearest) == 1 and len(nearest[0].frames) <= 1 else "differ"
+    criterion = f" {verb} in {differences}" if differences else ""
     return f"{what}: {_count(kind, nearest)}{criterion}"
 
 
@@ -53,10 +54,8 @@ def _count(kind: str, masters: Sequence[PlannedMaster]) -> str:
     for master in masters:
         frames[master.filter if kind == "flat" else ""] += max(len(master.frames), 1)
     noun = NOUNS[kind] if all(master.frames for master in masters) else f"library {NOUNS[kind]}"
-    if kind != "flat":
-        return f"{frames['']} {noun}"
-    parts = [
-        f"{number}{f' {noun}' if n == 0 else ''} in {name or '(no filter)'}"
-        for n, (name, number) in enumerate(sorted(frames.items()))
-    ]
+    parts = []
+    for n, (name, number) in enumerate(sorted(frames.items())):
+        counted = f"{number} {noun}{'s' * (number > 1)}" if n == 0 else str(number)
+        parts.append(f"{counted} in {name or '(no filter)'}" if kind == "flat" else counted)
     return " and ".join(parts)
