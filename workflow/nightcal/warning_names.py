@@ -344,6 +344,12 @@ WARNINGS = (
         "Check the times; remove TIMESYS if they are in UTC.",
     ),
     WarningName(
+        "unlisted setting",
+        "A keyword that looks like a gain, an offset, a readout mode, a window or an orientation differs between the "
+        "science frames and a master; no camera file lists it, so it is not compared.",
+        "If it changes the raw numbers, list it under `mode` in a camera file; else ignore the warning.",
+    ),
+    WarningName(
         "unreadable text",
         "A text in the header cannot be read and counts as missing.",
         "Correct the header, or say what is true in `night.yaml`.",

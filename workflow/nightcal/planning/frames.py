@@ -14,6 +14,7 @@ from nightcal.cameras.camera import Camera, recognise_camera
 from nightcal.cameras.colours import split_header
 from nightcal.cameras.processing_marks import find_alteration, find_colour_mosaic, find_processing
 from nightcal.cameras.settings import ROWS, Settings
+from nightcal.cameras.unlisted_settings import find_unlisted_settings
 from nightcal.detector.mosaic import place_amplifiers
 from nightcal.errors import FrameRejectedError
 from nightcal.io.file_content import hash_content
@@ -62,6 +63,8 @@ class Frame:
         In x and y.
     settings : tuple of Setting
         Instrument, binning and readout mode, with the keywords that give them.
+    unlisted : tuple of (str, str)
+        From `find_unlisted_settings`.
     n_summed : int
         Number of readouts that were summed at the telescope; the exposure time is that of the sum.
     shape : (int, int)
@@ -104,6 +107,7 @@ class Frame:
     temperature: float | None = None
     binning: tuple[int, int] = (1, 1)
     settings: Settings = ()
+    unlisted: tuple[tuple[str, str], ...] = ()
     n_summed: int = 1
     shape: tuple[int, int] = (0, 0)
     gain: float | None = None
@@ -414,6 +418,7 @@ def _read_details(header: RawHeader, camera: Camera, kind: str, exposure_time: f
         "temperature": camera.temperature(header, "temperature", warn),
         "binning": binning,
         "settings": camera.settings(header),
+        "unlisted": find_unlisted_settings(header, camera),
         "n_summed": camera.count_summed(header, warn),
         "gain": _average(gains),
         "read_noise": _average(read_noises),

@@ -32,7 +32,7 @@ CACHE_FILE = Path("logs/header_cache")
 
 _CACHED = tuple(attribute.name for attribute in fields(Frame) if attribute.name not in ("path", "name", "override"))
 _PAIRS = [_CACHED.index(name) for name in ("binning", "shape", "pointing", "warnings")]
-_SETTINGS = _CACHED.index("settings")
+_SETTINGS, _UNLISTED = _CACHED.index("settings"), _CACHED.index("unlisted")
 _attributes = attrgetter(*_CACHED)
 _parts = attrgetter("parts")  # sorts like the paths themselves, many times faster
 _log = logging.getLogger(__name__)
@@ -185,6 +185,7 @@ def _restore(path: str, said: str, name: str, stamp: Sequence[int], values: list
         values[place] = None if values[place] is None else tuple(values[place])
     settings = values[_SETTINGS] or ()
     values[_SETTINGS] = tuple(Setting(label, card, tuple(map(tuple, cards))) for label, card, cards in settings)
+    values[_UNLISTED] = tuple(map(tuple, values[_UNLISTED]))
     size, changed, touched = stamp
     return CachedFrame(Frame(Path(path), name, *values), (size, changed, touched), said)
 

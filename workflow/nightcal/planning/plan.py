@@ -25,6 +25,7 @@ from nightcal.planning.pedestal import settle_dark
 from nightcal.planning.pedestal_plan import count_from_pedestal, plan_pedestals
 from nightcal.planning.records import Match, PlannedMaster, Setup
 from nightcal.planning.temperature import is_off_set_point
+from nightcal.planning.unlisted_settings import warn_of_unlisted_settings
 from nightcal.planning.user_masks import UserMask, explain_misfit, find_fitting
 
 STEPS = ("bias", "dark", "flat")
@@ -229,7 +230,7 @@ def make_plan(
         if f.kind == "science"
     ]
     rejected = {s.frame.name: reason for s in science if (reason := _find_rejection(s.matches))}
-    science = [s for s in science if s.frame.name not in rejected]
+    science = warn_of_unlisted_settings([s for s in science if s.frame.name not in rejected])
     masters = (*gains, *biases, *darks, *flats, *masks)
     batches = make_batches(science, batch_size, previous)
     entries = _make_entries(frames, masters, batches, rejected, short_darks | unused_darks | unused_flats, options)
