@@ -9,11 +9,11 @@ from typing import Any
 from nightcal.cameras.camera import BINNING, Camera
 from nightcal.cameras.settings import INSTRUMENT, ROWS, Setting, Settings
 from nightcal.io.card_text import Value
+from nightcal.io.date_formats import SECONDS_A_DAY
 from nightcal.io.iso_time import parse_utc
 from nightcal.io.raw_header import RawHeader
 from nightcal.warning_names import Warn, ignore_warning
 
-SECONDS_A_DAY = 86400.0
 MODE = "mode"
 KEPT = (BINNING, INSTRUMENT, ROWS)
 """Labels of settings that a mode does not replace."""

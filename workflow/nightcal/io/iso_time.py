@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from nightcal.errors import FrameRejectedError
+from nightcal.io.date_formats import EARLIEST, LATEST
 from nightcal.io.header_values import MJD_ZERO
-
-EARLIEST, LATEST = 40000, 100000
-"""Bounds of a time [MJD]: 1968 and 2132."""
 
 
 def parse_utc(text: str) -> float:

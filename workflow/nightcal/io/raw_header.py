@@ -35,7 +35,7 @@ from nightcal.io.foreign_text import find_foreign_texts
 if TYPE_CHECKING:
     from astropy.io import fits
 
-SUFFIXES = tuple(strip_suffix + end for strip_suffix in (".fits", ".fit", ".fts") for end in ("", ".fz", ".gz"))
+SUFFIXES = tuple(suffix + end for suffix in (".fits", ".fit", ".fts") for end in ("", ".fz", ".gz"))
 """Endings of the names of raw frames, in lower case."""
 
 _SUFFIX = re.compile("(" + "|".join(map(re.escape, sorted(SUFFIXES, key=len, reverse=True))) + r")\Z", re.I | re.A)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
-SECONDS_A_DAY = 86400.0
+from nightcal.io.date_formats import SECONDS_A_DAY
 
 LEAP_SECONDS = (
     41317, 41499, 41683, 42048, 42413, 42778, 43144, 43509, 43874, 44239, 44786, 45151, 45516, 46247,

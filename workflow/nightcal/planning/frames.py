@@ -1,12 +1,9 @@
 """Read the headers of raw frames: a `Frame` for each file, with the reason if it cannot be used."""
 
-import filecmp
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,15 +14,15 @@ from nightcal.cameras.settings import ROWS, Settings
 from nightcal.cameras.unlisted_settings import find_unlisted_settings
 from nightcal.detector.mosaic import place_amplifiers
 from nightcal.errors import FrameRejectedError
+from nightcal.io.date_formats import SECONDS_A_DAY
 from nightcal.io.file_content import hash_content
 from nightcal.io.header_values import MJD_ZERO
 from nightcal.io.raw_files import explain_unopened, find_files
-from nightcal.io.raw_header import RawHeader, read_header, strip_suffix
+from nightcal.io.raw_header import RawHeader, read_header
+from nightcal.planning.copies import reject_copies
 from nightcal.planning.overrides import Override
 from nightcal.warning_names import Warn, name_warning
 
-SECONDS_A_DAY = 86400.0
-SAMPLE = 16384  # bytes
 COMPARED = ("exposure", "start", "start_time", "middle", "end")
 """Roles of which all cards are compared."""
 
@@ -167,55 +164,6 @@ def scan(folder: Path, cameras: Sequence[Camera], leave_out: Sequence[Path] = ()
     )
 
 
-def reject_copies(frames: Sequence[Frame]) -> list[Frame]:
-    """Reject a second file of the same exposure: compressed next to uncompressed, or a copy in another folder.
-
-    A copy of another name is rejected if its time has fractions of a second and its content is the same. Stacking both
-    would make the uncertainties too small.
-    """
-    named: dict[Hashable, str] = {}
-    alike: dict[Hashable, list[Frame]] = defaultdict(list)
-    problems: dict[str, str] = {}
-    for frame in frames:
-        if frame.problem or frame.is_ignored:
-            continue
-        original = named.setdefault((strip_suffix(frame.path.name).lower(), _EXPOSURE(frame)), frame.name)
-        if original != frame.name:
-            problems[frame.name] = f"copy of {original}: same name, type, time and exposure time"
-        elif _has_fraction(frame):
-            alike[_EXPOSURE(frame)].append(frame)
-    for group in alike.values():
-        problems |= {
-            copy.name: f"copy of {original.name}: the same file under another name"
-            for original, copy in _find_equal_files(group)
-        }
-    return [replace(frame, problem=problems[frame.name]) if frame.name in problems else frame for frame in frames]
-
-
-def _has_fraction(frame: Frame) -> bool:
-    """Check whether the start of an exposure has fractions of a second, which two exposures seldom share."""
-    seconds = (frame.mjd or 0.0) * SECONDS_A_DAY - 0.5 * frame.exposure_time
-    return abs(seconds - round(seconds)) > 1e-4
-
-
-def _find_equal_files(frames: Sequence[Frame]) -> Iterator[tuple[Frame, Frame]]:
-    """Yield pairs of frames whose files have the same content; the second is a copy of the first."""
-    if len(frames) < 2:
-        return
-    first: dict[Hashable, Frame] = {}
-    for frame in frames:
-        try:
-            original = first.setdefault(frame.content, frame)
-            if original is not frame and filecmp.cmp(original.path, frame.path, shallow=False):
-                yield original, frame
-        except OSError:  # the job that reads the file will give the reason
-            continue
-
-
-_FILE = ("path", "name", "content", "override")
-_EXPOSURE = attrgetter(*(attribute.name for attribute in fields(Frame) if attribute.name not in _FILE))
-
-
 def read_frames(path: Path, name: str, cameras: Sequence[Camera]) -> list[Frame]:
     """Read the header of a raw file.
 
@@ -250,7 +198,7 @@ def read_frame(path: Path, name: str, cameras: Sequence[Camera]) -> Frame:
 def _interpret_colours(path: Path, name: str, header: RawHeader, cameras: Sequence[Camera]) -> list[Frame]:
     camera = next((one for one in cameras if one.recognises(header) or not one.recognise), None)
     if camera is None or camera.bayer != "split":
-        return [interpret_header(path, name, header, cameras)]
+        return [interpret_header(path, name, header, [camera] if camera else cameras)]
     try:
         colours = split_header(header, camera)
     except FrameRejectedError as reason:

@@ -304,7 +304,7 @@ def _warn_of_lack(match: Match, lacking: Sequence[Difference]) -> Match:
 def _warn_of_skipped_step(kind: str, subject: Frame | PlannedMaster, match: Match) -> Match:
     """Add a warning if a science frame gets no master, unless that is wanted."""
     wanted = kind in ("bias", "dark", "flat") and isinstance(subject, Frame)
-    if not wanted or match.master is not None or match.rejected or match.reason.startswith("dark.scaling is"):
+    if not wanted or match.master is not None or match.rejected or match.reason.startswith(NO_DARKS_WANTED):
         return match
     why = match.reason.removesuffix(SKIPPED)
     return replace(match, warning=_join(match.warning, name_warning(f"{kind} skipped", why)))

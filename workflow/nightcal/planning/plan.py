@@ -319,7 +319,7 @@ def _count_from_pedestals(darks: Sequence[PlannedMaster]) -> tuple[list[PlannedM
     for dark in darks:
         counted, unused = count_from_pedestal(dark)
         made += [] if counted is None else [counted]
-        rows |= {f.name: Entry(f, "unused", dark.name, unused[f.name]) for f in dark.frames if f.name in unused}
+        rows |= {f.name: Entry(f, UNUSED, dark.name, unused[f.name]) for f in dark.frames if f.name in unused}
     return made, rows
 
 

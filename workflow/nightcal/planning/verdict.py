@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from nightcal.cameras.corrected_camera import SECONDS_A_DAY, Facts
+from nightcal.cameras.corrected_camera import Facts
 from nightcal.errors import FrameRejectedError
+from nightcal.io.date_formats import SECONDS_A_DAY
 from nightcal.io.header_values import format_time
 from nightcal.io.iso_time import parse_utc
 from nightcal.planning.frames import Frame
