@@ -47,6 +47,24 @@ def test_a_setting_is_told_if_nothing_is_measured(camera):
     assert beside.warning.startswith("gain setting: GAIN is 10 beside OFFSET")
 
 
+@pytest.mark.parametrize("unknown", [0.0, -1.0, "n/k"])
+def test_a_setting_beside_an_unknown_egain_is_a_setting(camera, unknown):
+    found = choose(camera, MEASURED, EGAIN=unknown, GAIN=80, RDNOISE=3.0)
+    assert found.gain == 1.5
+    assert found.warning.startswith("gain setting: GAIN is 80, a setting")
+    beside = choose(camera, MEASURED, EGAIN=unknown, GAIN=12, OFFSET=30, RDNOISE=3.0)
+    assert beside.gain == 1.5
+    assert beside.warning.startswith("gain setting: GAIN is 12 beside OFFSET")
+    assert choose(camera, None, EGAIN=unknown, GAIN=80).gain == 1.0
+
+
+def test_a_setting_written_as_text_is_a_setting(camera):
+    found = choose(camera, MEASURED, GAIN="100", RDNOISE=3.0)
+    assert found.gain == 1.5
+    assert found.warning.startswith("gain setting: GAIN is 100, a setting")
+    assert choose(camera, MEASURED, GAIN="1,51", RDNOISE=3.0).gain == 1.51
+
+
 def test_egain_is_never_a_setting(camera):
     found = choose(camera, None, EGAIN=25.0, GAIN=100, OFFSET=30, RDNOISE=3.0)
     assert (found.gain, found.warning) == (25.0, "")

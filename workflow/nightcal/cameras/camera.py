@@ -11,7 +11,7 @@ from nightcal.cameras.binning import read_binning
 from nightcal.cameras.crosstalk_cards import read_crosstalk
 from nightcal.cameras.exposure_time import read_exposure_time
 from nightcal.cameras.filters import join_wheels, read_wheels
-from nightcal.cameras.gain_cards import is_gain_setting
+from nightcal.cameras.gain_cards import is_gain_setting, read_gain_card
 from nightcal.cameras.geometry import AmplifierRule, Sections, find_sections
 from nightcal.cameras.longitude import read_longitude
 from nightcal.cameras.path_patterns import PATH_NAMES, fits_path
@@ -285,15 +285,15 @@ class Camera:
         read_noise = self._read(plane, "read_noise", (0, 1e4), "e- of 0 or more", warn)
         read_noise = read_noise or rule.read_noise or self.read_noise
         expected = "e-/ADU above 0 and up to 100"
-        listed = self.value(plane, "gain")
+        card, listed = read_gain_card(plane, self.cards.get("gain", ()))
         if isinstance(listed, str) and listed.startswith("["):
             gains = parse_numbers(listed)
             if not gains or not all(SMALLEST_GAIN <= gain <= LARGEST_GAIN for gain in gains):
-                warn(name_warning("unknown gain", f"{self.card(plane, 'gain')} is {listed!r}; expected {expected}"))
+                warn(name_warning("unknown gain", f"{card} is {listed!r}; expected {expected}"))
                 return known, read_noise
             several = len(gains) == len(self.amplifiers)
             gain: float | None = gains[amplifier] if several else sum(gains) / len(gains)
-        elif (listed == 0 and known is not None) or is_gain_setting(self.card(plane, "gain"), listed):
+        elif (self.value(plane, "gain") == 0 and known is not None) or is_gain_setting(card, listed):
             gain = None
         else:
             gain = self._read(plane, "gain", (SMALLEST_GAIN, LARGEST_GAIN), expected, warn)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nightcal.io.header_values import parse_quantity
 from nightcal.io.raw_header import RawHeader, Value
 
 if TYPE_CHECKING:
@@ -31,6 +33,34 @@ def is_gain_setting(card: str, listed: Value | None) -> bool:
     return (listed == 0 or listed > LARGEST_REAL_GAIN) and card not in ELECTRON_GAINS
 
 
+def read_gain_card(plane: RawHeader, cards: Sequence[str]) -> tuple[str, Value | None]:
+    """Find the keyword that decides about the gain: the first with a number or a list of numbers.
+
+    Parameters
+    ----------
+    plane : RawHeader
+        Of the amplifier's image plane.
+    cards : sequence of str
+        Keywords that may hold the gain.
+
+    Returns
+    -------
+    card : str
+        Without any number, the first keyword that has a value; empty if none has.
+    value : str, int, float, bool or None
+        A number, also one written as text, or a list as text. An ``EGAIN`` of 0 or less is left out if another
+        keyword has a number.
+    """
+    known = [(card, value) for card in cards if (value := plane.value(card)) is not None]
+    for card, value in known:
+        if isinstance(value, str) and value.startswith("["):
+            return card, value
+        quantity = parse_quantity(value)
+        if quantity is not None and not is_no_gain(card, quantity[0]):
+            return card, quantity[0]
+    return known[0] if known else ("", None)
+
+
 def describe_gain_setting(camera: Camera, header: RawHeader, amplifier: int = 0) -> str:
     """Describe a gain keyword that holds, or may hold, a setting of the camera instead of e-/ADU.
 
@@ -48,7 +78,7 @@ def describe_gain_setting(camera: Camera, header: RawHeader, amplifier: int = 0)
         whole numbers beside an ``OFFSET``.
     """
     rule, plane = camera.find_plane(amplifier, header)
-    listed, card = camera.value(plane, "gain"), camera.card(plane, "gain")
+    card, listed = read_gain_card(plane, camera.cards.get("gain", ()))
     if rule.gain or camera.gain or isinstance(listed, bool) or not isinstance(listed, int | float):
         return ""
     if is_gain_setting(card, listed):
@@ -62,7 +92,8 @@ def describe_gain_setting(camera: Camera, header: RawHeader, amplifier: int = 0)
 def name_gain(camera: Camera, header: RawHeader, amplifier: int = 0) -> str:
     """Name the source of the gain that `Camera.read_gain_and_noise` returns."""
     _, plane = camera.find_plane(amplifier, header)
-    return camera.card(plane, "gain") if camera.value(plane, "gain") else f"the gain of {camera.path.name}"
+    card, listed = read_gain_card(plane, camera.cards.get("gain", ()))
+    return card if listed and not is_no_gain(card, listed) else f"the gain of {camera.path.name}"
 
 
 def name_saturation(camera: Camera, header: RawHeader, amplifier: int = 0) -> str:
