@@ -150,7 +150,7 @@ def test_rules_of_a_night_change_what_they_name_and_what_depends_on_it(copied):
     say(folder, RULES.replace("note: the wheel", "note: the filter wheel"))
     assert set(jobs(run("-n"))) >= {"make_master_flat", "make_bad_pixel_mask"}
     assert jobs(run("-n"))["make_master_flat"] == 1
-    say(folder, RULES.replace("- {file: field_R_001.fits", "- {file: field_R_001.fits, note: x"))
+    say(folder, RULES.replace("- {file: field_R_001.fits", "- {file: field_R_001.fits, note: 'page {n}'"))
     assert list(jobs(run("-n"))) == named
     say(folder, "")
     done = run("--cores", "2")

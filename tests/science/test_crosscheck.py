@@ -15,6 +15,7 @@ from nightcal.science.empty_product import make_empty_product
 from nightcal.science.reduce import ScienceBatch, reduce_frame
 from nightcal.simulation.camera import simulate_camera
 from nightcal.simulation.night import simulate_night
+from odd_night import OddNight, reduce_night
 
 CAMERAS = REPOSITORY / "config/cameras"
 FEW = {"n_bias": 5, "n_dark": 3, "n_flat": 3, "n_science": 1, "filters": ("V",), "sky": (8.0,), "n_stars": 10}
@@ -87,6 +88,27 @@ def test_a_wrong_pixel_is_noticed_unless_it_is_flagged(night, product, tmp_path)
         else:
             assert found.largest == pytest.approx(0.5, abs=ROUNDING)
             assert (found.largest_at, found.above_limit) == ((71, 41), 1)
+
+
+def store_upside_down(kind, data, cards, _):
+    order = "TOP-DOWN" if kind == "science" else "BOTTOM-UP"
+    return data[::-1] if kind == "science" else data, cards | {"ROWORDER": order}
+
+
+def sum_three(kind, data, cards, _):
+    return (data, cards) if kind != "science" else (data + 2 * 900, cards | {"COADDS": 3})
+
+
+@pytest.mark.parametrize("change", [store_upside_down, sum_three])
+def test_ccdproc_agrees_if_masters_are_turned_or_multiplied(tmp_path, change):
+    night = OddNight(tmp_path / "raw")
+    night.take_all(change)
+    reduce_night(night.folder, tmp_path)
+    masters = {step: next(tmp_path.glob(f"{step}_*.fits")) for step in ("bias", "dark", "flat")}
+    raw, product = (tmp_path / folder / "science_01.fits" for folder in ("raw", "science"))
+    found = crosscheck(raw, product, load_camera(CAMERAS / "generic.yaml"), masters)
+    assert found.pixels > 0.9 * night.shape[0] * night.shape[1]
+    assert found.largest < ROUNDING
 
 
 def test_only_masters_used_by_the_product_are_applied(night, tmp_path):

@@ -34,16 +34,16 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             version=__version__,
             plane=plane_option(batch.members[0].setup),
             understood=hash_frames([science.frame for science in batch.members]),
-            overrides=overrides_for([science.frame for science in batch.members]),
+            # functions, since names, notes and warnings may contain braces
+            overrides=lambda w, batch=batch: overrides_for([science.frame for science in batch.members]),
             measured_gain=lambda w, input: measured_gain(input.measured_gain),
             bias=lambda w, input: option("--bias", input.bias),
             dark=lambda w, input: option("--dark", input.dark),
             flat=lambda w, input: option("--flat", input.flat),
             bpm=lambda w, input: option("--bad-pixels", input.bpm),
-            # a function, since a warning may contain braces from a header
             warn=lambda w, batch=batch: warnings_for(batch.members[0]),
             unit=config["unit"],
-            measure=json.dumps(measurements_for(batch), sort_keys=True),
+            measure=lambda w, batch=batch: json.dumps(measurements_for(batch), sort_keys=True),
             stars=lambda w: options("--stars", star_files()),
             columns=lambda w: option(
                 "--columns", star_files() and json.dumps(config["catalog"]["columns"], sort_keys=True)

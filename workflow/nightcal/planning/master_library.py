@@ -43,8 +43,11 @@ def _read_gain(path: Path) -> PlannedMaster | None:
         if values["warning"]:
             return None
         return read_planned_master(path, fits.Header(values[SETUP]))
-    except (OSError, KeyError, TypeError, ValueError):
-        return None
+    except OSError as error:
+        blame_machine(error)
+    except (KeyError, TypeError, ValueError):
+        pass
+    return None
 
 
 def _read_master(path: Path) -> PlannedMaster | None:

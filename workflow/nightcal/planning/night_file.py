@@ -176,7 +176,7 @@ def find_overrides(rules: Sequence[Rule], frames: Sequence[Frame]) -> tuple[dict
 
 def explain_unmatched(rule: Rule, frames: Sequence[Frame]) -> str:
     """Say that a rule matches no file, with a file of almost the same name and the same number if there is one."""
-    names = [name for frame in frames for name in _list_names(frame)]
+    names = list(dict.fromkeys(name for frame in frames for name in _list_names(frame)))
     near = ((file, found) for file in rule.files for found in get_close_matches(file, names, cutoff=ALIKE))
     hint = next((f"; did you mean {found}?" for file, found in near if _find_digits(file) == _find_digits(found)), ".")
     return f"{rule.place} matches no file{hint}"

@@ -70,6 +70,6 @@ class NightFiles:
     def _apply(self, path: Path, frames: Sequence[Frame], nights: Sequence[str]) -> dict[str, Override]:
         rules = read_rules(path, read_yaml(self.schemas / SCHEMA_NAME))
         overrides, unmatched = find_overrides(rules, frames)
-        for night in nights:
-            self.remarks[night] = [explain_unmatched(rule, frames) for rule in unmatched]
+        remarks = [explain_unmatched(rule, frames) for rule in unmatched]
+        self.remarks |= dict.fromkeys(nights, remarks)
         return overrides

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from nightcal.cameras.camera import Camera
 from nightcal.cameras.colours import select_colour
+from nightcal.cameras.settings import ROWS
 from nightcal.detector.overscan import SMOOTH_ORDER, OverscanMethods
 from nightcal.io.atomic import write_text
 from nightcal.io.raw_header import RawHeader, read_header
 from nightcal.io.sections import Area, parse_section
+from nightcal.masters.adapt import are_opposite
 from nightcal.numerics.robust import QUANTISATION
 
 if TYPE_CHECKING:
@@ -125,12 +127,14 @@ def crosscheck(raw: Path, product: Path, camera: Camera, masters: Mapping[str, P
     result = CrossCheck(header["RAWFILE"], names, versions=versions)
     if "EMPTY" in header:
         return replace(result, reason=f"the product is empty: {header['EMPTY']}")
-    amplifiers = _Amplifiers(select_colour(read_header(raw), camera), camera, header)
+    raw_header = select_colour(read_header(raw), camera)
+    amplifiers = _Amplifiers(raw_header, camera, header)
     if amplifiers.crosstalk.any() and not amplifiers.are_read_together():
         return replace(result, reason="crosstalk between amplifiers that do not start at the same corner pixel")
 
     ccd = amplifiers.assemble(raw, image.shape)
-    applied = {step: _read_master(path, step, header["GAINUSED"]) for step, path in used.items()}
+    summed = camera.count_summed(raw_header)
+    applied = {step: _read_master(path, step, header, summed) for step, path in used.items()}
     above_bias = ccdproc.subtract_bias(ccd, applied["bias"]) if "bias" in applied else ccd
     if "PEDEXP" in header and {"bias", "dark"} <= set(applied):  # the bias is made of darks, and contains dark current
         above_bias = above_bias.add(applied["dark"].multiply(header["PEDEXP"]))
@@ -188,14 +192,25 @@ def _round(value: Any) -> float:
     return float(f"{value:.4g}")
 
 
-def _read_master(path: Path, step: str, gain: float) -> CCDData:
-    """Read a master in electrons of the frame's gain (a dark for 1 s), or a flat as a ratio."""
+def _read_master(path: Path, step: str, product: fits.Header, summed: int) -> CCDData:
+    """Read a master in electrons of the frame's gain (a dark for 1 s), or a flat as a ratio, in the frame's row order.
+
+    A sum of several readouts has so many times the bias of one.
+    """
     from astropy.nddata import CCDData, StdDevUncertainty
 
     with fits.open(path, memmap=False) as hdus:
-        scale = 1.0 if step == "flat" else gain / hdus[0].header.get("GAINUSED", gain)
+        header, gain = hdus[0].header, product["GAINUSED"]
+        scale = 1.0 if step == "flat" else gain / header.get("GAINUSED", gain)
+        scale *= summed / header.get("NSUMMED", 1) if step == "bias" else 1.0
         data, error = (hdus[name].data.astype(np.float64) * scale for name in (0, "UNCERT"))
+    if are_opposite(_read_row_order(product, "ROWORDER"), _read_row_order(header, "NCROWS")):
+        data, error = data[::-1], error[::-1]
     return CCDData(data, uncertainty=StdDevUncertainty(error), unit="" if step == "flat" else "electron")
+
+
+def _read_row_order(header: fits.Header, keyword: str) -> str:
+    return str(header.get(keyword, "")).strip().lower()
 
 
 class _Amplifiers:
@@ -204,6 +219,9 @@ class _Amplifiers:
     def __init__(self, raw: RawHeader, camera: Camera, header: fits.Header) -> None:
         self.camera, self.planes = camera, raw.planes
         self.sections = camera.sections(raw)
+        stored = next((setting.values[0].lower() for setting in camera.settings(raw) if setting.label == ROWS), "")
+        if are_opposite(stored, _read_row_order(header, "ROWORDER")):  # turned, like its masters
+            self.sections = tuple(replace(s, image=replace(s.image, flip_y=not s.image.flip_y)) for s in self.sections)
         numbers = range(1, len(self.sections) + 1)
         alone = "NAMPS" not in header
         self.gains = [header["GAINUSED"]] if alone else [header[f"GAINUS{n:02d}"] for n in numbers]
