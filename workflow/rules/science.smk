@@ -33,7 +33,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             frames=lambda w, batch=batch: quote_paths(science.frame.path for science in batch.members),
             version=__version__,
             plane=plane_option(batch.members[0].setup),
-            understood=hash_frames([science.frame for science in batch.members]),
+            understood=lambda w, batch=batch: hash_frames([science.frame for science in batch.members]),
             # functions, since names, notes and warnings may contain braces
             overrides=lambda w, batch=batch: overrides_for([science.frame for science in batch.members]),
             measured_gain=lambda w, input: measured_gain(input.measured_gain),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from nightcal.cameras.settings import format_value
@@ -51,6 +52,7 @@ def _list_keywords(camera: Camera) -> set[str]:
     return {name for names in (*groups, *areas) for name in names}
 
 
+@lru_cache(maxsize=4096)
 def _looks_like_setting(name: str) -> bool:
     return _SETTING.search(name) is not None and _OTHER.search(name) is None
 

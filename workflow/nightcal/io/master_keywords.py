@@ -25,7 +25,7 @@ STACK = (
         "NOISERAT",
         "measured / modelled noise",
         products=STACKS,
-        note="measured over modelled noise; 1 for a single frame",
+        note="measured over modelled noise; 1 for a single frame, 0 if all frames have the same pixels",
     ),
     Keyword("NUSEDAVG", "mean number of frames averaged in a pixel", products=STACKS),
     Keyword(

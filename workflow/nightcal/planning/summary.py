@@ -123,10 +123,6 @@ class NightSummary:
         """Steps that were skipped."""
         return tuple(group for group in self.undone if group.what in STEPS)
 
-    def count_lacking(self, step: str) -> int:
-        """Count the science frames that lack a step."""
-        return sum(len(group.frames) for group in self.undone if (group.what, group.kind) == (step, "science"))
-
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
