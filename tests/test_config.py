@@ -295,6 +295,19 @@ def test_a_path_that_snakemake_would_misread_is_reported(raw, key, name, misread
     assert mistake(config(raw) | {key: str(path)}) == expected
 
 
+@pytest.mark.parametrize("name", ["{stars}", "<stars>"])
+def test_a_folder_that_snakemake_would_misread_is_reported(raw, tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    for key, changed in (
+        ("library", {"library": [str(folder)]}),
+        ("catalog.folder", {"catalog": SHIPPED["catalog"] | {"folder": str(folder)}}),
+    ):
+        found, _, expected = mistake(config(raw) | changed).partition("; expected a ")
+        assert found == f"configuration: {key} is {str(folder)!r}"
+        assert f"without {name[0] if name[0] == '{' else name}." in expected
+
+
 def test_user_masks_reach_the_planner_with_their_size(raw, tmp_path):
     fits.PrimaryHDU(np.zeros((8, 9), np.uint8)).writeto(tmp_path / "mine.fits")
     packed = fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(np.zeros((4, 5), np.int16))])

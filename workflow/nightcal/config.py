@@ -110,6 +110,7 @@ def read_run_config(config: Mapping[str, Any], home: Path, *, in_job: bool = Fal
     check(config, read_config_schema(home), WHERE)
     cameras = choose_cameras(config["camera"], home / "config" / "cameras")
     raw, results = _check_folders(config["raw"], config["results"])
+    _check_path("catalog.folder", config.get("catalog", {}).get("folder", ""))
     night_files = NightFiles(
         config.get("overrides", "auto"), results, home / "workflow" / "schemas", f"{WHERE}: overrides"
     )
@@ -154,8 +155,7 @@ def _check_folders(raw: str | None, results: str) -> tuple[Path, Path]:
         )
     if not Path(raw).is_dir():
         raise ConfigurationError(f"{WHERE}: raw is {raw!r}, which is not a folder or cannot be read.")
-    if misread := find_misread(results):
-        raise ConfigurationError(f"{WHERE}: results is {results!r}; expected a path without {misread}.")
+    _check_path("results", results)
     if Path(raw).resolve() == Path(results).resolve():
         raise ConfigurationError(
             f"{WHERE}: results is {results!r}, the folder of the raw frames; expected a different folder."
@@ -287,7 +287,14 @@ def read_batches(path: Path) -> dict[str, str]:
         return {}
 
 
+def _check_path(key: str, path: str) -> None:
+    """Check that Snakemake does not take part of a path for a wildcard or a variable."""
+    if misread := find_misread(path):
+        raise ConfigurationError(f"{WHERE}: {key} is {path!r}; expected a path without {misread}.")
+
+
 def _check_folder(key: str, name: str) -> Path:
+    _check_path(key, name)
     if not Path(name).is_dir():
         raise ConfigurationError(f"{WHERE}: {key} contains {name!r}, which is not a folder or cannot be read.")
     return Path(name)
@@ -307,8 +314,7 @@ def choose_cameras(chosen: str, folder: Path) -> tuple[Camera, ...]:
     ConfigurationError
         If there is no such camera, or a camera file has a mistake.
     """
-    if misread := find_misread(chosen):
-        raise ConfigurationError(f"{WHERE}: camera is {chosen!r}; expected a path without {misread}.")
+    _check_path("camera", chosen)
     if chosen.endswith((".yaml", ".yml")):
         return (load_camera(Path(chosen)),)
     cameras = load_cameras(folder)

@@ -14,7 +14,7 @@ rule fetch_stars:
     params:
         script=script("fetch_stars"),
         catalogue=config["catalog"]["download"] or "null",
-        folder=lambda w: config["catalog"]["folder"],  # a function, for paths with braces
+        folder=config["catalog"]["folder"],
         faintest=config["catalog"]["faintest"],
         fields=" ".join(f"--field {ra:.6f} {dec:.6f} {radius}" for ra, dec, radius in star_fields(PLAN.science)),
     shell:
