@@ -67,6 +67,19 @@ def test_the_shortest_darks_serve_as_bias_for_everything_else():
     assert not [match.warning for item in (*plan.science, *plan.masters) for match in item.matches if match.warning]
 
 
+def test_darks_of_another_temperature_are_named_where_there_are_no_others():
+    warm = take("dark", 120.0, 10, 4, set_temperature=-4.0)
+    plan = make_plan([*take("dark", 3.0), *FLATS, *SCIENCE, *warm])
+    dark = science(plan, 120.0).dark
+    assert dark.master is None
+    assert "no dark within 2 C of -10 C: 10 darks of 120 s at -4 C" in dark.reason
+    (line,) = [g.reason for g in summarise_plan(plan, plan.nights[0]).undone if (g.what, g.kind) == ("dark", "science")]
+    assert "10 darks of 120 s at -4 C" in line
+    assert science(make_plan([*take("dark", 3.0), *FLATS, *SCIENCE]), 120.0).dark.reason.endswith(
+        "; no dark: step skipped"
+    )
+
+
 @pytest.mark.parametrize("hours", [0.0, 100.0])
 def test_bias_frames_of_any_night_are_better(hours):
     plan = make_plan([*take("bias", 0.0, hours=hours), *take("dark", 3.0), *take("dark", 120.0), *FLATS, *SCIENCE])

@@ -78,6 +78,20 @@ def test_the_nearest_candidate_and_what_keeps_it_away_are_named():
     assert none in "\n".join(say(without("dark")))
 
 
+def test_a_single_candidate_is_named_with_what_keeps_it_away_and_with_the_rule_that_would_use_it():
+    slow, fast = ((Setting("", "READMODE", (("READMODE", text),)),) for text in ("slow", "fast"))
+    whole = [f for f in WHOLE if f.name != "flat_000.fits" and f.kind == "flat"]
+    lines = say([replace(f, settings=slow if f.kind == "flat" else fast) for f in WHOLE if f not in whole])
+    assert any("without flat: 1 flat in V differs in READMODE ('slow' and 'fast')" in line for line in lines)
+    assert any("night.yaml: - {where: {type: science}, use: {flat: " in line for line in lines)
+
+
+def test_no_rule_is_proposed_for_flats_of_another_size():
+    lines = say([replace(f, shape=(64, 64)) if f.kind == "flat" else f for f in WHOLE])
+    assert any("4 science frames without flat: 5 flats in V differ in size ('64 x 64' and " in line for line in lines)
+    assert not any("night.yaml" in line for line in lines)
+
+
 def test_flats_that_wait_for_a_bias_are_named_as_the_reason():
     text = "\n".join(say(without("bias")))
     assert "4 science frames without flat: the 5 flat frames are not used (no bias and no overscan" in text

@@ -208,6 +208,21 @@ class MasterMatcher:
         warning = name_warning("dark of unknown temperature", unknown)
         return replace(match, reason=f"{match.reason}; {unknown}", warning=_join(match.warning, warning))
 
+    def _explain_no_dark(self, setup: Setup, wanted: float | None) -> str:
+        """Explain why there is no dark; darks of another temperature may have become a bias."""
+        why, tolerance = explain_missing("dark", setup, "", self.known["dark"]), self.options.temperature_tolerance
+        made_of_darks = [r.master for r in self._find_rivals("bias", setup) if r.master.pedestal_exposure > 0]
+        known = [(choose_temperature(master, tolerance), master) for master in made_of_darks]
+        if why != "no dark" or wanted is None:
+            return why
+        others = [(t, master) for t, master in known if t is not None and not are_close(t, wanted, tolerance)]
+        if not others:
+            return why
+        temperature, nearest = min(others, key=lambda other: abs(other[0] - wanted))
+        seconds, number = nearest.pedestal_exposure, f"{len(nearest.frames)} " if nearest.frames else ""
+        noun = "dark" if len(nearest.frames) == 1 else "darks"
+        return f"no dark within {tolerance:g} C of {wanted:g} C: {number}{noun} of {seconds:g} s at {temperature:g} C"
+
     def _list_darks(self, setup: Setup, wanted: float | None, exposures: Span) -> tuple[list[_DarkChoice], str]:
         """List the darks that may be used; if there are none, the reason."""
         policy, tolerance, rivals = (
@@ -216,7 +231,7 @@ class MasterMatcher:
             self._find_rivals("dark", setup),
         )
         if not rivals:
-            return [], explain_missing("dark", setup, "", self.known["dark"])
+            return [], self._explain_no_dark(setup, wanted)
         known = [(choose_temperature(r.master, tolerance), r) for r in rivals]
         alike = [(t, r) for t, r in known if None in (t, wanted) or are_close(t, wanted, tolerance)]
         exact = [(t, r) for t, r in alike if not r.lacking]

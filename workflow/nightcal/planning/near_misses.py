@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from nightcal.planning.records import PlannedMaster, Setup
 
 NOUNS = {"bias": "bias frame", "dark": "dark", "flat": "flat"}
+
+_CRITERION = re.compile(r" differs? in (.+)", re.DOTALL)
 
 
 def explain_missing(kind: str, setup: Setup, filter_name: str, known: Mapping[Setup, Sequence[PlannedMaster]]) -> str:
@@ -46,6 +49,12 @@ def explain_missing(kind: str, setup: Setup, filter_name: str, known: Mapping[Se
     verb = "differs" if len(nearest) == 1 and len(nearest[0].frames) <= 1 else "differ"
     criterion = f" {verb} in {differences}" if differences else ""
     return f"{what}: {_count(kind, nearest)}{criterion}"
+
+
+def find_criterion(reason: str) -> str:
+    """Find in what the nearest candidates differ, according to a reason; empty if it does not say."""
+    match = _CRITERION.search(reason)
+    return match[1] if match else ""
 
 
 def _count(kind: str, masters: Sequence[PlannedMaster]) -> str:

@@ -13,7 +13,7 @@ from nightcal.planning.batches import ScienceFrame
 from nightcal.planning.frames import Frame
 from nightcal.planning.matching import NO_DARKS_WANTED, SKIPPED
 from nightcal.planning.naming import make_printable
-from nightcal.planning.near_misses import explain_missing
+from nightcal.planning.near_misses import explain_missing, find_criterion
 from nightcal.planning.plan import REJECTED, STEPS, UNUSED, Entry, Plan
 from nightcal.planning.records import Match, PlannedMaster, Setup
 
@@ -170,7 +170,7 @@ class Unavailable:
             return make_printable(f"{frames} not used ({unused[0].reason})")
         reason = match.reason.removesuffix(SKIPPED)
         nearer = self._find_near_miss(step, subject) if reason.startswith(f"no {step}") else ""
-        if nearer and (" differ in " in nearer) >= (": " in reason):
+        if nearer and bool(find_criterion(nearer)) >= (": " in reason):
             reason = nearer
         were = f"{rejected} {step} frames were" if rejected > 1 else f"{rejected} {step} frame was"
         if rejected and reason == f"no {step}":
@@ -194,7 +194,7 @@ def _shorten(reason: str, step: str) -> str:
     missing, _, nearest = reason.partition(": ")
     if not missing.startswith(f"no {step}"):
         return reason
-    if nearest and (missing == f"no {step}" or " differ in " in nearest):
+    if nearest and (missing == f"no {step}" or find_criterion(nearest)):
         return nearest
     if missing == f"no {step}":
         return f"no {step} frames at hand, nor in a library"

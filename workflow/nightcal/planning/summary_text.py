@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from shlex import quote
 
+from nightcal.planning.near_misses import find_criterion
 from nightcal.planning.plan import REJECTED, STEPS, UNUSED
 from nightcal.planning.summary import FALLBACK_CAMERA, NightSummary, Undone
 
 NO_SCIENCE = "No science frames."
+
+_SIZE = re.compile(r"(?:^| and )size \(")  # no rule makes masters of another size fit
 
 MOST_LINES = 20
 """Lines about a night in the terminal."""
@@ -89,7 +93,8 @@ def _find_suggestions(undone: Sequence[Undone], raw: str) -> Iterator[str]:
             f"python -m nightcal.check_camera config/cameras/{FALLBACK_CAMERA}.yaml "
             f"{quote(str(PurePosixPath(raw, example)))}"
         )
-    different = next((group.what for group in undone if group.what in STEPS and " differ in " in group.reason), "")
+    criteria = ((group.what, find_criterion(group.reason)) for group in undone if group.what in STEPS)
+    different = next((step for step, criterion in criteria if criterion and not _SIZE.search(criterion)), "")
     if different:
         yield (
             "If frames that differ in such a keyword belong together all the same, say so in night.yaml: "
