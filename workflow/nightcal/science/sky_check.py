@@ -223,10 +223,8 @@ def describe_sky(sky: Sky, header: RawHeader, error: float) -> list[str]:
 
 def _list_clues(header: RawHeader, is_quiet: bool) -> str:
     """List what may be wrong, with the keywords that speak for it."""
-    first = (
-        "a bias level left in the image, or a master with large errors" if is_quiet else "a master of another setting"
-    )
-    causes = [first]
+    quiet, loud = "a bias level left in the image, or a master with large errors", "a master of another setting"
+    causes = ["a step that was skipped", quiet if is_quiet else loud]
     for cause, names in CLUES.items():
         cards = [f"{name} = {value}" for name in names if (value := _read(header, name)) is not None]
         if cards or cause in ("another gain", "calibrated before"):
