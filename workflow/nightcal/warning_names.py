@@ -277,8 +277,10 @@ WARNINGS = (
     ),
     WarningName(
         "types disagree",
-        "Two keywords give different types. A calibration wins over science; else the first keyword.",
-        "Check the type in the plan; list only the right keyword in the camera file.",
+        "Two keywords give different types, or a light frame is named like a calibration. Of two keywords a "
+        "calibration wins over science, and any type over a bias that was exposed; else the first. The name changes "
+        "nothing.",
+        "Check the type in the plan; list only the right keyword in the camera file, or give the type in `night.yaml`.",
     ),
     WarningName(
         "unexpected scatter",
