@@ -108,6 +108,11 @@ WARNINGS = (
         "Check the exposure time in the plan; list only the right keyword in the camera file.",
     ),
     WarningName(
+        "exposures overlap",
+        "The exposure times of a night add up to more than a hundred times the time from its first frame to its last.",
+        "If the keyword counts milliseconds, write `{EXPTIME: ms}` in the camera file, as `docs/cameras.md` says.",
+    ),
+    WarningName(
         "few frames",
         "A master of one or two frames: cosmic rays and other outliers stay in it.",
         "Take three frames or more; five to ten are better.",
