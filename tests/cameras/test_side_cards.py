@@ -1,5 +1,7 @@
 """A bad card of a thing that a frame can do without costs a warning, not the frame."""
 
+from pathlib import Path
+
 import pytest
 from astropy.io import fits
 from helpers import REPOSITORY
@@ -86,6 +88,8 @@ def test_a_keyword_that_occurs_twice_is_told():
         ({"IMAGETYP": "Flat Field", "FRAME": "Light"}, "flat"),
         ({"IMAGETYP": "Dark", "FRAME": "Flat"}, "dark"),
         ({"IMAGETYP": "Light", "OBSTYPE": "focus"}, "other"),
+        ({"IMAGETYP": "Bias Frame", "FRAME": "Dark"}, "dark"),
+        ({"IMAGETYP": "Light Frame", "FRAME": "Bias"}, "science"),
     ],
 )
 def test_types_that_disagree(cards, kind):
@@ -93,6 +97,30 @@ def test_types_that_disagree(cards, kind):
     assert frame.kind == kind
     (first, one), (second, two) = cards.items()
     assert frame.warnings == (f"types disagree: {first} is {one!r} and {second} is {two!r}; {kind} is used",)
+
+
+def test_a_short_bias_stays_a_bias():
+    assert look(IMAGETYP="Bias Frame", FRAME="Dark", EXPTIME=0.001).kind == "bias"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("flat_V_01.fits", "flat"),
+        ("Dark-120s-003.fits.gz", "dark"),
+        ("bias12.fit", "bias"),
+        ("dark_nebula_01.fits", ""),
+        ("m13_flat.fits", ""),
+        ("flatiron7.fits", ""),
+        ("light_01.fits", ""),
+    ],
+)
+def test_a_light_frame_named_like_a_calibration_is_told(name, said):
+    header = RawHeader(fits.Header({**CARDS, "IMAGETYP": "Light Frame"}), 0, (32, 32))
+    header.path = Path(name)
+    frame = interpret_header(header.path, name, header, [GENERIC])
+    text = f"types disagree: IMAGETYP is 'Light Frame' and the name of the file says {said}; science is used"
+    assert (frame.kind, frame.warnings) == ("science", (text,) if said else ())
 
 
 @pytest.mark.parametrize("cards", [{"FRAME": "Light"}, {"FRAME": 17}, {"FRAME": "chip 2"}, {"OBSTYPE": "UNKNOWN"}])

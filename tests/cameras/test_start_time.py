@@ -74,11 +74,12 @@ def test_a_start_that_says_so_is_not_taken_for_the_end():
          ["DATE-OBS with TIME-OBS is 8.00 h earlier than MJD-OBS"]),
         ({**LOCAL, "UT": "03:07:11"}, ["DATE-OBS is 8.00 h earlier than DATE-OBS with UT"]),
         ({**LOCAL, "UTC": START}, ["DATE-OBS is 8.00 h earlier than UTC"]),
+        ({**LOCAL, "DATE-UTC": START}, ["DATE-OBS is 8.00 h earlier than DATE-UTC"]),
         ({"DATE-OBS": "2023-08-03", "UT": "03:07:11", "MJD-OBS": MJD},
          ["DATE-OBS with UT is 5088.00 h earlier than MJD-OBS"]),
         ({"DATE-OBS": START, "TIME-OBS": "19:07:11"}, ["DATE-OBS with TIME-OBS is 8.00 h earlier than DATE-OBS"]),
         ({"DATE-OBS": START, "JD": MJD + 2400000.5 + 100 * SECOND}, ["JD is 100 s later than DATE-OBS"]),
-        ({"DATE-OBS": START, "DATE-OBS*": "2024-03-02T03:27:11"}, ["DATE-OBS is 1200 s later than DATE-OBS"]),
+        ({"DATE-OBS": START, "DATE-OBS*": "2024-03-02T03:27:11"}, ["another DATE-OBS is 1200 s later than DATE-OBS"]),
         ({"DATE-OBS": START, "DATE-END": "2024-03-02T02:07:11"}, ["DATE-END is 1.02 h before the end of the exposure"]),
     ],
 )  # fmt: skip
@@ -88,6 +89,16 @@ def test_where_cards_disagree_the_best_defined_one_wins(cards, blamed):
     assert len(warnings) == len(blamed)
     for warning, text in zip(warnings, blamed, strict=True):
         assert warning.startswith(f"time cards disagree: {text}")
+
+
+def test_a_jd_without_its_first_digits_is_not_taken_as_an_mjd():
+    seconds, warnings = read({"DATE-OBS": START, "JD": MJD + 0.5})
+    assert abs(seconds) < 0.5
+    assert warnings == [
+        f"unusable time: JD is {MJD + 0.5!r}, which may be an MJD, or a JD less 2400000; DATE-OBS is used"
+    ]
+    with pytest.raises(FrameRejectedError, match="a JD less 2400000"):
+        read({"JD": MJD + 0.5})
 
 
 @pytest.mark.parametrize(

@@ -438,12 +438,12 @@ def test_a_packed_or_converted_file_beside_its_fits_file_is_not_listed(tmp_path)
 
 def test_a_renamed_copy_is_rejected_and_another_exposure_of_the_same_time_is_not(tmp_path):
     time = "2024-03-01T06:00:00.123"
-    original = write(tmp_path / "bias1.fits", DATE_OBS=time)
+    original = write(tmp_path / "first.fits", DATE_OBS=time)
     (tmp_path / "spare.fits").write_bytes(original.read_bytes())
-    write(tmp_path / "bias2.fits", pixels() + np.uint16(1), DATE_OBS=time)
+    write(tmp_path / "second.fits", pixels() + np.uint16(1), DATE_OBS=time)
     problems = {frame.name: frame.problem for frame in scan(tmp_path, CAMERAS)}
-    assert problems["bias1.fits"] == problems["bias2.fits"] == ""
-    assert problems["spare.fits"] == "copy of bias1.fits: the same file under another name"
+    assert problems["first.fits"] == problems["second.fits"] == ""
+    assert problems["spare.fits"] == "copy of first.fits: the same file under another name"
 
 
 def test_hidden_files_and_folders_are_left_out(tmp_path):

@@ -108,6 +108,11 @@ WARNINGS = (
         "Check the exposure time in the plan; list only the right keyword in the camera file.",
     ),
     WarningName(
+        "exposures overlap",
+        "The exposure times of a night add up to more than a hundred times the time from its first frame to its last.",
+        "If the keyword counts milliseconds, write `{EXPTIME: ms}` in the camera file, as `docs/cameras.md` says.",
+    ),
+    WarningName(
         "few frames",
         "A master of one or two frames: cosmic rays and other outliers stay in it.",
         "Take three frames or more; five to ten are better.",
@@ -277,8 +282,10 @@ WARNINGS = (
     ),
     WarningName(
         "types disagree",
-        "Two keywords give different types. A calibration wins over science; else the first keyword.",
-        "Check the type in the plan; list only the right keyword in the camera file.",
+        "Two keywords give different types, or a light frame is named like a calibration. Of two keywords a "
+        "calibration wins over science, and any type over a bias that was exposed; else the first. The name changes "
+        "nothing.",
+        "Check the type in the plan; list only the right keyword in the camera file, or give the type in `night.yaml`.",
     ),
     WarningName(
         "unexpected scatter",

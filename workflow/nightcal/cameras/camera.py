@@ -11,6 +11,7 @@ from nightcal.cameras.binning import read_binning
 from nightcal.cameras.crosstalk_cards import read_crosstalk
 from nightcal.cameras.exposure_time import read_exposure_time
 from nightcal.cameras.filters import join_wheels, read_wheels
+from nightcal.cameras.frame_types import settle_type
 from nightcal.cameras.gain_cards import is_gain_setting, read_gain_card
 from nightcal.cameras.geometry import AmplifierRule, Sections, find_sections
 from nightcal.cameras.longitude import read_longitude
@@ -198,8 +199,7 @@ class Camera:
     def kind(self, header: RawHeader, warn: Warn = ignore_warning) -> str:
         """Find the type of a frame: ``bias``, ``dark``, ``flat``, ``science`` or ``other``.
 
-        If several keywords give a type, and they differ, a calibration wins over science, which is what programs write
-        if nobody told them; else the first keyword.
+        If several keywords give a type, and they differ, `settle_type` chooses.
 
         Raises
         ------
@@ -212,13 +212,10 @@ class Camera:
         if first not in kinds:
             kind = "" if first else self._find_kind(header)
             return kind or self._explain_type(header)
-        others = [card for card in kinds if kinds[card] != kinds[first]]
-        if not others:
-            return kinds[first]
-        chosen = others[0] if kinds[first] == "science" else first
-        said = " and ".join(f"{card} is {words[card]!r}" for card in (first, others[0]))
-        warn(name_warning("types disagree", f"{said}; {kinds[chosen]} is used"))
-        return kinds[chosen]
+        exposure_time = self._try_exposure_time(header) if len(set(kinds.values())) > 1 else None
+        return settle_type(
+            header.path, {card: (words[card], kind) for card, kind in kinds.items()}, exposure_time, warn
+        )
 
     def _find_kind(self, header: RawHeader, type_card: str = "") -> str:
         """Find the type by the first rule that matches, with the role ``type`` read from one card; empty for none."""
@@ -248,11 +245,14 @@ class Camera:
     def start(self, header: RawHeader, warn: Warn = ignore_warning, exposure_time: float | None = None) -> float:
         """Read the start of the exposure [MJD, UTC]; parameters and errors as for `find_start`."""
         if exposure_time is None:
-            try:
-                exposure_time = self.exposure_time(header)
-            except FrameRejectedError:
-                exposure_time = 0.0
+            exposure_time = self._try_exposure_time(header) or 0.0
         return find_start(header, self.cards, exposure_time, warn)
+
+    def _try_exposure_time(self, header: RawHeader) -> float | None:
+        try:
+            return self.exposure_time(header)
+        except FrameRejectedError:
+            return None
 
     def read_gain_and_noise(
         self, header: RawHeader, amplifier: int = 0, warn: Warn = ignore_warning

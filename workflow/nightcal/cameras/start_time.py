@@ -160,8 +160,10 @@ def _choose_best(readings: Sequence[Reading], exposure_time: float = 0.0) -> Rea
 
 
 def _says_universal(reading: Reading) -> bool:
-    """Check whether the name of a card, such as ``UTSTART``, its text or its comment says UT."""
-    return reading.card.rpartition(" ")[2].startswith("UT") or reading.is_utc or reading.has_utc_comment
+    """Check whether the name of a card, such as ``UTSTART`` or ``DATE-UTC``, its text or its comment says UT."""
+    name = reading.card.rpartition(" ")[2]
+    is_named = name.startswith("UT") or name.endswith(("-UT", "-UTC", "_UT", "_UTC"))
+    return is_named or reading.is_utc or reading.has_utc_comment
 
 
 def _bring_to_day(reading: Reading, best: Reading) -> Reading:
@@ -237,7 +239,8 @@ def _find_conflict(other: Reading, best: Reading, exposure_time: float) -> str:
     if share:
         return _describe_position(other, share, f"according to {best.card}, which is used")
     when = "later" if late > 0 else "earlier"
-    text = f"{other.card} is {_format_span(late)} {when} than {best.card}, which is used"
+    which = other.card if other.card != best.card else f"another {other.card}"
+    text = f"{which} is {_format_span(late)} {when} than {best.card}, which is used"
     return name_warning("time cards disagree", text)
 
 

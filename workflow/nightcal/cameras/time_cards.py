@@ -132,6 +132,8 @@ def _read_moment(header: RawHeader, name: str, value: Value | None, problems: li
         problems.append(f"{name} is {value!r}; expected a time such as YYYY-MM-DDThh:mm:ss")
     elif not moment.is_possible:
         problems.append(f"{name} is {value!r}; expected a time between 1968 and 2132, of a clock that was set")
+    elif name.startswith("JD") and (parse_decimal(value) or LATEST) < LATEST:
+        problems.append(f"{name} is {value!r}, which may be an MJD, or a JD less 2400000")
     elif moment.has_time and not moment.is_utc and _is_local(header.comment(name)):
         problems.append(f"{name} is in local time ({header.comment(name)})")
     else:

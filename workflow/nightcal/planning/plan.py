@@ -21,6 +21,7 @@ from nightcal.planning.gains import plan_gains
 from nightcal.planning.grouping import average_time, group_frames, make_names_unique
 from nightcal.planning.matching import MasterMatcher, Options
 from nightcal.planning.naming import make_printable, name_products
+from nightcal.planning.overlaps import warn_of_overlaps
 from nightcal.planning.pedestal import settle_dark
 from nightcal.planning.pedestal_plan import count_from_pedestal, plan_pedestals
 from nightcal.planning.records import Match, PlannedMaster, Setup
@@ -231,6 +232,7 @@ def make_plan(
     ]
     rejected = {s.frame.name: reason for s in science if (reason := _find_rejection(s.matches))}
     science = warn_of_unlisted_settings([s for s in science if s.frame.name not in rejected])
+    science = warn_of_overlaps(science, usable)
     masters = (*gains, *biases, *darks, *flats, *masks)
     batches = make_batches(science, batch_size, previous)
     entries = _make_entries(frames, masters, batches, rejected, short_darks | unused_darks | unused_flats, options)
