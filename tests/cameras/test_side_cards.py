@@ -32,6 +32,8 @@ def test_a_good_header_has_no_warnings():
         ({"SET__TEMP": -999.0}, "set_temperature", None, "unknown temperature"),
         ({"SET__TEMP": 9999}, "set_temperature", None, "unknown temperature"),
         ({"SET__TEMP": "nan"}, "set_temperature", None, "unknown temperature"),
+        ({"SET__TEMP": "-1.#IND00"}, "set_temperature", None, "unknown temperature"),
+        ({"RDNOISE": "1.#QNAN"}, "read_noise", None, "unknown read noise"),
         ({"SET__TEMP": -273.15}, "set_temperature", None, "unknown temperature"),
         ({"SET__TEMP": "OFF"}, "set_temperature", None, "unknown temperature"),
         ({"SET__TEMP": 253.15}, "set_temperature", None, "unknown temperature"),
