@@ -186,7 +186,9 @@ def test_the_history_of_a_raw_frame_is_raw(line):
     assert find_processing(header({}, [line])) == ""
 
 
-@pytest.mark.parametrize("name", ["MasterDark_60s.fits", "master_flat_V.fit", "Master Bias 1.fits.gz"])
+@pytest.mark.parametrize(
+    "name", ["MasterDark_60s.fits", "master_flat_V.fit", "Master Bias 1.fits.gz", "superdark.fits"]
+)
 def test_a_master_is_told_by_the_name_of_its_file(name):
     named = header({})
     named.path = Path("raw") / name

@@ -133,7 +133,7 @@ TYPES = Mark(
 )  # fmt: skip
 """Words for the type of a frame that no raw frame has."""
 
-NAMED = re.compile(r"master[ _-]?(?:bias|dark|flat|zero|offset|light)", re.I)
+NAMED = re.compile(r"(?:master|super)[ _-]?(?:bias|dark|flat|zero|offset|light)", re.I)
 """Beginning of the name of a file that holds a master."""
 
 _STEP = r"(?:bias|zero(?:[- ]level)?|darks?|flats?|flat[- ]?fields?|overscan|dark current|fringes?)"
