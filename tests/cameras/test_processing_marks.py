@@ -196,7 +196,9 @@ def test_a_master_is_told_by_the_name_of_its_file(name):
     assert find_processing(named, ["file"]) == ""
 
 
-@pytest.mark.parametrize("name", ["dark_001.fits", "M31_master.fits", "MASTER-OAFA_001.fits", "masterfield.fits"])
+@pytest.mark.parametrize(
+    "name", ["dark_001.fits", "M31_master.fits", "MASTER-OAFA_001.fits", "masterfield.fits", "supernova_dark.fits"]
+)
 def test_a_raw_frame_may_have_an_odd_name(name):
     named = header({})
     named.path = Path("MasterDark") / name
@@ -218,7 +220,15 @@ def test_a_frame_saved_again_by_another_program_is_doubtful():
 
 
 @pytest.mark.parametrize(
-    "cards", [{"BAYERPAT": "RGGB"}, {"COLORTYP": "GBRG"}, {"BAYERPAT": " gr/bg "}, {"COLORCCD": 1}, {"CFA": "RGGB"}]
+    "cards",
+    [
+        {"BAYERPAT": "RGGB"},
+        {"COLORTYP": "GBRG"},
+        {"BAYERPAT": " gr/bg "},
+        {"COLORCCD": 1},
+        {"CFA": "RGGB"},
+        {"SENSTYPE": "GRBG"},
+    ],
 )
 def test_a_colour_mosaic_is_told_by_its_keyword(cards):
     ((name, _),) = cards.items()
@@ -235,6 +245,7 @@ def test_a_colour_mosaic_is_told_by_its_keyword(cards):
         {"COLORTYP": "RAW16"},
         {"COLORTYP": "MONO16", "COLORCCD": 0, "XBAYROFF": 0, "YBAYROFF": 0},
         {"CFA": False},
+        {"OBJECT": "RGGB", "SENSTYPE": "RGGB 2"},
     ],
 )
 def test_a_mono_frame_is_no_colour_mosaic(cards):
