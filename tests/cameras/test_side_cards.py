@@ -73,6 +73,12 @@ def test_a_bad_side_card(cards, attribute, value, name):
     assert not name or next(iter(cards)).replace("__", "-").removeprefix("X") in frame.warnings[0]
 
 
+@pytest.mark.parametrize("mark", ["", "__", "_"], ids=["plain", "hyphen", "underscore"])
+@pytest.mark.parametrize(("wheels", "name"), [(("V", "none"), "V"), (("none", "V"), "V"), (("V", "ND"), "V+ND")])
+def test_two_wheels_in_any_spelling(mark, wheels, name):
+    assert look(**{f"FILTER{mark}{number}": value for number, value in enumerate(wheels, 1)}).filter == name
+
+
 def test_a_keyword_that_occurs_twice_is_told():
     kept = fits.Header({**CARDS, "FILTER": "V"})
     kept.append(("FILTER", "R"), end=True)
