@@ -107,12 +107,13 @@ MARKS = (
     Mark(
         (
             "BIASCORR", "BLEVCORR", "ZEROCORR", "DARKCORR", "FLATCORR", "S_DARK", "S_BIAS", "S_FLAT", "S_SUPERB",
-            "REDUCED", "BIASDONE", "DARKDONE", "FLATDONE",
+            "REDUCED", "BIASDONE", "DARKDONE", "FLATDONE", "DEBIASED", "FLATTED",
         ),
         "calibrated",
         DONE,
     ),
     Mark(("*CORR",), "calibrated", ("complete*",)),
+    Mark(("PROCSTAT", "REDSTAT", "CALSTATE"), values=("reduced*", "calibrated*", "processed*")),
 )  # fmt: skip
 """Marks that reject a frame."""
 
