@@ -65,6 +65,17 @@ def test_a_setting_written_as_text_is_a_setting(camera):
     assert choose(camera, MEASURED, GAIN="1,51", RDNOISE=3.0).gain == 1.51
 
 
+@pytest.mark.parametrize(("error", "told"), [(0.01, True), (0.004, False)])
+def test_a_gain_that_no_keyword_gives_is_told_if_its_measured_value_is_uncertain(camera, error, told):
+    measured = replace(MEASURED, errors=((error, 0.02),))
+    found = choose(camera, measured, RDNOISE=3.0)
+    assert found.gain == 1.5
+    assert found.warning.startswith("unknown gain: no EGAIN or") is told
+    assert bool(found.warning) is told
+    assert choose(camera, replace(measured, use="measured")).warning == ""
+    assert choose(camera, measured, EGAIN=0.0).warning == ""  # told where the header is read
+
+
 def test_egain_is_never_a_setting(camera):
     found = choose(camera, None, EGAIN=25.0, GAIN=100, OFFSET=30, RDNOISE=3.0)
     assert (found.gain, found.warning) == (25.0, "")

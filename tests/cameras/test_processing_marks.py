@@ -63,6 +63,9 @@ MARKS = [
     {"IMAGETYP": "Light calibrated"},
     {"IMAGETYP": "Reduced"},
     {"COMBINED": True},
+    {"DEBIASED": True},
+    {"FLATTED": "T"},
+    {"PROCSTAT": "reduced"},
     {"ISMASTER": True},
     {"IMCOM001": "bias001.fits"},
     {"COMBINET": "MEDIAN"},
@@ -106,6 +109,7 @@ def test_the_mark_is_named_with_its_value(mark, plain):
         {"IMAGETYP": "Light Frame"},
         {"REFCORR": True, "TRACKCOR": "ON"},
         {"COMBINED": False, "ISMASTER": False},
+        {"DEBIASED": False, "FLATTED": 0, "PROCSTAT": "raw"},
         {"DARKSUB": "not applied", "FLATDIV": "no flat", "BIASSUB": "OFF"},
         {"L1STATBI": -999, "DARKCOR": -1},
         {"ZMAG": 21.3, "FLATTYPE": "dome"},
@@ -186,7 +190,9 @@ def test_the_history_of_a_raw_frame_is_raw(line):
     assert find_processing(header({}, [line])) == ""
 
 
-@pytest.mark.parametrize("name", ["MasterDark_60s.fits", "master_flat_V.fit", "Master Bias 1.fits.gz"])
+@pytest.mark.parametrize(
+    "name", ["MasterDark_60s.fits", "master_flat_V.fit", "Master Bias 1.fits.gz", "superdark.fits"]
+)
 def test_a_master_is_told_by_the_name_of_its_file(name):
     named = header({})
     named.path = Path("raw") / name
@@ -194,7 +200,9 @@ def test_a_master_is_told_by_the_name_of_its_file(name):
     assert find_processing(named, ["file"]) == ""
 
 
-@pytest.mark.parametrize("name", ["dark_001.fits", "M31_master.fits", "MASTER-OAFA_001.fits", "masterfield.fits"])
+@pytest.mark.parametrize(
+    "name", ["dark_001.fits", "M31_master.fits", "MASTER-OAFA_001.fits", "masterfield.fits", "supernova_dark.fits"]
+)
 def test_a_raw_frame_may_have_an_odd_name(name):
     named = header({})
     named.path = Path("MasterDark") / name
@@ -216,7 +224,15 @@ def test_a_frame_saved_again_by_another_program_is_doubtful():
 
 
 @pytest.mark.parametrize(
-    "cards", [{"BAYERPAT": "RGGB"}, {"COLORTYP": "GBRG"}, {"BAYERPAT": " gr/bg "}, {"COLORCCD": 1}, {"CFA": "RGGB"}]
+    "cards",
+    [
+        {"BAYERPAT": "RGGB"},
+        {"COLORTYP": "GBRG"},
+        {"BAYERPAT": " gr/bg "},
+        {"COLORCCD": 1},
+        {"CFA": "RGGB"},
+        {"SENSTYPE": "GRBG"},
+    ],
 )
 def test_a_colour_mosaic_is_told_by_its_keyword(cards):
     ((name, _),) = cards.items()
@@ -233,6 +249,7 @@ def test_a_colour_mosaic_is_told_by_its_keyword(cards):
         {"COLORTYP": "RAW16"},
         {"COLORTYP": "MONO16", "COLORCCD": 0, "XBAYROFF": 0, "YBAYROFF": 0},
         {"CFA": False},
+        {"OBJECT": "RGGB", "SENSTYPE": "RGGB 2"},
     ],
 )
 def test_a_mono_frame_is_no_colour_mosaic(cards):

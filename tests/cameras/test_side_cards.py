@@ -34,6 +34,8 @@ def test_a_good_header_has_no_warnings():
         ({"SET__TEMP": -999.0}, "set_temperature", None, "unknown temperature"),
         ({"SET__TEMP": 9999}, "set_temperature", None, "unknown temperature"),
         ({"SET__TEMP": "nan"}, "set_temperature", None, "unknown temperature"),
+        ({"SET__TEMP": "-1.#IND00"}, "set_temperature", None, "unknown temperature"),
+        ({"RDNOISE": "1.#QNAN"}, "read_noise", None, "unknown read noise"),
         ({"SET__TEMP": -273.15}, "set_temperature", None, "unknown temperature"),
         ({"SET__TEMP": "OFF"}, "set_temperature", None, "unknown temperature"),
         ({"SET__TEMP": 253.15}, "set_temperature", None, "unknown temperature"),
@@ -71,6 +73,12 @@ def test_a_bad_side_card(cards, attribute, value, name):
     assert found == (pytest.approx(value) if isinstance(value, float) else value)
     assert [warning.partition(":")[0] for warning in frame.warnings] == ([name] if name else [])
     assert not name or next(iter(cards)).replace("__", "-").removeprefix("X") in frame.warnings[0]
+
+
+@pytest.mark.parametrize("mark", ["", "__", "_"], ids=["plain", "hyphen", "underscore"])
+@pytest.mark.parametrize(("wheels", "name"), [(("V", "none"), "V"), (("none", "V"), "V"), (("V", "ND"), "V+ND")])
+def test_two_wheels_in_any_spelling(mark, wheels, name):
+    assert look(**{f"FILTER{mark}{number}": value for number, value in enumerate(wheels, 1)}).filter == name
 
 
 def test_a_keyword_that_occurs_twice_is_told():

@@ -124,7 +124,7 @@ def test_a_star_has_the_same_coordinates_in_every_colour(tmp_path, plane):
     assert here.separation(there).arcsec < 1e-3
 
 
-@pytest.mark.parametrize("card", ["BAYERPAT", "COLORTYP", "CFAPAT", "CFA-PAT", "CFATYPE", "COLORSPC"])
+@pytest.mark.parametrize("card", ["BAYERPAT", "COLORTYP", "CFAPAT", "CFA-PAT", "CFATYPE", "COLORSPC", "SENSTYPE"])
 @pytest.mark.parametrize("offset", [1, 1.0, "1"])
 def test_the_pattern_is_read_in_the_words_of_any_program(card, offset):
     header = RawHeader(fits.Header({card: "RGGB", "XBAYROFF": offset, "YBAYROFF": 0}), 0, SHAPE)

@@ -17,14 +17,28 @@ def read(**cards):
     return find_unlisted_settings(header, GENERIC)
 
 
-@pytest.mark.parametrize("card", ["SENSGAIN", "CAMBLKLV", "ADCMODE2", "RDMODE2", "WINX0", "ROI1", "ROWORDR", "HSRATE"])
+@pytest.mark.parametrize(
+    "card", ["SENSGAIN", "CAMBLKLV", "ADCMODE2", "RDMODE2", "WINX0", "ROI1", "ROWORDR", "HSRATE", "ROTATED"]
+)
 def test_a_keyword_that_looks_like_a_setting_is_found(card):
     assert read(**{card: 5}) == (((card, "5"),) if card != "ADCMODE2" else ())
 
 
 def test_keywords_of_the_camera_file_and_of_other_devices_are_no_unlisted_settings():
     assert (
-        read(GAIN=5, OFFSET=3, READOUTM="Fast", GUIDGAIN=7, FOCMODE="auto", WINDSPD=3.0, TELFLIP="T", AMBTEMP=3.0) == ()
+        read(
+            GAIN=5,
+            OFFSET=3,
+            READOUTM="Fast",
+            GUIDGAIN=7,
+            FOCMODE="auto",
+            WINDSPD=3.0,
+            TELFLIP="T",
+            ROTATANG=12.0,
+            MIRROR="open",
+            AMBTEMP=3.0,
+        )
+        == ()
     )
 
 

@@ -307,7 +307,7 @@ WARNINGS = (
     WarningName(
         "unknown gain",
         "The gain in the header is impossible (0, negative, text) and counts as unknown: that of the camera file, or a "
-        "measured one, is used.",
+        "measured one, is used. Or there is none, and the measured one is uncertain by 0.3 percent or more.",
         "Give the gain in the camera file, or take two bias frames and two flats.",
     ),
     WarningName(

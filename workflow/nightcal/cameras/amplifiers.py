@@ -11,6 +11,7 @@ from nightcal.cameras.camera import Camera
 from nightcal.cameras.colours import select_colour
 from nightcal.cameras.corrected_camera import find_facts
 from nightcal.cameras.gain_cards import describe_gain_setting, name_gain, name_saturation
+from nightcal.cameras.quantities import list_keywords
 from nightcal.detector.amplifier import Amplifier
 from nightcal.detector.gain import ASSUMED, GainAndReadNoise
 from nightcal.detector.mosaic_readout import open_readout
@@ -26,6 +27,9 @@ from nightcal.io.sections import Area
 from nightcal.warning_names import name_warning
 
 UNKNOWN_READ_NOISE = name_warning("unknown read noise", "0 e- assumed: uncertainties are too small")
+
+UNCERTAIN = 0.003
+"""Error of a measured gain, as a fraction, from which it is told if no keyword gives the gain."""
 
 SAID = "the observer's rules"
 """Source of a gain."""
@@ -72,7 +76,8 @@ def _find_gain(
         if setting and not fallback.warning:
             warning = f"{setting}: {fallback.gain:.3g} e-/ADU and {fallback.read_noise:.3g} e- used, {fallback.source}"
             return replace(fallback, warning=name_warning("gain setting", warning))
-        warning = name_warning("gain setting", f"{setting}: {fallback.warning}") if setting else fallback.warning
+        warning = fallback.warning or _explain_uncertain(header, camera, amplifier, fallback)
+        warning = name_warning("gain setting", f"{setting}: {fallback.warning}") if setting else warning
         noise = fallback.read_noise if read_noise is None else read_noise
         return replace(fallback, read_noise=noise, warning=warning)
     if fallback.replaces(gain):
@@ -89,6 +94,17 @@ def _find_gain(
             doubt or warning,
         )
     return GainAndReadNoise(gain, read_noise, "header or camera file", doubt)
+
+
+def _explain_uncertain(header: RawHeader, camera: Camera, amplifier: int, measured: GainAndReadNoise) -> str:
+    """Explain that only a measurement gives the gain; empty if its error is too small to matter."""
+    error = measured.errors[0][0] if measured.errors else 0.0
+    _, plane = camera.find_plane(amplifier, header)
+    if measured.use == "measured" or error < UNCERTAIN * measured.gain or camera.value(plane, "gain") is not None:
+        return ""
+    missing = f"no {list_keywords(camera.cards.get('gain', ()))} in the header"
+    found = f"{_describe_with_error(measured.gain, error)} e-/ADU used, {measured.source}"
+    return name_warning("unknown gain", f"{missing}; {found}")
 
 
 def _explain_replaced(header: RawHeader, camera: Camera, amplifier: int, measured: GainAndReadNoise) -> str:

@@ -107,12 +107,13 @@ MARKS = (
     Mark(
         (
             "BIASCORR", "BLEVCORR", "ZEROCORR", "DARKCORR", "FLATCORR", "S_DARK", "S_BIAS", "S_FLAT", "S_SUPERB",
-            "REDUCED", "BIASDONE", "DARKDONE", "FLATDONE",
+            "REDUCED", "BIASDONE", "DARKDONE", "FLATDONE", "DEBIASED", "FLATTED",
         ),
         "calibrated",
         DONE,
     ),
     Mark(("*CORR",), "calibrated", ("complete*",)),
+    Mark(("PROCSTAT", "REDSTAT", "CALSTATE"), values=("reduced*", "calibrated*", "processed*")),
 )  # fmt: skip
 """Marks that reject a frame."""
 
@@ -133,7 +134,7 @@ TYPES = Mark(
 )  # fmt: skip
 """Words for the type of a frame that no raw frame has."""
 
-NAMED = re.compile(r"master[ _-]?(?:bias|dark|flat|zero|offset|light)", re.I)
+NAMED = re.compile(r"(?:master|super)[ _-]?(?:bias|dark|flat|zero|offset|light)", re.I)
 """Beginning of the name of a file that holds a master."""
 
 _STEP = r"(?:bias|zero(?:[- ]level)?|darks?|flats?|flat[- ]?fields?|overscan|dark current|fringes?)"

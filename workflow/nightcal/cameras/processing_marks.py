@@ -18,6 +18,7 @@ from nightcal.cameras.mark_table import (
     Mark,
 )
 from nightcal.errors import FrameRejectedError
+from nightcal.io.colour_mosaic import list_pattern_cards
 from nightcal.io.raw_header import RawHeader, Value
 
 LONGEST_VALUE = 60
@@ -175,7 +176,7 @@ def find_colour_mosaic(header: RawHeader, ignored: Sequence[str] = ()) -> str:
     str
         As in ``BAYERPAT is 'RGGB'``; empty for other frames, such as those of ``COLORTYP = 'MONO'``.
     """
-    for name in COLOURS:
+    for name in (*list_pattern_cards(header), *COLOURS):
         value = None if name in ignored else _read(header, name)
         if value is None:
             continue

@@ -15,12 +15,31 @@ PLANES = ("R", "G1", "G2", "B")
 
 PATTERN_CARDS = (
     "BAYERPAT", "BAYRPAT", "COLORTYP", "CFA", "CFAPAT", "CFA-PAT", "CFATYPE", "CFAIMAGE", "COLORPAT", "COLORSPC",
-    "BAYER",
+    "BAYER", "CFAPATT",
 )  # fmt: skip
 """Keywords of the pattern of a mosaic, or of other things: the value tells."""
 
 OFFSET_CARDS = ("XBAYROFF", "YBAYROFF", "BAYOFFX", "BAYOFFY")
+_NAMES = ("OBJECT", "FILTER", "COMMENT", "HISTORY")
 _PATTERN = re.compile(r"RGGB|BGGR|GRBG|GBRG")
+
+
+def list_pattern_cards(header: RawHeader) -> tuple[str, ...]:
+    """List the keywords that may hold the pattern: those known for it, and any other whose whole value is a pattern."""
+    others = (name for name in dict.fromkeys(header) if name not in PATTERN_CARDS and name not in _NAMES)
+    return (*PATTERN_CARDS, *(name for name in others if _is_pattern(header, name)))
+
+
+def _is_pattern(header: RawHeader, name: str) -> bool:
+    try:
+        return is_pattern(header.value(name))
+    except FrameRejectedError:
+        return False
+
+
+def is_pattern(value: object) -> bool:
+    """Check whether a value is the pattern of a mosaic and nothing else, such as ``rggb``."""
+    return isinstance(value, str) and _PATTERN.fullmatch(value.strip().upper()) is not None
 
 
 def find_pattern(header: RawHeader, stated: str = "") -> str | None:
@@ -43,7 +62,7 @@ def find_pattern(header: RawHeader, stated: str = "") -> str | None:
     ``XBAYROFF`` and ``YBAYROFF`` are the place of the first pixel in the pattern. With ``ROWORDER = BOTTOM-UP`` the
     pattern begins in the last row of the file, otherwise in the first.
     """
-    texts = [stated, *(str(header.value(card) or "") for card in PATTERN_CARDS)]
+    texts = [stated, *(str(header.value(card) or "") for card in list_pattern_cards(header))]
     match = next((match for text in texts if (match := _PATTERN.search(text.upper()))), None)
     if match is None:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.io.colour_mosaic import OFFSET_CARDS, PATTERN_CARDS
+from nightcal.io.colour_mosaic import OFFSET_CARDS, PATTERN_CARDS, is_pattern
 from nightcal.io.raw_header import RawHeader
 from nightcal.io.raw_image import Buffer, RawImage
 
@@ -30,7 +30,8 @@ def adapt_header(header: fits.Header, grid: tuple[int, int]) -> None:
     grid : (int, int)
         First row and column of the colour in the mosaic.
     """
-    for card in (*PATTERN_CARDS, *OFFSET_CARDS):
+    others = [name for name in header if name not in ("", "COMMENT", "HISTORY") and is_pattern(header[name])]
+    for card in (*PATTERN_CARDS, *OFFSET_CARDS, *others):
         header.remove(card, ignore_missing=True, remove_all=True)
     for name in list(header):
         value = header[name]

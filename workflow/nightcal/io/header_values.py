@@ -10,7 +10,7 @@ from nightcal.io.card_text import Value
 
 MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 
-_QUANTITY = re.compile(r"([+-]?(?:\d[\d.,]*|[.,]\d+)(?:[eEdD][+-]?\d+)?)(?:\s*/\s*(\d+))?\s*([^\d\s.,+-].*)?")
+_QUANTITY = re.compile(r"([+-]?(?:\d[\d.,]*|[.,]\d+)(?:[eEdD][+-]?\d+)?)(?:\s*/\s*(\d+))?\s*([^\d\s.,+#-].*)?")
 _SEXAGESIMAL = re.compile(
     r"(?P<before>[EW]?)\s*(?P<sign>[+-]?)\s*(?P<d>\d+(?:\.\d+)?)"
     r"(?:(?:[\s:dh\xb0]|deg)+(?P<m>\d+(?:\.\d+)?)(?:[\s:m']+(?P<s>\d+(?:\.\d+)?))?)?(?:[\s\"s'md\xb0]|deg)*(?P<after>[EW]?)",
@@ -25,6 +25,7 @@ def parse_quantity(value: Value | None) -> tuple[float, str] | None:
     ----------
     value : str, int, float, bool or None
         A number, or a text such as ``60.0 s``, ``120,5``, ``1/60`` or ``-20C``. A single comma is a decimal comma.
+        ``1.#QNAN`` and ``1.#INF`` are what some compilers print for NaN and infinity.
 
     Returns
     -------
