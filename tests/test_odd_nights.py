@@ -292,8 +292,8 @@ def test_the_gain_is_measured_in_frames_of_several_programs_and_with_a_keyword_t
         assert product.header["GAINSRC"].startswith("measured")
         assert product.header["GAINUSED"] == pytest.approx(night.gain, rel=0.03)
         told = [text for text in list_warnings(product) if "assumed alike" not in text]
-        # the chip is small, and the error large
-        assert all(text.startswith("unknown gain: no ") and "measured" in text for text in told), told
+        assert told  # the chip is small, and the error large
+        assert all(text.startswith("unknown gain: no ") for text in told), told
 
 
 def test_a_night_of_two_gain_settings_and_many_dialects_through_snakemake(night, snakemake):
