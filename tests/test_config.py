@@ -100,7 +100,7 @@ def test_a_folder_of_frames_gives_the_plan_of_its_nights(raw):
         "next/m44.fits",
     ]
     assert [m.kind for m in night.plan.masters] == ["gain", "bias", "flat", "bpm"]
-    assert [entry.reason for entry in night.plan.find_rejected("20240301")] == ["the file is empty"]
+    assert [e.reason for e in night.plan.find_entries("20240301") if e.role == "rejected"] == ["the file is empty"]
     assert set(night.cameras) == {path.stem for path in (HOME / "config/cameras").glob("*.yaml")}
 
 

@@ -597,7 +597,8 @@ def test_a_master_past_its_age_rejects_the_frame(kind):
     entry = entry_of(plan, "s.fits")
     assert entry.role == "rejected"
     assert "(limit 1): frame rejected" in entry.reason
-    assert entry in plan.find_rejected(NIGHT)
+    assert entry in plan.find_entries(NIGHT)
+    assert entry.role == "rejected"
 
 
 @pytest.mark.parametrize("policy", ["use", "skip", "reject"])
@@ -723,7 +724,7 @@ def test_a_broken_file_without_a_date_appears_in_the_night_of_its_folder():
         "one/y.fits": "20240301",
         "three/z.fits": "20240301",
     }
-    assert [entry.frame.name for entry in plan.find_rejected("20240302")] == ["two/x.fits"]
+    assert [entry.frame.name for entry in plan.find_entries("20240302") if entry.role == "rejected"] == ["two/x.fits"]
 
 
 def test_a_broken_file_with_a_date_stays_in_its_own_night():

@@ -122,6 +122,11 @@ def _read_cards(header: RawHeader, rule: SettingRule) -> Iterator[tuple[str, str
             yield card, format_value(value)
 
 
+def read_row_order(settings: Settings) -> str:
+    """Read the order in which rows are stored (``ROWORDER``), in lower case; empty if unknown."""
+    return next((setting.values[0].lower() for setting in settings if setting.label == ROWS), "")
+
+
 def format_value(value: Value) -> str:
     """Write a header value as text; a whole number without decimals, whatever its type."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from nightcal.cameras.camera import Camera, recognise_camera
 from nightcal.cameras.colours import split_header
 from nightcal.cameras.processing_marks import find_alteration, find_colour_mosaic, find_processing
-from nightcal.cameras.settings import ROWS, Settings
+from nightcal.cameras.settings import Settings, read_row_order
 from nightcal.cameras.unlisted_settings import find_unlisted_settings
 from nightcal.detector.mosaic import place_amplifiers
 from nightcal.errors import FrameRejectedError
@@ -122,7 +122,7 @@ class Frame:
     @property
     def row_order(self) -> str:
         """Order in which rows are stored (``ROWORDER``), in lower case; empty if unknown."""
-        return next((s.values[0].lower() for s in self.settings if s.label == ROWS), "")
+        return read_row_order(self.settings)
 
     @property
     def is_ignored(self) -> bool:

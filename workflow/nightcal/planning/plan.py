@@ -99,10 +99,6 @@ class Plan:
         """Find the batches of science frames of a night."""
         return self._batches_by_night.get(night, ())
 
-    def find_rejected(self, night: str) -> tuple[Entry, ...]:
-        """Find the rows of the rejected frames of a night."""
-        return tuple(entry for entry in self.find_entries(night) if entry.role == REJECTED)
-
     def find_master(self, night: str, name: str) -> PlannedMaster:
         """Find a master by night and name.
 

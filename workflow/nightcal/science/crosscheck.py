@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from nightcal.cameras.camera import Camera
 from nightcal.cameras.colours import select_colour
-from nightcal.cameras.settings import ROWS
+from nightcal.cameras.settings import read_row_order
 from nightcal.detector.overscan import SMOOTH_ORDER, OverscanMethods
 from nightcal.io.atomic import write_text
 from nightcal.io.raw_header import RawHeader, read_header
@@ -219,7 +219,7 @@ class _Amplifiers:
     def __init__(self, raw: RawHeader, camera: Camera, header: fits.Header) -> None:
         self.camera, self.planes = camera, raw.planes
         self.sections = camera.sections(raw)
-        stored = next((setting.values[0].lower() for setting in camera.settings(raw) if setting.label == ROWS), "")
+        stored = read_row_order(camera.settings(raw))
         if are_opposite(stored, _read_row_order(header, "ROWORDER")):  # turned, like its masters
             self.sections = tuple(replace(s, image=replace(s.image, flip_y=not s.image.flip_y)) for s in self.sections)
         numbers = range(1, len(self.sections) + 1)
