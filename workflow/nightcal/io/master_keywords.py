@@ -27,6 +27,14 @@ STACK = (
         products=STACKS,
         note="measured over modelled noise; 1 for a single frame, 0 if all frames have the same pixels",
     ),
+    Keyword(
+        "OWNVERD",
+        "verdict of its own frames",
+        products=STACKS,
+        note="`doubtful` or `rejected`, if its own frames tell against it; no card otherwise. What comparison with "
+        "earlier masters adds stands in `verdicts/`",
+    ),
+    Keyword("OWNWHY", "", products=STACKS, note="the sentence why"),
     Keyword("NUSEDAVG", "mean number of frames averaged in a pixel", products=STACKS),
     Keyword(
         "BIASLVL", "mean level of the frames", "electron", ("bias",), note="mean level of the frames after overscan"
