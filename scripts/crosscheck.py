@@ -7,7 +7,7 @@ python scripts/crosscheck.py night/m13_V1.fits --product results/20240301/scienc
 import logging
 from pathlib import Path
 
-from nightcal.cli import add_camera, make_parser, read_camera, run
+from nightcal.cli import add_camera, add_masters, choose_masters, make_parser, read_camera, run
 from nightcal.science.crosscheck import STEPS, crosscheck, write_crosscheck
 
 
@@ -16,11 +16,11 @@ def main() -> None:
     arguments.add_argument("frame", type=Path, help="the raw science frame")
     arguments.add_argument("--product", type=Path, required=True, help="the calibrated frame to compare with")
     add_camera(arguments)
-    for step in STEPS:
-        arguments.add_argument(f"--{step}", type=Path, help=f"master {step}, if there is one")
+    add_masters(arguments, *STEPS)
     arguments.add_argument("--out", type=Path, required=True, help="the comparison (JSON)")
     args = arguments.parse_args()
-    masters = {step: path for step in STEPS if (path := getattr(args, step)) is not None}
+    chosen = choose_masters(args, *STEPS)
+    masters = {step: choice.path for step, choice in chosen.items() if choice.path is not None}
     result = crosscheck(args.frame, args.product, read_camera(args), masters)
     logging.getLogger(__name__).info("%s.", result)
     write_crosscheck(args.out, result)

@@ -8,6 +8,7 @@ from pathlib import Path
 from nightcal.cli import make_parser, run
 from nightcal.io.product import write_product
 from nightcal.masters.bad_pixel_mask import DefectLimits
+from nightcal.masters.choose import keep_accepted
 from nightcal.masters.make import make_bad_pixel_mask
 
 
@@ -25,7 +26,8 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="the bad pixel mask")
     args = arguments.parse_args()
     limits = DefectLimits(args.bias_sigma, args.warm, args.response)
-    write_product(args.out, make_bad_pixel_mask(args.masters, args.user_mask, limits))
+    masters, warnings = keep_accepted(args.masters)
+    write_product(args.out, make_bad_pixel_mask(masters, args.user_mask, limits, warnings))
 
 
 if __name__ == "__main__":

@@ -6,23 +6,23 @@ python scripts/make_master_dark.py night/dark*.fits --camera config/cameras/gene
 
 from pathlib import Path
 
-from nightcal.cli import add_stacking, make_parser, read_camera, read_stacking, run
+from nightcal.cli import add_masters, add_stacking, choose_masters, make_parser, read_camera, read_stacking, run
 from nightcal.io.product import write_product
 from nightcal.masters.make import make_master_dark
 
 
 def main() -> None:
     arguments = make_parser(__doc__)
-    arguments.add_argument("--bias", type=Path, help="master bias")
+    add_masters(arguments, "bias")
     arguments.add_argument(
         "--hot", type=float, default=10.0, help="a hot pixel's excess over the typical current [rstd]"
     )
     arguments.add_argument("--out", type=Path, required=True, help="the master dark")
     add_stacking(arguments)
     args = arguments.parse_args()
-    write_product(
-        args.out, make_master_dark(args.frames, read_camera(args), bias=args.bias, hot=args.hot, **read_stacking(args))
-    )
+    bias = choose_masters(args, "bias")["bias"]
+    options = read_stacking(args, bias)
+    write_product(args.out, make_master_dark(args.frames, read_camera(args), bias=bias.master, hot=args.hot, **options))
 
 
 if __name__ == "__main__":

@@ -6,28 +6,38 @@ python scripts/make_master_flat.py night/flat_V*.fits --camera config/cameras/ge
 
 from pathlib import Path
 
-from nightcal.cli import add_flat_limits, add_stacking, make_parser, read_camera, read_flat_limits, read_stacking, run
+from nightcal.cli import (
+    add_flat_limits,
+    add_masters,
+    add_stacking,
+    choose_masters,
+    make_parser,
+    read_camera,
+    read_flat_limits,
+    read_stacking,
+    run,
+)
 from nightcal.io.product import write_product
 from nightcal.masters.make import make_master_flat
 
 
 def main() -> None:
     arguments = make_parser(__doc__)
-    arguments.add_argument("--bias", type=Path, help="master bias")
-    arguments.add_argument("--dark", type=Path, help="master dark")
+    add_masters(arguments, "bias", "dark")
     add_flat_limits(arguments)
     arguments.add_argument("--out", type=Path, required=True, help="the master flat")
     add_stacking(arguments)
     args = arguments.parse_args()
+    chosen = choose_masters(args, "bias", "dark")
     write_product(
         args.out,
         make_master_flat(
             args.frames,
             read_camera(args),
-            bias=args.bias,
-            dark=args.dark,
+            bias=chosen["bias"].master,
+            dark=chosen["dark"].master,
             limits=read_flat_limits(args),
-            **read_stacking(args),
+            **read_stacking(args, *chosen.values()),
         ),
     )
 

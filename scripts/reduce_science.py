@@ -7,7 +7,16 @@ python scripts/reduce_science.py night/m13_V*.fits --camera config/cameras/gener
 
 from pathlib import Path
 
-from nightcal.cli import make_parser, parse_json, read_camera, read_measured_gain, read_overrides, run
+from nightcal.cli import (
+    add_masters,
+    choose_masters,
+    make_parser,
+    parse_json,
+    read_camera,
+    read_measured_gain,
+    read_overrides,
+    run,
+)
 from nightcal.errors import ConfigurationError
 from nightcal.io.master import load_optional_master
 from nightcal.science.reduce import ScienceBatch, reduce_frames
@@ -15,8 +24,8 @@ from nightcal.science.reduce import ScienceBatch, reduce_frames
 
 def main() -> None:
     arguments = make_parser(__doc__, frames="raw science frames")
-    for step in ("bias", "dark", "flat", "bad-pixels"):
-        arguments.add_argument(f"--{step}", type=Path, help=f"master {step}, if there is one")
+    add_masters(arguments, "bias", "dark", "flat")
+    arguments.add_argument("--bad-pixels", type=Path, help="bad pixel mask, if there is one")
     arguments.add_argument("--unit", default="electron", choices=["electron", "adu"], help="unit of the products")
     arguments.add_argument("--warn", action="append", default=[], help="a warning for the headers")
     arguments.add_argument("--out", nargs="+", type=Path, required=True, help="a product per frame")
@@ -34,17 +43,14 @@ def main() -> None:
         from nightcal.science.measure import read_measurements
 
         measurements = read_measurements(args.measure, args.stars, args.columns, args.fields)
+    chosen = choose_masters(args, "bias", "dark", "flat")
     batch = ScienceBatch(
         camera=read_camera(args),
-        masters={
-            "bias": load_optional_master(args.bias),
-            "dark": load_optional_master(args.dark),
-            "flat": load_optional_master(args.flat),
-            "bpm": load_optional_master(args.bad_pixels),
-        },
+        masters={step: choice.master for step, choice in chosen.items()}
+        | {"bpm": load_optional_master(args.bad_pixels)},
         measured=read_measured_gain(args),
         unit=args.unit,
-        warnings=args.warn,
+        warnings=[*args.warn, *(text for choice in chosen.values() for text in choice.warnings)],
         measurements=measurements,
         overrides=read_overrides(args),
     )

@@ -18,6 +18,7 @@ from nightcal.errors import ConfigurationError
 if TYPE_CHECKING:  # imports take time: a script imports only what it uses
     from nightcal.cameras.camera import Camera
     from nightcal.detector.gain import GainAndReadNoise
+    from nightcal.masters.choose import Choice
     from nightcal.masters.flat_selection import FlatLimits
     from nightcal.planning.overrides import Overrides
 
@@ -78,6 +79,36 @@ def read_overrides(args: argparse.Namespace) -> Overrides:
     return parse_overrides(args.overrides)
 
 
+def add_masters(parser: argparse.ArgumentParser, *steps: str) -> None:
+    """Add the masters of some steps, in order of preference, and the warnings that go with each."""
+    for step in steps:
+        parser.add_argument(
+            f"--{step}",
+            nargs="+",
+            default=[],
+            type=Path,
+            help=f"master {step}; of several the first whose verdict (../verdicts) is not rejected",
+        )
+    parser.add_argument(
+        "--warn-with",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("MASTER", "WARNING"),
+        help="a warning for the header if this master is used",
+    )
+
+
+def choose_masters(args: argparse.Namespace, *steps: str) -> dict[str, Choice]:
+    """Choose the master of each step among those of `add_masters`, by step."""
+    from nightcal.masters.choose import choose_master
+
+    warnings: dict[str, list[str]] = {}
+    for path, text in args.warn_with:
+        warnings.setdefault(str(Path(path)), []).append(text)
+    return {step: choose_master(step, getattr(args, step.replace("-", "_")), warnings) for step in steps}
+
+
 def parse_json(text: str) -> Any:
     """Parse a JSON argument."""
     try:
@@ -104,15 +135,18 @@ def add_stacking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-floor", action="store_true", help="clip by the rstd alone, however small it is")
 
 
-def read_stacking(args: argparse.Namespace) -> dict[str, Any]:
-    """Read the arguments of `add_stacking`, and the measured gain, as the functions that make masters take them."""
+def read_stacking(args: argparse.Namespace, *choices: Choice) -> dict[str, Any]:
+    """Read the arguments of `add_stacking`, and the measured gain, as the functions that make masters take them.
+
+    The chosen masters add their warnings.
+    """
     from nightcal.masters.common import Rejection
 
     return {
         "measured": read_measured_gain(args),
         "rejection": Rejection(args.frame_sigma, args.stack_sigma, not args.no_floor),
         "threads": args.threads,
-        "warnings": args.warn,
+        "warnings": [*args.warn, *(text for choice in choices for text in choice.warnings)],
         "overrides": read_overrides(args),
     }
 

@@ -131,10 +131,16 @@ def read_run_config(config: Mapping[str, Any], home: Path, *, in_job: bool = Fal
     ]
     previous = {night: read_batches(locate_plan(results, night)) for night in {frame.night for frame in frames}}
     user_masks = read_user_masks(_as_list(config.get("bad_pixels")), f"{WHERE}: bad_pixels")
-    plan = make_plan(
-        frames, make_options(config, cameras), library, config.get("batch_size", BATCH_SIZE), previous, user_masks
-    )
     wanted = config.get("night")
+    plan = make_plan(
+        frames,
+        make_options(config, cameras),
+        library,
+        config.get("batch_size", BATCH_SIZE),
+        previous,
+        user_masks,
+        None if wanted is None else {str(wanted)},
+    )
     if wanted is not None and str(wanted) not in plan.nights:
         raise ConfigurationError(f"{WHERE}: night is {wanted!r}; expected one of {', '.join(plan.nights)}.")
     nights = plan.nights if wanted is None else (str(wanted),)

@@ -102,6 +102,11 @@ WARNINGS = (
         "Check the exposure time in the plan.",
     ),
     WarningName(
+        "doubtful master",
+        "A master that was used is doubtful: its own frames disagree, or it departs from the last accepted one.",
+        "Read the sentence, and look at the master. If it is good, accept it in `night.yaml`; if not, reject it there.",
+    ),
+    WarningName(
         "exposure times disagree",
         "Keywords of the exposure time differ, or one occurs twice. The one that fits start and end is used, else the "
         "smaller of two that differ by 1000 or 1000000, else the last of a keyword that occurs twice, else the first.",
@@ -159,6 +164,11 @@ WARNINGS = (
         "More than 4 percent of the pixels are flagged; good detectors have less than 2.",
         "Look at the master: a colour mosaic, a set of mixed settings, light in the darks, or a vignetted field? "
         "Then the limits in `defects`.",
+    ),
+    WarningName(
+        "master rejected",
+        "A master that would have served is rejected; the next best one is used, or the step is skipped.",
+        "Look at the master, which is kept, and at its frames: if it is good, accept it in `night.yaml`.",
     ),
     WarningName(
         "negative dark current",

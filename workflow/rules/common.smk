@@ -9,9 +9,11 @@ from pathlib import Path
 
 from nightcal.errors import ConfigurationError
 from nightcal.numerics.kernels import LAPLACIAN_WORTHWHILE, SCIENCE_STEPS, WORTHWHILE, fingerprint
+from nightcal.planning.earlier_masters import JUDGED
 from nightcal.planning.fingerprint import hash_frames
 from nightcal.planning.naming import find_misread
 from nightcal.planning.overrides import dump_overrides, leave_out_gain
+from nightcal.planning.stand_ins import describe_stand_ins
 from nightcal.planning.summary import read_summary, summarise_plan
 from nightcal.planning.summary_text import describe_summary
 from nightcal.config import parse_command_line, locate_plan, read_run_config, select_measurements
@@ -68,6 +70,31 @@ def matched_path(match):
     return [product_path(match.master)] if match.master else []
 
 
+def candidate_paths(match):
+    """Paths of the masters that may serve, in order; the job uses the first that is not rejected."""
+    return [product_path(master) for master in match.candidates]
+
+
+def verdict_path(master):
+    """Path of the verdict on a master of this run."""
+    return f"{RESULTS}/{master.night}/verdicts/{master.name}.json"
+
+
+def maps_path(master):
+    """What a master is judged by: a small summary of one of this run, or the file of one of a library."""
+    return str(master.path) if master.path else f"{RESULTS}/{master.night}/verdicts/{master.name}.npz"
+
+
+def verdict_paths(masters):
+    """Paths of the verdicts on masters of this run; those of a library are judged already."""
+    return [verdict_path(master) for master in masters if master.path is None and master.kind in JUDGED]
+
+
+def verdicts_for(*matches):
+    """Verdicts on all masters that may serve."""
+    return verdict_paths(dict.fromkeys(master for match in matches for master in match.candidates))
+
+
 def camera_file(setup):
     """Path of the camera file of a setup."""
     return str(RUN.cameras[setup.camera].path)
@@ -101,8 +128,11 @@ def options(flag, paths):
 
 
 def warnings_for(item):
-    """Options that put warnings of the plan into the header of a product."""
-    return " ".join(option("--warn", match.warning) for match in item.matches)
+    """Options that put warnings of the plan into the header of a product; some hold only if a master is used."""
+    always = [match.warning for match in item.matches if match.master is None or match.master.kind not in JUDGED]
+    chosen = [m for step in item.matches for m in (step, *step.others) if m.master and m.master.kind in JUDGED]
+    pairs = [("--warn-with", (product_path(match.master), match.warning)) for match in chosen if match.warning]
+    return " ".join([option("--warn", text) for text in always if text] + [options(*pair) for pair in pairs])
 
 
 def overrides_for(frames):
@@ -174,9 +204,30 @@ def master_plane(w):
     return plane_option(find_master(w).setup)
 
 
-def master_match(step):
-    """Function that finds the bias, dark or measured gain of a master."""
-    return lambda w: matched_path(getattr(find_master(w), step))
+def master_gain(w):
+    """Measured gain of a master."""
+    return matched_path(find_master(w).measured_gain)
+
+
+def master_candidates(step):
+    """Function that finds the biases or darks that may calibrate the frames of a master, in order."""
+    return lambda w: candidate_paths(getattr(find_master(w), step))
+
+
+def master_verdicts(*steps):
+    """Function that finds the verdicts on them."""
+    return lambda w: verdicts_for(*(getattr(find_master(w), step) for step in steps))
+
+
+def earlier_masters(w):
+    """Earlier masters with which a master is compared, the latest first."""
+    return PLAN.earlier[w.night, w.master]
+
+
+def describe_earlier(w):
+    """The same as options of a script, each with its verdict."""
+    pairs = [(maps_path(m), verdict_path(m) if m.path is None else "-") for m in earlier_masters(w)]
+    return " ".join(options("--earlier", pair) for pair in pairs)
 
 
 def master_warnings(w):
@@ -312,6 +363,11 @@ def night_masters(night):
     return [product_path(master) for master in PLAN.find_masters(night) if master.kind != "gain"]
 
 
+def night_verdicts(night):
+    """Paths of the verdicts on the masters of a night."""
+    return verdict_paths(PLAN.find_masters(night))
+
+
 def night_science(night):
     """A science frame of each batch of a night; its job makes the other frames of the batch, too."""
     return [science_paths(batch)[0] for batch in PLAN.find_batches(night)]
@@ -350,6 +406,7 @@ def introduce_nights():
         if not all(entry.frame.has_longitude for entry in PLAN.find_entries(night)):
             yield "  Longitude unknown for some frames: their nights run from noon to noon UTC."
         yield from indent(summarise_plan(PLAN, night))
+        yield from (f"  {line}" for line in describe_stand_ins(PLAN, night))
 
 
 def conclude_nights(failed=False):

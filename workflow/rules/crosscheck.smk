@@ -7,9 +7,10 @@ rule crosscheck:
         raw=lambda w: tracked([str(checked_frame(w).frame.path)]),
         product=lambda w: f"{RESULTS}/{w.night}/science/{checked_frame(w).name}.fits",
         camera=lambda w: camera_file(checked_frame(w).setup),
-        bias=lambda w: matched_path(checked_frame(w).bias),
-        dark=lambda w: matched_path(checked_frame(w).dark),
-        flat=lambda w: matched_path(checked_frame(w).flat),
+        bias=lambda w: candidate_paths(checked_frame(w).bias),
+        dark=lambda w: candidate_paths(checked_frame(w).dark),
+        flat=lambda w: candidate_paths(checked_frame(w).flat),
+        verdicts=lambda w: verdicts_for(*checked_frame(w).matches),
     output:
         RESULTS / "{night}/crosscheck_{setup}.json",
     log:
@@ -27,9 +28,9 @@ rule crosscheck:
         raw=lambda w: quote_paths([checked_frame(w).frame.path]),
         version=__version__,
         plane=lambda w: plane_option(checked_frame(w).setup),
-        bias=lambda w, input: option("--bias", input.bias),
-        dark=lambda w, input: option("--dark", input.dark),
-        flat=lambda w, input: option("--flat", input.flat),
+        bias=lambda w, input: options("--bias", input.bias),
+        dark=lambda w, input: options("--dark", input.dark),
+        flat=lambda w, input: options("--flat", input.flat),
     shell:
         "python {params.script:q} {params.raw} --product {input.product:q} --camera {input.camera:q} {params.plane} {params.bias}"
         " {params.dark} {params.flat} --out {output:q} > {log:q} 2>&1"

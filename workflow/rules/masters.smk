@@ -1,4 +1,9 @@
-"""Masters of a night."""
+"""Masters of a night, and the verdicts on them."""
+
+
+localrules:
+    judge_master,
+
 
 REJECTION = f"--frame-sigma {config['rejection']['frame_sigma']} --stack-sigma {config['rejection']['stack_sigma']}" + (
     "" if config["rejection"]["floor"] else " --no-floor"
@@ -60,10 +65,11 @@ rule make_master_bias:
     input:
         frames=raw_frames,
         camera=master_camera,
-        measured_gain=master_match("measured_gain"),
+        measured_gain=master_gain,
         kernels=stack_kernels,
     output:
-        RESULTS / "{night}/masters/{master}.fits",
+        master=RESULTS / "{night}/masters/{master}.fits",
+        maps=RESULTS / "{night}/verdicts/{master}.npz",
     log:
         RESULTS / "{night}/logs/{master}.log",
     wildcard_constraints:
@@ -86,7 +92,7 @@ rule make_master_bias:
         measured_gain=lambda w, input: measured_gain(input.measured_gain),
     shell:
         "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} {params.measured_gain}"
-        " {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
+        " {params.warn} {params.rejection} --threads {threads} --out {output.master:q} --maps {output.maps:q} > {log:q} 2>&1"
 
 
 rule make_master_dark:
@@ -94,11 +100,13 @@ rule make_master_dark:
     input:
         frames=raw_frames,
         camera=master_camera,
-        measured_gain=master_match("measured_gain"),
+        measured_gain=master_gain,
         kernels=stack_kernels,
-        bias=master_match("bias"),
+        bias=master_candidates("bias"),
+        verdicts=master_verdicts("bias"),
     output:
-        RESULTS / "{night}/masters/{master}.fits",
+        master=RESULTS / "{night}/masters/{master}.fits",
+        maps=RESULTS / "{night}/verdicts/{master}.npz",
     log:
         RESULTS / "{night}/logs/{master}.log",
     wildcard_constraints:
@@ -119,11 +127,11 @@ rule make_master_dark:
         warn=master_warnings,
         rejection=REJECTION,
         measured_gain=lambda w, input: measured_gain(input.measured_gain),
-        bias=lambda w, input: option("--bias", input.bias),
+        bias=lambda w, input: options("--bias", input.bias),
         hot=config["dark"]["hot"],
     shell:
         "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} {params.measured_gain} {params.bias}"
-        " --hot {params.hot} {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
+        " --hot {params.hot} {params.warn} {params.rejection} --threads {threads} --out {output.master:q} --maps {output.maps:q} > {log:q} 2>&1"
 
 
 rule make_master_flat:
@@ -131,12 +139,14 @@ rule make_master_flat:
     input:
         frames=raw_frames,
         camera=master_camera,
-        measured_gain=master_match("measured_gain"),
+        measured_gain=master_gain,
         kernels=stack_kernels,
-        bias=master_match("bias"),
-        dark=master_match("dark"),
+        bias=master_candidates("bias"),
+        dark=master_candidates("dark"),
+        verdicts=master_verdicts("bias", "dark"),
     output:
-        RESULTS / "{night}/masters/{master}.fits",
+        master=RESULTS / "{night}/masters/{master}.fits",
+        maps=RESULTS / "{night}/verdicts/{master}.npz",
     log:
         RESULTS / "{night}/logs/{master}.log",
     wildcard_constraints:
@@ -157,18 +167,43 @@ rule make_master_flat:
         warn=master_warnings,
         rejection=REJECTION,
         measured_gain=lambda w, input: measured_gain(input.measured_gain),
-        bias=lambda w, input: option("--bias", input.bias),
-        dark=lambda w, input: option("--dark", input.dark),
+        bias=lambda w, input: options("--bias", input.bias),
+        dark=lambda w, input: options("--dark", input.dark),
         limits=" ".join(f"--{key} {config['flat'][key]}" for key in ("faintest", "departure", "dither")),
     shell:
         "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} {params.measured_gain} {params.bias}"
-        " {params.dark} {params.limits} {params.warn} {params.rejection} --threads {threads} --out {output:q} > {log:q} 2>&1"
+        " {params.dark} {params.limits} {params.warn} {params.rejection} --threads {threads} --out {output.master:q} --maps {output.maps:q} > {log:q} 2>&1"
+
+
+rule judge_master:
+    """Compare a master with the last accepted one, and reach a verdict on it."""
+    input:
+        maps=RESULTS / "{night}/verdicts/{master}.npz",
+        earlier=lambda w: [maps_path(master) for master in earlier_masters(w)],
+        verdicts=lambda w: verdict_paths(earlier_masters(w)),
+    output:
+        RESULTS / "{night}/verdicts/{master}.json",
+    log:
+        RESULTS / "{night}/logs/judge_{master}.log",
+    conda:
+        "../../envs/nightcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime=10,
+    params:
+        script=script("judge_master"),
+        version=__version__,
+        earlier=describe_earlier,
+    shell:
+        "python {params.script:q} {input.maps:q} {params.earlier} --out {output:q} > {log:q} 2>&1"
 
 
 rule make_bad_pixel_mask:
     """Combine the bad pixels of a night's masters and of the observer's masks."""
     input:
         masters=lambda w: [product_path(master) for master in find_master(w).ingredients],
+        verdicts=lambda w: verdict_paths(find_master(w).ingredients),
         user_masks=lambda w: [str(path) for path in find_master(w).user_masks],
     output:
         RESULTS / "{night}/masters/{master}.fits",

@@ -38,6 +38,7 @@ rule report_night:
         planned=RESULTS / "logs/planned_{night}.csv",
         summary=RESULTS / "logs/summary_{night}.json",
         masters=lambda w: night_masters(w.night),
+        verdicts=lambda w: night_verdicts(w.night),
         science=lambda w: night_science(w.night),
         crosschecks=lambda w: crosscheck_paths(w.night),
     output:

@@ -77,8 +77,8 @@ class MasterFrame:
     """Master to apply to frames: image, variance, mask and header.
 
     Images are arrays, or stay on disk and are read by rows; ``np.asarray`` converts both to arrays. ``factor`` has been
-    applied to them, for frames that are sums of several readouts. The properties read keywords that nightcal writes;
-    masters of other programs lack them.
+    applied to them, for frames that are sums of several readouts. ``verdict`` is a word, empty if nobody judged the
+    master. The properties read keywords that nightcal writes; masters of other programs lack them.
     """
 
     data: Plane
@@ -89,6 +89,7 @@ class MasterFrame:
     digest: str
     unit: str
     factor: float = 1.0
+    verdict: str = ""
 
     def __repr__(self) -> str:
         return f"MasterFrame({self.name!r}, {self.data.shape}, {self.unit!r})"

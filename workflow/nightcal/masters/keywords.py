@@ -77,9 +77,12 @@ def _note_unlisted(header: fits.Header, number: int, what: str) -> None:
 
 
 def name_master(step: str, master: MasterFrame | None) -> dict[str, Any]:
-    """Make the cards that name the master of a step; none if there was no master."""
+    """Make the cards that name the master of a step, with the verdict on it; none if there was no master."""
     name = step.upper()
-    return {} if master is None else {f"{name}MAST": master.name, f"{name}SHA": master.digest}
+    if master is None:
+        return {}
+    verdict = {f"{name}VERD": master.verdict} if master.verdict else {}
+    return {f"{name}MAST": master.name, f"{name}SHA": master.digest} | verdict
 
 
 def note_skipped(header: fits.Header, masters: Mapping[str, MasterFrame | None], done: Sequence[str] = ()) -> None:

@@ -160,6 +160,7 @@ def make_bad_pixel_mask(
     masters: Sequence[MasterFrame | PathLike],
     user_masks: Sequence[MasterFrame | PathLike] = (),
     limits: DefectLimits = USUAL_DEFECTS,
+    warnings: Sequence[str] = (),
 ) -> Product:
     """Make a bad pixel mask from masters and the observer's masks.
 
@@ -167,6 +168,8 @@ def make_bad_pixel_mask(
     ----------
     masters, user_masks : sequence of MasterFrame or path
     limits : DefectLimits
+    warnings : sequence of str
+        For the header.
 
     Returns
     -------
@@ -178,7 +181,9 @@ def make_bad_pixel_mask(
     try:
         product = flag_bad_pixels(loaded, own, limits)
     except FrameRejectedError as reason:
-        return make_empty_master("bpm", (1, 1), str(reason))
+        product = make_empty_master("bpm", (1, 1), str(reason))
+    for text in warnings:
+        warn(product.header, text)
     source = next((master.header for master in loaded if not master.why_empty), fits.Header())
     copy_setup(source, product.header)
     digests = {"masters": [master.digest for master in loaded], "given": [mask.digest for mask in own]}

@@ -114,5 +114,9 @@ def _make_night_batches(
 def _find_group(science: ScienceFrame) -> Hashable:
     return (
         science.setup,
-        tuple((m.master and (m.master.night, m.master.name, m.master.path), m.warning) for m in science.matches),
+        tuple(_identify(match) for step in science.matches for match in (step, *step.others)),
     )
+
+
+def _identify(match: Match) -> Hashable:
+    return match.master and (match.master.night, match.master.name, match.master.path), match.warning

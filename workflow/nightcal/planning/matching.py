@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import floor
 from operator import itemgetter
@@ -21,6 +21,7 @@ PREFERENCE_DAYS = 1.0
 """A flat of the preferred light source may be this much further away in time than the nearest flat [days]."""
 
 SKIPPED = ": step skipped"
+Fits = Callable[[PlannedMaster], bool]
 NO_DARKS_WANTED = "dark.scaling is bias_only"
 
 
@@ -50,6 +51,11 @@ class Options:
     temperature_tolerance: float = 2.0
     prefer_source: str = "twilight"
     darks: DarkPolicy = field(default_factory=DarkPolicy)
+
+
+def fits_always(_: PlannedMaster) -> bool:
+    """Let every master compete."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,9 @@ class MasterMatcher:
         for master in masters:
             self.known[master.kind][master.setup].append(master)
 
-    def __call__(self, kind: str, subject: Frame | PlannedMaster) -> Match:
+    def __call__(
+        self, kind: str, subject: Frame | PlannedMaster, mjd: float | None = None, fits: Fits = fits_always
+    ) -> Match:
         """Choose a master for a frame, or for the frames of a master.
 
         Parameters
@@ -109,13 +117,22 @@ class MasterMatcher:
             As in `PlannedMaster`.
         subject : Frame or PlannedMaster
             What is to be calibrated.
+        mjd : float, optional
+            The time to which the master is to be close, if not that of the subject.
+        fits : function
+            Tells which masters compete.
 
         Returns
         -------
         Match
         """
         setup = subject.setup if isinstance(subject, PlannedMaster) else Setup.from_frame(subject)
-        match = self._choose_dark(setup, subject) if kind == "dark" else self._choose_nearest(kind, setup, subject)
+        time = (subject.mjd or 0.0) if mjd is None else mjd
+        match = (
+            self._choose_dark(setup, subject, time, fits)
+            if kind == "dark"
+            else self._choose_nearest(kind, setup, subject, time, fits)
+        )
         if kind == "bias":
             match = self._warn_of_warm_bias(subject, match)
         match = _warn_of_skipped_step(kind, subject, match)
@@ -135,8 +152,8 @@ class MasterMatcher:
             ]
         return self._rivals[kind, setup]
 
-    def _choose_nearest(self, kind: str, setup: Setup, subject: Frame | PlannedMaster) -> Match:
-        rivals = self._find_rivals(kind, setup)
+    def _choose_nearest(self, kind: str, setup: Setup, subject: Frame | PlannedMaster, mjd: float, fits: Fits) -> Match:
+        rivals = [rival for rival in self._find_rivals(kind, setup) if fits(rival.master)]
         if kind == "flat":
             rivals = [
                 _Rival(r.master, (*r.lacking, *_compare_filters(subject, r.master)))
@@ -153,7 +170,6 @@ class MasterMatcher:
             rivals = self._keep_suitable_biases(rivals, subject)
             if not rivals:
                 return Match(reason=f"no bias, and no shorter darks at this temperature to serve as bias{SKIPPED}")
-        mjd = subject.mjd or 0.0
         candidates = [r.master for r in rivals]
         preferred = self._keep_preferred(candidates, mjd) if kind == "flat" else candidates
         best = min(preferred, key=lambda m: _rank_by_time(m, mjd))
@@ -176,7 +192,7 @@ class MasterMatcher:
         reach = nearest + PREFERENCE_DAYS if limit is None else max(nearest, min(limit, nearest + PREFERENCE_DAYS))
         return preferred if any(abs(m.mjd - mjd) <= reach for m in preferred) else flats
 
-    def _choose_dark(self, setup: Setup, subject: Frame | PlannedMaster) -> Match:
+    def _choose_dark(self, setup: Setup, subject: Frame | PlannedMaster, mjd: float, fits: Fits) -> Match:
         tolerance = self.options.temperature_tolerance
         if self.options.darks.scaling == "bias_only":
             return Match(reason=NO_DARKS_WANTED + SKIPPED)
@@ -185,11 +201,12 @@ class MasterMatcher:
         if question not in self._answers:
             self._answers[question] = self._list_darks(*question)
         choices, why = self._answers[question]
+        choices = [choice for choice in choices if fits(choice.dark)]
         if not choices:
             if self.options.darks.otherwise == "reject":
                 return Match(reason=f"{why}: frame rejected", rejected=True)
             return Match(reason=why + SKIPPED)
-        mjd, limit = subject.mjd or 0.0, self.options.max_age_days.get("dark")
+        limit = self.options.max_age_days.get("dark")
         ranks = [choice.rank(abs(choice.dark.mjd - mjd), limit) for choice in choices]
         rank, _, choice = min(
             zip(ranks, [_rank_by_time(choice.dark, mjd) for choice in choices], choices, strict=True),
@@ -335,6 +352,30 @@ def _rank_by_time(master: PlannedMaster, mjd: float) -> tuple[float, float, bool
 
 def _join(*warnings: str) -> str:
     return "; ".join(warning for warning in warnings if warning)
+
+
+def describe_needs(subject: Frame | PlannedMaster, tolerance: float) -> Hashable:
+    """Describe all that decides which masters fit a frame, or the frames of a master, but its time.
+
+    Parameters
+    ----------
+    subject : Frame or PlannedMaster
+    tolerance : float
+        Largest difference between measured and set temperature [deg C].
+
+    Returns
+    -------
+    hashable
+    """
+    frames = subject.frames if isinstance(subject, PlannedMaster) else (subject,)
+    return (
+        subject.kind,
+        subject.setup if isinstance(subject, PlannedMaster) else Setup.from_frame(subject),
+        subject.filter,
+        _find_exposures(subject),
+        _find_temperature(subject, tolerance),
+        any(is_off_set_point(frame, tolerance) for frame in frames),
+    )
 
 
 def _find_exposures(subject: Frame | PlannedMaster) -> Span:

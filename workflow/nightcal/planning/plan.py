@@ -9,13 +9,14 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
 from nightcal.planning.batches import BATCH_SIZE, Batch, PreviousBatches, ScienceFrame, make_batches
 from nightcal.planning.chosen_masters import MasterChooser
+from nightcal.planning.earlier_masters import Earlier, find_earlier
 from nightcal.planning.frames import Frame
 from nightcal.planning.gains import plan_gains
 from nightcal.planning.grouping import average_time, group_frames, make_names_unique
@@ -60,6 +61,7 @@ class Plan:
     masters: tuple[PlannedMaster, ...]
     science: tuple[ScienceFrame, ...]
     batches: tuple[Batch, ...] = ()
+    earlier: Earlier = field(default_factory=dict)
 
     @property
     def nights(self) -> tuple[str, ...]:
@@ -82,6 +84,19 @@ class Plan:
     def _masters_by_name(self) -> Mapping[str, Mapping[str, PlannedMaster]]:
         made = _group_by_night((master.night, master) for master in self.masters if master.path is None)
         return {night: {master.name: master for master in masters} for night, masters in made.items()}
+
+    @cached_property
+    def _served(self) -> Mapping[tuple[str, str], tuple[ScienceFrame, ...]]:
+        found: dict[tuple[str, str], list[ScienceFrame]] = defaultdict(list)
+        for science in self.science:
+            for match in science.matches:
+                if match.master is not None and match.master.path is None:
+                    found[match.master.night, match.master.name].append(science)
+        return {key: tuple(frames) for key, frames in found.items()}
+
+    def find_served(self, master: PlannedMaster) -> tuple[ScienceFrame, ...]:
+        """Find the science frames, of any night, whose first choice is a master that will be made."""
+        return self._served.get((master.night, master.name), ())
 
     def find_entries(self, night: str) -> tuple[Entry, ...]:
         """Find the rows of the raw files of a night."""
@@ -154,6 +169,7 @@ def make_plan(
     batch_size: int = BATCH_SIZE,
     previous: PreviousBatches = NO_BATCHES,
     user_masks: Sequence[UserMask] = (),
+    nights: Collection[str] | None = None,
 ) -> Plan:
     """Plan the reduction of a set of raw files.
 
@@ -170,6 +186,8 @@ def make_plan(
         For nights that were planned before: the batch of each raw file, by its name in the table.
     user_masks : sequence of UserMask
         The observer's bad pixel masks, which are added to the masks of frames of the same size.
+    nights : collection of str, optional
+        The nights to reduce, from which masters may stand in for a rejected one; None for all.
 
     Returns
     -------
@@ -186,7 +204,7 @@ def make_plan(
     gains = plan_gains(usable, {master.setup for master in library if master.kind == "gain"})
     library_masks = [master for master in library if master.kind == "bpm"]
     competing = [master for master in library if master.kind != "bpm" or not find_fitting(user_masks, master.setup)]
-    choose = MasterChooser(MasterMatcher(options, [*competing, *gains]), [*competing, *gains])
+    choose = MasterChooser(MasterMatcher(options, [*competing, *gains]), [*competing, *gains], nights)
 
     biases = [replace(m, measured_gain=choose("gain", m)) for m in group_frames("bias", usable, options)]
     choose.add(biases)
@@ -232,7 +250,8 @@ def make_plan(
     masters = (*gains, *biases, *darks, *flats, *masks)
     batches = make_batches(science, batch_size, previous)
     entries = _make_entries(frames, masters, batches, rejected, short_darks | unused_darks | unused_flats, options)
-    return Plan(entries, masters, tuple(science), batches)
+    earlier = find_earlier(masters, library, nights, options.temperature_tolerance)
+    return Plan(entries, masters, tuple(science), batches, earlier)
 
 
 def assign_nights(frames: Sequence[Frame]) -> list[Frame]:
@@ -379,13 +398,13 @@ def _make_entries(
             few = ": too few to reject outliers" if len(master.frames) < 3 else ""
             serves = [f"serves as bias with the dark current of {frame.exposure_time:g} s, for lack of bias frames"]
             reasons = [f"in a stack of {len(master.frames)}{few}", *(serves if frame.kind != master.kind else ())]
-            reasons += [*(match.reason for match in matches.values())]
+            reasons += [*(match.explanation for match in matches.values())]
             reasons += [*master.warnings, *_make_remarks(frame, options)]
             return Entry(frame, "stacked", master.name, "; ".join(reasons), matches, f"masters/{master.name}.fits")
         if frame.name in reduced:
             batch, science = reduced[frame.name]
             matches = {step: getattr(science, step) for step in STEPS}
-            reasons = [*(match.reason for match in matches.values()), science.bpm.warning]
+            reasons = [*(match.explanation for match in matches.values()), science.bpm.warning]
             reason = "; ".join(filter(None, [*reasons, *_make_remarks(frame, options)]))
             return Entry(frame, "reduced", science.setup.name, reason, matches, f"science/{science.name}.fits", batch)
         return Entry(frame, UNUSED, "", "neither a calibration frame nor a science frame")

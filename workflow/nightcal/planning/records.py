@@ -119,7 +119,8 @@ class Match:
     """The master chosen for a step, or None, and why.
 
     With ``rejected`` the frame must not be used, since no master is allowed for it. With ``included`` no master is
-    needed: the master of another step does this one, too.
+    needed: the master of another step does this one, too. ``others`` are the matches that stand in for it, in order, if
+    the master is rejected once it is made.
     """
 
     master: PlannedMaster | None = None
@@ -128,6 +129,18 @@ class Match:
     warning: str = ""
     rejected: bool = False
     included: bool = False
+    others: tuple[Match, ...] = ()
+
+    @property
+    def candidates(self) -> tuple[PlannedMaster, ...]:
+        """The masters that may serve, in order."""
+        return tuple(match.master for match in (self, *self.others) if match.master)
+
+    @property
+    def explanation(self) -> str:
+        """The reason, and which masters stand in for this one."""
+        others = ", then ".join(f"{master.name} of {master.night}" for master in self.candidates[1:])
+        return f"{self.reason}; if that is rejected, {others}" if others else self.reason
 
 
 @dataclass(frozen=True, slots=True)

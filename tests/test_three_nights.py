@@ -1,0 +1,92 @@
+"""Several nights in one folder: a rejected master is passed over, whichever way the nights are made."""
+
+import json
+import shutil
+from datetime import datetime
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from helpers import digests
+from odd_night import OddNight
+
+NAME = "bias_generic_odd-camera_80x96_1x1"
+NIGHTS = ("20240301", "20240302", "20240303")
+COUNTS = (("bias", 0.0, 7), ("dark", 100.0, 3), ("flat", 4.0, 3), ("science", 50.0, 2))
+LEAK = 30.0
+
+
+def leak(data, cards, number):
+    """Let light fall on a bias frame: nothing at the left, 30 ADU at the right."""
+    return data + LEAK * np.linspace(0, 1, data.shape[1]), cards
+
+
+def take_nights(folder):
+    """Three nights of one camera; light leaked into all bias frames of the second."""
+    night = OddNight(folder)
+    for day in (1, 2, 3):
+        night.time = datetime(2024, 3, day, 20)
+        for kind, exposure, count in COUNTS:
+            change = leak if (day, kind) == (2, "bias") else None
+            night.take(kind, exposure, count, prefix=f"{day}/{kind}", change=change)
+    return night
+
+
+@pytest.fixture(scope="module")
+def reduced(tmp_path_factory, snakemake):
+    folder = tmp_path_factory.mktemp("nights")
+    night = take_nights(folder / "raw")
+    dry = snakemake("-n", raw=folder / "raw", results=folder / "results")
+    assert dry.returncode == 0, dry.stderr
+    done = snakemake("--cores", "2", raw=folder / "raw", results=folder / "results")
+    assert done.returncode == 0, done.stderr
+    return folder, night, dry, done
+
+
+def verdict(folder, night, name=NAME):
+    return json.loads((folder / "results" / night / "verdicts" / f"{name}.json").read_text())
+
+
+def test_the_dry_run_ranks_the_masters_that_stand_in(reduced):
+    _, _, dry, _ = reduced
+    assert f"If {NAME} is rejected: that of 20240301, then that of 20240303." in dry.stderr
+
+
+def test_the_leaking_bias_is_rejected_and_its_neighbours_are_accepted(reduced):
+    folder, *_ = reduced
+    first, second, third = (verdict(folder, night) for night in NIGHTS)
+    assert [one["outcome"] for one in (first, second, third)] == ["accepted", "rejected", "accepted"]
+    assert "20240301" in third["compared_with"]
+    assert (folder / "results" / NIGHTS[1] / "masters" / f"{NAME}.fits").exists()  # kept, to be looked at
+
+
+def test_science_frames_of_that_night_use_the_bias_of_a_neighbour_and_say_so(reduced):
+    folder, *_ = reduced
+    header = fits.getheader(folder / "results" / NIGHTS[1] / "science" / "science_01.fits")
+    accepted = fits.getheader(folder / "results" / NIGHTS[0] / "masters" / f"{NAME}.fits")
+    assert abs(header["BIASMJD"] - accepted["MJD-AVG"]) < 1e-6
+    assert header["BIASVERD"] == "accepted"
+    warnings = [str(value) for card, value in header.items() if card.startswith("WARN")]
+    assert any(text.startswith(f"master rejected: {NAME} of 20240302: ") for text in warnings)
+
+
+def test_those_science_frames_are_right(reduced):
+    folder, night, *_ = reduced
+    with fits.open(folder / "results" / NIGHTS[1] / "science" / "science_01.fits") as hdus:
+        good = hdus["MASK"].data & ~16 == 0
+        pull = ((hdus[0].data - night.scene(50.0)) / hdus["UNCERT"].data)[good]
+    assert abs(np.mean(pull)) < 0.1
+    assert abs(np.std(pull) - 1) < 0.05
+
+
+def test_the_terminal_says_so(reduced):
+    _, _, _, done = reduced
+    assert "rejected" in done.stderr.split("Night 20240302: products")[1]
+
+
+def test_nights_made_from_scratch_one_by_one_are_the_same(reduced, snakemake, tmp_path):
+    folder, *_ = reduced
+    again = tmp_path / "again"
+    shutil.copytree(folder / "raw", tmp_path / "raw")
+    snakemake.reduced(tmp_path / "raw", again, cores=1)
+    assert digests(again).keys() == digests(folder / "results").keys()
