@@ -5,8 +5,7 @@ python scripts/make_master_bias.py night/bias*.fits --camera config/cameras/gene
 
 from pathlib import Path
 
-from nightcal.cli import add_stacking, make_parser, read_camera, read_stacking, run
-from nightcal.io.product import write_product
+from nightcal.cli import add_stacking, make_parser, read_camera, read_stacking, run, write_master
 from nightcal.masters.make import make_master_bias
 
 
@@ -15,7 +14,7 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="the master bias")
     add_stacking(arguments)
     args = arguments.parse_args()
-    write_product(args.out, make_master_bias(args.frames, read_camera(args), **read_stacking(args)))
+    write_master(args, make_master_bias(args.frames, read_camera(args), **read_stacking(args)))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,16 @@ python scripts/make_master_dark.py night/dark*.fits --camera config/cameras/gene
 
 from pathlib import Path
 
-from nightcal.cli import add_masters, add_stacking, choose_masters, make_parser, read_camera, read_stacking, run
-from nightcal.io.product import write_product
+from nightcal.cli import (
+    add_masters,
+    add_stacking,
+    choose_masters,
+    make_parser,
+    read_camera,
+    read_stacking,
+    run,
+    write_master,
+)
 from nightcal.masters.make import make_master_dark
 
 
@@ -22,7 +30,7 @@ def main() -> None:
     args = arguments.parse_args()
     bias = choose_masters(args, "bias")["bias"]
     options = read_stacking(args, bias)
-    write_product(args.out, make_master_dark(args.frames, read_camera(args), bias=bias.master, hot=args.hot, **options))
+    write_master(args, make_master_dark(args.frames, read_camera(args), bias=bias.master, hot=args.hot, **options))
 
 
 if __name__ == "__main__":

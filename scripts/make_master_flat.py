@@ -16,8 +16,8 @@ from nightcal.cli import (
     read_flat_limits,
     read_stacking,
     run,
+    write_master,
 )
-from nightcal.io.product import write_product
 from nightcal.masters.make import make_master_flat
 
 
@@ -29,8 +29,8 @@ def main() -> None:
     add_stacking(arguments)
     args = arguments.parse_args()
     chosen = choose_masters(args, "bias", "dark")
-    write_product(
-        args.out,
+    write_master(
+        args,
         make_master_flat(
             args.frames,
             read_camera(args),

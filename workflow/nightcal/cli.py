@@ -18,6 +18,7 @@ from nightcal.errors import ConfigurationError
 if TYPE_CHECKING:  # imports take time: a script imports only what it uses
     from nightcal.cameras.camera import Camera
     from nightcal.detector.gain import GainAndReadNoise
+    from nightcal.io.product import Product
     from nightcal.masters.choose import Choice
     from nightcal.masters.flat_selection import FlatLimits
     from nightcal.planning.overrides import Overrides
@@ -133,6 +134,7 @@ def add_stacking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--warn", action="append", default=[], help="a warning for the header")
     parser.add_argument("--threads", type=int, default=1, help="number of threads")
     parser.add_argument("--no-floor", action="store_true", help="clip by the rstd alone, however small it is")
+    parser.add_argument("--maps", type=Path, help="summary of the master (.npz), by which it is judged")
 
 
 def read_stacking(args: argparse.Namespace, *choices: Choice) -> dict[str, Any]:
@@ -149,6 +151,18 @@ def read_stacking(args: argparse.Namespace, *choices: Choice) -> dict[str, Any]:
         "warnings": [*args.warn, *(text for choice in choices for text in choice.warnings)],
         "overrides": read_overrides(args),
     }
+
+
+def write_master(args: argparse.Namespace, product: Product) -> None:
+    """Write a master, and the summary by which it is judged, to the paths of the arguments."""
+    from nightcal.io.product import write_product
+
+    write_product(args.out, product)
+    if args.maps:
+        from nightcal.io.master_maps import write_maps
+        from nightcal.masters.map_master import map_master
+
+        write_maps(args.maps, map_master(product, args.out.stem))
 
 
 def add_flat_limits(parser: argparse.ArgumentParser) -> None:

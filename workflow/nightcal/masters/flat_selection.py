@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nightcal.errors import FrameRejectedError
 from nightcal.io.master import MasterFrame
 from nightcal.masters.flat_stars import find_stars_in_flat
-from nightcal.numerics.blocks import cut_blocks, find_neighbours, sample_blocks
+from nightcal.numerics.blocks import average_nine, cut_blocks, sample_blocks
 from nightcal.numerics.robust import RSTD, lower_median, median
 from nightcal.numerics.sphere import unit_vectors
 from nightcal.stacking.calibration_frame import (
@@ -265,7 +265,7 @@ def find_departures(signal: Maps, error: Maps, chosen: NDArray[np.bool_]) -> NDA
         noise = error / level / typical
         noise = np.hypot(noise, np.sqrt(np.pi / 2 * median(noise[chosen] ** 2) / np.count_nonzero(chosen)))
         ratio = shapes / typical
-        excess, noise = _average_nine(ratio / _find_map_median(ratio) - 1, noise)
+        excess, noise = average_nine(ratio / _find_map_median(ratio) - 1, noise)
         excess = np.abs(excess)
         return np.asarray(np.max(np.where(excess > SIGNIFICANT * noise, excess, 0.0), axis=(1, 2)))
 
@@ -273,15 +273,6 @@ def find_departures(signal: Maps, error: Maps, chosen: NDArray[np.bool_]) -> NDA
 def _find_map_median(maps: Maps) -> Maps:
     """Find the median of each map, shape (n, 1, 1)."""
     return median(maps.reshape(len(maps), -1), axis=1)[:, np.newaxis, np.newaxis]
-
-
-def _average_nine(values: Maps, noise: Maps) -> tuple[Maps, Maps]:
-    """Average the finite values of the 3 x 3 blocks around each block, with the noise of the mean."""
-    values, variances = find_neighbours(values), find_neighbours(noise**2)
-    known = np.isfinite(values) & np.isfinite(variances)
-    count = known.sum(axis=(-2, -1))
-    mean = np.sum(values, axis=(-2, -1), where=known) / count
-    return mean, np.sqrt(np.sum(variances, axis=(-2, -1), where=known)) / count
 
 
 # --- stars -----------------------------------------------------------------------------------------------------------

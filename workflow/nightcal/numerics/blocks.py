@@ -124,6 +124,26 @@ def find_neighbours(grid: NDArray[Any], **edge: Any) -> NDArray[Any]:
     return sliding_window_view(np.pad(grid, beyond, **(edge or {"constant_values": np.nan})), (3, 3), axis=(-2, -1))
 
 
+def average_nine(values: NDArray[Any], noise: NDArray[Any]) -> tuple[Values, Values]:
+    """Average the finite values of the 3 x 3 blocks around each block.
+
+    Parameters
+    ----------
+    values, noise : ndarray, shape (..., ny, nx)
+        Values of blocks, and the standard error of each.
+
+    Returns
+    -------
+    mean, noise : ndarray of float64, shape (..., ny, nx)
+        NaN where no value is known.
+    """
+    around, variances = find_neighbours(values), find_neighbours(np.square(noise))
+    known = np.isfinite(around) & np.isfinite(variances)
+    count = known.sum(axis=(-2, -1))
+    mean = np.sum(around, axis=(-2, -1), where=known) / count
+    return mean, np.sqrt(np.sum(variances, axis=(-2, -1), where=known)) / count
+
+
 def bracket(places: NDArray[Any], middles: Values, hold: bool = False) -> tuple[Indices, Indices, Values]:
     """Find the blocks between whose middles each place lies.
 

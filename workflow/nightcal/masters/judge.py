@@ -1,0 +1,143 @@
+"""Judge a master by its own frames, and by comparison with the last accepted one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nightcal.io.master_maps import MasterMaps
+from nightcal.io.verdict import Check, Outcome, Verdict
+from nightcal.masters.checks import compare_masters
+from nightcal.masters.compare_maps import are_alike
+
+ACCEPT, REJECT = "accept", "reject"
+"""First words of what the observer says of a master."""
+
+NUMBERS = {
+    "BIASLVL": "level", "BIASDRFT": "level_scatter", "OVSCLEV": "overscan_level", "RNMEAS1": "read_noise",
+    "RNDARK": "read_noise", "GNMEAS1": "gain", "DARKCURR": "dark_current", "FLATLVL": "flat_level",
+    "NOISERAT": "noise_ratio", "NCOMBINE": "frames", "NREJECT": "rejected", "NHOT": "hot", "NOISY": "noisy",
+    "FLATLOW": "low", "FLATDEP": "shape_scatter", "CCD-TEMP": "temperature", "EXPMAX": "exposure_time",
+    "MJD-AVG": "mjd", "GAINUSED": "gain_used", "RNUSED": "read_noise_used",
+}  # fmt: skip
+"""Numbers of a master that are kept for trends, by keyword."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier master of the same kind, and the verdict on it; None if nobody judged it."""
+
+    maps: MasterMaps
+    verdict: Verdict | None
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome; a master that nobody judged is accepted."""
+        return Outcome.ACCEPTED if self.verdict is None else self.verdict.outcome
+
+    @property
+    def name(self) -> str:
+        """Name and night."""
+        return f"{self.maps.facts['NAME']} of {self.maps.facts.get('NIGHT', 'an unknown night')}"
+
+
+def judge(maps: MasterMaps, earlier: Sequence[Earlier] = (), by_hand: str = "") -> Verdict:
+    """Reach a verdict on a master.
+
+    Parameters
+    ----------
+    maps : MasterMaps
+        Summary of the master.
+    earlier : sequence of Earlier
+        Up to a few masters of its kind that are earlier in observing time, the latest first.
+    by_hand : str
+        What the observer says: ``accept`` or ``reject``, and where; it decides. Empty if he says nothing.
+
+    Returns
+    -------
+    Verdict
+
+    Notes
+    -----
+    A master is compared with the last accepted one, or with a doubtful one if there is none. One that departs from it
+    but agrees with a later one that was rejected or doubtful is doubtful, not rejected: then the instrument has
+    changed, and every night would be rejected for ever.
+    """
+    own = _check_itself(maps)
+    checks = [own]
+    reference = _choose_reference(maps, earlier)
+    if reference is not None and own.outcome is not Outcome.REJECTED:
+        checks += _compare(maps, reference, earlier)
+    outcome, why = _find_worst(checks, reference)
+    if by_hand:
+        outcome, why = _obey(by_hand, why)
+    return Verdict(
+        master=str(maps.facts["NAME"]),
+        night=str(maps.facts.get("NIGHT", "")),
+        kind=str(maps.facts.get("MASTER", "")),
+        outcome=outcome,
+        why=why,
+        compared_with="" if reference is None else reference.name,
+        checks=tuple(checks),
+        numbers=_list_numbers(maps),
+    )
+
+
+def _check_itself(maps: MasterMaps) -> Check:
+    """Repeat what the master's own frames tell of it."""
+    facts = maps.facts
+    if "EMPTY" in facts:
+        return Check("own frames", outcome=Outcome.REJECTED, text=f"empty: {facts['EMPTY']}")
+    outcome = Outcome.parse(str(facts.get("OWNVERD", Outcome.ACCEPTED.word)))
+    return Check("own frames", outcome=outcome, text=str(facts.get("OWNWHY", "")))
+
+
+def _choose_reference(maps: MasterMaps, earlier: Sequence[Earlier]) -> Earlier | None:
+    """Choose the last accepted master; a doubtful one if none is accepted."""
+    usable = [one for one in earlier if "EMPTY" not in one.maps.facts and are_alike(maps, one.maps)]
+    ranked = sorted((one for one in usable if one.outcome is not Outcome.REJECTED), key=lambda one: one.outcome)
+    return ranked[0] if ranked else None
+
+
+def _compare(maps: MasterMaps, reference: Earlier, earlier: Sequence[Earlier]) -> list[Check]:
+    """Compare with the reference; a departure that a later master shares makes doubtful at most."""
+    checks = compare_masters(maps, reference.maps)
+    if max(check.outcome for check in checks) is not Outcome.REJECTED:
+        return checks
+    for other in earlier:
+        if other is reference:
+            break
+        usable = "EMPTY" not in other.maps.facts and are_alike(maps, other.maps)
+        if usable and max(check.outcome for check in compare_masters(maps, other.maps)) is Outcome.ACCEPTED:
+            text = f"agrees with {other.name}, which departs as much: the instrument changed, or the fault stays"
+            return [*(_soften(check) for check in checks), Check("lasting change", outcome=Outcome.DOUBTFUL, text=text)]
+    return checks
+
+
+def _soften(check: Check) -> Check:
+    outcome = min(check.outcome, Outcome.DOUBTFUL)
+    return Check(check.name, check.value, check.limit, outcome, check.text)
+
+
+def _find_worst(checks: Sequence[Check], reference: Earlier | None) -> tuple[Outcome, str]:
+    """Find the outcome, and the sentence of the checks that decide."""
+    outcome = max(check.outcome for check in checks)
+    if outcome > Outcome.ACCEPTED:
+        texts = [check.text for check in checks if check.outcome is outcome]
+        against = f" (against {reference.name})" if reference is not None and checks[0].outcome < outcome else ""
+        return outcome, "; ".join(texts) + against
+    if reference is None:
+        return outcome, "nothing to compare with: no earlier one of its kind is accepted"
+    remarks = [check.text for check in checks if check.text]
+    return outcome, "; ".join([f"agrees with {reference.name}", *remarks])
+
+
+def _obey(by_hand: str, why: str) -> tuple[Outcome, str]:
+    """Let the observer decide; the sentence keeps what the checks found."""
+    outcome = Outcome.REJECTED if by_hand.startswith(REJECT) else Outcome.ACCEPTED
+    return outcome, f"{by_hand}; by itself: {why}"
+
+
+def _list_numbers(maps: MasterMaps) -> dict[str, float]:
+    found = {name: maps.find_number(keyword) for keyword, name in NUMBERS.items()}
+    return {name: number for name, number in found.items() if number is not None}
