@@ -128,6 +128,11 @@ WARNINGS = (
         "Take flats in this filter with the same settings; or give a library of masters (`library`).",
     ),
     WarningName(
+        "frames disagree",
+        "The frames of a set differ so much among each other that nobody can tell which of them are right.",
+        "Look at the frames, and name those to leave out in `night.yaml`; take the set again if you can.",
+    ),
+    WarningName(
         "gain differs",
         "The gain measured from the flats is not the one used.",
         "Compare with the manual of the camera. Correct the camera file or `night.yaml`.",

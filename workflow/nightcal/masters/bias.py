@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -10,17 +11,22 @@ from nightcal.flags import Flag
 from nightcal.io.keywords import set_cards
 from nightcal.io.product import Product
 from nightcal.masters.common import USUAL_REJECTION, Rejection, make_header, make_mask, make_product, stack_frames
+from nightcal.masters.doubts import note_doubt
 from nightcal.masters.flagged_pixels import warn_of_flagged_pixels
 from nightcal.masters.level_drift import warn_of_level_drift
 from nightcal.masters.noise_check import note_read_noise
+from nightcal.masters.portraits import Portrait, draw_portrait
 from nightcal.masters.scatter_check import warn_of_scatter
+from nightcal.masters.set_agreement import compare_with_set
 from nightcal.stacking.calibration_frame import (
+    Accepted,
     CalibrationFrame,
     RejectedFrame,
     accept_frames,
     find_whole_level,
     make_stack_input,
     read_signal,
+    reject_frames,
     sort_frames,
 )
 from nightcal.stacking.stack import StackInput
@@ -31,6 +37,7 @@ def stack_biases(
     rejection: Rejection = USUAL_REJECTION,
     rejected: Sequence[RejectedFrame] = (),
     threads: int = 1,
+    serves: float | None = None,
 ) -> Product:
     """Stack bias frames after bringing each to the mean level.
 
@@ -45,6 +52,8 @@ def stack_biases(
     rejected : sequence of RejectedFrame
         Frames that could not be opened, for the header.
     threads : int
+    serves : float, optional
+        Mean time of the science frames [MJD], to choose between two groups of frames.
 
     Returns
     -------
@@ -58,7 +67,7 @@ def stack_biases(
         If no frame could be read.
     """
     frames = sort_frames(frames)
-    accepted = accept_frames(frames, rejected, lambda frame: find_whole_level(frame, rejection.frame_sigma))
+    accepted, doubt = _select_biases(frames, rejected, rejection.frame_sigma, serves)
     mean_level = float(np.mean(accepted.levels))
 
     def make_inputs(frames: Sequence[CalibrationFrame]) -> list[StackInput]:
@@ -77,6 +86,8 @@ def stack_biases(
     if seconds > 0:
         set_cards(header, {"PEDEXP": seconds, "PEDVAR": dark_variance})
     note_read_noise(header, accepted.frames, with_dark=seconds > 0)
+    if doubt:
+        note_doubt(header, "frames disagree", doubt)
     warn_of_level_drift(header, accepted.frames, accepted.levels)
     levels = {frame.path: np.float32(level) for frame, level in zip(accepted.frames, accepted.levels, strict=True)}
     if not may_be_dark:
@@ -89,3 +100,20 @@ def stack_biases(
         )
     warn_of_flagged_pixels(header, {"noisy in the bias": noisy}, mask.size)
     return make_product(stacked, mask, "electron", header, fill=mean_level, pedestal=-mean_level)
+
+
+def _select_biases(
+    frames: Sequence[CalibrationFrame], rejected: Sequence[RejectedFrame], k: float, serves: float | None
+) -> tuple[Accepted, str]:
+    """Find the level of each bias, and reject frames that depart from the others; say if nothing can be believed."""
+    portraits: dict[Path, Portrait] = {}
+
+    def find_level(frame: CalibrationFrame) -> float:
+        level = find_whole_level(frame, k)
+        portraits[frame.path] = draw_portrait(frame)
+        return level
+
+    accepted = accept_frames(frames, rejected, find_level)
+    good = accepted.frames
+    agreement = compare_with_set(good, [portraits[frame.path] for frame in good], serves=serves)
+    return reject_frames(accepted, agreement.departing), agreement.doubt

@@ -127,12 +127,20 @@ def average_blocks(grid: Grid, side: int = COARSE) -> Grid:
 
 
 def calibrate_errors(grid: Grid) -> Grid:
-    """Raise errors to the scatter of neighbouring blocks, which a gradient hardly changes."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        steps = [np.diff(grid.values, axis=axis) / np.sqrt(_add_neighbours(grid.errors, axis)) for axis in (0, 1)]
-    known = np.concatenate([step[np.isfinite(step)] for step in steps])
-    ratio = RSTD * float(np.median(np.abs(known))) if known.size else 1.0
-    return Grid(grid.values, grid.errors * max(1.0, ratio))
+    """Raise errors to the scatter of neighbouring blocks, which a gradient hardly changes.
+
+    Parameters
+    ----------
+    grid : Grid
+        Arrays of shape (..., rows, columns); all maps have one factor.
+    """
+    ratios = [1.0]
+    for axis in (-2, -1):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            steps = np.diff(grid.values, axis=axis) / np.sqrt(_add_neighbours(grid.errors, axis))
+        known = np.abs(steps[np.isfinite(steps)])
+        ratios += [RSTD * float(np.median(known))] if known.size else []
+    return Grid(grid.values, grid.errors * max(ratios))
 
 
 def _add_neighbours(errors: Map, axis: int) -> Map:

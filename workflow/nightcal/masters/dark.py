@@ -19,7 +19,6 @@ from nightcal.masters.common import (
     Rejection,
     add_variance,
     check_master,
-    check_pedestal,
     make_header,
     make_mask,
     make_product,
@@ -27,6 +26,7 @@ from nightcal.masters.common import (
     stack_frames,
 )
 from nightcal.masters.dark_selection import measure_read_noise, select_darks
+from nightcal.masters.doubts import note_doubt
 from nightcal.masters.flagged_pixels import warn_of_flagged_pixels
 from nightcal.masters.scatter_check import warn_of_scatter
 from nightcal.numerics.blocks import cut_strips, thin_rows
@@ -83,9 +83,8 @@ def stack_darks(
     """
     frames = sort_frames(frames)
     bias = check_master("bias", bias, frames)
-    accepted, glow = select_darks(frames, bias, rejected, rejection.frame_sigma)
+    accepted, glow, doubt = select_darks(frames, bias, rejected, rejection.frame_sigma)
     frames = accepted.frames
-    check_pedestal(bias, frames)
     inputs = _make_inputs(frames, accepted.levels, bias)
     time = _find_effective_time(frames, inputs, bias)
     stacked = stack_frames(frames, lambda some: _make_inputs(some, accepted.levels, bias), rejection, [bias], threads)
@@ -97,6 +96,8 @@ def stack_darks(
     np.bitwise_or(mask, Flag.BAD, out=mask, where=stacked.noisy)
     pedestal = min(0.0, typical.mean)
     header = make_header("dark", accepted, stacked)
+    if doubt:
+        note_doubt(header, "frames disagree", doubt)
     if bias is not None and bias.pedestal_exposure > 0:
         set_cards(header, {"PEDEXP": bias.pedestal_exposure})
     times = [frame.exposure_time for frame in frames]

@@ -9,7 +9,10 @@ import numpy as np
 
 from nightcal.io.master import MasterFrame, find_dark_time
 from nightcal.masters.amplifier_glow import BlockMap, Glow, find_glow, map_blocks
+from nightcal.masters.common import check_pedestal
 from nightcal.masters.pedestal import check_longer
+from nightcal.masters.portraits import Portrait, draw_portrait
+from nightcal.masters.set_agreement import compare_with_set
 from nightcal.planning.dark_scaling import same_exposure
 from nightcal.stacking.calibration_frame import (
     Accepted,
@@ -17,13 +20,14 @@ from nightcal.stacking.calibration_frame import (
     RejectedFrame,
     accept_frames,
     find_central_level,
+    reject_frames,
 )
 from nightcal.stacking.stack import StackInput
 
 
 def select_darks(
     frames: Sequence[CalibrationFrame], bias: MasterFrame | None, rejected: Sequence[RejectedFrame], k: float
-) -> tuple[Accepted, Glow | None]:
+) -> tuple[Accepted, Glow | None, str]:
     """Find the level of each dark, and the signal that does not scale with the exposure time.
 
     Parameters
@@ -42,13 +46,16 @@ def select_darks(
     accepted : Accepted
     glow : Glow or None
         None if the frames have the same exposure time, or without a bias, whose pattern does not scale either.
+    doubt : str
+        Why none of the frames can be believed; empty if they mostly agree.
 
     Raises
     ------
     FrameRejectedError
-        If no frame is accepted.
+        If no frame is accepted, or the bias level of a frame cannot be subtracted.
     """
     maps: dict[Path, BlockMap] = {}
+    portraits: dict[Path, Portrait] = {}
     mixed = bias is not None and _have_mixed_times(frames)
 
     def find_level(frame: CalibrationFrame) -> float:
@@ -56,16 +63,22 @@ def select_darks(
         level = find_central_level(frame, bias, None, k)
         if mixed and bias is not None:
             maps[frame.path] = map_blocks(frame, bias, k)
+        portraits[frame.path] = draw_portrait(frame, bias, profile=True)
         return level
 
     accepted = accept_frames(frames, rejected, find_level)
+    check_pedestal(bias, accepted.frames)
+    times = [find_dark_time(frame.exposure_time, bias) for frame in accepted.frames]
+    agreement = compare_with_set(accepted.frames, [portraits[frame.path] for frame in accepted.frames], times)
+    accepted = reject_frames(accepted, agreement.departing)
     good = accepted.frames
     if not mixed or not _have_mixed_times(good):
-        return accepted, None
+        return accepted, None, agreement.doubt
     readout = good[0].readout
     areas = [area for area, _ in readout.shares]
     times = [find_dark_time(frame.exposure_time, bias) for frame in good]
-    return accepted, find_glow([maps[frame.path] for frame in good], times, readout.shape, areas)
+    glow = find_glow([maps[frame.path] for frame in good], times, readout.shape, areas)
+    return accepted, glow, agreement.doubt
 
 
 def _have_mixed_times(frames: Sequence[CalibrationFrame]) -> bool:

@@ -50,6 +50,7 @@ def make_master_bias(
     threads: int = 1,
     warnings: Sequence[str] = (),
     overrides: Overrides = NO_OVERRIDES,
+    serves: float | None = None,
 ) -> Product:
     """Make a master bias from raw bias frames.
 
@@ -66,6 +67,8 @@ def make_master_bias(
         For the header.
     overrides : mapping of str to Override
         What the observer says of the frames, by path.
+    serves : float, optional
+        Mean time of the science frames [MJD].
 
     Returns
     -------
@@ -76,7 +79,7 @@ def make_master_bias(
     return finish_master(
         "bias",
         opened,
-        lambda: stack_biases(opened.frames, rejection, opened.rejected, threads),
+        lambda: stack_biases(opened.frames, rejection, opened.rejected, threads, serves),
         asdict(rejection),
         warnings,
     )

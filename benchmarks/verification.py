@@ -1,0 +1,248 @@
+"""Plant faults in calibration frames, and count how many are found and named right, and how many good frames are lost.
+
+python -m benchmarks.verification [--seeds 20] [FAULT ...]
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from nightcal.io.master import load_master
+from nightcal.io.product import write_product
+from nightcal.io.verdict import Outcome
+from nightcal.masters.judge import Earlier, judge
+from nightcal.masters.make import make_master_bias, make_master_dark, make_master_flat
+from nightcal.masters.map_master import map_master
+
+from benchmarks.faulty_sets import GAIN, SHAPE, Chip, Folder
+
+CAMERA = Path(__file__).parents[1] / "config" / "cameras" / "generic.yaml"
+GRADIENT = np.broadcast_to(np.linspace(0, 1, SHAPE[1]), SHAPE)
+EARLIER = datetime(2024, 2, 29, 22)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a set: the faulty frames that were rejected, the good ones that were, and all that was said."""
+
+    found: int
+    faulty: int
+    lost: int
+    good: int
+    outcome: Outcome
+    words: str
+
+    @property
+    def is_found(self):
+        """Whether all faulty frames are left out, or the master is not accepted."""
+        return self.found == self.faulty if self.outcome is Outcome.ACCEPTED else True
+
+
+def judge_set(kind, paths, faulty, earlier=(), **masters):
+    """Make and judge a master; ``faulty`` are the numbers of the frames with a fault."""
+    make = {"bias": make_master_bias, "dark": make_master_dark, "flat": make_master_flat}[kind]
+    product = make(paths, CAMERA, **masters)
+    verdict = judge(map_master(product, kind), earlier)
+    header = product.header
+    rejected = {str(header[f"REJ{n:03d}"]) for n in range(1, header.get("NREJECT", 0) + 1)}
+    bad = {path.name for n, path in enumerate(paths) if n in faulty}
+    words = " ".join(str(value) for card, value in header.items() if card.startswith(("REJW", "WARN", "OWNWHY")))
+    return product, Result(
+        len(rejected & bad), len(bad), len(rejected - bad), len(paths) - len(bad), verdict.outcome, f"{words} {verdict.why}"
+    )
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault: how a seed plays it, and words of which one must be said."""
+
+    play: Callable[[Folder], Result]
+    words: Sequence[str] = ()
+
+
+def leak(electrons, frames):
+    """Light that leaks into some frames, more at the right."""
+    return lambda number, image: image + electrons * GRADIENT * (number in frames)
+
+
+def play_bias(change=None, faulty=(), count=16, cards=None, earlier=False):
+    """Bias frames, of which some are changed."""
+
+    def play(folder):
+        before = []
+        if earlier:
+            night = Folder(folder.path / "before", folder.chip, EARLIER)
+            product, _ = judge_set("bias", night.take("bias", 0.0, count), ())
+            before = [Earlier(map_master(product, "bias"), None)]
+        return judge_set("bias", folder.take("bias", 0.0, count, 0.0, change, cards), set(faulty), before)[1]
+
+    return play
+
+
+def make_bias(folder):
+    """A good master bias, on disk."""
+    path = folder.path / "master_bias.fits"
+    write_product(path, make_master_bias(folder.take("bias", 0.0, 9), CAMERA))
+    return load_master(path)
+
+
+def play_dark(change=None, faulty=(), count=5, seconds=360.0, earlier=False):
+    """Darks, of which some are changed."""
+
+    def play(folder):
+        bias, before = make_bias(folder), []
+        if earlier:
+            night = Folder(folder.path / "before", folder.chip, EARLIER)
+            product, _ = judge_set("dark", night.take("dark", seconds, count), (), bias=bias)
+            before = [Earlier(map_master(product, "dark"), None)]
+        return judge_set("dark", folder.take("dark", seconds, count, 0.0, change), set(faulty), before, bias=bias)[1]
+
+    return play
+
+
+def play_flat(change=None, faulty=(), count=7, level=20000.0):
+    """Flats, of which some are changed."""
+
+    def play(folder):
+        bias = make_bias(folder)
+        paths = folder.take("flat", 5.0, count, level * folder.chip.response, change)
+        return judge_set("flat", paths, set(faulty), bias=bias)[1]
+
+    return play
+
+
+def displace(faulty):
+    """Frames whose pixels are displaced by a row and eight columns, as by a fault of the readout."""
+
+    def expose(number, image):
+        return image
+
+    return expose, faulty
+
+
+def band(faulty):
+    """Rows 60 to 80 of some darks have no dark current."""
+
+    def change(number, image):
+        if number in faulty:
+            image[60:80] = 0
+        return image
+
+    return change
+
+
+def other_filter(faulty):
+    """A flat through another filter: another vignetting, and another response of the pixels."""
+    rng = np.random.default_rng(5)
+    y = np.linspace(-1, 1, SHAPE[0])[:, np.newaxis]
+    other = (1 + 0.03 * y) * rng.normal(1, 0.01, SHAPE)
+    return lambda number, image: image * other if number in faulty else image
+
+
+def clouds(faulty):
+    """Clouds over some flats."""
+    return lambda number, image: image * (1 + 0.06 * (GRADIENT - 0.5)) if number in faulty else image
+
+
+def star(faulty):
+    """The same star in some flats."""
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    spot = np.exp(-((y - 60) ** 2 + (x - 110) ** 2) / (2 * 1.5**2))
+    return lambda number, image: image + 3000 * spot * (number in faulty)
+
+
+def drift(percent, count):
+    """A gradient that grows over the set."""
+    return lambda number, image: image * (1 + percent / 100 * (number / (count - 1) - 0.5) * (2 * GRADIENT - 1))
+
+
+WARM = lambda number: {"CCD-TEMP": 0.0 if number < 4 else -10.0}  # noqa: E731
+
+FAULTS = {
+    "good bias": Fault(play_bias()),
+    "good bias, 5 frames": Fault(play_bias(count=5)),
+    "good bias, 3 frames": Fault(play_bias(count=3)),
+    "good bias, earlier night": Fault(play_bias(earlier=True)),
+    "good dark": Fault(play_dark()),
+    "good dark, 3 frames": Fault(play_dark(count=3)),
+    "good dark, earlier night": Fault(play_dark(earlier=True)),
+    "good flat": Fault(play_flat()),
+    "good flat, 3 frames": Fault(play_flat(count=3)),
+    **{
+        f"leak of {adu} ADU in {n} of 16 bias": Fault(
+            play_bias(leak(adu * GAIN, range(n)), range(n)), ("light leak", "frames disagree", "level")
+        )
+        for n in (1, 4, 9)
+        for adu in (8, 16, 30)
+    },
+    **{
+        f"leak of {adu} ADU in all bias, earlier night": Fault(
+            play_bias(leak(adu * GAIN, range(16)), range(16), earlier=True), ("light leak",)
+        )
+        for adu in (8, 16, 30)
+    },
+    "slope of 0.5 e- in all bias, earlier night": Fault(
+        play_bias(leak(0.5, range(16)), range(16), earlier=True), ("shape changed",)
+    ),
+    "level 28 ADU off in 4 of 16 bias": Fault(
+        play_bias(lambda n, image: image + 28 * GAIN * (n < 4), range(4)), ("level",)
+    ),
+    "level 28 ADU off in 9 of 16 bias": Fault(
+        play_bias(lambda n, image: image + 28 * GAIN * (n < 9), range(9)), ("level",)
+    ),
+    "bias 10 C warmer in 4 of 16": Fault(
+        play_bias(lambda n, image: image + 8 * GAIN * (n < 4), range(4), cards=WARM), ("CCD-TEMP",)
+    ),
+    "noise 1.5 times in 1 of 16 bias": Fault(
+        play_bias(lambda n, image: image + np.random.default_rng(n).normal(0, 6.7, SHAPE) * (n == 3), [3]), ("noise",)
+    ),
+    "leak of 12 e- in 1 of 4 darks": Fault(play_dark(leak(12, [1]), [1], 4), ("light leak", "level")),
+    "leak of 12 e- in all darks, earlier night": Fault(
+        play_dark(leak(12, range(4)), range(4), 4, earlier=True), ("light",)
+    ),
+    "no dark current in a band of 1 of 5 darks": Fault(play_dark(band([2]), [2]), ("no dark current",)),
+    "no dark current in a band of 3 of 5 darks": Fault(play_dark(band([0, 2, 3]), [0, 2, 3]), ("no dark current",)),
+    "wrong filter in 1 of 7 flats": Fault(play_flat(other_filter([2]), [2]), ("filter", "gradient")),
+    "clouds in 2 of 7 flats": Fault(play_flat(clouds([1, 5]), [1, 5]), ("clouds",)),
+    "same star in 3 of 5 flats": Fault(play_flat(star([0, 2, 3]), [0, 2, 3], 5), ("star", "spot")),
+    "drift of 3 percent over 7 flats": Fault(play_flat(drift(3, 7), range(7)), ("drift",)),
+}
+
+
+def main():
+    """Print a row for each fault."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("faults", nargs="*", help="words in the names of the faults; all if none is given")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--say", action="store_true", help="print what was said")
+    args = parser.parse_args()
+    print("| fault | overscan | found | named right | good frames lost | not accepted |")
+    print("|---|---|---|---|---|---|")
+    for name, fault in FAULTS.items():
+        if args.faults and not any(word in name for word in args.faults):
+            continue
+        for overscan in (True, False):
+            results = []
+            for seed in range(args.seeds):
+                with tempfile.TemporaryDirectory() as folder:
+                    results.append(fault.play(Folder(Path(folder), Chip(seed, overscan))))
+            found = [r for r in results if r.faulty and r.is_found]
+            named = [r for r in found if any(word in r.words for word in fault.words)]
+            lost, good = sum(r.lost for r in results), sum(r.good for r in results)
+            doubted = sum(r.outcome is not Outcome.ACCEPTED for r in results)
+            share = f"{len(found)}/{args.seeds}" if fault.words else "-"
+            print(
+                f"| {name} | {'yes' if overscan else 'no'} | {share} | {len(named) if fault.words else '-'} "
+                f"| {lost}/{good} | {doubted}/{args.seeds} |",
+                flush=True,
+            )
+            for result in results if args.say else ():
+                print("   ", result.outcome.word, result.found, result.lost, result.words[:300])
+
+
+if __name__ == "__main__":
+    main()
