@@ -52,7 +52,12 @@ def judge_set(kind, paths, faulty, earlier=(), **masters):
     bad = {path.name for n, path in enumerate(paths) if n in faulty}
     words = " ".join(str(value) for card, value in header.items() if card.startswith(("REJW", "WARN", "OWNWHY")))
     return product, Result(
-        len(rejected & bad), len(bad), len(rejected - bad), len(paths) - len(bad), verdict.outcome, f"{words} {verdict.why}"
+        len(rejected & bad),
+        len(bad),
+        len(rejected - bad),
+        len(paths) - len(bad),
+        verdict.outcome,
+        f"{words} {verdict.why}",
     )
 
 
@@ -84,7 +89,7 @@ def play_bias(change=None, faulty=(), count=16, cards=None, earlier=False):
 
 
 def make_bias(folder):
-    """A good master bias, on disk."""
+    """Make a good master bias, and read it from disk."""
     path = folder.path / "master_bias.fits"
     write_product(path, make_master_bias(folder.take("bias", 0.0, 9), CAMERA))
     return load_master(path)
@@ -115,15 +120,6 @@ def play_flat(change=None, faulty=(), count=7, level=20000.0):
     return play
 
 
-def displace(faulty):
-    """Frames whose pixels are displaced by a row and eight columns, as by a fault of the readout."""
-
-    def expose(number, image):
-        return image
-
-    return expose, faulty
-
-
 def band(faulty):
     """Rows 60 to 80 of some darks have no dark current."""
 
@@ -136,7 +132,7 @@ def band(faulty):
 
 
 def other_filter(faulty):
-    """A flat through another filter: another vignetting, and another response of the pixels."""
+    """Take some flats through another filter: another vignetting, and another response of the pixels."""
     rng = np.random.default_rng(5)
     y = np.linspace(-1, 1, SHAPE[0])[:, np.newaxis]
     other = (1 + 0.03 * y) * rng.normal(1, 0.01, SHAPE)
@@ -149,14 +145,14 @@ def clouds(faulty):
 
 
 def star(faulty):
-    """The same star in some flats."""
+    """Put the same star into some flats."""
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     spot = np.exp(-((y - 60) ** 2 + (x - 110) ** 2) / (2 * 1.5**2))
     return lambda number, image: image + 3000 * spot * (number in faulty)
 
 
 def drift(percent, count):
-    """A gradient that grows over the set."""
+    """Let a gradient grow over the set."""
     return lambda number, image: image * (1 + percent / 100 * (number / (count - 1) - 0.5) * (2 * GRADIENT - 1))
 
 

@@ -22,6 +22,7 @@ from nightcal.masters.compare_maps import (
     divide_maps,
     find_change,
     find_changed_lines,
+    find_slope,
     subtract_maps,
 )
 
@@ -108,7 +109,8 @@ def _grade(size: float, doubtful: float, rejected: float = np.inf) -> Outcome:
 def check_shape(new: MasterMaps, old: MasterMaps, noise: float, time: float = 1.0) -> Check:
     """Compare the shape of a bias [e-], or of a dark in its longest exposure [s]."""
     doubtful = (DOUBTFUL_SHAPE if new.facts.get("MASTER") == "bias" else DOUBTFUL_DARK) * noise
-    change = find_change(subtract_maps(new, old, time))
+    rest = subtract_maps(new, old, time)
+    change = max(find_change(rest), find_slope(rest), key=lambda one: abs(one.size))
     outcome = _grade(change.size, doubtful, REJECTED_SHAPE * noise if time == 1.0 else noise)
     text = "" if outcome is Outcome.ACCEPTED else f"shape changed by {_describe(change, 'e-')}: light leak, or glow?"
     return Check("shape", change.size, doubtful, outcome, text)

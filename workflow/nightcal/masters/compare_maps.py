@@ -21,6 +21,9 @@ BLOCK = 16
 SIGNIFICANT = 5.0
 """Departures below this many standard errors are noise: with 16,384 blocks one master in a hundred exceeds it."""
 
+FEWEST_LINES = 5
+"""Rows or columns of blocks that show a slope."""
+
 NEIGHBOURS = 11
 """Columns whose median a column is compared with, its own among them."""
 
@@ -110,6 +113,46 @@ def find_change(grid: Grid) -> Change:
     coarse = average_blocks(grid)
     found = [_find_largest(calibrate_errors(each), side) for each, side in ((grid, BLOCK), (coarse, BLOCK * COARSE))]
     return max(found, key=lambda change: (abs(change.size), change.sigma))
+
+
+def find_slope(grid: Grid) -> Change:
+    """Find the rise of a plane across the image, through blocks that scatter as their neighbours do.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of fine blocks.
+
+    Returns
+    -------
+    Change
+        The larger one of the rises from left to right and from bottom to top; 0 if it is not significant.
+
+    Notes
+    -----
+    Least squares. Rows of blocks share the noise of their readout, so the errors are at least those of the means of
+    rows and of columns of blocks.
+    """
+    values, errors = calibrate_errors(grid)
+    found = Change()
+    for axis, sides in ((0, "left to right"), (1, "bottom to top")):
+        known = np.isfinite(values) & np.isfinite(errors)
+        count = known.sum(axis=axis)
+        if np.count_nonzero(count) < FEWEST_LINES:
+            continue
+        with np.errstate(invalid="ignore", divide="ignore"):
+            line = np.sum(values, axis=axis, where=known) / count
+            error = np.sqrt(np.sum(errors**2, axis=axis, where=known)) / count
+        line, error = line[count > 0], error[count > 0]
+        place = np.linspace(-0.5, 0.5, len(line))
+        place -= place.mean()
+        slope = float(np.sum(place * line) / np.sum(place**2))
+        rest = line - line.mean() - slope * place
+        scatter = float(np.sqrt(np.mean(np.maximum(error**2, np.sum(rest**2) / (len(line) - 2)))))
+        sigma = abs(slope) / (scatter / float(np.sqrt(np.sum(place**2))))
+        if sigma > SIGNIFICANT and abs(slope) > abs(found.size):
+            found = Change(slope, sigma, f"from {sides}")
+    return found
 
 
 def average_blocks(grid: Grid, side: int = COARSE) -> Grid:

@@ -25,8 +25,15 @@ SIGNIFICANT = 5.0
 MOSTLY = 2 / 3
 """Fraction of a set that must agree for the others to be left out."""
 
-SHAPE = 0.2
+SHAPE = 0.25
 """Departure of the shape from the set's that matters, in read noises: weaker banding is usual, and averages out."""
+
+QUIET = 33.0
+"""Percentile of the frames whose departures are taken for noise: banding is common to the blocks of a row, and a third
+of the frames is sound."""
+
+BOTH_SIGNS = 0.6
+"""Of a gradient, whose one end is below the median and whose other is above it, the bright end is named."""
 
 LEVEL, LEVEL_WITH_OVERSCAN = 1.0, 0.5
 """Departure of the level that matters, in read noises. Without overscan the level drifts by a few tenths of it."""
@@ -204,10 +211,14 @@ def _compare_shapes(shapes: Values, errors: Values, noise: float) -> dict[int, s
     """Find frames whose shape departs from the set's; errors are at least what neighbouring blocks scatter."""
     with np.errstate(invalid="ignore", divide="ignore"):
         mean, error = average_nine(*calibrate_errors(Grid(shapes, errors)))
+        usual = RSTD * median(np.abs(mean / error).reshape(len(mean), -1), axis=1)
+        error *= max(1.0, float(np.nanpercentile(usual, QUIET)))
         significant = np.abs(mean) > np.maximum(SIGNIFICANT * error, SHAPE * noise)
     found = {}
     for n in np.flatnonzero(significant.any(axis=(1, 2))).tolist():
         sizes = np.where(significant[n], np.abs(mean[n]), 0.0)
+        brighter = np.where(mean[n] > 0, sizes, 0.0)
+        sizes = brighter if brighter.max() > BOTH_SIGNS * sizes.max() else sizes
         row, column = np.unravel_index(int(np.argmax(sizes)), sizes.shape)
         size = float(mean[n, row, column])
         where = _describe_place(row / (sizes.shape[0] - 1 or 1), column / (sizes.shape[1] - 1 or 1))
@@ -246,7 +257,9 @@ def _compare_noises(sample: Values, within: NDArray[np.bool_]) -> dict[int, str]
     squares = np.clip(rest, -WINSOR * spread, WINSOR * spread) ** 2
     known = np.isfinite(squares)
     pixels = known.sum(axis=1)
-    noises = np.sqrt(np.sum(squares, axis=1, where=known) / np.maximum(pixels, 1))
+    number = max(2, int(np.count_nonzero(within)))  # a frame takes part in the median from which it is measured
+    part = np.sqrt(np.where(within, 1 - 1 / number, 1 + 1 / number))
+    noises = np.sqrt(np.sum(squares, axis=1, where=known) / np.maximum(pixels, 1)) / part
     usual = float(np.median(noises[within])) if within.any() else 0.0
     if usual == 0:
         return {}
@@ -256,9 +269,12 @@ def _compare_noises(sample: Values, within: NDArray[np.bool_]) -> dict[int, str]
 
 
 def _compare_patterns(sample: Values, within: NDArray[np.bool_]) -> dict[int, str]:
-    """Find frames in which the fixed pattern of the set is missing: their pixels are displaced."""
+    """Find frames in which the fixed pattern of the set is missing: their pixels are displaced.
+
+    Steps from pixel to pixel show the pattern without gradients.
+    """
     found = {}
-    centred = sample - median(sample, axis=1)[:, np.newaxis]
+    centred = np.diff(sample, axis=1)
     ceiling = WINSOR * float(rstd(centred[np.isfinite(centred)]))
     centred = np.nan_to_num(np.clip(centred, -ceiling, ceiling))
     for n, frame in enumerate(centred):
@@ -287,10 +303,13 @@ def _find_bands(profiles: Sample, times: Values, within: NDArray[np.bool_], nois
         rest = np.nan_to_num(profiles[n] - typical * time)
         scatter = RSTD * float(np.median(np.abs(rest - np.median(rest)))) / BAND**0.5
         smooth = np.convolve(rest, kernel, "valid")
-        limit = np.maximum(SIGNIFICANT * scatter, VISIBLE * noise)
-        rows = np.flatnonzero((expected > limit) & (smooth < -(1 - NO_CURRENT) * expected) & (smooth < -limit))
-        if rows.size:
-            found[n] = f"no dark current in rows {rows[0] + 1} to {rows[-1] + BAND}: a transfer fault?"
+        limit = max(SIGNIFICANT * scatter, VISIBLE * noise)
+        usual = float(np.median(expected))
+        missing = (smooth < -(1 - NO_CURRENT) * expected) & (smooth < -limit)
+        alone = (smooth > (1 - NO_CURRENT) * usual) & (expected < NO_CURRENT * usual) & (smooth > limit)
+        for rows, who in ((np.flatnonzero(missing), ""), (np.flatnonzero(alone), " of the others")):
+            if rows.size and usual > limit:
+                found[n] = f"no dark current in rows {rows[0] + 1} to {rows[-1] + BAND}{who}: a transfer fault?"
     return found
 
 
