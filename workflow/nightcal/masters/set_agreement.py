@@ -133,23 +133,20 @@ def _settle_groups(
     frames: Sequence[CalibrationFrame], found: dict[int, str], serves: float | None, has_overscan: bool
 ) -> Agreement:
     """Keep the group nearest in time to the science frames, if only the levels differ; else believe nothing."""
-    first = next(iter(found.values()))
     agreeing = f"only {len(frames) - len(found)} of {len(frames)} frames agree"
-    doubt = f"{agreeing}; {frames[next(iter(found))].path.name}: {first}"
+    place, first = next(iter(found.items()))
     levels_only = all(reason.startswith("level ") and ";" not in reason for reason in found.values())
-    if not levels_only or has_overscan or serves is None:
-        return Agreement({}, doubt)
     others = [n for n in range(len(frames)) if n not in found]
-    groups = [group for group in (sorted(found), others) if group]
-    if len(groups) < 2:
-        return Agreement({}, doubt)
+    if not levels_only or has_overscan or serves is None or not others:
+        return Agreement({}, f"{agreeing}; {frames[place].path.name}: {first}")
+    groups = sorted(found), others
     gaps = [min(abs(frames[n].mjd - serves) for n in group) for group in groups]
     near, far = groups if gaps[0] <= gaps[1] else groups[::-1]
-    reason = "level of another group of frames; those nearest to the science frames are kept"
     names = name_files([frames[n].path.name for n in far], [frames[n].path.name for n in near])
-    line = f"for a master of the others, night.yaml: - {{file: {names}, group: other}}"
-    used = f"the {len(near)} frames nearest to the science frames are used"
-    return Agreement(dict.fromkeys(far, reason), f"{doubt}; {used}; {line}")
+    line = f"for a second master, night.yaml: - {{group: other, file: {names}}}"
+    reason = "level of another group of frames; those nearest to the science frames are kept"
+    doubt = f"{agreeing}: levels in two groups; the {len(near)} nearest to the science frames are used; {line}"
+    return Agreement(dict.fromkeys(far, reason), doubt)
 
 
 def _find_departing(
@@ -193,7 +190,11 @@ def _choose_like(times: Values, within: NDArray[np.bool_], time: float) -> NDArr
 def _compare_levels(levels: Values, noise: float, has_overscan: bool) -> dict[int, str]:
     """Find levels that depart from the set's, in two groups or alone."""
     least = (LEVEL_WITH_OVERSCAN if has_overscan else LEVEL) * noise
-    groups = find_gap(levels.tolist()) if len(levels) > 2 else None
+    if len(levels) == 2:
+        apart = float(levels[0] - levels[1])
+        texts = {0: _describe_level(apart), 1: _describe_level(-apart)}
+        return texts if abs(apart) > least else {}
+    groups = find_gap(levels.tolist())
     if groups is not None:
         fewer, more = sorted(groups, key=len)
         gap = levels[more].mean() - levels[fewer].mean()
