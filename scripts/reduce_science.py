@@ -9,11 +9,12 @@ from pathlib import Path
 
 from nightcal.cli import (
     add_masters,
+    add_measuring,
     choose_masters,
     make_parser,
-    parse_json,
     read_camera,
     read_measured_gain,
+    read_measuring,
     read_overrides,
     run,
 )
@@ -29,20 +30,12 @@ def main() -> None:
     arguments.add_argument("--unit", default="electron", choices=["electron", "adu"], help="unit of the products")
     arguments.add_argument("--warn", action="append", default=[], help="a warning for the headers")
     arguments.add_argument("--out", nargs="+", type=Path, required=True, help="a product per frame")
-    arguments.add_argument("--measure", type=parse_json, default={}, help="steps and their options, as JSON: see above")
-    arguments.add_argument("--stars", nargs="+", default=[], type=Path, help="catalogues of reference stars")
-    arguments.add_argument("--columns", type=parse_json, default={}, help="names of their columns, as JSON")
-    arguments.add_argument("--fields", nargs="+", default=[], type=Path, help="downloaded catalogues of single fields")
+    add_measuring(arguments)
     arguments.add_argument("--catalogs", nargs="+", default=[], type=Path, help="a table of sources per frame")
     args = arguments.parse_args()
     for option, names in (("out", args.out), ("catalogs", args.catalogs or args.out)):
         if len(names) != len(args.frames):
             raise ConfigurationError(f"--{option} has {len(names)} names; expected {len(args.frames)}, one a frame.")
-    measurements = None
-    if args.measure:
-        from nightcal.science.measure import read_measurements
-
-        measurements = read_measurements(args.measure, args.stars, args.columns, args.fields)
     chosen = choose_masters(args, "bias", "dark", "flat")
     batch = ScienceBatch(
         camera=read_camera(args),
@@ -51,7 +44,7 @@ def main() -> None:
         measured=read_measured_gain(args),
         unit=args.unit,
         warnings=[*args.warn, *(text for choice in chosen.values() for text in choice.warnings)],
-        measurements=measurements,
+        measurements=read_measuring(args),
         overrides=read_overrides(args),
     )
     reduce_frames(args.frames, args.out, batch, args.catalogs)

@@ -2,15 +2,17 @@
 
 python scripts/report_night.py --planned results/logs/planned_20240301.csv \
     --summary results/logs/summary_20240301.json --plan results/20240301/plan.csv \
-    --out results/20240301/report.html results/20240301/summary.json
+    --out results/20240301/report.html results/20240301/summary.json \
+    --tables results/20240301/masters/verdicts.csv results/20240301/calibrations.csv
 """
 
 from pathlib import Path
 
 from nightcal.cli import make_parser, run
 from nightcal.io.atomic import write_text
+from nightcal.masters.trends import write_trend_table, write_verdict_table
 from nightcal.planning.summary import complete_summary, read_summary, write_summary
-from nightcal.report import amend, make_report, read_products, read_table, write_table
+from nightcal.report import amend, describe_masters, make_report, read_products, read_table, read_verdicts, write_table
 from nightcal.science.crosscheck import read_crosscheck
 
 
@@ -25,16 +27,21 @@ def main() -> None:
     arguments.add_argument("--remark", action="append", default=[], help="a sentence for the top of the page")
     arguments.add_argument("--raw", default="", help="folder of the raw frames, for commands in the report")
     arguments.add_argument("--out", nargs=2, type=Path, required=True, help="the page, and what was done and not")
+    arguments.add_argument("--tables", nargs=2, type=Path, required=True, help="verdicts, and numbers, of the masters")
     args = arguments.parse_args()
     planned = read_table(args.planned.read_text(encoding="utf-8"))
     products = read_products(args.plan.parent, planned)
     rows = amend(planned, products)
     if rows != read_table(args.plan.read_text(encoding="utf-8")):
         write_text(args.plan, write_table(rows))
-    summary = complete_summary(read_summary(args.summary.read_text(encoding="utf-8")), rows, products)
+    verdicts = read_verdicts(args.plan.parent, products)
+    before = read_summary(args.summary.read_text(encoding="utf-8"))
+    summary = complete_summary(before, rows, products, describe_masters(verdicts, products))
+    for path, write in zip(args.tables, (write_verdict_table, write_trend_table), strict=True):
+        write_text(path, write(verdicts))
     page, done = args.out
     checks = [read_crosscheck(path) for path in args.crosschecks]
-    write_text(page, make_report(summary, rows, products, checks, args.raw, args.remark))
+    write_text(page, make_report(summary, rows, products, checks, args.raw, args.remark, verdicts))
     write_text(done, write_summary(summary))
 
 

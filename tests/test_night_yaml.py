@@ -31,7 +31,8 @@ def jobs(done):
 
 
 BATCH = f"reduce_science_{NIGHT}_000"
-MASTERS = ["measure_gain", "make_master_bias", "make_master_flat", "make_bad_pixel_mask"]
+FLAT_AND_VERDICT = ["make_master_flat", "judge_master"]
+MASTERS = ["measure_gain", "make_master_bias", "judge_master", *FLAT_AND_VERDICT, "make_bad_pixel_mask"]
 SCIENCE_V, SCIENCE_R = f"{BATCH}1", f"{BATCH}2"
 
 
@@ -89,7 +90,7 @@ def test_a_frame_replaced_with_its_time_stamp_kept_is_noticed(copied):
     ("name", "again"),
     [
         ("field_R_001.fits", [SCIENCE_R]),
-        ("flat_R_001.fits", [*MASTERS, "make_master_flat", SCIENCE_V, SCIENCE_R]),  # the gain is measured in flats
+        ("flat_R_001.fits", [*MASTERS, *FLAT_AND_VERDICT, SCIENCE_V, SCIENCE_R]),  # the gain is measured in flats
     ],
 )
 def test_a_changed_header_is_noticed(name, again, copied):
@@ -157,6 +158,27 @@ def test_rules_of_a_night_change_what_they_name_and_what_depends_on_it(copied):
     assert done.returncode == 0, done.stderr
     restored = digests(folder / "results")
     assert {name for name in before if name.endswith(".fits") and restored[name] != before[name]} == set()
+
+
+def test_what_the_observer_says_of_a_master_is_obeyed_without_making_it_again(copied):
+    folder, run = copied
+    assert fits.getheader(folder / "results" / NIGHT / "science/field_V_001.fits")["FLATVERD"] == "accepted"
+    say(folder, f"- {{master: {FLAT}, reject: the lamp was changed}}\n- {{master: flat_X, accept: true}}\n")
+    expected = Counter(["judge_master", "make_bad_pixel_mask", SCIENCE_V, SCIENCE_R])
+    assert jobs(run("-n")) == expected
+    done = run("--cores", "2")
+    assert done.returncode == 0, done.stderr
+    assert "rule 2 matches no master; there are: bias_" in done.stderr
+    assert f"{FLAT} is rejected: rejected by night.yaml: the lamp was changed" in done.stderr
+    header = fits.getheader(folder / "results" / NIGHT / "science/field_V_001.fits")
+    assert (header["FLATCOR"], header["SKIPPED"]) == (False, "dark,flat")
+    assert "no other flat: step skipped" in "".join(str(v) for k, v in header.items() if k.startswith("WARN"))
+    with (folder / "results" / NIGHT / "masters/verdicts.csv").open(encoding="utf-8") as file:
+        verdicts = {row["master"]: row["verdict"] for row in csv.DictReader(file)}
+    assert verdicts.pop(FLAT) == "rejected"
+    assert set(verdicts.values()) == {"accepted"}
+    say(folder, "")
+    assert jobs(run("-n")) == expected
 
 
 def test_the_template_lists_every_file_once(work):

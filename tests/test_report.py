@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from nightcal.io.verdict import Outcome, Verdict
 from nightcal.planning.frames import Frame
 from nightcal.planning.plan import COLUMNS, make_plan
 from nightcal.planning.summary import NightSummary, Undone
@@ -166,8 +167,10 @@ def test_products_are_listed_with_their_numbers_and_warnings():
         product("science/m67.fits", OBJECT="M 67", NMASKED=17, SKIPPED="dark"),
     ]
     rows = [row("m67.fits", product="science/m67.fits") | {"filter": "V", "exposure": "30"}]
-    page = show_page(rows, products)
-    assert ["bias_x", "12", "11.94", "1.310", "1503 e-", "bias frames scatter 1.31 times"] in page.rows
+    verdicts = [Verdict("bias_x", "20240301", "bias", Outcome.DOUBTFUL, "rises by 3 e-")]
+    page = Page(make_report(summary(), rows, dict(products), verdicts=verdicts))
+    assert ["bias_x", "doubtful", "rises by 3 e-"] in page.rows
+    assert ["bias_x", "doubtful", "12", "11.94", "1.310", "1503 e-", "bias frames scatter 1.31 times"] in page.rows
     assert ["m67.fits", "M 67", "V", "30", "17", "dark", ""] in page.rows
 
 
@@ -241,7 +244,7 @@ def test_a_frame_rejected_from_a_master_does_not_affect_its_namesake_in_another(
 
 def test_an_empty_master_is_listed_with_its_reason():
     page = show_page([], [product("masters/flat_x.fits", EMPTY="every flat is saturated", NCOMBINE=0)])
-    assert ["flat_x", "0", "", "", "", "every flat is saturated"] in page.rows
+    assert ["flat_x", "", "0", "", "", "", "every flat is saturated"] in page.rows
 
 
 def test_file_names_that_a_header_cannot_hold_are_recognised():

@@ -12,6 +12,7 @@ from nightcal.cameras.camera_file import load_cameras
 from nightcal.errors import ConfigurationError
 from nightcal.io.schema import read_yaml
 from nightcal.planning.header_cache import read_cached_frames
+from nightcal.planning.master_rules import find_by_hand
 from nightcal.planning.night_file import find_overrides, read_rules
 from nightcal.planning.night_files import NightFiles
 from nightcal.planning.night_template import make_template, write_template
@@ -36,6 +37,7 @@ def say(tmp_path):
         path.write_text(text, encoding="utf-8")
         return read_rules(path, SCHEMA)
 
+    write.path = tmp_path / "night.yaml"
     return write
 
 
@@ -407,3 +409,35 @@ def test_a_rule_for_a_colour_mosaic_concerns_all_its_colours(tmp_path):
     assert [line for line in text.splitlines() if line.startswith("# - ")] == [
         line for line in text.splitlines() if line.startswith('# - {file: "a.fits", type: science, filter: "C"')
     ]
+
+
+def test_rules_about_masters_accept_and_reject_them_by_name(say):
+    text = (
+        "- {master: bias_*, reject: light leak}\n- {master: '20240301/flat_*', accept: true}\n"
+        "- {master: dark_x, accept: true}\n"
+    )
+    plan = make_plan([frame(f"{kind}_{n}.fits", kind, hours=n) for kind in ("bias", "flat") for n in range(3)])
+    by_hand, remarks = find_by_hand({NIGHT: say(text)}, plan.masters)
+    names = {master.kind: master.name for master in plan.masters}
+    assert by_hand == {
+        (NIGHT, names["bias"]): "rejected by night.yaml: light leak",
+        (NIGHT, names["flat"]): "accepted by night.yaml",
+    }
+    assert len(remarks) == 1
+    assert remarks[0].startswith(f"{say.path}: rule 3 matches no master; there are: bias_")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{master: bias_1}",
+        "{accept: true}",
+        "{master: bias_1, accept: true, reject: true}",
+        "{master: bias_1, accept: false}",
+        "{master: bias_1, reject: leak, type: dark}",
+        "{file: bias_1.fits, reject: leak}",
+    ],
+)
+def test_a_rule_about_masters_says_one_thing_and_nothing_else(say, text):
+    with pytest.raises(ConfigurationError, match=r"rule 1 is .*expected a master that is accepted or rejected"):
+        say(f"- {text}\n")

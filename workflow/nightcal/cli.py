@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # imports take time: a script imports only what it uses
     from nightcal.masters.choose import Choice
     from nightcal.masters.flat_selection import FlatLimits
     from nightcal.planning.overrides import Overrides
+    from nightcal.science.measure import Measurements
 
 # read when numpy is imported: no script uses BLAS, and starting its threads takes time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -163,6 +164,23 @@ def write_master(args: argparse.Namespace, product: Product) -> None:
         from nightcal.masters.map_master import map_master
 
         write_maps(args.maps, map_master(product, args.out.stem))
+
+
+def add_measuring(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments for measurements in science frames."""
+    parser.add_argument("--measure", type=parse_json, default={}, help="steps and their options, as JSON: see above")
+    parser.add_argument("--stars", nargs="+", default=[], type=Path, help="catalogues of reference stars")
+    parser.add_argument("--columns", type=parse_json, default={}, help="names of their columns, as JSON")
+    parser.add_argument("--fields", nargs="+", default=[], type=Path, help="downloaded catalogues of single fields")
+
+
+def read_measuring(args: argparse.Namespace) -> Measurements | None:
+    """Read the arguments of `add_measuring`; None if nothing is to be measured."""
+    if not args.measure:
+        return None
+    from nightcal.science.measure import read_measurements
+
+    return read_measurements(args.measure, args.stars, args.columns, args.fields)
 
 
 def add_flat_limits(parser: argparse.ArgumentParser) -> None:

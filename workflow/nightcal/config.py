@@ -19,6 +19,7 @@ from nightcal.planning.batches import BATCH_SIZE
 from nightcal.planning.dark_scaling import DarkPolicy
 from nightcal.planning.header_cache import read_cached_frames
 from nightcal.planning.master_library import read_library
+from nightcal.planning.master_rules import ByHand, find_by_hand
 from nightcal.planning.matching import Options
 from nightcal.planning.naming import find_misread
 from nightcal.planning.night_files import NightFiles
@@ -38,13 +39,22 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.AS
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Cameras by name, the plan, the nights to reduce, the observer's reference stars, and remarks on each night."""
+    """Cameras by name, the plan, the nights to reduce, the observer's reference stars, and his rules.
+
+    Attributes
+    ----------
+    remarks : mapping of str to sequence of str
+        For each night, rules that match no file.
+    by_hand : mapping of (str, str) to str
+        What the rules say of masters, by night and name.
+    """
 
     cameras: Mapping[str, Camera]
     plan: Plan
     nights: Sequence[str]
     stars: Path | None = None
     remarks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    by_hand: ByHand = field(default_factory=dict)
 
 
 def parse_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,11 +155,14 @@ def read_run_config(config: Mapping[str, Any], home: Path, *, in_job: bool = Fal
         raise ConfigurationError(f"{WHERE}: night is {wanted!r}; expected one of {', '.join(plan.nights)}.")
     nights = plan.nights if wanted is None else (str(wanted),)
     stars = find_stars_file(config.get("catalog", {}).get("file", "auto"), raw)
+    by_hand, unmatched = find_by_hand(night_files.rules, plan.masters)
     if not in_job:
         check_measurements(config, stars)
-        for remark in dict.fromkeys(remark for night in nights for remark in night_files.remarks.get(night, [])):
+        told = [remark for night in nights for remark in night_files.remarks.get(night, [])]
+        for remark in dict.fromkeys([*told, *unmatched]):
             _log.warning("%s", remark)
-    return RunConfig({camera.name: camera for camera in cameras}, plan, nights, stars, night_files.remarks)
+    by_name = {camera.name: camera for camera in cameras}
+    return RunConfig(by_name, plan, nights, stars, night_files.remarks, by_hand)
 
 
 def _check_folders(raw: str | None, results: str) -> tuple[Path, Path]:

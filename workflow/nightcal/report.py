@@ -15,11 +15,13 @@ from astropy.io import fits
 
 from nightcal.io.colour_mosaic import PLANES
 from nightcal.io.keywords import LONGEST_TEXT, make_ascii, read_warnings
+from nightcal.io.verdict import Verdict, find_verdict
+from nightcal.masters.distrust import describe_distrusted
 from nightcal.planning.naming import make_printable
 from nightcal.planning.plan import COLUMNS, REJECTED, UNUSED
 from nightcal.planning.summary import NightSummary
 from nightcal.planning.summary_text import describe_counts, describe_group, suggest
-from nightcal.planning.verdict import find_verdict
+from nightcal.planning.verdict import find_verdict as find_rule
 from nightcal.version import __version__
 
 if TYPE_CHECKING:
@@ -73,6 +75,18 @@ def read_products(folder: Path, rows: Sequence[Row]) -> dict[str, fits.Header]:
     return {path: fits.getheader(folder / path) for path in paths if (folder / path).is_file()}
 
 
+def read_verdicts(folder: Path, products: Products) -> list[Verdict]:
+    """Read the verdicts on the masters of a night, in the order of the products."""
+    found = (find_verdict(folder / path) for path in products if path.startswith("masters/"))
+    return [verdict for verdict in found if verdict is not None]
+
+
+def describe_masters(verdicts: Sequence[Verdict], products: Products) -> tuple[str, ...]:
+    """Say which masters are rejected or doubtful, and what the science frames used instead."""
+    science = [read_warnings(header) for path, header in products.items() if path.startswith("science/")]
+    return describe_distrusted(verdicts, science)
+
+
 def amend(rows: Sequence[Row], products: Products) -> list[dict[str, str]]:
     """Mark the frames that were rejected during the reduction.
 
@@ -124,6 +138,7 @@ def make_report(
     crosschecks: Sequence[CrossCheck] = (),
     raw: str = "",
     remarks: Sequence[str] = (),
+    verdicts: Sequence[Verdict] = (),
 ) -> str:
     """Make the page.
 
@@ -140,6 +155,8 @@ def make_report(
         Folder of the raw frames, for commands.
     remarks : sequence of str
         Sentences for the top of the page.
+    verdicts : sequence of Verdict
+        On the masters of the night.
 
     Returns
     -------
@@ -147,6 +164,7 @@ def make_report(
         HTML; all text from headers and file names is escaped.
     """
     by_product = {row["product"]: row for row in rows}
+    judged = {f"masters/{verdict.master}.fits": verdict for verdict in verdicts}
     roles = Counter(row["role"] for row in rows)
     masters = {path: header for path, header in products.items() if path.startswith("masters/")}
     science = {path: header for path, header in products.items() if path.startswith("science/")}
@@ -165,9 +183,15 @@ def make_report(
         *_make_rules_section(rows),
         _make_section(
             "Masters",
-            ("master", "frames", "averaged per pixel", "noise / model", "level", "warnings"),
-            [_make_master_row(path, header) for path, header in masters.items()],
+            ("master", "verdict", "frames", "averaged per pixel", "noise / model", "level", "warnings"),
+            [_make_master_row(path, header, judged.get(path)) for path, header in masters.items()],
             "No calibration frames.",
+        ),
+        _make_section(
+            "Verdicts",
+            ("master", "verdict", "why"),
+            [(verdict.master, verdict.outcome.word, verdict.why) for verdict in verdicts],
+            "No masters to judge.",
         ),
         _make_section(
             "Science frames",
@@ -206,17 +230,18 @@ def make_report(
 def _describe_undone(summary: NightSummary, raw: str) -> str:
     """Say first how many science frames were calibrated, and what was not done."""
     lines = [f"<p>{escape(describe_counts(summary))}</p>"]
-    if summary.undone:
-        items = "\n".join(f"<li>{escape(describe_group(group))}</li>" for group in summary.undone)
+    told = [*summary.distrusted, *map(describe_group, summary.undone)]
+    if told:
+        items = "\n".join(f"<li>{escape(line)}</li>" for line in told)
         lines.append(f'<ul class="warn">\n{items}\n</ul>')
     lines += [f"<p>{escape(advice)}</p>" for advice in suggest(summary, raw)]
-    title = "What was not done" if summary.undone else "Calibration"
+    title = "What was not done" if told else "Calibration"
     return f"<h2>{title}</h2>\n" + "\n".join(lines)
 
 
 def _make_rules_section(rows: Sequence[Row]) -> list[str]:
     """List the frames of which the observer's rules say something; nothing without rules."""
-    ruled = [(row["file"], row["role"], verdict) for row in rows if (verdict := find_verdict(row["reason"]))]
+    ruled = [(row["file"], row["role"], verdict) for row in rows if (verdict := find_rule(row["reason"]))]
     return [_make_section("What the observer's rules say", ("frame", "role", "rule"), ruled, "")] if ruled else []
 
 
@@ -232,10 +257,11 @@ def _list_warnings(header: fits.Header) -> str:
     return str(header["EMPTY"]) if "EMPTY" in header else "; ".join(read_warnings(header))
 
 
-def _make_master_row(path: str, header: fits.Header) -> tuple[Any, ...]:
+def _make_master_row(path: str, header: fits.Header, verdict: Verdict | None) -> tuple[Any, ...]:
     level = next((f"{header[k]:.4g} {u}" for k, u in LEVELS if k in header), "")
     return (
         PurePosixPath(path).stem,
+        "" if verdict is None else verdict.outcome.word,
         header.get("NCOMBINE", 0),
         _format(header.get("NUSEDAVG"), ".2f"),
         _format(header.get("NOISERAT"), ".3f"),

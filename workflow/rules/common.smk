@@ -230,6 +230,11 @@ def describe_earlier(w):
     return " ".join(options("--earlier", pair) for pair in pairs)
 
 
+def said_by_hand(w):
+    """What the observer says of a master, as an option of a script."""
+    return option("--by-hand", RUN.by_hand.get((w.night, w.master), ""))
+
+
 def master_warnings(w):
     """Warnings of a master, as options of a script."""
     master = find_master(w)

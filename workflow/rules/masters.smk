@@ -195,8 +195,9 @@ rule judge_master:
         script=script("judge_master"),
         version=__version__,
         earlier=describe_earlier,
+        by_hand=said_by_hand,
     shell:
-        "python {params.script:q} {input.maps:q} {params.earlier} --out {output:q} > {log:q} 2>&1"
+        "python {params.script:q} {input.maps:q} {params.earlier} {params.by_hand} --out {output:q} > {log:q} 2>&1"
 
 
 rule make_bad_pixel_mask:

@@ -44,6 +44,8 @@ rule report_night:
     output:
         page=RESULTS / "{night}/report.html",
         summary=RESULTS / "{night}/summary.json",
+        verdicts=RESULTS / "{night}/masters/verdicts.csv",
+        numbers=RESULTS / "{night}/calibrations.csv",
     log:
         RESULTS / "{night}/logs/report_night.log",
     conda:
@@ -56,7 +58,8 @@ rule report_night:
         remarks=lambda w: " ".join(option("--remark", text) for text in RUN.remarks.get(w.night, [])),
     shell:
         "python {params.script:q} --planned {input.planned:q} --summary {input.summary:q} --plan {input.plan:q}"
-        " {params.crosschecks} {params.remarks} --raw {params.raw:q} --out {output.page:q} {output.summary:q} > {log:q} 2>&1"
+        " {params.crosschecks} {params.remarks} --raw {params.raw:q} --out {output.page:q} {output.summary:q}"
+        " --tables {output.verdicts:q} {output.numbers:q} > {log:q} 2>&1"
 
 
 rule check_night:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nightcal.io.master import MasterFrame, load_master
 from nightcal.io.verdict import Outcome, Verdict, find_verdict
+from nightcal.masters.distrust import WARNING, name_master, warn_of_rejected
 from nightcal.warning_names import name_warning
 
 log = logging.getLogger(__name__)
@@ -58,23 +59,12 @@ def choose_master(step: str, candidates: Sequence[str | PathLike[str]], warnings
             continue
         outcome = "" if verdict is None else verdict.outcome.word
         master = replace(load_master(path), verdict=outcome)
-        told = [*_describe_rejected(step, rejected, path, verdict), *(warnings or {}).get(str(path), ())]
+        used = path.name if verdict is None else name_master(verdict)
+        told = [*warn_of_rejected(step, rejected, used), *(warnings or {}).get(str(path), ())]
         if verdict is not None and verdict.outcome is Outcome.DOUBTFUL:
-            told.append(name_warning("doubtful master", f"{verdict.master} of {verdict.night}: {verdict.why}"))
+            told.append(name_warning("doubtful master", f"{name_master(verdict)}: {verdict.why}"))
         return Choice(master, tuple(told), path)
-    return Choice(None, tuple(_describe_rejected(step, rejected)))
-
-
-def _describe_rejected(
-    step: str, rejected: Sequence[Verdict], used: Path | None = None, verdict: Verdict | None = None
-) -> list[str]:
-    """Warn of rejected masters, and say which one is used instead."""
-    if not rejected:
-        return []
-    whys = "; ".join(f"{one.master} of {one.night}: {one.why}" for one in rejected)
-    other = "" if used is None else used.name if verdict is None else f"{verdict.master} of {verdict.night}"
-    instead = f"{other} used instead" if other else f"no other {step}: step skipped"
-    return [name_warning("master rejected", f"{whys}; {instead}")]
+    return Choice(None, tuple(warn_of_rejected(step, rejected)))
 
 
 def keep_accepted(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
@@ -92,5 +82,5 @@ def keep_accepted(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     """
     verdicts = {path: find_verdict(path) for path in paths}
     rejected = [v for v in verdicts.values() if v is not None and v.outcome is Outcome.REJECTED]
-    texts = [name_warning("master rejected", f"{v.master} of {v.night}: {v.why}; not searched") for v in rejected]
+    texts = [name_warning(WARNING, f"{name_master(v)}: {v.why}; not searched") for v in rejected]
     return [path for path, verdict in verdicts.items() if verdict not in rejected], texts

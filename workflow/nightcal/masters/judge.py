@@ -9,18 +9,10 @@ from nightcal.io.master_maps import MasterMaps
 from nightcal.io.verdict import Check, Outcome, Verdict
 from nightcal.masters.checks import compare_masters
 from nightcal.masters.compare_maps import are_alike
+from nightcal.masters.trends import list_numbers
 
 ACCEPT, REJECT = "accept", "reject"
 """First words of what the observer says of a master."""
-
-NUMBERS = {
-    "BIASLVL": "level", "BIASDRFT": "level_scatter", "OVSCLEV": "overscan_level", "RNMEAS1": "read_noise",
-    "RNDARK": "read_noise", "GNMEAS1": "gain", "DARKCURR": "dark_current", "FLATLVL": "flat_level",
-    "NOISERAT": "noise_ratio", "NCOMBINE": "frames", "NREJECT": "rejected", "NHOT": "hot", "NOISY": "noisy",
-    "FLATLOW": "low", "FLATDEP": "shape_scatter", "CCD-TEMP": "temperature", "EXPMAX": "exposure_time",
-    "MJD-AVG": "mjd", "GAINUSED": "gain_used", "RNUSED": "read_noise_used",
-}  # fmt: skip
-"""Numbers of a master that are kept for trends, by keyword."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,8 @@ def judge(maps: MasterMaps, earlier: Sequence[Earlier] = (), by_hand: str = "") 
     earlier : sequence of Earlier
         Up to a few masters of its kind that are earlier in observing time, the latest first.
     by_hand : str
-        What the observer says: ``accept`` or ``reject``, and where; it decides. Empty if he says nothing.
+        What the observer says, beginning with ``accept`` or ``reject``; it decides, unless the master is empty. Empty
+        if he says nothing.
 
     Returns
     -------
@@ -69,7 +62,7 @@ def judge(maps: MasterMaps, earlier: Sequence[Earlier] = (), by_hand: str = "") 
     if reference is not None and own.outcome is not Outcome.REJECTED:
         checks += _compare(maps, reference, earlier)
     outcome, why = _find_worst(checks, reference)
-    if by_hand:
+    if by_hand and "EMPTY" not in maps.facts:
         outcome, why = _obey(by_hand, why)
     return Verdict(
         master=str(maps.facts["NAME"]),
@@ -79,7 +72,7 @@ def judge(maps: MasterMaps, earlier: Sequence[Earlier] = (), by_hand: str = "") 
         why=why,
         compared_with="" if reference is None else reference.name,
         checks=tuple(checks),
-        numbers=_list_numbers(maps),
+        numbers=list_numbers(maps),
     )
 
 
@@ -136,8 +129,3 @@ def _obey(by_hand: str, why: str) -> tuple[Outcome, str]:
     """Let the observer decide; the sentence keeps what the checks found."""
     outcome = Outcome.REJECTED if by_hand.startswith(REJECT) else Outcome.ACCEPTED
     return outcome, f"{by_hand}; by itself: {why}"
-
-
-def _list_numbers(maps: MasterMaps) -> dict[str, float]:
-    found = {name: maps.find_number(keyword) for keyword, name in NUMBERS.items()}
-    return {name: number for name, number in found.items() if number is not None}

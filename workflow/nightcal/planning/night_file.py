@@ -21,6 +21,8 @@ from nightcal.planning.verdict import reach_verdict, read_filter
 
 FILE_NAME = "night.yaml"
 SELECTORS = ("file", "folder", "from", "to", "where")
+OF_MASTERS = ("accept", "reject")
+"""What a rule may say of masters, and only of them."""
 TIMES = ("from", "to", "time")
 NAMES = ("filter", "mode", "group")
 MINUTES_A_DAY = 1440
@@ -30,7 +32,7 @@ ALIKE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule: which frames, and what is true of them.
+    """A rule: which frames or masters, and what is true of them.
 
     Attributes
     ----------
@@ -46,6 +48,8 @@ class Rule:
         What the header says: ``type``, ``filter``, ``object`` (patterns), ``exposure`` [s].
     says : mapping of str to value
         What is true, by the words of the file.
+    masters : tuple of str
+        Names or patterns of masters; empty for a rule about frames.
     """
 
     source: str
@@ -56,6 +60,7 @@ class Rule:
     last: float | None = None
     like: Mapping[str, Any] = field(default_factory=dict)
     says: Mapping[str, Any] = field(default_factory=dict)
+    masters: tuple[str, ...] = ()
 
 
 def read_rules(path: Path, schema: Mapping[str, Any]) -> tuple[Rule, ...]:
@@ -93,10 +98,12 @@ def _read_rule(document: Any, path: Path, place: str, schema: Mapping[str, Any])
     if not isinstance(rule, dict):
         raise ConfigurationError(f"{place} is {rule!r}; expected {schema['description']}.")
     check(rule, schema, place)
+    if "master" in rule or any(word in rule for word in OF_MASTERS):
+        return _read_master_rule(rule, path, place)
     says = {key: str(value) if key in NAMES else value for key, value in rule.items() if key not in SELECTORS}
     for needed, found in (
         (SELECTORS, set(rule) - set(says)),
-        (sorted(set(schema["properties"]) - set(SELECTORS)), says),
+        (sorted(set(schema["properties"]) - {*SELECTORS, "master", *OF_MASTERS}), says),
     ):
         if not found:
             what = "names no files" if needed == SELECTORS else "says nothing of its files"
@@ -112,6 +119,17 @@ def _read_rule(document: Any, path: Path, place: str, schema: Mapping[str, Any])
         like=rule.get("where", {}),
         says=says,
     )
+
+
+def _read_master_rule(rule: Mapping[str, Any], path: Path, place: str) -> Rule:
+    """Read a rule about masters, which are accepted or rejected whatever the checks find."""
+    words = [word for word in OF_MASTERS if rule.get(word)]
+    if "master" not in rule or len(words) != 1 or set(rule) - {"master", *OF_MASTERS}:
+        raise ConfigurationError(
+            f"{place} is {dict(rule)!r}; expected a master that is accepted or rejected and nothing else, as in "
+            "{master: bias_*, reject: light leak}."
+        )
+    return Rule(path.name, place, says={words[0]: rule[words[0]]}, masters=_as_tuple(rule["master"]))
 
 
 def _write_times(rule: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -161,7 +179,7 @@ def find_overrides(rules: Sequence[Rule], frames: Sequence[Frame]) -> tuple[dict
     said: dict[str, dict[str, Any]] = defaultdict(dict)
     source: dict[str, str] = {}
     unmatched = []
-    for rule in rules:
+    for rule in (rule for rule in rules if not rule.masters):
         covered = [frame for frame in index.find(rule.files) if _covers(rule, frame)]
         for frame in covered:
             known = said[frame.name]

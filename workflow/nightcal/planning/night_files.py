@@ -9,7 +9,7 @@ from pathlib import Path
 from nightcal.errors import ConfigurationError
 from nightcal.io.schema import read_yaml
 from nightcal.planning.frames import Frame
-from nightcal.planning.night_file import FILE_NAME, explain_unmatched, find_overrides, read_rules
+from nightcal.planning.night_file import FILE_NAME, Rule, explain_unmatched, find_overrides, read_rules
 from nightcal.planning.overrides import Override
 from nightcal.planning.plan import assign_nights
 
@@ -36,6 +36,8 @@ class NightFiles:
     ----------
     remarks : dict of str to list of str
         For each night, its rules that match no file.
+    rules : dict of str to tuple of Rule
+        For each night, all its rules.
 
     Raises
     ------
@@ -48,10 +50,11 @@ class NightFiles:
             raise ConfigurationError(f"{where} is {chosen!r}; expected auto, null, or the path of a .yaml file.")
         self.chosen, self.results, self.schemas = chosen, results, schemas
         self.remarks: dict[str, list[str]] = {}
+        self.rules: dict[str, tuple[Rule, ...]] = {}
 
     def __call__(self, frames: Sequence[Frame]) -> dict[str, Override]:
         """Apply the rules; errors as for `nightcal.planning.night_file.read_rules`."""
-        self.remarks = {}
+        self.remarks, self.rules = {}, {}
         if self.chosen is None:
             return {}
         nights: dict[str, list[str]] = defaultdict(list)
@@ -72,4 +75,5 @@ class NightFiles:
         overrides, unmatched = find_overrides(rules, frames)
         remarks = [explain_unmatched(rule, frames) for rule in unmatched]
         self.remarks |= dict.fromkeys(nights, remarks)
+        self.rules |= dict.fromkeys(nights, rules)
         return overrides

@@ -103,6 +103,8 @@ class NightSummary:
         Number of science frames to which no step was applied, not even the overscan.
     undone : tuple of Undone
         What matters most comes first.
+    distrusted : tuple of str
+        Sentences about masters that are rejected or doubtful, known only after they are made.
     """
 
     night: str
@@ -112,6 +114,7 @@ class NightSummary:
     having: Mapping[str, int]
     uncalibrated: int
     undone: tuple[Undone, ...]
+    distrusted: tuple[str, ...] = ()
 
     @property
     def rejected(self) -> int:
@@ -259,7 +262,10 @@ def _find_remedy(step: str, frame: Frame, taken: Iterable[str]) -> str:
 
 
 def complete_summary(
-    planned: NightSummary, rows: Sequence[Mapping[str, str]], products: Mapping[str, Mapping[str, Any]]
+    planned: NightSummary,
+    rows: Sequence[Mapping[str, str]],
+    products: Mapping[str, Mapping[str, Any]],
+    distrusted: Sequence[str] = (),
 ) -> NightSummary:
     """Summarise what was done, from the headers of the products.
 
@@ -271,6 +277,8 @@ def complete_summary(
         Rows of ``plan.csv``, with the frames that were rejected during the reduction.
     products : mapping of str to mapping
         Headers by path below the folder of the night.
+    distrusted : sequence of str
+        Sentences about masters that are rejected or doubtful.
 
     Returns
     -------
@@ -298,7 +306,8 @@ def complete_summary(
             remedies={step: known[file, step].remedy for step in lacks if (file, step) in known},
         )
 
-    return summarise_fates(planned.night, map(find_fate, rows))
+    summary = summarise_fates(planned.night, map(find_fate, rows))
+    return replace(summary, distrusted=tuple(map(make_printable, distrusted)))
 
 
 def _find_trouble(step: str, master: str, products: Mapping[str, Mapping[str, Any]]) -> str:
@@ -393,4 +402,4 @@ def read_summary(text: str) -> NightSummary:
     """
     values = json.loads(text)
     undone = tuple(Undone(**group | {"frames": tuple(group["frames"])}) for group in values.pop("undone"))
-    return NightSummary(**values, undone=undone)
+    return NightSummary(**values | {"distrusted": tuple(values["distrusted"])}, undone=undone)

@@ -35,7 +35,7 @@ def describe_summary(summary: NightSummary, raw: str = "", most: int | None = MO
     list of str
         The counts first, then what matters most.
     """
-    lines = [describe_group(group) for group in summary.undone]
+    lines = [*summary.distrusted, *(describe_group(group) for group in summary.undone)]
     if most is not None and len(lines) > most:
         lines = [*lines[:most], f"... and {_count(len(lines) - most, 'more line')} in the report."]
     return [describe_counts(summary), *lines, *suggest(summary, raw)]
@@ -119,9 +119,12 @@ def find_failure(summary: NightSummary) -> str:
 def list_shortcomings(summary: NightSummary) -> list[str]:
     """List what a strict night does not forgive: rejected frames and skipped steps."""
     rejected = [f"{_count(summary.rejected, 'frame')} rejected"] if summary.rejected else []
-    return rejected + [
-        f"{_count(len(group.frames), f'{group.kind} frame')} without {group.what}" for group in summary.skipped
-    ]
+    distrusted = [f"{_count(len(summary.distrusted), 'master')} rejected or doubtful"] if summary.distrusted else []
+    return (
+        rejected
+        + distrusted
+        + [f"{_count(len(group.frames), f'{group.kind} frame')} without {group.what}" for group in summary.skipped]
+    )
 
 
 def _count(number: int, what: str) -> str:
