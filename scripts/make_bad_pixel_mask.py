@@ -20,7 +20,7 @@ def main() -> None:
     )
     arguments.add_argument("--bias-sigma", type=float, default=10.0, help="departure of a bias pixel [rstd]")
     arguments.add_argument(
-        "--warm", type=float, default=7.0, help="excess of a warm pixel of a dark over those around it [rstd]"
+        "--warm", type=float, default=5.0, help="excess of a warm pixel of a dark over those around it [noise]"
     )
     arguments.add_argument("--response", type=float, default=0.3, help="departure of a flat pixel from those around it")
     arguments.add_argument("--out", type=Path, required=True, help="the bad pixel mask")

@@ -23,7 +23,7 @@ def main() -> None:
     arguments = make_parser(__doc__)
     add_masters(arguments, "bias")
     arguments.add_argument(
-        "--hot", type=float, default=10.0, help="a hot pixel's excess over the typical current [rstd]"
+        "--hot", type=float, default=3.0, help="noise of a hot pixel's dark current over the other noise"
     )
     arguments.add_argument("--out", type=Path, required=True, help="the master dark")
     add_stacking(arguments)

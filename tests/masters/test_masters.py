@@ -462,7 +462,9 @@ def test_a_dark_current_below_zero_is_drift_and_is_set_to_zero(camera, chip):
     dark = stack_darks(camera.darks([60.0] * 5), raised)
     assert np.median(dark.data) == pytest.approx(0, abs=0.01)
     assert any("drift" in text for text in read_warnings(dark.header))
-    np.testing.assert_array_equal(dark.mask & Flag.HOT > 0, chip.hot)
+    found, limit = dark.mask & Flag.HOT > 0, dark.header["HOTLIMIT"]
+    assert found[chip.dark_current > 1.2 * limit].all()
+    assert not found[chip.dark_current < 0.8 * limit].any()
 
 
 # --- masters of another gain -----------------------------------------------------------------------------------------
@@ -580,6 +582,11 @@ def test_an_error_of_the_bias_enters_flats_of_different_levels_by_their_weights(
     assert_honest(pulls(flat, chip.response["V"]), width=0.05, mean=0.05)
 
 
+def dilate(columns):
+    """Add two columns on either side: those beside one that is saturated even in bias frames are not trusted."""
+    return np.any([np.roll(columns, n, axis=1) for n in range(-2, 3)], axis=0)
+
+
 # --- bad pixels, loading ---------------------------------------------------------------------------------------------
 
 
@@ -587,15 +594,15 @@ def test_low_flat_stays_with_its_own_flat_and_unresponsive_pixels_are_bad(night,
     bits = night["bpm"].data
     np.testing.assert_array_equal(bits, night["bpm"].mask)
     assert not (bits & Flag.LOW_FLAT).any()
-    np.testing.assert_array_equal(bits > 0, chip.stuck | chip.hot | chip.dead)
-    np.testing.assert_array_equal(bits & Flag.BAD > 0, chip.stuck | chip.dead)
+    np.testing.assert_array_equal(bits > 0, dilate(chip.stuck) | chip.hot | chip.dead)
+    np.testing.assert_array_equal(bits & Flag.BAD > 0, dilate(chip.stuck) | chip.dead)
 
 
 def test_a_master_that_could_not_be_made_does_not_spoil_the_mask(camera, chip):
     bias = loaded(stack_biases(camera.biases(5)), camera.folder / "bias.fits")
     same_size = loaded(make_empty_master("dark", SHAPE, "no frame"), camera.folder / "dark.fits")
     bpm = flag_bad_pixels([bias, same_size])
-    np.testing.assert_array_equal(bpm.data & Flag.BAD > 0, chip.stuck)
+    np.testing.assert_array_equal(bpm.data & Flag.BAD > 0, dilate(chip.stuck))
     assert bpm.header["MJD-AVG"] == pytest.approx(bias.header["MJD-AVG"])
 
 
@@ -604,7 +611,7 @@ def test_an_empty_master_of_unknown_size_does_not_spoil_the_mask(refused_first, 
     bias = loaded(stack_biases(camera.biases(5)), camera.folder / "bias.fits")
     nothing = loaded(make_empty_master("dark", (1, 1), "no frame"), camera.folder / "dark.fits")
     bpm = flag_bad_pixels([nothing, bias] if refused_first else [bias, nothing])
-    np.testing.assert_array_equal(bpm.data & Flag.BAD > 0, chip.stuck)
+    np.testing.assert_array_equal(bpm.data & Flag.BAD > 0, dilate(chip.stuck))
 
 
 @pytest.mark.parametrize("kind", ["bias", "dark"])

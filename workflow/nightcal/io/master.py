@@ -288,6 +288,11 @@ def find_dark_time(exposure_time: float, bias: MasterFrame | None) -> float:
     return exposure_time if bias is None else exposure_time - bias.pedestal_exposure
 
 
+def convert_bits(image: Plane) -> NDArray[np.uint8]:
+    """Convert the image of a bad pixel mask, which may have been read as numbers, to the bits that it holds."""
+    return np.asarray(image).astype(MASK_DTYPE)
+
+
 def convert_to_mask(master: MasterFrame) -> MasterFrame:
     """Convert a plain image of another program to a bad pixel mask: nonzero pixels are bad.
 

@@ -82,7 +82,7 @@ STACK = (
     Keyword("EXPMIN", "shortest exposure time", "s", ("dark",)),
     Keyword("EXPMAX", "longest exposure time, used for matching", "s", ("dark",)),
     Keyword("NHOT", "hot pixels", products=("dark", "bpm")),
-    Keyword("HOTLIMIT", "threshold for hot pixels", "electron/s", ("dark",)),
+    Keyword("HOTLIMIT", "dark current from which a pixel is hot", "electron/s", ("dark",)),
     Keyword(
         "RNDARK",
         "read noise from scatter of frames",
@@ -116,7 +116,13 @@ STACK = (
     Keyword("NNOISY", "pixels noisier than read and photon noise", products=("bpm",)),
     Keyword("NLEVEL", "pixels off the level of column and row", products=("bpm",)),
     Keyword("NDARKHOT", "pixels hot in a dark", products=("bpm",)),
-    Keyword("NWARM", "pixels warmer than their surroundings", products=("bpm",)),
+    Keyword(
+        "NWARM",
+        "pixels that are warm, not hot",
+        products=("bpm",),
+        note="pixels that are warm, not hot: flagged in the image, but not in the mask, which frames with a dark use",
+    ),
+    Keyword("NLINES", "pixels of columns and rows that stand off", products=("bpm",)),
     Keyword("NUNRESP", "pixels unlike their surroundings in all flats", products=("bpm",)),
     Keyword("NRATIO", "pixels with an odd ratio of two flats", products=("bpm",)),
     Keyword("NCOLUMN", "pixels between bad pixels of a column", products=("bpm",)),

@@ -19,6 +19,7 @@ from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.io.keywords import list_mean_time, set_cards, warn
 from nightcal.io.master import MasterFrame
 from nightcal.io.product import Product
+from nightcal.masters.defect_lines import find_bad_lines, find_beside_saturated
 from nightcal.masters.defects import (
     AROUND,
     COLUMN_AND_ROW,
@@ -31,11 +32,22 @@ from nightcal.masters.defects import (
 )
 from nightcal.masters.flagged_pixels import warn_of_flagged_pixels
 from nightcal.masters.flat import LOW_FLAT
+from nightcal.masters.hot_pixels import Exposure, find_above
 from nightcal.masters.keywords import list_inputs
 from nightcal.numerics.blocks import cut_strips
 from nightcal.warning_names import name_warning
 
 log = logging.getLogger(__name__)
+
+MOST_BAD = 0.03
+"""Fraction of the pixels; 0.004 to 0.017 for good detectors, vignetted corners included."""
+
+LINE, LINE_RESPONSE = 0.3, 0.05
+"""Departure of a column or row that hurts: in read noises in a bias or in the longest exposure of a dark, and as a
+fraction of a flat, which corrects smaller ones."""
+
+UNKNOWN_NOISE = 10.0
+"""Read noise [e-] of masters whose header does not tell it."""
 
 UNLIKE = 2.0
 """Ratio of the levels of two flats of one filter from which on they show non-linear pixels."""
@@ -46,7 +58,7 @@ CAUSES = {
     "NLEVEL": "bias frames of several settings?",
     "NNOISY": "frames of several settings?",
     "NDARKHOT": "light in the darks, or a warm detector?",
-    "NWARM": "light in the darks, or a warm detector?",
+    "NLINES": "readout noise of other kinds, or frames of several settings?",
     "NNODATA": "saturated calibration frames?",
 }
 """What may be wrong if a search flags far too many pixels."""
@@ -63,13 +75,14 @@ class DefectLimits:
     bias_sigma : float
         Departure of a bias pixel from its column and row [rstd of all pixels].
     warm : float
-        Excess of a dark pixel over its surroundings [rstd of all pixels]; infinity to flag only hot pixels.
+        Excess of a dark pixel over its surroundings in the longest exposure of the dark, in units of the read noise and
+        the noise of the typical dark current; infinity to flag only hot pixels.
     response : float
         Departure of a flat pixel from its surroundings, as a fraction of them.
     """
 
     bias_sigma: float = 10.0
-    warm: float = 7.0
+    warm: float = 5.0
     response: float = 0.3
 
 
@@ -93,9 +106,10 @@ def flag_bad_pixels(
     Returns
     -------
     Product
-        The image is the mask: ``BAD`` for pixels that are noisy, unresponsive, off the level of their surroundings or
-        without data, ``HOT`` for pixels that are hot or warm in a dark. ``LOW_FLAT`` and warnings are not passed on:
-        they concern only the frames that use that flat or master.
+        ``BAD`` for pixels that are noisy, unresponsive, off the level of their surroundings or without data, and for
+        columns and rows that stand off those beside them; ``HOT`` for pixels that are hot in a dark. The image also has
+        ``HOT`` for warm pixels, which the mask has not: they matter only to frames from which no dark is subtracted.
+        ``LOW_FLAT`` and warnings are not passed on: they concern only the frames that use that flat or master.
 
     Raises
     ------
@@ -108,17 +122,27 @@ def flag_bad_pixels(
     bits = np.zeros((masters or user_masks)[0].mask.shape, dtype=MASK_DTYPE)
     fitting = [mask for mask in user_masks if mask.mask.shape == bits.shape]
     cards = _search_defects(bits, masters, fitting, limits)
+    warm = [_find_warm(dark, limits.warm) for dark in masters if dark.kind == "dark"]
+    warm += [
+        np.asarray(mask.data).astype(MASK_DTYPE) & Flag.HOT > 0
+        for mask in (*masters, *fitting)
+        if "NWARM" in mask.header
+    ]
+    image = bits.copy()
+    if warm:
+        image[reduce(or_, warm)] |= Flag.HOT
+        cards["NWARM"] = int(np.count_nonzero(image & ~bits))
     header = fits.Header()
     times = [master.mjd for master in masters if master.mjd is not None]
     set_cards(header, {"MASTER": "bpm"})
     if times:
         set_cards(header, list_mean_time(float(np.mean(times))))
-    n_bad, n_hot = (int(np.count_nonzero(bits & flag)) for flag in (Flag.BAD, Flag.HOT))
+    n_bad, n_hot = (int(np.count_nonzero(image & flag)) for flag in (Flag.BAD, Flag.HOT))
     set_cards(header, {"NBAD": n_bad, "NHOT": n_hot} | cards | {"NCOMBINE": len(masters)})
-    worst = max((key for key in cards if key != "NUSERMSK"), key=lambda key: _count(cards, key), default="")
-    cause = f"; {worst} = {cards[worst]} of them ({CAUSES.get(worst, 'see docs/products.md')})" if worst else ""
-    found = {f"bad in the mask{cause}": int(np.count_nonzero(bits))}
-    warn_of_flagged_pixels(header, found, bits.size)
+    shares = [f"{key} {100 * count / bits.size:.2g}" for key, count in _rank(cards)]
+    worst = _rank(cards)[0][0] if shares else ""
+    cause = f": {', '.join(shares)} percent ({CAUSES.get(worst, 'see docs/products.md')})" if worst else ""
+    warn_of_flagged_pixels(header, {f"bad in the mask{cause}": int(np.count_nonzero(bits))}, bits.size, MOST_BAD)
     list_inputs(header, [(master.name, master.digest) for master in masters])
     list_inputs(header, [(mask.name, mask.digest) for mask in fitting], "USRMK", "USSHA")
     for mask in user_masks:
@@ -127,12 +151,13 @@ def flag_bad_pixels(
             text = name_warning("bad pixel mask not used", f"{mask.name} has {sizes[0]} pixels; expected {sizes[1]}")
             log.warning("%s.", text)
             warn(header, text)
-    return Product(bits, np.zeros(bits.shape, np.float32), bits, "", header)
+    return Product(image, np.zeros(bits.shape, np.float32), bits, "", header)
 
 
-def _count(cards: Mapping[str, Any], key: str) -> int:
-    """Find how many pixels a search flagged; keywords of names count as none."""
-    return cards[key] if isinstance(cards[key], int) else 0
+def _rank(cards: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Rank the searches by the number of pixels that they flagged, without those that flagged none."""
+    counts = [(key, n) for key, n in cards.items() if isinstance(n, int) and n and key not in ("NUSERMSK", "NWARM")]
+    return sorted(counts, key=lambda pair: -pair[1])
 
 
 def _search_defects(
@@ -143,7 +168,7 @@ def _search_defects(
     pair = _choose_pair(flats)
     no_data, bad, hot = (partial(_get_flagged, flag=flag) for flag in (Flag.NO_DATA, Flag.BAD, Flag.HOT))
     off_level = partial(_find_off_level, limit=limits.bias_sigma)
-    warm, odd = partial(_find_warm, limit=limits.warm), partial(_find_odd_response, limit=limits.response)
+    odd = partial(_find_odd_response, limit=limits.response)
     cards: dict[str, Any] = {}
 
     def flag_pixels(keyword: str, flag: np.uint8, found: Iterable[Mask], combine: Any = or_) -> None:
@@ -160,7 +185,6 @@ def _search_defects(
     flag_pixels("NNOISY", Flag.BAD, map(bad, biases + darks))
     flag_pixels("NLEVEL", Flag.BAD, map(off_level, biases))
     flag_pixels("NDARKHOT", Flag.HOT, map(hot, darks))
-    flag_pixels("NWARM", Flag.HOT, map(warm, darks))
     flag_pixels("NUNRESP", Flag.BAD, map(odd, flats), and_)
     if pair is not None:
         flag_pixels("NRATIO", Flag.BAD, [find_ratio_outliers(_divide(*pair))])
@@ -170,6 +194,7 @@ def _search_defects(
         for mask in user_masks:
             bits |= np.asarray(mask.mask)
         cards["NUSERMSK"] = int(np.count_nonzero(bits) - before)
+    flag_pixels("NLINES", Flag.BAD, map(partial(_find_lines, known=bits > 0), biases + darks + flats))
     flag_pixels("NCOLUMN", Flag.BAD, [fill_columns(bits > 0)])
     return cards
 
@@ -182,8 +207,23 @@ def _find_off_level(bias: MasterFrame, limit: float) -> Mask:
     return find_outliers(_subtract_by_amplifier(bias, COLUMN_AND_ROW), bias.variance, limit)
 
 
+def _find_lines(master: MasterFrame, known: Mask) -> Mask:
+    """Find the columns and rows that stand off even without their known bad pixels, or beside a saturated one."""
+    noise = master.header.get("RNUSED", UNKNOWN_NOISE)
+    least = {
+        "bias": LINE * noise,
+        "dark": LINE * noise / (master.longest_exposure_time or 1.0),
+        "flat": LINE_RESPONSE,
+    }[master.kind]
+    off = find_bad_lines(master.data, master.variance, known, master.amplifier_areas, least)
+    return off | find_beside_saturated(_get_flagged(master, Flag.NO_DATA))
+
+
 def _find_warm(dark: MasterFrame, limit: float) -> Mask:
-    return find_outliers(_subtract_by_amplifier(dark, AROUND), dark.variance, limit, both=False)
+    """Find the pixels that would spoil a frame from which no dark is subtracted."""
+    current, noise = float(dark.header.get("DARKCURR", 0.0)), float(dark.header.get("RNUSED", UNKNOWN_NOISE))
+    exposure = Exposure(dark.longest_exposure_time or 1.0, noise, current)
+    return find_above(_subtract_by_amplifier(dark, AROUND), dark.variance, exposure.find_warm_current(limit))
 
 
 def _subtract_by_amplifier(master: MasterFrame, blocks: tuple[tuple[int, int], ...]) -> NDArray[np.float32]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from astropy.io import fits
-from numpy.typing import NDArray
 
 from nightcal.flags import Flag
 from nightcal.io.keywords import set_cards, warn
@@ -14,7 +13,6 @@ from nightcal.io.master import MasterFrame, find_dark_time
 from nightcal.io.product import Product
 from nightcal.masters.amplifier_glow import Glow
 from nightcal.masters.common import (
-    STRIP,
     USUAL_REJECTION,
     Rejection,
     add_variance,
@@ -28,8 +26,9 @@ from nightcal.masters.common import (
 from nightcal.masters.dark_selection import measure_read_noise, select_darks
 from nightcal.masters.doubts import note_doubt
 from nightcal.masters.flagged_pixels import warn_of_flagged_pixels
+from nightcal.masters.hot_pixels import Exposure, find_above
 from nightcal.masters.scatter_check import warn_of_scatter
-from nightcal.numerics.blocks import cut_strips, thin_rows
+from nightcal.numerics.blocks import thin_rows
 from nightcal.numerics.clipped_level import measure_level
 from nightcal.stacking.calibration_frame import (
     CalibrationFrame,
@@ -38,10 +37,8 @@ from nightcal.stacking.calibration_frame import (
     read_signal,
     sort_frames,
 )
-from nightcal.stacking.stack import Stack, StackInput
+from nightcal.stacking.stack import StackInput
 from nightcal.warning_names import name_warning
-
-HOT_SIGMA = 5.0
 
 
 def stack_darks(
@@ -49,7 +46,7 @@ def stack_darks(
     bias: MasterFrame | None,
     rejection: Rejection = USUAL_REJECTION,
     rejected: Sequence[RejectedFrame] = (),
-    hot: float = 10.0,
+    hot: float = 3.0,
     threads: int = 1,
 ) -> Product:
     """Stack dark frames, after bias, as dark current per second.
@@ -65,8 +62,8 @@ def stack_darks(
     rejected : sequence of RejectedFrame
         As for a bias.
     hot : float
-        A pixel is hot if its current exceeds the typical current by more than this many rstd of all pixels, and by
-        five times its own error.
+        A pixel is hot if the noise of its dark current in the longest of these exposures is this many times the other
+        noise, and its current exceeds the typical one by 5 times its own error: see `nightcal.masters.hot_pixels`.
     threads : int
 
     Returns
@@ -90,17 +87,18 @@ def stack_darks(
     stacked = stack_frames(frames, lambda some: _make_inputs(some, accepted.levels, bias), rejection, [bias], threads)
     add_variance(stacked, bias, 1 / time)
     typical = measure_level(thin_rows(stacked.mean), rejection.frame_sigma, 0.0)
-    hot_pixels = _find_hot(stacked, typical.mean, hot * typical.rstd)
+    pedestal = min(0.0, typical.mean)
+    times = [frame.exposure_time for frame in frames]
+    limit = Exposure(max(times), frames[0].readout.read_noise, typical.mean).find_hot_current(hot)
+    hot_pixels = find_above(stacked.mean, stacked.uncertainty**2, limit + pedestal, typical.mean)
     mask = make_mask(stacked, bias)
     mask[hot_pixels] |= Flag.HOT
     np.bitwise_or(mask, Flag.BAD, out=mask, where=stacked.noisy)
-    pedestal = min(0.0, typical.mean)
     header = make_header("dark", accepted, stacked)
     if doubt:
         note_doubt(header, "frames disagree", doubt)
     if bias is not None and bias.pedestal_exposure > 0:
         set_cards(header, {"PEDEXP": bias.pedestal_exposure})
-    times = [frame.exposure_time for frame in frames]
     n_hot, n_noisy = int(np.count_nonzero(hot_pixels)), int(np.count_nonzero(stacked.noisy))
     cards = {
         "DARKCURR": typical.mean,
@@ -110,7 +108,7 @@ def stack_darks(
         "EXPMAX": max(times),
         "NHOT": n_hot,
         "NOISY": n_noisy,
-        "HOTLIMIT": typical.mean + hot * typical.rstd - pedestal,
+        "HOTLIMIT": limit,
     }
     read_noise = measure_read_noise(frames, inputs, stacked.ratio, typical.mean)
     set_cards(header, cards if read_noise is None else cards | {"RNDARK": read_noise})
@@ -162,14 +160,6 @@ def _find_effective_time(
     """Find the exposure time [s] with which an error of the bias enters the stack."""
     weights = np.array([stack_input.weight for stack_input in inputs])
     return float(f"{weights.sum() / np.sum(weights / _find_times(frames, bias)):.9g}")
-
-
-def _find_hot(stacked: Stack, typical: float, excess: float) -> NDArray[np.bool_]:
-    """Find pixels that exceed the typical current by both a given excess and 5 times their own error."""
-    hot = np.zeros(stacked.mean.shape, dtype=bool)
-    for strip in cut_strips(len(hot), STRIP):
-        hot[strip] = stacked.mean[strip] - typical > np.maximum(excess, HOT_SIGMA * stacked.uncertainty[strip])
-    return hot
 
 
 def _note_glow(header: fits.Header, glow: Glow, read_noise: float) -> None:

@@ -92,7 +92,7 @@ def make_master_dark(
     bias: MasterFrame | PathLike | None = None,
     measured: GainAndReadNoise | None = None,
     rejection: Rejection = USUAL_REJECTION,
-    hot: float = 10.0,
+    hot: float = 3.0,
     threads: int = 1,
     warnings: Sequence[str] = (),
     overrides: Overrides = NO_OVERRIDES,

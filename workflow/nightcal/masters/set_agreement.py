@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nightcal.masters.compare_maps import Grid, calibrate_errors
 from nightcal.masters.dividing_card import find_dividing_cards, find_gap, name_files
 from nightcal.masters.portraits import Portrait
-from nightcal.numerics.blocks import average_nine
+from nightcal.numerics.blocks import average_nine, find_neighbours
 from nightcal.numerics.robust import RSTD, median, rstd
 from nightcal.stacking.calibration_frame import CalibrationFrame
 
@@ -28,9 +28,9 @@ MOSTLY = 2 / 3
 SHAPE = 0.25
 """Departure of the shape from the set's that matters, in read noises: weaker banding is usual, and averages out."""
 
-QUIET = 33.0
-"""Percentile of the frames whose departures are taken for noise: banding is common to the blocks of a row, and a third
-of the frames is sound."""
+QUIET = 40.0
+"""Percentile of the frames whose departures are taken for noise: banding is common to the blocks of a row, and two
+fifths of the frames are sound."""
 
 BOTH_SIGNS = 0.6
 """Of a gradient, whose one end is below the median and whose other is above it, the bright end is named."""
@@ -212,8 +212,7 @@ def _compare_shapes(shapes: Values, errors: Values, noise: float) -> dict[int, s
     """Find frames whose shape departs from the set's; errors are at least what neighbouring blocks scatter."""
     with np.errstate(invalid="ignore", divide="ignore"):
         mean, error = average_nine(*calibrate_errors(Grid(shapes, errors)))
-        usual = RSTD * median(np.abs(mean / error).reshape(len(mean), -1), axis=1)
-        error *= max(1.0, float(np.nanpercentile(usual, QUIET)))
+        error *= _find_usual(mean / error)
         significant = np.abs(mean) > np.maximum(SIGNIFICANT * error, SHAPE * noise)
     found = {}
     for n in np.flatnonzero(significant.any(axis=(1, 2))).tolist():
@@ -226,6 +225,23 @@ def _compare_shapes(shapes: Values, errors: Values, noise: float) -> dict[int, s
         cause = "light leak?" if size > 0 else "another pattern?"
         found[n] = f"shape differs by {size:+.1f} e- at the {where}: {cause}"
     return found
+
+
+def _find_usual(departures: Values) -> Values:
+    """Find by how much the blocks of sound frames scatter more than their errors, shape (rows, columns).
+
+    The noise of a row's overscan is common to all its blocks, and one amplifier may have more of it than another: the
+    scatter is found for all blocks, and for three columns and three rows of blocks at a time.
+    """
+    sizes = np.abs(departures)
+    around = find_neighbours(sizes)
+    number, rows, columns = sizes.shape
+    everywhere = sizes.reshape(number, 1, 1, -1)
+    of_rows = around[..., 1].reshape(number, rows, 1, -1)
+    of_columns = around[..., 1, :].transpose(0, 2, 1, 3).reshape(number, 1, columns, -1)
+    usual = (RSTD * median(part, axis=-1) for part in (everywhere, of_rows, of_columns))
+    quiet = [np.nanpercentile(part, QUIET, axis=0) for part in usual]
+    return np.asarray(np.fmax(1.0, np.fmax(quiet[0], np.fmax(quiet[1], quiet[2]))))
 
 
 def _describe_place(y: float, x: float) -> str:

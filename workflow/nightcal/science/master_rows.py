@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.flags import MASK_DTYPE, Flag
-from nightcal.io.master import MasterFrame, convert_to_electrons, convert_to_mask, find_dark_time
+from nightcal.io.master import MasterFrame, Plane, convert_bits, convert_to_electrons, convert_to_mask, find_dark_time
 
 STRIP = 32
 
@@ -132,6 +132,12 @@ class MasterSet:
             return 0.0
         return 2 * dark_time / dark.effective_exposure_time * dark.n_summed / (bias.factor * bias.n_summed)
 
+    def _find_warm_pixels(self) -> Plane | None:
+        """Find the flags of a bad pixel mask for frames from which no dark current is subtracted."""
+        bias, dark, bpm = (self.masters.get(step) for step in ("bias", "dark", "bpm"))
+        subtracted = dark is not None or (bias is not None and bias.pedestal_exposure > 0)
+        return None if subtracted or bpm is None or "NWARM" not in bpm.header else bpm.data
+
     def keep(self) -> None:
         """Read the masters into memory, for the next frames."""
         if self._in_memory is not None:
@@ -154,6 +160,8 @@ class MasterSet:
         for master in self.masters.values():
             if master is not None:
                 mask |= master.mask[rows]
+        if (warm := self._find_warm_pixels()) is not None:
+            mask |= convert_bits(warm[rows])
         pedestal = bias_variance = current = dark_variance = sensitivity = relative_variance = None
         if bias is not None:
             pedestal, bias_variance = bias.data[rows], bias.variance[rows]
