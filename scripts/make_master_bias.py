@@ -12,9 +12,11 @@ from nightcal.masters.make import make_master_bias
 def main() -> None:
     arguments = make_parser(__doc__)
     arguments.add_argument("--out", type=Path, required=True, help="the master bias")
+    arguments.add_argument("--serves-mjd", type=float, help="time of the science frames that it serves [MJD]")
     add_stacking(arguments)
     args = arguments.parse_args()
-    write_master(args, make_master_bias(args.frames, read_camera(args), **read_stacking(args)))
+    options = read_stacking(args)
+    write_master(args, make_master_bias(args.frames, read_camera(args), serves=args.serves_mjd, **options))
 
 
 if __name__ == "__main__":

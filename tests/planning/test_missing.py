@@ -63,7 +63,11 @@ def test_nothing_is_missing_from_a_whole_night():
 
 @pytest.mark.parametrize(
     ("kind", "which"),
-    [("bias", "10 bias frames ("), ("dark", "5 dark frames of 30 s at -20 C ("), ("flat", "5 flat frames in V (")],
+    [
+        ("bias", "10 bias frames at -20 C ("),
+        ("dark", "5 dark frames of 30 s at -20 C ("),
+        ("flat", "5 flat frames in V ("),
+    ],
 )
 def test_frames_of_a_type_that_was_not_taken_come_first(kind, which):
     first, *_ = lines(without(kind))
@@ -101,8 +105,15 @@ def test_darks_that_are_not_scaled_are_needed_for_each_exposure_time():
 
 
 def test_each_temperature_needs_its_darks():
-    (item,) = wanted([*WHOLE, *frames("science", 2, set_temperature=-5.0)])
+    cold = [replace(one, has_overscan=True) for one in (*WHOLE, *frames("science", 2, set_temperature=-5.0))]
+    (item,) = wanted(cold)
     assert (item.which, item.science) == (" of 30 s at -5 C", 2)
+
+
+def test_without_overscan_each_temperature_needs_its_bias_frames():
+    dark, bias = wanted([*WHOLE, *frames("science", 2, set_temperature=-5.0)])
+    assert (dark.rank, dark.kind, dark.which) == (NONE_FITS, "dark", " of 30 s at -5 C")
+    assert (bias.rank, bias.kind, bias.which, bias.science) == (DOUBTFUL, "bias", " at -5 C", 2)
 
 
 def test_each_filter_needs_its_flats_and_the_one_with_most_frames_comes_first():
@@ -126,4 +137,5 @@ def test_a_master_that_is_too_old_should_be_taken_again():
 
 def test_a_warm_science_frame_needs_no_other_dark_if_one_of_its_temperature_exists():
     warm = frames("science", 2, temperature=-10.0)
-    assert wanted([*CALIBRATIONS, *frames("dark", 5, set_temperature=-10.0), *warm]) == []
+    calibrations = [*CALIBRATIONS, *frames("dark", 5, set_temperature=-10.0), *warm]
+    assert wanted([replace(one, has_overscan=True) for one in calibrations]) == []

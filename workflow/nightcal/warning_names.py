@@ -65,6 +65,11 @@ WARNINGS = (
         "Take bias frames, or short darks, with the same settings; or give a library of masters (`library`).",
     ),
     WarningName(
+        "bias of another temperature",
+        "The level of a bias depends on the temperature of the camera, and no overscan follows it.",
+        "Take bias frames at the temperature of the science frames, or point `library` at results that have some.",
+    ),
+    WarningName(
         "bias skipped",
         "No master bias could be used; the warning says why.",
         "Look at what the warning names: settings that differ, age, or missing frames; `plan.csv` has the candidates.",

@@ -235,6 +235,19 @@ def said_by_hand(w):
     return option("--by-hand", RUN.by_hand.get((w.night, w.master), ""))
 
 
+def nearest_end(w):
+    """Which end of a set of bias frames is nearer to the science frames, by its time, as an option of a script.
+
+    Without overscan it decides which of two levels is used. The mean time itself would change with each frame.
+    """
+    master = find_master(w)
+    times = [s.frame.mjd for s in PLAN.find_served(master)] if not master.setup.has_overscan else []
+    if not times:
+        return ""
+    mean, ends = sum(times) / len(times), (master.frames[0].mjd, master.frames[-1].mjd)
+    return f"--serves-mjd {min(ends, key=lambda end: abs(end - mean)):.4f}"
+
+
 def master_warnings(w):
     """Warnings of a master, as options of a script."""
     master = find_master(w)

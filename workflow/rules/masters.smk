@@ -90,9 +90,10 @@ rule make_master_bias:
         warn=master_warnings,
         rejection=REJECTION,
         measured_gain=lambda w, input: measured_gain(input.measured_gain),
+        serves=nearest_end,
     shell:
         "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} {params.measured_gain}"
-        " {params.warn} {params.rejection} --threads {threads} --out {output.master:q} --maps {output.maps:q} > {log:q} 2>&1"
+        " {params.serves} {params.warn} {params.rejection} --threads {threads} --out {output.master:q} --maps {output.maps:q} > {log:q} 2>&1"
 
 
 rule make_master_dark:

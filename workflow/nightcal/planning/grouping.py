@@ -14,7 +14,7 @@ from nightcal.planning.matching import Options
 from nightcal.planning.naming import hash_text, slugify
 from nightcal.planning.overrides import NO_OVERRIDE
 from nightcal.planning.records import PlannedMaster, Setup
-from nightcal.planning.temperature import are_close, choose_temperature
+from nightcal.planning.temperature import are_close, choose_temperature, depends_on_temperature
 from nightcal.warning_names import name_warning
 
 CALIBRATED_WITH = {"bias": (), "dark": ("bias",), "flat": ("bias", "dark")}
@@ -23,7 +23,8 @@ CALIBRATED_WITH = {"bias": (), "dark": ("bias",), "flat": ("bias", "dark")}
 def group_frames(kind: str, frames: Sequence[Frame], options: Options) -> list[PlannedMaster]:
     """Group the frames of a type into masters: by night and setup, flats by filter and source, darks by temperature.
 
-    What the observer says of group and masters separates frames, too.
+    Bias frames without overscan are grouped by temperature, too: their level depends on it. What the observer says of
+    group and masters separates frames as well.
     """
     groups: dict[tuple[Hashable, ...], list[Frame]] = defaultdict(list)
     for frame in frames:
@@ -41,7 +42,9 @@ def group_frames(kind: str, frames: Sequence[Frame], options: Options) -> list[P
         filter_name, chosen = first.filter if kind == "flat" else "", (first.override or NO_OVERRIDE).group
         setup = Setup.from_frame(first)
         exact = kind == "dark" and options.darks.find_scaling(setup.camera) == "exact"
-        for alike in _split_darks(members, exact, options) if kind == "dark" else [members]:
+        by_temperature = depends_on_temperature(kind, setup.has_overscan)
+        sets = _split_set(members, exact, options) if by_temperature else [members]
+        for alike in sets:
             parts = _split_at_pauses(alike, options.split_hours.get(kind))
             for part in parts:
                 name = [kind, setup.name]
@@ -53,8 +56,8 @@ def group_frames(kind: str, frames: Sequence[Frame], options: Options) -> list[P
                     name.append(f"{summed}summed")
                 if chosen:
                     name.append(slugify(chosen))
-                temperature = choose_temperature(part[0], options.temperature_tolerance) if kind == "dark" else None
-                if temperature is not None:
+                temperature = choose_temperature(part[0], options.temperature_tolerance) if by_temperature else None
+                if temperature is not None and (kind == "dark" or len(sets) > 1):
                     name.append(f"{temperature:+.0f}C")
                 if exact:
                     name.append(f"{part[0].exposure_time:g}s")
@@ -70,8 +73,8 @@ def group_frames(kind: str, frames: Sequence[Frame], options: Options) -> list[P
                         average_time(part),
                         filter=filter_name,
                         flat_source=source,
-                        set_temperature=part[0].set_temperature if kind == "dark" else None,
-                        temperature=part[0].temperature if kind == "dark" else None,
+                        set_temperature=part[0].set_temperature if by_temperature else None,
+                        temperature=part[0].temperature if by_temperature else None,
                         exposures=(min(exposures), max(exposures)),
                         frames=tuple(part),
                         warnings=_warn_of_filter(part) if kind == "flat" and setup.camera in has_filters else (),
@@ -107,8 +110,8 @@ def make_names_unique(masters: Sequence[PlannedMaster]) -> list[PlannedMaster]:
     ]
 
 
-def _split_darks(frames: Sequence[Frame], exact: bool, options: Options) -> list[list[Frame]]:
-    """Split darks by temperature, and by exposure time if ``exact``; each set is in time order."""
+def _split_set(frames: Sequence[Frame], exact: bool, options: Options) -> list[list[Frame]]:
+    """Split frames by temperature, and by exposure time if ``exact``; each set is in time order."""
     sets = _split_by_temperature(frames, options.temperature_tolerance)
     if exact:
         sets = [part for alike in sets for part in split_by_exposure(alike)]
@@ -116,7 +119,7 @@ def _split_darks(frames: Sequence[Frame], exact: bool, options: Options) -> list
 
 
 def _split_by_temperature(frames: Sequence[Frame], tolerance: float) -> list[list[Frame]]:
-    """Split darks by temperature; darks without a temperature form a separate set."""
+    """Split frames by temperature; those without a temperature form a separate set."""
     known = {id(frame): choose_temperature(frame, tolerance) for frame in frames}
     ordered = sorted(frames, key=lambda frame: (known[id(frame)] is not None, known[id(frame)] or 0.0))
     return _split(ordered, lambda first, _, frame: are_close(known[id(first)], known[id(frame)], tolerance))

@@ -172,8 +172,12 @@ class MasterMatcher:
                 return Match(reason=f"no bias, and no shorter darks at this temperature to serve as bias{SKIPPED}")
         candidates = [r.master for r in rivals]
         preferred = self._keep_preferred(candidates, mjd) if kind == "flat" else candidates
+        if kind == "bias":
+            preferred = self._keep_of_temperature(candidates, subject, mjd)
         best = min(preferred, key=lambda m: _rank_by_time(m, mjd))
-        source = f"{best.flat_source} preferred, " if len(preferred) < len(candidates) else ""
+        source = ""
+        if len(preferred) < len(candidates):
+            source = f"{best.flat_source} preferred, " if kind == "flat" else "of its temperature, "
         use = f"made of darks of {best.pedestal_exposure:g} s" if best.pedestal_exposure > 0 else ""
         match = self._limit_age(kind, best, abs(best.mjd - mjd) * 24, source + _describe_choice(len(preferred)), use)
         return _warn_of_lack(match, next(r.lacking for r in rivals if r.master is best))
@@ -183,6 +187,17 @@ class MasterMatcher:
         temperature, exposures = _find_temperature(subject, tolerance), _find_exposures(subject)
         suitable = keep_suitable([r.master for r in rivals], subject.kind, exposures, temperature, tolerance)
         return [r for r in rivals if any(r.master is master for master in suitable)]
+
+    def _keep_of_temperature(
+        self, biases: Sequence[PlannedMaster], subject: Frame | PlannedMaster, mjd: float
+    ) -> Sequence[PlannedMaster]:
+        """Keep the biases at the temperature of the frames, if no overscan follows the level; all if there is none."""
+        tolerance, limit = self.options.temperature_tolerance, self.options.max_age_days.get("bias")
+        wanted = _find_temperature(subject, tolerance)
+        known = [(choose_temperature(m, tolerance), m) for m in biases]
+        alike = [m for degrees, m in known if None in (degrees, wanted) or are_close(degrees, wanted, tolerance)]
+        recent = [m for m in alike if limit is None or abs(m.mjd - mjd) <= limit]
+        return recent or biases
 
     def _keep_preferred(self, flats: Sequence[PlannedMaster], mjd: float) -> Sequence[PlannedMaster]:
         """Keep flats of the preferred source; keep all if none of them is recent enough."""
@@ -284,7 +299,7 @@ class MasterMatcher:
         return replace(match, warning=_join(match.warning, warning))
 
     def _warn_of_warm_bias(self, subject: Frame | PlannedMaster, match: Match) -> Match:
-        """Add a warning if the bias is made of darks of another temperature."""
+        """Add a warning if the bias is of another temperature, and that changes its level or dark current."""
         tolerance = self.options.temperature_tolerance
         if match.master is None:
             return match

@@ -13,7 +13,7 @@ from nightcal.planning.naming import make_printable
 from nightcal.planning.plan import STEPS, Plan
 from nightcal.planning.records import UNNAMED, Match, Setup
 from nightcal.planning.summary import Unavailable, is_lacking
-from nightcal.planning.temperature import choose_temperature
+from nightcal.planning.temperature import choose_temperature, depends_on_temperature
 
 ENOUGH = {"bias": 10, "dark": 5, "flat": 5}
 """Number of frames of a good master."""
@@ -82,9 +82,9 @@ def _find_need(step: str, item: ScienceFrame, options: Options) -> Hashable:
     frame = item.frame
     if step == "flat":
         return item.setup, frame.filter
-    if step == "bias":
+    if not depends_on_temperature(step, item.setup.has_overscan):
         return item.setup
-    exact = options.darks.find_scaling(item.setup.camera) == "exact"
+    exact = step == "dark" and options.darks.find_scaling(item.setup.camera) == "exact"
     temperature = choose_temperature(frame, options.temperature_tolerance)
     steps = max(options.temperature_tolerance, 0.5)
     rounded = None if temperature is None else round(temperature / steps)
@@ -128,14 +128,15 @@ OFF_SET_POINT = "off its set temperature"  # of the science frame itself: a dark
 
 
 def _describe_need(step: str, members: Sequence[ScienceFrame], options: Options) -> str:
-    if step == "bias":
-        return ""
     if step == "flat":
         name = members[0].frame.filter
         return f" in {make_printable(name)}" if name else " without filter"
+    if not depends_on_temperature(step, members[0].setup.has_overscan):
+        return ""
     longest = max((item.frame for item in members), key=lambda frame: frame.exposure_time)
     temperature = choose_temperature(longest, options.temperature_tolerance)
-    return f" of {longest.exposure_time:g} s" + ("" if temperature is None else f" at {temperature:.0f} C")
+    exposure = f" of {longest.exposure_time:g} s" if step == "dark" else ""
+    return exposure + ("" if temperature is None else f" at {temperature:.0f} C")
 
 
 def describe_setup(setup: Setup) -> str:

@@ -54,10 +54,13 @@ def is_longer(first: float, second: float) -> bool:
 
 
 def warn_of_temperature(bias: PlannedMaster, kind: str, temperature: float | None, tolerance: float) -> str:
-    """Warn if a bias is made of darks of another temperature [deg C] than frames of a type; else an empty string."""
-    if bias.pedestal_exposure == 0 or _is_alike(bias, temperature, tolerance):
+    """Warn if a bias is of another temperature [deg C] than frames of a type, and it matters; else an empty string."""
+    if _is_alike(bias, temperature, tolerance):
         return ""
     known = choose_temperature(bias, tolerance)
+    if bias.pedestal_exposure == 0:
+        text = f"bias frames at {known:g} C serve {kind} frames at {temperature:g} C, and no overscan follows the level"
+        return name_warning("bias of another temperature", text)
     darks = f"darks of {bias.pedestal_exposure:g} s at {known:g} C"
     text = f"{darks} serve as bias for {kind} frames at {temperature:g} C, whose dark current differs"
     return name_warning("bias made of darks", text)

@@ -160,7 +160,8 @@ class PlannedMaster:
     filter, flat_source : str
         Of a flat; the source is ``twilight``, ``dome``, or empty if unknown.
     set_temperature, temperature : float or None
-        Set and measured temperature of the first frame of a dark, or of a bias made of darks [deg C].
+        Set and measured temperature of the first frame of a dark, of a bias without overscan, or of one made of darks
+        [deg C].
     exposures : (float, float)
         Shortest and longest exposure time of a dark or flat [s]; 0 if unknown.
     pedestal_exposure : float

@@ -12,6 +12,7 @@ from nightcal.cameras.camera import BINNING
 from nightcal.cameras.settings import INSTRUMENT, Setting, Settings
 from nightcal.planning.frames import Frame
 from nightcal.planning.records import PlannedMaster, Setup
+from nightcal.planning.temperature import depends_on_temperature
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -122,7 +123,7 @@ def read_planned_master(path: Path, header: fits.Header) -> PlannedMaster:
     is_dark = header["MASTER"] == "dark"
     seconds = [float(header.get(name, header["EXPTIME"])) for name in ("EXPMIN", "EXPMAX")] if is_dark else [0.0, 0.0]
     pedestal = float(header.get("PEDEXP", 0.0)) if header["MASTER"] in ("bias", "dark") else 0.0
-    has_dark_current = is_dark or pedestal > 0
+    by_temperature = pedestal > 0 or depends_on_temperature(header["MASTER"], setup.has_overscan)
     return PlannedMaster(
         header["MASTER"],
         path.stem,
@@ -131,8 +132,8 @@ def read_planned_master(path: Path, header: fits.Header) -> PlannedMaster:
         header["MJD-AVG"],
         filter=header.get("FILTER", ""),
         flat_source=header.get("FLATSRC", ""),
-        set_temperature=header.get("SET-TEMP") if has_dark_current else None,
-        temperature=header.get("CCD-TEMP") if has_dark_current else None,
+        set_temperature=header.get("SET-TEMP") if by_temperature else None,
+        temperature=header.get("CCD-TEMP") if by_temperature else None,
         exposures=(seconds[0], seconds[1]),
         pedestal_exposure=pedestal,
         path=path,

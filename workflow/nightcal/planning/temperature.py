@@ -44,6 +44,11 @@ def is_off_set_point(frame: Thermometer, tolerance: float) -> bool:
     return known and not are_close(frame.set_temperature, frame.temperature, tolerance)
 
 
+def depends_on_temperature(kind: str, has_overscan: bool) -> bool:
+    """Check whether masters of a kind serve one temperature: darks do, and biases whose level no overscan follows."""
+    return kind == "dark" or (kind == "bias" and not has_overscan)
+
+
 def are_close(first: float | None, second: float | None, tolerance: float) -> bool:
     """Check whether two temperatures [deg C] differ by at most the tolerance; None is close to None only."""
     return first == second or (first is not None and second is not None and abs(first - second) <= tolerance)
