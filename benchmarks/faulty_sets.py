@@ -62,9 +62,10 @@ class Folder:
     time: datetime = datetime(2024, 3, 1, 22)
 
     def take(self, kind, seconds, count, signal=0.0, change=None, cards=None):
-        """Take some frames; ``cards(number)`` gives more header cards. Returns their paths."""
+        """Take some frames; ``cards(number)`` gives more header cards, ``seconds(number)`` the times. Returns paths."""
         self.path.mkdir(parents=True, exist_ok=True)
-        return [self._take_one(kind, seconds, signal, change, cards, number) for number in range(count)]
+        times = [seconds(n) if callable(seconds) else seconds for n in range(count)]
+        return [self._take_one(kind, times[n], signal, change, cards, n) for n in range(count)]
 
     def _take_one(self, kind, seconds, signal, change, cards, number):
         data = self.chip.expose(self.chip.current * seconds + signal, change, number)

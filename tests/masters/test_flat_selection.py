@@ -329,8 +329,8 @@ def judged(frames, bias=None, **limits):
 def test_fewer_than_three_frames_are_not_compared_and_that_is_logged(n, twilight, caplog):
     caplog.set_level("INFO")
     frames = [twilight.flat(pointing=n, cloud=0.1 * n) for n in range(n)]
-    found, departure = judged(frames)
-    assert (len(found.frames), departure) == (n, None)
+    found = judged(frames)
+    assert (len(found.accepted.frames), found.departure, found.doubt) == (n, None, "")
     assert "too few to compare" in caplog.text
     assert "FLATDEP" not in stack_flats(frames, None, None).header
 
@@ -353,14 +353,12 @@ def test_unsteady_illumination_is_warned_about(twilight):
 @pytest.mark.parametrize(("ratio", "n_kept"), [(5.0, 4), (50.0, 4), (150.0, 3)])
 def test_a_flat_of_too_low_signal_to_noise_is_rejected(ratio, n_kept, twilight):
     frames = [twilight.flat(30000, n, sky=0) for n in range(3)] + [twilight.flat(10000, 3, sky=0)]  # 173 and 98
-    found, _ = judged(frames, faintest=ratio)
-    assert len(found.frames) == n_kept
+    assert len(judged(frames, faintest=ratio).accepted.frames) == n_kept
 
 
 def test_a_stuck_column_does_not_count_as_saturation(twilight, chip):
     assert chip.stuck.any()
-    found, _ = judged([twilight.flat(pointing=n) for n in range(3)])
-    assert not found.rejected
+    assert not judged([twilight.flat(pointing=n) for n in range(3)]).accepted.rejected
 
 
 def test_the_saturated_fraction_is_in_the_reason(twilight):
@@ -371,4 +369,12 @@ def test_the_saturated_fraction_is_in_the_reason(twilight):
 def test_masters_are_subtracted_before_a_frame_is_judged(twilight):
     """A bias that slopes by 2 e- from side to side is 4 percent of 50 e-, and no cloud."""
     frames = [twilight.flat(20000, n, sky=0) for n in range(4)] + [twilight.flat(80, 9, sky=0)]
-    assert len(judged(frames, twilight.bias())[0].frames) == 5
+    assert len(judged(frames, twilight.bias()).accepted.frames) == 5
+
+
+def test_a_set_of_which_fewer_than_two_thirds_agree_is_doubtful(twilight):
+    frames = [twilight.flat(pointing=n, cloud=[0, 0.2, 0, -0.3, 0][n]) for n in range(5)]
+    header = stack_flats(frames, None, None).header
+    assert header["NREJECT"] == 2
+    assert header["OWNVERD"] == "doubtful"
+    assert header["OWNWHY"] == "frames disagree: only 3 of 5 frames agree in shape"

@@ -261,6 +261,11 @@ WARNINGS = (
         "Check sections in the plan, or write them in the camera file.",
     ),
     WarningName(
+        "shutter in flat",
+        "The shape of the flats depends on their exposure time, as with a shutter that opens from the middle.",
+        "Expose flats for so long that the shutter does not matter; the warning tells how long.",
+    ),
+    WarningName(
         "sign of the longitude",
         "A longitude has both a sign and a letter; the letter decides.",
         "Nothing, if the night is right; else give `longitude` in a camera file that lists no keyword for it.",
@@ -274,7 +279,7 @@ WARNINGS = (
     ),
     WarningName(
         "stars in flat",
-        "The flat has compact bright spots.",
+        "The flat has compact bright spots, or a star that only some of its frames have, whose place is flagged.",
         "Move the telescope between twilight flats; take three or more.",
     ),
     WarningName(

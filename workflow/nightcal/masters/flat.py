@@ -25,12 +25,15 @@ from nightcal.masters.common import (
     note_masters,
     stack_frames,
 )
+from nightcal.masters.doubts import note_doubt
 from nightcal.masters.flagged_pixels import warn_of_flagged_pixels
-from nightcal.masters.flat_selection import CHIP_SPOTS, USUAL, FlatLimits, select_flats
+from nightcal.masters.flat_selection import CHIP_SPOTS, USUAL, FlatLimits, FlatSelection, select_flats
 from nightcal.masters.flat_stars import find_stars_in_flat
+from nightcal.masters.flat_trend import Trend
 from nightcal.masters.keywords import note_dark_scaling
 from nightcal.masters.noise_check import note_gain
 from nightcal.masters.overscan_light import warn_of_light_in_overscan
+from nightcal.masters.passing_stars import describe_stars, find_passing_stars, mark_stars
 from nightcal.masters.pedestal import contains_dark, note_pedestal
 from nightcal.masters.scatter_check import warn_of_scatter
 from nightcal.stacking.calibration_frame import (
@@ -47,6 +50,13 @@ LOW_FLAT = 0.2
 
 UNSTEADY = 2.0
 """Departure from the typical shape, in units of its limit, from which on there is a warning."""
+
+MOST_DRIFT = 0.015
+"""Change of the shape over the set, as a fraction of the signal, from which on there is a warning: the mean of the set
+is off by half of it at most."""
+
+MOST_SHUTTER = 0.005
+"""Departure of the shortest exposure by the shutter, as a fraction of the signal, from which on there is a warning."""
 
 ALIKE = 2.0
 """Ratio of variances up to which frames have equal weights."""
@@ -92,7 +102,8 @@ def stack_flats(
     frames = sort_frames(frames)
     bias = check_master("bias", bias, frames)
     dark = check_master("dark", dark, frames, per_second=True)
-    accepted, departure = select_flats(frames, rejected, bias, dark, rejection.frame_sigma, limits)
+    selected = select_flats(frames, rejected, bias, dark, rejection.frame_sigma, limits)
+    accepted = selected.accepted
     frames, levels = accepted.frames, np.array(accepted.levels)
     check_pedestal(bias, frames)
     exposures = [frame.exposure_time for frame in frames]
@@ -107,14 +118,18 @@ def stack_flats(
     low = stacked.mean < LOW_FLAT
     mask[low] |= Flag.LOW_FLAT
     stacked.mean[low], stacked.uncertainty[low] = 1.0, 0.0
-    spots = len(find_stars_in_flat(stacked.mean, mask != 0))
+    spots = find_stars_in_flat(stacked.mean, mask != 0)
+    passing = find_passing_stars(spots, frames, accepted.levels, bias, dark)
+    mask[mark_stars(passing, mask.shape)] |= Flag.BAD
     header = make_header("flat", accepted, stacked)
-    set_cards(header, {"FLATLVL": float(levels.mean()), "FLATLOW": int(np.count_nonzero(low)), "NRESID": spots})
+    set_cards(header, {"FLATLVL": float(levels.mean()), "FLATLOW": int(np.count_nonzero(low)), "NRESID": len(spots)})
     note_gain(header, frames, bias, gain_limit)
     note_dark_scaling(header, dark, max(exposures), "flat frames: ")
     gain, level = frames[0].readout.gain, float(levels.mean())
     note_pedestal(header, bias, dark, exposures, gain=gain, level=level, whose="flats")
-    _note_quality(header, frames, spots, departure, limits)
+    _note_quality(header, frames, len(spots), selected, limits)
+    if passing:
+        warn(header, name_warning("stars in flat", describe_stars(passing, len(frames))))
     warn_of_light_in_overscan(header, frames[0].readout, header.get("OVSCLEV"), bias, level)
     levels_by_path = dict(zip([frame.path for frame in frames], levels.astype(np.float32), strict=True))
     warn_of_scatter(
@@ -147,13 +162,34 @@ def _make_inputs(
 
 
 def _note_quality(
-    header: fits.Header, frames: Sequence[CalibrationFrame], spots: int, departure: float | None, limits: FlatLimits
+    header: fits.Header, frames: Sequence[CalibrationFrame], spots: int, selected: FlatSelection, limits: FlatLimits
 ) -> None:
-    """Note how alike the frames are, and warn of unsteady illumination and of stars."""
-    if departure is not None:
-        set_cards(header, {"FLATDEP": departure})
-        if departure > UNSTEADY * limits.departure:
-            text = f"flat frames differ in shape by up to {departure:.1f} percent"
+    """Note how alike the frames are, and warn of unsteady illumination, of a shutter and of stars."""
+    if selected.doubt:
+        note_doubt(header, "frames disagree", selected.doubt)
+    if selected.departure is not None:
+        set_cards(header, {"FLATDEP": selected.departure})
+        if selected.departure > UNSTEADY * limits.departure:
+            text = f"flat frames differ in shape by up to {selected.departure:.1f} percent"
             warn(header, name_warning("unsteady illumination", text))
+    _note_trend(header, frames, selected.trend)
     if spots > CHIP_SPOTS and any(frame.flat_source != "dome" for frame in frames):
         warn(header, name_warning("stars in flat", f"{spots} compact bright spots in the flat"))
+
+
+def _note_trend(header: fits.Header, frames: Sequence[CalibrationFrame], trend: Trend) -> None:
+    """Note how the shape changes from the first to the last frame, or with the exposure time."""
+    if trend.drift:
+        set_cards(header, {"FLATDRFT": 100 * trend.drift})
+    if trend.drift > MOST_DRIFT:
+        text = f"drift: the shape changes by {100 * trend.drift:.1f} percent from the first to the last frame"
+        warn(header, name_warning("unsteady illumination", text))
+    if trend.shutter:
+        set_cards(header, {"FLATSHUT": trend.seconds})
+    if trend.shutter > MOST_SHUTTER:
+        shortest = min(frame.exposure_time for frame in frames)
+        text = (
+            f"exposures differ by {1000 * trend.seconds:.0f} ms across the image, {100 * trend.shutter:.1f} percent of "
+            f"{shortest:g} s; expose flats for {trend.seconds / MOST_SHUTTER:.0f} s or longer"
+        )
+        warn(header, name_warning("shutter in flat", text))

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from nightcal.errors import FrameRejectedError
 from nightcal.io.master import MasterFrame
 from nightcal.masters.flat_stars import find_stars_in_flat
+from nightcal.masters.flat_trend import Trend, find_trend
+from nightcal.masters.portraits import sample_rows
+from nightcal.masters.set_agreement import find_missing_pattern, find_other_noise
 from nightcal.numerics.blocks import average_nine, cut_blocks, sample_blocks
 from nightcal.numerics.robust import RSTD, lower_median, median
 from nightcal.numerics.sphere import unit_vectors
@@ -54,6 +57,9 @@ SIGNIFICANT = 5.0
 REJECT = 3.5
 ROUNDS = 5
 
+MOSTLY = 2 / 3
+"""Fraction of a set that must agree for the others to be left out without doubt."""
+
 FEWEST_STARS = 3
 
 CHIP_SPOTS = 4
@@ -90,6 +96,29 @@ USUAL = FlatLimits()
 """The default requirements."""
 
 
+@dataclass(frozen=True, slots=True)
+class FlatSelection:
+    """The frames of a flat.
+
+    Attributes
+    ----------
+    accepted : Accepted
+        The levels are those of the central quarter [e-].
+    departure : float or None
+        Largest departure [percent] of an accepted frame from the typical shape; None for fewer than 3 frames, whose
+        shapes cannot be judged.
+    trend : Trend
+        How the shape changes over the accepted frames.
+    doubt : str
+        Why the set cannot be believed; empty if it mostly agrees.
+    """
+
+    accepted: Accepted
+    departure: float | None
+    trend: Trend
+    doubt: str
+
+
 class SignalMap(NamedTuple):
     """Median signal of each block of a frame and its error [e-]; NaN where most pixels are unusable."""
 
@@ -104,7 +133,7 @@ def select_flats(
     dark: MasterFrame | None,
     k: float,
     limits: FlatLimits,
-) -> tuple[Accepted, float | None]:
+) -> FlatSelection:
     """Find the level of each flat, and reject frames that would spoil the master.
 
     Parameters
@@ -121,11 +150,7 @@ def select_flats(
 
     Returns
     -------
-    accepted : Accepted
-        The levels are those of the central quarter [e-].
-    departure : float or None
-        Largest departure [percent] of an accepted frame from the typical shape; None for fewer than 3 frames, whose
-        shapes cannot be judged.
+    FlatSelection
 
     Raises
     ------
@@ -143,25 +168,54 @@ def select_flats(
         )
         return level
 
-    accepted, departure = _reject_odd_shapes(accept_frames(frames, rejected, find_level), maps, limits.departure)
-    return reject_frames(accepted, _find_frames_with_stars(accepted, limits.dither)), departure
+    found = accept_frames(frames, rejected, find_level)
+    departures, limit = _find_odd_shapes(found.frames, maps, limits.departure)
+    odd = [n for n, departure in enumerate(departures) if departure > limit]
+    why = _explain_odd(found, odd, bias, dark)
+    reasons = {n: f"{why[n]} differs from the typical shape by {100 * departures[n]:.1f} percent" for n in odd}
+    accepted = reject_frames(found, {n: f"{text} (limit {100 * limit:.1f})" for n, text in reasons.items()})
+    accepted = reject_frames(accepted, _find_frames_with_stars(accepted, limits.dither))
+    number, kept = len(found.frames), [maps[frame.path] for frame in accepted.frames]
+    return FlatSelection(
+        accepted,
+        100 * float(max(d for d in departures if d <= limit)) if number >= FEWEST else None,
+        find_trend(
+            [one.signal for one in kept],
+            [one.error for one in kept],
+            [frame.exposure_time for frame in accepted.frames],
+            [frame.mjd for frame in accepted.frames],
+        ),
+        f"only {number - len(odd)} of {number} frames agree in shape" if number - len(odd) < MOSTLY * number else "",
+    )
 
 
-def _reject_odd_shapes(
-    accepted: Accepted, maps: Mapping[Path, SignalMap], percent: float
-) -> tuple[Accepted, float | None]:
-    """Reject frames that depart from the typical shape; find the largest departure [percent] of the others."""
-    frames = accepted.frames
+def _find_odd_shapes(
+    frames: Sequence[CalibrationFrame], maps: Mapping[Path, SignalMap], percent: float
+) -> tuple[NDArray[np.float64], float]:
+    """Find the departure of each frame from the typical shape, as a fraction, and the limit."""
     if len(frames) < FEWEST:
         log.info("%d frames: too few to compare their shapes.", len(frames))
-        return accepted, None
+        return np.zeros(len(frames)), np.inf
     signals, errors = zip(*(maps[frame.path] for frame in frames), strict=True)
     departures, limit = compare_shapes(signals, errors, percent / 100)
     for frame, departure in zip(frames, departures, strict=True):
         log.info("%s: differs from the typical shape by %.2f percent", frame.path.name, 100 * departure)
-    reason = "clouds or a gradient: differs from the typical shape by {:.1f} percent (limit {:.1f})"
-    odd = {n: reason.format(100 * d, 100 * limit) for n, d in enumerate(departures) if d > limit}
-    return reject_frames(accepted, odd), 100 * float(max(d for d in departures if d <= limit))
+    return departures, limit
+
+
+def _explain_odd(
+    accepted: Accepted, odd: Sequence[int], bias: MasterFrame | None, dark: MasterFrame | None
+) -> dict[int, str]:
+    """Say what may be wrong with frames of an odd shape: through another filter, the pixels differ as well."""
+    if not odd:
+        return {}
+    pairs = zip(accepted.frames, accepted.levels, strict=True)
+    sample = np.stack([sample_rows(frame, bias, dark) / np.float64(level) for frame, level in pairs])
+    within = np.array([n not in odd for n in range(len(sample))])
+    steps = np.diff(sample, axis=1)  # without the shape
+    others = find_other_noise(steps, within) | find_missing_pattern(sample, within)
+    filtered, unsteady = "another filter? The response of the pixels differs;", "clouds or a gradient:"
+    return {n: filtered if n in others else unsteady for n in odd}
 
 
 def _check_exposure(level: float, read_variance: float, ratio: float) -> None:

@@ -70,14 +70,21 @@ def draw_portrait(
     signal, error = _map_blocks(
         lambda start, stop: read_signal(frame, bias, dark, slice(start, stop))[0], shape, variance
     )
-    places = sorted({int(row) for row in np.linspace(0, shape[0] - 1, SAMPLED_ROWS + 2)[1:-1]})
-    step = -(-shape[1] // SAMPLED_COLUMNS)
-    rows = [read_signal(frame, bias, dark, slice(row, row + 1))[0][0, ::step] for row in places]
     lines = np.empty(0, np.float32)
     if profile:
         columns = slice(None, None, -(-shape[1] // PROFILE_COLUMNS))
         lines = lower_median(np.ascontiguousarray(read_signal(frame, bias, dark, slice(None), columns)[0]))
-    return Portrait(signal, error, np.concatenate(rows), lines)
+    return Portrait(signal, error, sample_rows(frame, bias, dark), lines)
+
+
+def sample_rows(
+    frame: CalibrationFrame, bias: MasterFrame | None = None, dark: MasterFrame | None = None
+) -> NDArray[np.float32]:
+    """Take the signal of the pixels of some rows [e-], shape (n,); NaN where unusable."""
+    shape = frame.readout.shape
+    places = sorted({int(row) for row in np.linspace(0, shape[0] - 1, SAMPLED_ROWS + 2)[1:-1]})
+    step = -(-shape[1] // SAMPLED_COLUMNS)
+    return np.concatenate([read_signal(frame, bias, dark, slice(row, row + 1))[0][0, ::step] for row in places])
 
 
 def _map_blocks(

@@ -259,15 +259,32 @@ def _compare_samples(sample: Sample, times: Values, within: NDArray[np.bool_]) -
         if len(alike) < FEWEST or alike[0] in found.keys() & set(alike.tolist()):
             continue
         group, trusted = sample[alike].astype(np.float64), within[alike]
-        for compare in (_compare_noises, _compare_patterns):
-            for n, text in compare(group, trusted).items():
-                texts = found.setdefault(int(alike[n]), [])
-                texts += [text] if text not in texts else []
+        texts = [(n, f"noise {r:.2f} times that of the others") for n, r in find_other_noise(group, trusted).items()]
+        texts += [
+            (n, f"only {percent:.0f} percent of the fixed pattern of the others: displaced?")
+            for n, percent in find_missing_pattern(group, trusted).items()
+        ]
+        for n, text in texts:
+            known = found.setdefault(int(alike[n]), [])
+            known += [text] if text not in known else []
     return found
 
 
-def _compare_noises(sample: Values, within: NDArray[np.bool_]) -> dict[int, str]:
-    """Find frames that are noisier or quieter than the others."""
+def find_other_noise(sample: Values, within: NDArray[np.bool_]) -> dict[int, float]:
+    """Find frames that are noisier or quieter than the others.
+
+    Parameters
+    ----------
+    sample : ndarray of float64, shape (n, pixels)
+        The same pixels of all frames, NaN where unusable; all frames have one level.
+    within : ndarray of bool, shape (n,)
+        Frames that show what is usual.
+
+    Returns
+    -------
+    dict of int to float
+        Noise of such frames over that of the others.
+    """
     centred = sample - median(sample, axis=1)[:, np.newaxis]
     rest = centred - median(centred[within])
     spread = float(rstd(rest[np.isfinite(rest)]))
@@ -282,13 +299,14 @@ def _compare_noises(sample: Values, within: NDArray[np.bool_]) -> dict[int, str]
         return {}
     least = np.maximum(NOISE, 1 + SIGNIFICANT / np.sqrt(np.maximum(pixels, 1)))
     odd = (noises > least * usual) | (noises * least < usual)
-    return {n: f"noise {noises[n] / usual:.2f} times that of the others" for n in np.flatnonzero(odd).tolist()}
+    return {n: float(noises[n] / usual) for n in np.flatnonzero(odd).tolist()}
 
 
-def _compare_patterns(sample: Values, within: NDArray[np.bool_]) -> dict[int, str]:
-    """Find frames in which the fixed pattern of the set is missing: their pixels are displaced.
+def find_missing_pattern(sample: Values, within: NDArray[np.bool_]) -> dict[int, float]:
+    """Find frames in which the fixed pattern of the set is missing.
 
-    Steps from pixel to pixel show the pattern without gradients.
+    Parameters and result are those of `find_other_noise`, with the percentage of the pattern that is there. Steps from
+    pixel to pixel show the pattern without gradients.
     """
     found = {}
     centred = np.diff(sample, axis=1)
@@ -303,8 +321,7 @@ def _compare_patterns(sample: Values, within: NDArray[np.bool_]) -> dict[int, st
         shared = 0.5 * float(np.sum(frame * (one + two)))
         error = float(np.std(frame)) * float(np.sum(((one + two) / 2) ** 2)) ** 0.5
         if common > CLEAR_PATTERN * error and shared + SIGNIFICANT * error < common and shared < PATTERN * common:
-            percent = max(0.0, 100 * shared / common)
-            found[n] = f"only {percent:.0f} percent of the fixed pattern of the others: displaced?"
+            found[n] = max(0.0, 100 * shared / common)
     return found
 
 
