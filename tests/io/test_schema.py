@@ -95,7 +95,7 @@ def test_the_shipped_configuration_is_right():
         ("raw", "", "config.yaml: raw is ''; expected a folder."),
         ("night", "2024-03-01", "config.yaml: night is '2024-03-01'; expected a night as in 20240301, or null."),
         ("library", ["here", 5], "config.yaml: library.1 is 5; expected a folder."),
-        ("bias", None, "config.yaml: bias is empty; expected split_hours, max_age_days and too_old."),
+        ("bias", None, "config.yaml: bias is empty; expected split_hours, age_days, max_age_days and too_old."),
         ("bias.too_old", "drop", "config.yaml: bias.too_old is 'drop'; expected use, skip or reject."),
         ("flat.max_age_days", -1, "config.yaml: flat.max_age_days is -1; expected days above 0, or null."),
         ("dark.split_hours", "6 h", "config.yaml: dark.split_hours is '6 h'; expected hours above 0, or null."),

@@ -32,6 +32,12 @@ def test_smooth_structure_glow_and_noise_are_no_bad_lines(seed):
     assert not find(make_image(seed)).any()
 
 
+@pytest.mark.parametrize("period", [12, 22, 44, 150])
+def test_waves_along_the_rows_are_no_bad_columns(period):
+    waves = 8 * np.sin(2 * np.pi * np.arange(SHAPE[1]) / period)
+    assert find(make_image(4) + waves.astype(np.float32)).mean() < 0.01
+
+
 @FEW
 @given(st.integers(0, 10**6), st.integers(0, SHAPE[1] - 1), st.sampled_from([-1, 1]))
 def test_a_column_that_stands_off_is_found_and_no_other(seed, column, sign):

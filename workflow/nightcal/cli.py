@@ -99,6 +99,14 @@ def add_masters(parser: argparse.ArgumentParser, *steps: str) -> None:
         metavar=("MASTER", "WARNING"),
         help="a warning for the header if this master is used",
     )
+    parser.add_argument(
+        "--age-of",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("MASTER", "GRADE"),
+        help="plan, usable or risky, for the header if this master is used",
+    )
 
 
 def choose_masters(args: argparse.Namespace, *steps: str) -> dict[str, Choice]:
@@ -108,7 +116,8 @@ def choose_masters(args: argparse.Namespace, *steps: str) -> dict[str, Choice]:
     warnings: dict[str, list[str]] = {}
     for path, text in args.warn_with:
         warnings.setdefault(str(Path(path)), []).append(text)
-    return {step: choose_master(step, getattr(args, step.replace("-", "_")), warnings) for step in steps}
+    ages = {str(Path(path)): grade for path, grade in args.age_of}
+    return {step: choose_master(step, getattr(args, step.replace("-", "_")), warnings, ages) for step in steps}
 
 
 def parse_json(text: str) -> Any:

@@ -363,5 +363,6 @@ def make_options(config: Mapping[str, Any], cameras: Sequence[Camera] = ()) -> O
             otherwise=dark.get("otherwise", "skip"),
             unscalable=frozenset(glowing),
         ),
+        age_days={step: tuple(config[step]["age_days"]) for step in STEPS if config[step].get("age_days")},
         prefer_source=config["flat"].get("prefer", "twilight"),
     )

@@ -234,6 +234,11 @@ WARNINGS = (
         "Correct the camera file or the header; the gain may be wrong, too.",
     ),
     WarningName(
+        "risky age",
+        "The master is older than is usable (`age_days`): dust has moved, the electronics may have changed.",
+        "Take new calibration frames; or raise `age_days` if you know that nothing changes.",
+    ),
+    WarningName(
         "same pixels",
         "Two science frames have exactly the same pixels. (A second calibration frame is rejected, with that reason.)",
         "Keep one of the two. Two exposures never agree in all pixels.",

@@ -128,10 +128,12 @@ def options(flag, paths):
 
 
 def warnings_for(item):
-    """Options that put warnings of the plan into the header of a product; some hold only if a master is used."""
+    """Options that put warnings of the plan, and ages, into the header of a product; some hold only if a master is used.
+    """
     always = [match.warning for match in item.matches if match.master is None or match.master.kind not in JUDGED]
     chosen = [m for step in item.matches for m in (step, *step.others) if m.master and m.master.kind in JUDGED]
     pairs = [("--warn-with", (product_path(match.master), match.warning)) for match in chosen if match.warning]
+    pairs += [("--age-of", (product_path(match.master), match.age)) for match in chosen if match.age]
     return " ".join([option("--warn", text) for text in always if text] + [options(*pair) for pair in pairs])
 
 

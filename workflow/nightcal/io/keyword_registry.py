@@ -136,6 +136,12 @@ def _master(step: str, *more: Keyword, inherited: tuple[str, ...] = SCIENCE) -> 
         Keyword(f"{name}MAST", mask if step == "bpm" else f"master {step}", products=inherited),
         Keyword(f"{name}SHA", "first digits of SHA-256", products=inherited, note="first 16 digits of its SHA-256"),
         Keyword(f"{name}VERD", "verdict on it", products=inherited, note="`accepted` or `doubtful`"),
+        Keyword(
+            f"{name}GRAD",
+            "grade of its age",
+            products=inherited,
+            note="`plan` (within the calibration plan), `usable` or `risky`: see `age_days`",
+        ),
         Keyword(f"{name}MJD", "mean time of the master, MJD"),
         Keyword(f"{name}AGE", "time from master to frame", "d"),
         *more,

@@ -77,8 +77,8 @@ class MasterFrame:
     """Master to apply to frames: image, variance, mask and header.
 
     Images are arrays, or stay on disk and are read by rows; ``np.asarray`` converts both to arrays. ``factor`` has been
-    applied to them, for frames that are sums of several readouts. ``verdict`` is a word, empty if nobody judged the
-    master. The properties read keywords that nightcal writes; masters of other programs lack them.
+    applied to them, for frames that are sums of several readouts. ``verdict`` and ``age`` are words, empty if nobody
+    judged the master. The properties read keywords that nightcal writes; masters of other programs lack them.
     """
 
     data: Plane
@@ -90,6 +90,7 @@ class MasterFrame:
     unit: str
     factor: float = 1.0
     verdict: str = ""
+    age: str = ""
 
     def __repr__(self) -> str:
         return f"MasterFrame({self.name!r}, {self.data.shape}, {self.unit!r})"

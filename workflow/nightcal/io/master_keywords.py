@@ -82,7 +82,7 @@ STACK = (
     Keyword("EXPMIN", "shortest exposure time", "s", ("dark",)),
     Keyword("EXPMAX", "longest exposure time, used for matching", "s", ("dark",)),
     Keyword("NHOT", "hot pixels", products=("dark", "bpm")),
-    Keyword("HOTLIMIT", "dark current from which a pixel is hot", "electron/s", ("dark",)),
+    Keyword("HOTLIMIT", "dark current of a hot pixel", "electron/s", ("dark",)),
     Keyword(
         "RNDARK",
         "read noise from scatter of frames",
@@ -109,14 +109,14 @@ STACK = (
     ),
     Keyword(
         "FLATDRFT",
-        "change of shape from first to last frame",
+        "drift of the shape over the set",
         "percent",
         ("flat",),
         note="change of the shape from the first to the last frame; absent if not significant",
     ),
     Keyword(
         "FLATSHUT",
-        "difference of exposure across the image",
+        "shutter: exposure differs across image",
         "s",
         ("flat",),
         note="difference of the exposure times across the image, by the shutter; absent if not significant",

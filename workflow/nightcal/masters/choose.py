@@ -28,7 +28,12 @@ class Choice:
     path: Path | None = None
 
 
-def choose_master(step: str, candidates: Sequence[str | PathLike[str]], warnings: PlanWarnings | None = None) -> Choice:
+def choose_master(
+    step: str,
+    candidates: Sequence[str | PathLike[str]],
+    warnings: PlanWarnings | None = None,
+    ages: Mapping[str, str] | None = None,
+) -> Choice:
     """Choose the first of several masters whose verdict is accepted or doubtful.
 
     Parameters
@@ -39,6 +44,8 @@ def choose_master(step: str, candidates: Sequence[str | PathLike[str]], warnings
         Masters in order. A master without a verdict beside it, such as one of another program, is taken as it is.
     warnings : mapping of str to sequence of str, optional
         Warnings of the plan that hold if a master is used, by its path.
+    ages : mapping of str to str, optional
+        How old a master is for the frames, by its path: ``plan``, ``usable`` or ``risky``.
 
     Returns
     -------
@@ -58,7 +65,7 @@ def choose_master(step: str, candidates: Sequence[str | PathLike[str]], warnings
             rejected.append(verdict)
             continue
         outcome = "" if verdict is None else verdict.outcome.word
-        master = replace(load_master(path), verdict=outcome)
+        master = replace(load_master(path), verdict=outcome, age=(ages or {}).get(str(path), ""))
         used = path.name if verdict is None else name_master(verdict)
         told = [*warn_of_rejected(step, rejected, used), *(warnings or {}).get(str(path), ())]
         if verdict is not None and verdict.outcome is Outcome.DOUBTFUL:

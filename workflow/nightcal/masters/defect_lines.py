@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nightcal.io.master import Plane
 from nightcal.io.sections import Area
 from nightcal.numerics.blocks import cut_equal_blocks
-from nightcal.numerics.robust import RSTD, median
+from nightcal.numerics.robust import median
 
 SEGMENT = 64
 """Pixels of a part of a column or row: long enough that its mean is good to an eighth of a pixel's noise."""
@@ -20,6 +20,10 @@ NEIGHBOURS = 11
 
 SIGMA = 10.0
 """Smallest departure in units of the scatter of all columns (parts of columns): columns are not quite Gaussian."""
+
+MANY, MANY_SIGMA = 90.0, 1.645
+"""The scatter is that of a Gaussian of which 90 percent lie as close: in a smooth rise most differences from a median
+are 0, and those at its ends are not."""
 
 OWN_SIGMA = 5.0
 """Smallest departure in units of its own error."""
@@ -134,7 +138,7 @@ def _measure_part(values: NDArray[np.float32], errors: NDArray[np.float32]) -> t
 def _find_departing(rest: Values, error: Values, least: float) -> Mask:
     """Find the differences from the columns around that are too large."""
     known = np.abs(rest[np.isfinite(rest)])
-    scatter = RSTD * float(np.median(known)) if known.size else 0.0
+    scatter = float(np.percentile(known, MANY)) / MANY_SIGMA if known.size else 0.0
     with np.errstate(invalid="ignore"):
         return np.asarray(np.abs(rest) > np.maximum(OWN_SIGMA * error, max(SIGMA * scatter, least)))
 

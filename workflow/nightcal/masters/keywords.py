@@ -77,11 +77,12 @@ def _note_unlisted(header: fits.Header, number: int, what: str) -> None:
 
 
 def name_master(step: str, master: MasterFrame | None) -> dict[str, Any]:
-    """Make the cards that name the master of a step, with the verdict on it; none if there was no master."""
+    """Make the cards that name the master of a step, with its verdict and its age; none if there was no master."""
     name = step.upper()
     if master is None:
         return {}
-    verdict = {f"{name}VERD": master.verdict} if master.verdict else {}
+    words = {f"{name}VERD": master.verdict, f"{name}GRAD": master.age}
+    verdict = {keyword: word for keyword, word in words.items() if word}
     return {f"{name}MAST": master.name, f"{name}SHA": master.digest} | verdict
 
 

@@ -119,4 +119,4 @@ def _find_group(science: ScienceFrame) -> Hashable:
 
 
 def _identify(match: Match) -> Hashable:
-    return match.master and (match.master.night, match.master.name, match.master.path), match.warning
+    return match.master and (match.master.night, match.master.name, match.master.path), match.warning, match.age

@@ -9,6 +9,7 @@ from math import floor
 from operator import itemgetter
 
 from nightcal.cameras.settings import Difference
+from nightcal.planning.ages import RISKY, USABLE, USUAL_AGES, Ages, grade_age
 from nightcal.planning.dark_scaling import DarkPolicy, Span, amplification, are_equal, describe_use
 from nightcal.planning.frames import Frame
 from nightcal.planning.near_misses import explain_missing
@@ -43,6 +44,8 @@ class Options:
         ``twilight`` or ``dome`` flats are preferred to others up to a day closer in time; ``nearest``: no preference.
     darks : DarkPolicy
         Which exposure times a dark may be used for.
+    age_days : mapping of str to (float, float)
+        For bias, dark and flat: see `nightcal.planning.ages`.
     """
 
     split_hours: Mapping[str, float | None] = field(default_factory=dict)
@@ -51,6 +54,7 @@ class Options:
     temperature_tolerance: float = 2.0
     prefer_source: str = "twilight"
     darks: DarkPolicy = field(default_factory=DarkPolicy)
+    age_days: Ages = field(default_factory=lambda: USUAL_AGES)
 
 
 def fits_always(_: PlannedMaster) -> bool:
@@ -308,18 +312,27 @@ class MasterMatcher:
 
     def _limit_age(self, kind: str, best: PlannedMaster, hours: float, how: str, use: str = "") -> Match:
         """Make the match with a master, unless it is too old."""
-        reason = f"{kind}: {how}, {hours:.1f} h away" + (f", {use}" if use else "")
+        age = grade_age(kind, hours / 24, self.options.age_days)
+        graded = f" ({age})" if age in (USABLE, RISKY) else ""
+        reason = f"{kind}: {how}, {hours:.1f} h away{graded}" + (f", {use}" if use else "")
         limit = self.options.max_age_days.get(kind)
         if limit is None or hours <= 24 * limit:
-            return Match(best, hours, reason)
+            return Match(best, hours, reason, self._warn_of_risk(kind, hours, age), age=age)
         policy = self.options.too_old.get(kind, "use")
         old = f"{kind} {best.name} of {best.night} is {hours / 24:.1f} days away (limit {limit:g})"
         if policy == "use":
             warning = name_warning("old master", f"{kind} older than {limit:g} days")
-            return Match(best, hours, f"{reason}; {old}: used, with a warning", warning=warning)
+            return Match(best, hours, f"{reason}; {old}: used, with a warning", warning=warning, age=age)
         if policy == "skip":
             return Match(None, hours, f"{old}{SKIPPED}")
         return Match(None, hours, f"{old}: frame rejected", rejected=True)
+
+    def _warn_of_risk(self, kind: str, hours: float, age: str) -> str:
+        """Warn of a master that is older than is usable."""
+        if age != RISKY:
+            return ""
+        usable = self.options.age_days[kind][1]
+        return name_warning("risky age", f"{kind} is {hours / 24:.1f} days away; usable up to {usable:g}")
 
 
 def _compare_filters(subject: Frame | PlannedMaster, flat: PlannedMaster) -> list[Difference]:

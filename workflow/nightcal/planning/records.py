@@ -120,7 +120,8 @@ class Match:
 
     With ``rejected`` the frame must not be used, since no master is allowed for it. With ``included`` no master is
     needed: the master of another step does this one, too. ``others`` are the matches that stand in for it, in order, if
-    the master is rejected once it is made.
+    the master is rejected once it is made. ``age`` grades the time between master and frame: ``plan``, ``usable`` or
+    ``risky``; empty if nothing is said of the age.
     """
 
     master: PlannedMaster | None = None
@@ -130,6 +131,7 @@ class Match:
     rejected: bool = False
     included: bool = False
     others: tuple[Match, ...] = ()
+    age: str = ""
 
     @property
     def candidates(self) -> tuple[PlannedMaster, ...]:
