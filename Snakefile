@@ -14,6 +14,7 @@ include: "workflow/rules/science.smk"
 include: "workflow/rules/stars.smk"
 include: "workflow/rules/crosscheck.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/archive.smk"
 
 
 rule all:

@@ -164,14 +164,14 @@ def test_products_are_listed_with_their_numbers_and_warnings():
             BIASLVL=1503.25,
             WARN001="bias frames scatter 1.31 times",
         ),
-        product("science/m67.fits", OBJECT="M 67", NMASKED=17, SKIPPED="dark"),
+        product("science/m67.fits", OBJECT="M 67", NMASKED=17, SKIPPED="dark", FLATGRAD="usable"),
     ]
     rows = [row("m67.fits", product="science/m67.fits") | {"filter": "V", "exposure": "30"}]
     verdicts = [Verdict("bias_x", "20240301", "bias", Outcome.DOUBTFUL, "rises by 3 e-")]
     page = Page(make_report(summary(), rows, dict(products), verdicts=verdicts))
     assert ["bias_x", "doubtful", "rises by 3 e-"] in page.rows
     assert ["bias_x", "doubtful", "12", "11.94", "1.310", "1503 e-", "bias frames scatter 1.31 times"] in page.rows
-    assert ["m67.fits", "M 67", "V", "30", "17", "dark", ""] in page.rows
+    assert ["m67.fits", "M 67", "V", "30", "17", "dark", "flat usable", ""] in page.rows
 
 
 def test_measurements_of_the_sky_have_their_own_table():

@@ -24,6 +24,7 @@ from nightcal.planning.matching import Options
 from nightcal.planning.naming import find_misread
 from nightcal.planning.night_files import NightFiles
 from nightcal.planning.plan import STEPS, Plan, make_plan
+from nightcal.planning.records import PlannedMaster
 from nightcal.planning.user_masks import read_user_masks
 from nightcal.science.steps import MEASUREMENTS, read_options
 
@@ -120,6 +121,7 @@ def read_run_config(config: Mapping[str, Any], home: Path, *, in_job: bool = Fal
     check(config, read_config_schema(home), WHERE)
     cameras = choose_cameras(config["camera"], home / "config" / "cameras")
     raw, results = _check_folders(config["raw"], config["results"])
+    _check_path("archive", config.get("archive") or "")
     _check_path("catalog.folder", config.get("catalog", {}).get("folder", ""))
     night_files = NightFiles(
         config.get("overrides", "auto"), results, home / "workflow" / "schemas", f"{WHERE}: overrides"
@@ -136,7 +138,7 @@ def read_run_config(config: Mapping[str, Any], home: Path, *, in_job: bool = Fal
     library = [
         master
         for folder in config.get("library", [])
-        for master in read_library(_check_folder("library", folder))
+        for master in _read_folder(folder, config.get("archive"))
         if master.path is not None and master.path.resolve().parent not in made_here  # these will be made again
     ]
     previous = {night: read_batches(locate_plan(results, night)) for night in {frame.night for frame in frames}}
@@ -304,6 +306,13 @@ def read_batches(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         _log.warning("%s cannot be read (%s): science frames are assigned to new batches.", path, error)
         return {}
+
+
+def _read_folder(folder: str, archive: str | None) -> list[PlannedMaster]:
+    """Read a folder of masters; the archive need not exist before the first night."""
+    if archive is not None and Path(folder).resolve() == Path(archive).resolve() and not Path(folder).exists():
+        return []
+    return read_library(_check_folder("library", folder))
 
 
 def _check_path(key: str, path: str) -> None:

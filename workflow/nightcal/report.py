@@ -18,7 +18,7 @@ from nightcal.io.keywords import LONGEST_TEXT, make_ascii, read_warnings
 from nightcal.io.verdict import Verdict, find_verdict
 from nightcal.masters.distrust import describe_distrusted
 from nightcal.planning.naming import make_printable
-from nightcal.planning.plan import COLUMNS, REJECTED, UNUSED
+from nightcal.planning.plan import COLUMNS, REJECTED, STEPS, UNUSED
 from nightcal.planning.summary import NightSummary
 from nightcal.planning.summary_text import describe_counts, describe_group, suggest
 from nightcal.planning.verdict import find_verdict as find_rule
@@ -195,7 +195,7 @@ def make_report(
         ),
         _make_section(
             "Science frames",
-            ("product", "object", "filter", "exposure time [s]", "flagged pixels", "skipped", "warnings"),
+            ("product", "object", "filter", "exposure time [s]", "flagged pixels", "skipped", "ages", "warnings"),
             [_make_science_row(path, header, by_product.get(path, {})) for path, header in science.items()],
             "No science frames.",
         ),
@@ -278,6 +278,7 @@ def _make_science_row(path: str, header: fits.Header, row: Row) -> tuple[Any, ..
         row.get("exposure", ""),
         header.get("NMASKED", ""),
         header.get("SKIPPED", ""),
+        ", ".join(f"{step} {header[card]}" for step in STEPS if (card := f"{step.upper()}GRAD") in header),
         _list_warnings(header),
     )
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from nightcal.errors import ConfigurationError
 from nightcal.planning.earlier_masters import JUDGED
 from nightcal.planning.frames import Frame
-from nightcal.planning.matching import SKIPPED, MasterMatcher, describe_needs
+from nightcal.planning.matching import SKIPPED, MasterMatcher, describe_needs, drop_copies
 from nightcal.planning.records import Match, PlannedMaster, Setup
 from nightcal.planning.user_masks import find_image_size
 
@@ -46,6 +46,9 @@ class MasterChooser:
         self.matcher.add(masters)
 
     def _remember(self, masters: Iterable[PlannedMaster]) -> None:
+        masters = list(masters)
+        for kind in {master.kind for master in masters}:
+            self.known[kind] = drop_copies(self.known[kind], masters)
         for master in masters:
             self.known[master.kind].append(master)
 

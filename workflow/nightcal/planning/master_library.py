@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from pathlib import Path
 
 from nightcal.detector.gain import SETUP
 from nightcal.errors import blame_machine
 from nightcal.io.raw_files import find_files
+from nightcal.io.verdict import Outcome, find_verdict
+from nightcal.planning.library_index import IndexEntry, read_index
 from nightcal.planning.naming import find_misread
 from nightcal.planning.records import PlannedMaster
 from nightcal.planning.setup_keywords import read_planned_master
+
+log = logging.getLogger(__name__)
 
 KINDS = ("bias", "dark", "flat", "bpm")
 
@@ -22,16 +27,39 @@ def read_library(folder: Path) -> list[PlannedMaster]:
     Parameters
     ----------
     folder : Path
-        Such as the results of other nights; files that are not masters, or measured gains, of nightcal are skipped.
+        Such as the results of other nights, or an archive, whose index saves opening each file; files that are not
+        masters, or measured gains, of nightcal are skipped, and masters that are rejected.
 
     Returns
     -------
     list of PlannedMaster
         Sorted by path.
     """
-    masters = (_read_master(path) for path in sorted(find_files(folder)) if not find_misread(path))
+    index = read_index(folder)
+    paths = [path for path in sorted(find_files(folder)) if not find_misread(path)]
+    masters = (_read_entry(path, index.get(path.relative_to(folder).as_posix())) for path in paths)
     gains = (_read_gain(path) for path in sorted(folder.rglob("gain_*.json")) if not find_misread(path))
     return [master for master in (*masters, *gains) if master is not None]
+
+
+def _is_rejected(path: Path) -> bool:
+    """Check whether a master is rejected, or the verdict on it cannot be read."""
+    try:
+        verdict = find_verdict(path)
+    except (OSError, ValueError) as mistake:
+        log.warning("%s is not used: the verdict on it cannot be read (%s).", path, mistake)
+        return True
+    return verdict is not None and verdict.outcome is Outcome.REJECTED
+
+
+def _read_entry(path: Path, entry: IndexEntry | None) -> PlannedMaster | None:
+    """Read what a master is from the index, or from its header if it is not there or has changed."""
+    if entry is not None and entry.describes(path):
+        try:
+            return read_planned_master(path, entry.header)
+        except (KeyError, TypeError, ValueError):
+            log.warning("%s is indexed without all that tells what it is: it is opened.", path)
+    return None if _is_rejected(path) else _read_master(path)
 
 
 def _read_gain(path: Path) -> PlannedMaster | None:

@@ -57,6 +57,12 @@ class Options:
     age_days: Ages = field(default_factory=lambda: USUAL_AGES)
 
 
+def drop_copies(known: Sequence[PlannedMaster], made: Sequence[PlannedMaster]) -> list[PlannedMaster]:
+    """Drop the masters of a library that are copies of masters which will be made: of one kind, night and name."""
+    names = {(m.kind, m.night, m.name) for m in made if m.path is None}
+    return [m for m in known if m.path is None or (m.kind, m.night, m.name) not in names]
+
+
 def fits_always(_: PlannedMaster) -> bool:
     """Let every master compete."""
     return True
@@ -107,6 +113,10 @@ class MasterMatcher:
         """Let more masters compete."""
         self._answers.clear()
         self._rivals.clear()
+        masters = list(masters)
+        for kind in {master.kind for master in masters}:
+            for setup, known in self.known[kind].items():
+                self.known[kind][setup] = drop_copies(known, masters)
         for master in masters:
             self.known[master.kind][master.setup].append(master)
 

@@ -99,7 +99,7 @@ def load_settings(header: Mapping[str, Any]) -> Settings:
     return tuple(Setting(label, name, tuple(cards)) for (label, name), cards in found.items())
 
 
-def read_planned_master(path: Path, header: fits.Header) -> PlannedMaster:
+def read_planned_master(path: Path, header: Mapping[str, Any]) -> PlannedMaster:
     """Read the header of a library master.
 
     Raises
