@@ -35,6 +35,19 @@ STACK = (
         "earlier masters adds stands in `verdicts/`",
     ),
     Keyword("OWNWHY", "", products=STACKS, note="the sentence why"),
+    Keyword("RESMEANn", "mean residual of the frames in errors", products=STACKS),
+    Keyword(
+        "RESNOISn",
+        "noise of the residuals / promised",
+        products=STACKS,
+        note="noise of the frames once the master is taken off, over what gain and read noise promise; one amplifier",
+    ),
+    Keyword(
+        "RESHALFn",
+        "noise between halves / promised",
+        products=STACKS,
+        note="noise of the difference between odd and even frames, over what is promised; 4 frames or more",
+    ),
     Keyword("NUSEDAVG", "mean number of frames averaged in a pixel", products=STACKS),
     Keyword(
         "BIASLVL", "mean level of the frames", "electron", ("bias",), note="mean level of the frames after overscan"

@@ -17,6 +17,7 @@ from nightcal.masters.level_drift import warn_of_level_drift
 from nightcal.masters.noise_check import note_read_noise
 from nightcal.masters.portraits import Portrait, draw_portrait
 from nightcal.masters.scatter_check import warn_of_scatter
+from nightcal.masters.self_check import note_residuals
 from nightcal.masters.set_agreement import compare_with_set
 from nightcal.stacking.calibration_frame import (
     Accepted,
@@ -99,6 +100,14 @@ def stack_biases(
             lambda frame, rows: read_signal(frame, None, None, rows)[0] - levels[frame.path],
         )
     warn_of_flagged_pixels(header, {"noisy in the bias": noisy}, mask.size)
+    note_residuals(
+        header,
+        accepted.frames,
+        stacked.mean,
+        mask,
+        lambda frame, rows, step: read_signal(frame, None, None, rows)[0][:, ::step] - levels[frame.path],
+        lambda frame, master: np.full_like(master, frame.read_variance + dark_variance),
+    )
     return make_product(stacked, mask, "electron", header, fill=mean_level, pedestal=-mean_level)
 
 

@@ -28,6 +28,7 @@ from nightcal.masters.doubts import note_doubt
 from nightcal.masters.flagged_pixels import warn_of_flagged_pixels
 from nightcal.masters.hot_pixels import Exposure, find_above
 from nightcal.masters.scatter_check import warn_of_scatter
+from nightcal.masters.self_check import note_residuals
 from nightcal.numerics.blocks import thin_rows
 from nightcal.numerics.clipped_level import measure_level
 from nightcal.stacking.calibration_frame import (
@@ -118,6 +119,17 @@ def stack_darks(
         frames,
         stacked.ratio,
         lambda frame, rows: read_signal(frame, bias, None, rows)[0] / np.float32(frame.exposure_time),
+    )
+    spans = {frame.path: np.float32(t) for frame, t in zip(frames, _find_times(frames, bias), strict=True)}
+    note_residuals(
+        header,
+        frames,
+        stacked.mean,
+        mask,
+        lambda frame, rows, step: read_signal(frame, bias, None, rows)[0][:, ::step] / spans[frame.path],
+        lambda frame, master: (
+            (frame.read_variance + np.maximum(master, 0.0) * frame.exposure_time) / float(spans[frame.path]) ** 2
+        ),
     )
     warn_of_flagged_pixels(header, {"hot in the dark": n_hot, "noisy in the dark": n_noisy}, mask.size)
     note_masters(header, {"bias": bias})

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from astropy.io import fits
+from numpy.typing import NDArray
 
 from nightcal.detector.gain import LARGEST_DEPARTURE
 from nightcal.flags import Flag
@@ -36,6 +37,7 @@ from nightcal.masters.overscan_light import warn_of_light_in_overscan
 from nightcal.masters.passing_stars import describe_stars, find_passing_stars, mark_stars
 from nightcal.masters.pedestal import contains_dark, note_pedestal
 from nightcal.masters.scatter_check import warn_of_scatter
+from nightcal.masters.self_check import note_residuals
 from nightcal.stacking.calibration_frame import (
     CalibrationFrame,
     RejectedFrame,
@@ -139,9 +141,22 @@ def stack_flats(
         stacked.ratio,
         lambda frame, rows: read_signal(frame, bias, dark, rows)[0] / levels_by_path[frame.path],
     )
+    note_residuals(
+        header,
+        frames,
+        stacked.mean,
+        mask,
+        lambda frame, rows, step: read_signal(frame, bias, dark, rows)[0][:, ::step] / levels_by_path[frame.path],
+        lambda frame, master: _promise(frame, master, float(levels_by_path[frame.path])),
+    )
     warn_of_flagged_pixels(header, {"below 0.2 in the flat": int(np.count_nonzero(low))}, mask.size)
     note_masters(header, {"bias": bias, "dark": dark}, done=["dark"] if contains_dark(bias, exposures) else ())
     return make_product(stacked, mask, "", header, fill=1.0)
+
+
+def _promise(frame: CalibrationFrame, flat: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+    """Find the variance that read and photon noise promise in a frame of a level [e-] that is divided by it."""
+    return np.asarray((frame.read_variance + np.maximum(flat, 0.0) * level) / level**2)
 
 
 def _make_inputs(

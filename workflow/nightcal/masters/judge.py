@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from nightcal.io.master_maps import MasterMaps
 from nightcal.io.verdict import Check, Outcome, Verdict
@@ -13,6 +14,16 @@ from nightcal.masters.trends import list_numbers
 
 ACCEPT, REJECT = "accept", "reject"
 """First words of what the observer says of a master."""
+
+
+RESIDUALS = {"RESNOIS": "noise of the residuals", "RESHALF": "noise between halves of the set"}
+"""What is left of the frames once the master is taken off, by the root of the keyword."""
+
+OTHER_NOISE = 0.05
+"""Departure of such a noise from what is promised that is told."""
+
+DOUBTFUL_NOISE = 1.5
+"""Noise over what is promised that makes a master doubtful: its error bars are too small by as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +67,12 @@ def judge(maps: MasterMaps, earlier: Sequence[Earlier] = (), by_hand: str = "") 
     but agrees with a later one that was rejected or doubtful is doubtful, not rejected: then the instrument has
     changed, and every night would be rejected for ever.
     """
-    own = _check_itself(maps)
-    checks = [own]
+    own = [_check_itself(maps), *_check_residuals(maps)]
     reference = _choose_reference(maps, earlier)
-    if reference is not None and own.outcome is not Outcome.REJECTED:
-        checks += _compare(maps, reference, earlier)
-    outcome, why = _find_worst(checks, reference)
+    compared: list[Check] = []
+    if reference is not None and own[0].outcome is not Outcome.REJECTED:
+        compared = _compare(maps, reference, earlier)
+    outcome, why = _find_worst(own, compared, reference)
     if by_hand and "EMPTY" not in maps.facts:
         outcome, why = _obey(by_hand, why)
     return Verdict(
@@ -71,7 +82,7 @@ def judge(maps: MasterMaps, earlier: Sequence[Earlier] = (), by_hand: str = "") 
         outcome=outcome,
         why=why,
         compared_with="" if reference is None else reference.name,
-        checks=tuple(checks),
+        checks=(*own, *compared),
         numbers=list_numbers(maps),
     )
 
@@ -83,6 +94,26 @@ def _check_itself(maps: MasterMaps) -> Check:
         return Check("own frames", outcome=Outcome.REJECTED, text=f"empty: {facts['EMPTY']}")
     outcome = Outcome.parse(str(facts.get("OWNVERD", Outcome.ACCEPTED.word)))
     return Check("own frames", outcome=outcome, text=str(facts.get("OWNWHY", "")))
+
+
+def _check_residuals(maps: MasterMaps) -> list[Check]:
+    """Compare what is left of its frames with their noise; gain and read noise may be of the same frames."""
+    if "EMPTY" in maps.facts:
+        return []
+    measured = str(maps.facts.get("GAINSRC", "")).startswith("measured")
+    where = ", which were measured in frames of this night" if measured else ""
+    checks = []
+    for keyword, name in RESIDUALS.items():
+        for amplifier in count(1):
+            ratio = maps.find_number(f"{keyword}{amplifier}")
+            if ratio is None:
+                break
+            text = f"{name} {ratio:.2f} times what gain and read noise promise{where}"
+            if amplifier > 1 or maps.find_number(f"{keyword}2") is not None:
+                text = f"amplifier {amplifier}: {text}"
+            outcome = Outcome.DOUBTFUL if ratio > DOUBTFUL_NOISE else Outcome.ACCEPTED
+            checks.append(Check(name, ratio, 1 + OTHER_NOISE, outcome, text if abs(ratio - 1) > OTHER_NOISE else ""))
+    return checks
 
 
 def _choose_reference(maps: MasterMaps, earlier: Sequence[Earlier]) -> Earlier | None:
@@ -112,17 +143,17 @@ def _soften(check: Check) -> Check:
     return Check(check.name, check.value, check.limit, outcome, check.text)
 
 
-def _find_worst(checks: Sequence[Check], reference: Earlier | None) -> tuple[Outcome, str]:
+def _find_worst(own: Sequence[Check], compared: Sequence[Check], reference: Earlier | None) -> tuple[Outcome, str]:
     """Find the outcome, and the sentence of the checks that decide."""
+    checks = [*own, *compared]
     outcome = max(check.outcome for check in checks)
     if outcome > Outcome.ACCEPTED:
         texts = [check.text for check in checks if check.outcome is outcome]
-        against = f" (against {reference.name})" if reference is not None and checks[0].outcome < outcome else ""
-        return outcome, "; ".join(texts) + against
-    if reference is None:
-        return outcome, "nothing to compare with: no earlier one of its kind is accepted"
+        by_comparison = reference is not None and any(check.outcome is outcome for check in compared)
+        return outcome, "; ".join(texts) + (f" (against {reference.name})" if by_comparison and reference else "")
+    first = "nothing to compare with: no earlier one of its kind is accepted"
     remarks = [check.text for check in checks if check.text]
-    return outcome, "; ".join([f"agrees with {reference.name}", *remarks])
+    return outcome, "; ".join([first if reference is None else f"agrees with {reference.name}", *remarks])
 
 
 def _obey(by_hand: str, why: str) -> tuple[Outcome, str]:

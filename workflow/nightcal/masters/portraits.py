@@ -81,10 +81,14 @@ def sample_rows(
     frame: CalibrationFrame, bias: MasterFrame | None = None, dark: MasterFrame | None = None
 ) -> NDArray[np.float32]:
     """Take the signal of the pixels of some rows [e-], shape (n,); NaN where unusable."""
-    shape = frame.readout.shape
-    places = sorted({int(row) for row in np.linspace(0, shape[0] - 1, SAMPLED_ROWS + 2)[1:-1]})
-    step = -(-shape[1] // SAMPLED_COLUMNS)
-    return np.concatenate([read_signal(frame, bias, dark, slice(row, row + 1))[0][0, ::step] for row in places])
+    rows, step = choose_samples(frame.readout.shape)
+    return np.concatenate([read_signal(frame, bias, dark, slice(row, row + 1))[0][0, ::step] for row in rows])
+
+
+def choose_samples(shape: tuple[int, ...]) -> tuple[list[int], int]:
+    """Choose some rows of an image, and the step from one sampled pixel of a row to the next."""
+    rows = sorted({int(row) for row in np.linspace(0, shape[0] - 1, SAMPLED_ROWS + 2)[1:-1]})
+    return rows, -(-shape[1] // SAMPLED_COLUMNS)
 
 
 def _map_blocks(
