@@ -159,6 +159,12 @@ WARNINGS = (
         "Remove the wrong one, or list another keyword in the camera file.",
     ),
     WarningName(
+        "level drifted after bias",
+        "A line through the levels of darks of several exposure times does not begin at the bias: the level changed "
+        "between them. The difference is subtracted, or it would become dark current.",
+        "Take bias frames and darks close in time, with a camera that has settled.",
+    ),
+    WarningName(
         "light in the overscan",
         "An overscan section of the header lies in the image, so there is light in it. That part is not used. Or the "
         "sections do not tell, but the level of the overscan follows the light: too much is subtracted.",

@@ -111,6 +111,15 @@ STACK = (
         note="largest signal that does not scale with exposure time; only if exposure times differ",
     ),
     Keyword("DARKGERR", "error of DARKGLOW", "electron", ("dark",)),
+    Keyword(
+        "DARKZERO",
+        "level of darks at 0 s above the bias",
+        "electron",
+        ("dark",),
+        note="level at 0 s of a line through darks of several exposure times, above the bias, which was subtracted; "
+        "absent if it does not matter",
+    ),
+    Keyword("DARKZERR", "error of DARKZERO", "electron", ("dark",)),
     Keyword("FLATLVL", "mean signal in the central quarter", "electron", ("flat",)),
     Keyword("FLATLOW", "pixels below 0.2, set to 1", products=("flat",)),
     Keyword(

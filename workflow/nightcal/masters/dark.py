@@ -23,6 +23,7 @@ from nightcal.masters.common import (
     note_masters,
     stack_frames,
 )
+from nightcal.masters.dark_intercept import Intercept, find_intercept
 from nightcal.masters.dark_selection import measure_read_noise, select_darks
 from nightcal.masters.doubts import note_doubt
 from nightcal.masters.flagged_pixels import warn_of_flagged_pixels
@@ -83,9 +84,13 @@ def stack_darks(
     bias = check_master("bias", bias, frames)
     accepted, glow, doubt = select_darks(frames, bias, rejected, rejection.frame_sigma)
     frames = accepted.frames
-    inputs = _make_inputs(frames, accepted.levels, bias)
+    intercept = _find_drift(frames, accepted.levels, bias)
+    drift = intercept.level if intercept is not None else 0.0
+    inputs = _make_inputs(frames, accepted.levels, bias, drift)
     time = _find_effective_time(frames, inputs, bias)
-    stacked = stack_frames(frames, lambda some: _make_inputs(some, accepted.levels, bias), rejection, [bias], threads)
+    stacked = stack_frames(
+        frames, lambda some: _make_inputs(some, accepted.levels, bias, drift), rejection, [bias], threads
+    )
     add_variance(stacked, bias, 1 / time)
     typical = measure_level(thin_rows(stacked.mean), rejection.frame_sigma, 0.0)
     pedestal = min(0.0, typical.mean)
@@ -126,7 +131,9 @@ def stack_darks(
         frames,
         stacked.mean,
         mask,
-        lambda frame, rows, step: read_signal(frame, bias, None, rows)[0][:, ::step] / spans[frame.path],
+        lambda frame, rows, step: (
+            (read_signal(frame, bias, None, rows)[0][:, ::step] - np.float32(drift)) / spans[frame.path]
+        ),
         lambda frame, master: (
             (frame.read_variance + np.maximum(master, 0.0) * frame.exposure_time) / float(spans[frame.path]) ** 2
         ),
@@ -135,24 +142,47 @@ def stack_darks(
     note_masters(header, {"bias": bias})
     if glow is not None:
         _note_glow(header, glow, frames[0].read_variance ** 0.5)
+    if intercept is not None:
+        _note_intercept(header, intercept)
     if pedestal < 0:
         text = f"{pedestal:.2g} e-/s (the bias level drifted): set to 0"
         warn(header, name_warning("negative dark current", text))
     return make_product(stacked, mask, "electron / s", header, fill=typical.mean - pedestal, pedestal=pedestal)
 
 
-def _make_inputs(
+def _find_drift(
     frames: Sequence[CalibrationFrame], levels: Sequence[float], bias: MasterFrame | None
+) -> Intercept | None:
+    """Find the drift of the level between bias and darks, if darks of several exposure times show that it matters."""
+    if bias is None:
+        return None
+    noise = frames[0].readout.read_noise
+    intercept = find_intercept(levels, _find_times(frames, bias), noise)
+    return intercept if intercept is not None and intercept.matters(noise) else None
+
+
+def _note_intercept(header: fits.Header, intercept: Intercept) -> None:
+    set_cards(header, {"DARKZERO": intercept.level, "DARKZERR": intercept.error})
+    text = f"darks of several exposure times begin at {intercept.level:+.2g} e- at 0 s, above the bias: subtracted"
+    warn(header, name_warning("level drifted after bias", text))
+
+
+def _make_inputs(
+    frames: Sequence[CalibrationFrame], levels: Sequence[float], bias: MasterFrame | None, drift: float
 ) -> list[StackInput]:
-    """Scale frames to electrons per second, weighted by their read noise and the noise of the typical dark current."""
+    """Scale frames to electrons per second, weighted by their read noise and the noise of the typical dark current.
+
+    The drift is what the level of the darks is above the bias [e-].
+    """
     times = _find_times(frames, bias)
-    current = max(0.0, float(np.mean([level / time for time, level in zip(times, levels, strict=True)])))
+    current = max(0.0, float(np.mean([(level - drift) / time for time, level in zip(times, levels, strict=True)])))
 
     def make_input(frame: CalibrationFrame, time: float) -> StackInput:
         per_signal = frame.exposure_time / time**2  # dark current of the whole exposure makes noise
         return make_stack_input(
             frame,
             scale=1 / time,
+            shift=drift,
             factors=() if bias is None else (1 / time,),
             weight=1 / (frame.read_variance / time**2 + current * per_signal),
             per_signal=per_signal,
