@@ -80,6 +80,11 @@ WARNINGS = (
         "Take darks of the exposure times of the science frames.",
     ),
     WarningName(
+        "dark left out",
+        "The only darks are much shorter than the flats: scaled up they would add more noise than they remove signal.",
+        "Take darks as long as the flats, if the flagged hot pixels matter.",
+    ),
+    WarningName(
         "dark of unknown temperature",
         "The temperature of the dark or of the frames is not in their headers.",
         "Name the keyword in the camera file (`set_temperature`, `temperature`), or take the darks at the "

@@ -12,6 +12,7 @@ from nightcal.io.master import MasterFrame
 from nightcal.io.sections import Area
 from nightcal.numerics.blocks import cut_blocks
 from nightcal.numerics.clipped_level import measure_level
+from nightcal.numerics.robust import RSTD
 from nightcal.stacking.calibration_frame import CalibrationFrame
 
 BLOCKS = 16
@@ -137,7 +138,8 @@ def find_glow(
     -----
     The median block of each amplifier is subtracted from each frame, so that a drift of its bias level does not count.
     For each block a line ``level = signal + current * exposure_time`` is fitted with inverse variances. The error of
-    the signal is that of the fit and that of the bias, which is the same in all frames.
+    the signal is that of the fit and that of the bias, which is the same in all frames, or what the blocks scatter: in
+    a warm detector the clipped mean of a block depends a little on which of its warm pixels are clipped.
     """
     whole = np.stack([frame.level for frame in maps])
     amplifiers = _number_amplifiers(areas or [Area(0, shape[1], 0, shape[0])], shape, whole.shape[1:])
@@ -153,6 +155,7 @@ def find_glow(
     signal = (stt * np.sum(w * levels, axis=0) - st * np.sum(w * t * levels, axis=0)) / (s * stt - st**2)
     signal -= np.median(signal)
     error = np.sqrt(stt / (s * stt - st**2) + maps[0].bias_variance[known])
+    error *= max(1.0, RSTD * float(np.median(np.abs(signal / error))))
     most = int(np.argmax(np.abs(signal) / error))
     row, column = np.argwhere(known)[most]
     (ny, nx), (bands, columns) = shape, known.shape

@@ -26,11 +26,13 @@ from nightcal.masters.common import (
     note_masters,
     stack_frames,
 )
+from nightcal.masters.dark_worth import HURTS, find_factor, weigh_dark
 from nightcal.masters.doubts import note_doubt
 from nightcal.masters.flagged_pixels import warn_of_flagged_pixels
 from nightcal.masters.flat_selection import CHIP_SPOTS, USUAL, FlatLimits, FlatSelection, select_flats
 from nightcal.masters.flat_stars import find_stars_in_flat
 from nightcal.masters.flat_trend import Trend
+from nightcal.masters.hot_pixels import find_above
 from nightcal.masters.keywords import note_dark_scaling
 from nightcal.masters.noise_check import note_gain
 from nightcal.masters.overscan_light import warn_of_light_in_overscan
@@ -104,6 +106,7 @@ def stack_flats(
     frames = sort_frames(frames)
     bias = check_master("bias", bias, frames)
     dark = check_master("dark", dark, frames, per_second=True)
+    dark, left_out = _settle_dark(dark, frames)
     selected = select_flats(frames, rejected, bias, dark, rejection.frame_sigma, limits)
     accepted = selected.accepted
     frames, levels = accepted.frames, np.array(accepted.levels)
@@ -126,7 +129,10 @@ def stack_flats(
     header = make_header("flat", accepted, stacked)
     set_cards(header, {"FLATLVL": float(levels.mean()), "FLATLOW": int(np.count_nonzero(low)), "NRESID": len(spots)})
     note_gain(header, frames, bias, gain_limit)
-    note_dark_scaling(header, dark, max(exposures), "flat frames: ")
+    if left_out is not None:
+        _flag_hot(header, mask, left_out, max(exposures), float(levels.mean()))
+    photon_noise = float(np.sqrt(levels.mean() + frames[0].read_variance))
+    note_dark_scaling(header, dark, max(exposures), "flat frames: ", photon_noise)
     gain, level = frames[0].readout.gain, float(levels.mean())
     note_pedestal(header, bias, dark, exposures, gain=gain, level=level, whose="flats")
     _note_quality(header, frames, len(spots), selected, limits)
@@ -150,8 +156,31 @@ def stack_flats(
         lambda frame, master: _promise(frame, master, float(levels_by_path[frame.path])),
     )
     warn_of_flagged_pixels(header, {"below 0.2 in the flat": int(np.count_nonzero(low))}, mask.size)
-    note_masters(header, {"bias": bias, "dark": dark}, done=["dark"] if contains_dark(bias, exposures) else ())
+    done = ["dark"] if contains_dark(bias, exposures) or left_out is not None else ()
+    note_masters(header, {"bias": bias, "dark": dark}, done=done)
     return make_product(stacked, mask, "", header, fill=1.0)
+
+
+def _settle_dark(
+    dark: MasterFrame | None, frames: Sequence[CalibrationFrame]
+) -> tuple[MasterFrame | None, MasterFrame | None]:
+    """Leave out a dark that would have to be scaled up and add more noise than it removes signal; return both."""
+    longest = max((frame.exposure_time for frame in frames), default=0.0)
+    if dark is None or find_factor(dark, longest) <= 1 or weigh_dark(dark, longest).is_positive:
+        return dark, None
+    return None, dark
+
+
+def _flag_hot(header: fits.Header, mask: NDArray[np.uint8], dark: MasterFrame, time: float, level: float) -> None:
+    """Flag the pixels that a dark which is left out shows to be hot, and say why it is left out."""
+    hot = find_above(dark.data, dark.variance, HURTS * level / time)
+    mask[hot] |= Flag.HOT
+    worth = weigh_dark(dark, time)
+    text = (
+        f"scaled up {find_factor(dark, time):.3g} times to {time:g} s it would add {worth.added:.2g} e- of noise to "
+        f"the flats and remove {worth.removed:.2g} e-; {np.count_nonzero(hot)} hot pixels flagged"
+    )
+    warn(header, name_warning("dark left out", text))
 
 
 def _promise(frame: CalibrationFrame, flat: NDArray[np.float64], level: float) -> NDArray[np.float64]:

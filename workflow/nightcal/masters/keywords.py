@@ -10,11 +10,15 @@ from astropy.io import fits
 from nightcal.detector.gain import GainAndReadNoise
 from nightcal.io.keywords import read_warnings, set_cards, warn
 from nightcal.io.master import MasterFrame
+from nightcal.masters.dark_worth import weigh_dark
 from nightcal.planning.dark_scaling import amplification
 from nightcal.warning_names import name_warning
 
 MOST_NUMBERED = 999
 """Largest number of IRAF's IMCMBnnn."""
+
+MATTERS = 0.1
+"""Noise of a scaled dark that is told, as a fraction of the noise of the frame."""
 
 
 def inherit_warnings(header: fits.Header, *masters: MasterFrame | None) -> None:
@@ -93,7 +97,9 @@ def note_skipped(header: fits.Header, masters: Mapping[str, MasterFrame | None],
         set_cards(header, {"SKIPPED": skipped})
 
 
-def note_dark_scaling(header: fits.Header, dark: MasterFrame | None, exposure_time: float, whose: str = "") -> None:
+def note_dark_scaling(
+    header: fits.Header, dark: MasterFrame | None, exposure_time: float, whose: str = "", noise: float = 0.0
+) -> None:
     """Note the ratio of a frame's exposure time to that of its dark, and warn if the noise of the dark is multiplied.
 
     Exposure times are counted from that of the bias, if this is made of darks.
@@ -108,6 +114,8 @@ def note_dark_scaling(header: fits.Header, dark: MasterFrame | None, exposure_ti
         Of the longest frame [s].
     whose : str
         Beginning of the warning.
+    noise : float
+        Noise of a pixel of the frame [e-]; a dark that adds less than a tenth of it is no reason to warn. 0 if unknown.
     """
     longest = None if dark is None else dark.longest_exposure_time
     pedestal = 0.0 if dark is None else dark.pedestal_exposure
@@ -115,7 +123,9 @@ def note_dark_scaling(header: fits.Header, dark: MasterFrame | None, exposure_ti
         return
     set_cards(header, {"DARKFACT": (exposure_time - pedestal) / (longest - pedestal)})
     factor = amplification((longest, longest), (exposure_time, exposure_time), pedestal)
-    if factor > 1:
+    if dark is None or factor <= 1:
+        return
+    if noise == 0 or weigh_dark(dark, exposure_time - pedestal).added > MATTERS * noise:
         warn(header, name_warning("dark scaled up", f"{whose}dark of {longest:g} s scaled up {factor:.2g} times"))
 
 

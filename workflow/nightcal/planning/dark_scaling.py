@@ -38,7 +38,7 @@ class DarkPolicy:
         """Find how the darks of a camera may be scaled."""
         return "exact" if camera in self.unscalable and self.scaling != "bias_only" else self.scaling
 
-    def allows(self, camera: str, darks: Span, frames: Span, pedestal: float = 0.0) -> bool:
+    def allows(self, camera: str, darks: Span, frames: Span, pedestal: float = 0.0, any_factor: bool = False) -> bool:
         """Check whether darks may be used for frames.
 
         Parameters
@@ -49,6 +49,8 @@ class DarkPolicy:
         pedestal : float
             Exposure time of the darks that serve as bias [s]; 0 for bias frames. Frames of this exposure time need no
             scaling either.
+        any_factor : bool
+            Whether darks may be scaled up by any factor, if by any: the job of a flat finds out whether it is worth it.
 
         Returns
         -------
@@ -56,7 +58,7 @@ class DarkPolicy:
         """
         scaling, factor = self.find_scaling(camera), amplification(darks, frames, pedestal)
         if scaling == "up":
-            return self.largest_factor is None or factor <= self.largest_factor * (1 + SAME_EXPOSURE)
+            return any_factor or self.largest_factor is None or factor <= self.largest_factor * (1 + SAME_EXPOSURE)
         if scaling == "down":
             return factor == 1
         is_zero = pedestal > 0 and are_equal((pedestal, pedestal), frames)

@@ -105,7 +105,7 @@ class MasterMatcher:
     def __init__(self, options: Options, known: Iterable[PlannedMaster]) -> None:
         self.options = options
         self.known: dict[str, dict[Setup, list[PlannedMaster]]] = defaultdict(lambda: defaultdict(list))
-        self._answers: dict[tuple[Setup, float | None, Span], tuple[list[_DarkChoice], str]] = {}
+        self._answers: dict[tuple[Setup, float | None, Span, bool], tuple[list[_DarkChoice], str]] = {}
         self._rivals: dict[tuple[str, Setup], list[_Rival]] = {}
         self.add(known)
 
@@ -226,7 +226,7 @@ class MasterMatcher:
         if self.options.darks.scaling == "bias_only":
             return Match(reason=NO_DARKS_WANTED + SKIPPED)
         wanted, exposures = _find_temperature(subject, tolerance), _find_exposures(subject)
-        question = setup, wanted, exposures
+        question = setup, wanted, exposures, subject.kind == "flat"
         if question not in self._answers:
             self._answers[question] = self._list_darks(*question)
         choices, why = self._answers[question]
@@ -269,7 +269,9 @@ class MasterMatcher:
         noun = "dark" if len(nearest.frames) == 1 else "darks"
         return f"no dark within {tolerance:g} C of {wanted:g} C: {number}{noun} of {seconds:g} s at {temperature:g} C"
 
-    def _list_darks(self, setup: Setup, wanted: float | None, exposures: Span) -> tuple[list[_DarkChoice], str]:
+    def _list_darks(
+        self, setup: Setup, wanted: float | None, exposures: Span, of_flats: bool
+    ) -> tuple[list[_DarkChoice], str]:
         """List the darks that may be used; if there are none, the reason."""
         policy, tolerance, rivals = (
             self.options.darks,
@@ -295,7 +297,7 @@ class MasterMatcher:
                 not are_equal(r.master.exposures, exposures),
             )
             for t, r in alike
-            if policy.allows(setup.camera, r.master.exposures, exposures, r.master.pedestal_exposure)
+            if policy.allows(setup.camera, r.master.exposures, exposures, r.master.pedestal_exposure, of_flats)
         ]
         available = [r.master.exposures for _, r in alike]
         pedestal = max((r.master for _, r in alike), key=lambda dark: dark.exposures[1]).pedestal_exposure
