@@ -14,6 +14,7 @@ from nightcal.masters.trends import write_trend_table, write_verdict_table
 from nightcal.planning.summary import complete_summary, read_summary, write_summary
 from nightcal.report import amend, describe_masters, make_report, read_products, read_table, read_verdicts, write_table
 from nightcal.science.crosscheck import read_crosscheck
+from nightcal.science.persistent_hits import describe_hits
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
         "--plan", type=Path, required=True, help="plan.csv, in which frames that failed later are entered"
     )
     arguments.add_argument("--crosschecks", nargs="+", default=[], type=Path, help="comparisons with ccdproc (JSON)")
+    arguments.add_argument("--hits", nargs="+", default=[], type=Path, help="pixels that are hit in most frames")
     arguments.add_argument("--remark", action="append", default=[], help="a sentence for the top of the page")
     arguments.add_argument("--raw", default="", help="folder of the raw frames, for commands in the report")
     arguments.add_argument("--out", nargs=2, type=Path, required=True, help="the page, and what was done and not")
@@ -40,8 +42,9 @@ def main() -> None:
     for path, write in zip(args.tables, (write_verdict_table, write_trend_table), strict=True):
         write_text(path, write(verdicts))
     page, done = args.out
+    remarks = [*args.remark, *filter(None, map(describe_hits, args.hits))]
     checks = [read_crosscheck(path) for path in args.crosschecks]
-    write_text(page, make_report(summary, rows, products, checks, args.raw, args.remark, verdicts))
+    write_text(page, make_report(summary, rows, products, checks, args.raw, remarks, verdicts))
     write_text(done, write_summary(summary))
 
 

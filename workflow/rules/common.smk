@@ -18,6 +18,7 @@ from nightcal.planning.summary import read_summary, summarise_plan
 from nightcal.planning.summary_text import describe_summary
 from nightcal.config import parse_command_line, locate_plan, read_run_config, select_measurements
 from nightcal.measurement.star_catalog.cone import round_cone
+from nightcal.science.persistent_hits import FEWEST as FEWEST_HITS
 from nightcal.version import __version__
 
 HOME = Path(workflow.basedir)
@@ -128,8 +129,7 @@ def options(flag, paths):
 
 
 def warnings_for(item):
-    """Options that put warnings of the plan, and ages, into the header of a product; some hold only if a master is used.
-    """
+    """Options that put warnings of the plan, and ages, into the header of a product; some hold only if a master is used."""
     always = [match.warning for match in item.matches if match.master is None or match.master.kind not in JUDGED]
     chosen = [m for step in item.matches for m in (step, *step.others) if m.master and m.master.kind in JUDGED]
     pairs = [("--warn-with", (product_path(match.master), match.warning)) for match in chosen if match.warning]
@@ -347,19 +347,29 @@ def star_fields(science):
     return sorted({round_cone(*field): field for field in fields}.values())
 
 
+# ---- setups of a night
+
+
+def group_by_setup(night):
+    """Group the science frames of a night by the name of their setup, numbered where names are equal."""
+    groups = {}
+    for science in PLAN.find_science(night):
+        groups.setdefault(science.setup, []).append(science)
+    names = [setup.name for setup in groups]
+    numbered = (name if names.count(name) == 1 else f"{name}_{n}" for n, name in enumerate(names, start=1))
+    return dict(zip(numbered, groups.values()))
+
+
 # ---- cross-check
 
 
 def choose_checked(night):
     """Choose a science frame of each setup for the cross-check, by name of the setup: the first with most masters."""
-    chosen = {}
-    for science in PLAN.find_science(night):
-        masters = sum(match.master is not None for match in (science.bias, science.dark, science.flat))
-        if science.setup not in chosen or masters > chosen[science.setup][0]:
-            chosen[science.setup] = masters, science
-    names = [setup.name for setup in chosen]
-    numbered = (name if names.count(name) == 1 else f"{name}_{n}" for n, name in enumerate(names, start=1))
-    return {name: science for name, (_, science) in zip(numbered, chosen.values())}
+
+    def count_masters(science):
+        return sum(match.master is not None for match in (science.bias, science.dark, science.flat))
+
+    return {name: max(found, key=count_masters) for name, found in group_by_setup(night).items()}
 
 
 CHECKED = {night: choose_checked(night) for night in NIGHTS} if config["crosscheck"] else {}
@@ -373,6 +383,25 @@ def checked_frame(w):
 def crosscheck_paths(night):
     """Cross-checks of a night, if switched on."""
     return [f"{RESULTS}/{night}/crosscheck_{name}.json" for name in CHECKED.get(night, {})]
+
+
+# ---- pixels that are hit again and again
+
+
+SEARCHED = {
+    night: {name: found for name, found in group_by_setup(night).items() if len(found) >= FEWEST_HITS}
+    for night in (NIGHTS if "cosmic_rays" in MEASUREMENTS else ())
+}
+
+
+def searched_frames(w):
+    """Products in which persistent hits are searched for."""
+    return [f"{RESULTS}/{w.night}/science/{science.name}.fits" for science in SEARCHED[w.night][w.setup]]
+
+
+def persistent_hits(night):
+    """Searches for persistent hits, one for each setup with enough science frames."""
+    return [f"{RESULTS}/{night}/persistent_hits_{name}.fits" for name in SEARCHED.get(night, {})]
 
 
 # ---- nights

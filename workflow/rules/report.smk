@@ -31,6 +31,30 @@ rule plan:
         " --summary {output.summaries:q} | tee {log:q}"
 
 
+rule find_persistent_hits:
+    """Find the pixels that are flagged as cosmic rays in most science frames of a setup."""
+    input:
+        searched_frames,
+    output:
+        RESULTS / "{night}/persistent_hits_{setup}.fits",
+    log:
+        RESULTS / "{night}/logs/persistent_hits_{setup}.log",
+    wildcard_constraints:
+        setup=r"[A-Za-z0-9._+-]+",
+    conda:
+        "../../envs/nightcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        script=script("find_persistent_hits"),
+        version=__version__,
+        catalogs=lambda w: option("--catalogs", f"{RESULTS}/{w.night}/catalogs" if "sources" in MEASUREMENTS else ""),
+    shell:
+        "python {params.script:q} {input:q} {params.catalogs} --out {output:q} > {log:q} 2>&1"
+
+
 rule report_night:
     """Write the report of a night; frames rejected during the reduction are entered in plan.csv."""
     input:
@@ -41,6 +65,7 @@ rule report_night:
         verdicts=lambda w: night_verdicts(w.night),
         science=lambda w: night_science(w.night),
         crosschecks=lambda w: crosscheck_paths(w.night),
+        hits=lambda w: persistent_hits(w.night),
     output:
         page=RESULTS / "{night}/report.html",
         summary=RESULTS / "{night}/summary.json",
@@ -54,11 +79,12 @@ rule report_night:
         script=script("report_night"),
         version=__version__,
         crosschecks=lambda w, input: options("--crosschecks", input.crosschecks),
+        hits=lambda w, input: options("--hits", input.hits),
         raw=lambda w: config["raw"],  # a function, for paths with braces
         remarks=lambda w: " ".join(option("--remark", text) for text in RUN.remarks.get(w.night, [])),
     shell:
         "python {params.script:q} --planned {input.planned:q} --summary {input.summary:q} --plan {input.plan:q}"
-        " {params.crosschecks} {params.remarks} --raw {params.raw:q} --out {output.page:q} {output.summary:q}"
+        " {params.crosschecks} {params.hits} {params.remarks} --raw {params.raw:q} --out {output.page:q} {output.summary:q}"
         " --tables {output.verdicts:q} {output.numbers:q} > {log:q} 2>&1"
 
 

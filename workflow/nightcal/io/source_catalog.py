@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
+from numpy.typing import NDArray
 
 from nightcal.io.atomic import write_atomically
 from nightcal.io.keywords import set_cards
@@ -45,6 +46,15 @@ def write_catalog(path: Path, table: Table, header: fits.Header | Iterable[tuple
         hdu.add_checksum(when="for the bytes as written")
     with write_atomically(path) as name:
         hdus.writeto(name, overwrite=True)
+
+
+def read_positions(path: Path | None) -> NDArray[np.float64]:
+    """Read row and column of the sources of a catalogue, 0-based, shape (n, 2); none without a catalogue."""
+    if path is None or not path.exists():
+        return np.empty((0, 2))
+    with fits.open(path) as hdus:
+        table = hdus[EXTENSION].data
+        return np.stack([table["Y_IMAGE"] - 1.0, table["X_IMAGE"] - 1.0], axis=1)
 
 
 def read_catalog(path: Path) -> Table:
