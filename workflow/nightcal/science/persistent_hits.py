@@ -92,8 +92,8 @@ def describe_hits(path: Path) -> str:
     number = header["NPERSIST"]
     if not number:
         return ""
+    which = "1 pixel is" if number == 1 else f"{number} pixels are"
     return (
-        f"{'1 pixel is' if number == 1 else f'{number} pixels are'} hit in at least half of {header['NFRAMES']} frames, and have "
-        f"{header['NINTHEM']} of {header['NHITS']} hits: no cosmic rays, but bad. For the next night: "
-        f"bad_pixels={path}"
+        f"{which} hit in at least half of {header['NFRAMES']} frames, and have {header['NINTHEM']} of "
+        f"{header['NHITS']} hits: no cosmic rays, but bad. For the next night: bad_pixels={path}"
     )
