@@ -5,7 +5,16 @@ python scripts/make_master_bias.py night/bias*.fits --camera config/cameras/gene
 
 from pathlib import Path
 
-from nightcal.cli import add_stacking, make_parser, read_camera, read_stacking, run, write_master
+from nightcal.cli import (
+    add_keep,
+    add_stacking,
+    make_or_restore,
+    make_parser,
+    read_camera,
+    read_stacking,
+    run,
+    write_master,
+)
 from nightcal.masters.make import make_master_bias
 
 
@@ -14,9 +23,14 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="the master bias")
     arguments.add_argument("--serves-mjd", type=float, help="time of the science frames that it serves [MJD]")
     add_stacking(arguments)
+    add_keep(arguments)
     args = arguments.parse_args()
-    options = read_stacking(args)
-    write_master(args, make_master_bias(args.frames, read_camera(args), serves=args.serves_mjd, **options))
+
+    def make() -> None:
+        options = read_stacking(args)
+        write_master(args, make_master_bias(args.frames, read_camera(args), serves=args.serves_mjd, **options))
+
+    make_or_restore(args, [args.out, args.maps], {}, make)
 
 
 if __name__ == "__main__":

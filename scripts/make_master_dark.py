@@ -7,9 +7,11 @@ python scripts/make_master_dark.py night/dark*.fits --camera config/cameras/gene
 from pathlib import Path
 
 from nightcal.cli import (
+    add_keep,
     add_masters,
     add_stacking,
     choose_masters,
+    make_or_restore,
     make_parser,
     read_camera,
     read_stacking,
@@ -27,10 +29,16 @@ def main() -> None:
     )
     arguments.add_argument("--out", type=Path, required=True, help="the master dark")
     add_stacking(arguments)
+    add_keep(arguments)
     args = arguments.parse_args()
-    bias = choose_masters(args, "bias")["bias"]
-    options = read_stacking(args, bias)
-    write_master(args, make_master_dark(args.frames, read_camera(args), bias=bias.master, hot=args.hot, **options))
+    chosen = choose_masters(args, "bias")
+
+    def make() -> None:
+        bias = chosen["bias"]
+        options = read_stacking(args, bias)
+        write_master(args, make_master_dark(args.frames, read_camera(args), bias=bias.master, hot=args.hot, **options))
+
+    make_or_restore(args, [args.out, args.maps], chosen, make)
 
 
 if __name__ == "__main__":

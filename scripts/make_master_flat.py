@@ -8,9 +8,11 @@ from pathlib import Path
 
 from nightcal.cli import (
     add_flat_limits,
+    add_keep,
     add_masters,
     add_stacking,
     choose_masters,
+    make_or_restore,
     make_parser,
     read_camera,
     read_flat_limits,
@@ -27,19 +29,17 @@ def main() -> None:
     add_flat_limits(arguments)
     arguments.add_argument("--out", type=Path, required=True, help="the master flat")
     add_stacking(arguments)
+    add_keep(arguments)
     args = arguments.parse_args()
     chosen = choose_masters(args, "bias", "dark")
-    write_master(
-        args,
-        make_master_flat(
-            args.frames,
-            read_camera(args),
-            bias=chosen["bias"].master,
-            dark=chosen["dark"].master,
-            limits=read_flat_limits(args),
-            **read_stacking(args, *chosen.values()),
-        ),
-    )
+    masters = {step: choice.master for step, choice in chosen.items()}
+
+    def make() -> None:
+        options = read_stacking(args, *chosen.values())
+        limits = read_flat_limits(args)
+        write_master(args, make_master_flat(args.frames, read_camera(args), limits=limits, **masters, **options))
+
+    make_or_restore(args, [args.out, args.maps], chosen, make)
 
 
 if __name__ == "__main__":

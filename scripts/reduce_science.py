@@ -7,48 +7,43 @@ python scripts/reduce_science.py night/m13_V*.fits --camera config/cameras/gener
 
 from pathlib import Path
 
-from nightcal.cli import (
-    add_masters,
-    add_measuring,
-    choose_masters,
-    make_parser,
-    read_camera,
-    read_measured_gain,
-    read_measuring,
-    read_overrides,
-    run,
-)
+from nightcal import cli
 from nightcal.errors import ConfigurationError
 from nightcal.io.master import load_optional_master
 from nightcal.science.reduce import ScienceBatch, reduce_frames
 
 
 def main() -> None:
-    arguments = make_parser(__doc__, frames="raw science frames")
-    add_masters(arguments, "bias", "dark", "flat")
+    arguments = cli.make_parser(__doc__, frames="raw science frames")
+    cli.add_masters(arguments, "bias", "dark", "flat")
     arguments.add_argument("--bad-pixels", type=Path, help="bad pixel mask, if there is one")
     arguments.add_argument("--unit", default="electron", choices=["electron", "adu"], help="unit of the products")
     arguments.add_argument("--warn", action="append", default=[], help="a warning for the headers")
     arguments.add_argument("--out", nargs="+", type=Path, required=True, help="a product per frame")
-    add_measuring(arguments)
+    cli.add_measuring(arguments)
+    cli.add_keep(arguments)
     arguments.add_argument("--catalogs", nargs="+", default=[], type=Path, help="a table of sources per frame")
     args = arguments.parse_args()
     for option, names in (("out", args.out), ("catalogs", args.catalogs or args.out)):
         if len(names) != len(args.frames):
             raise ConfigurationError(f"--{option} has {len(names)} names; expected {len(args.frames)}, one a frame.")
-    chosen = choose_masters(args, "bias", "dark", "flat")
-    batch = ScienceBatch(
-        camera=read_camera(args),
-        masters={step: choice.master for step, choice in chosen.items()}
-        | {"bpm": load_optional_master(args.bad_pixels)},
-        measured=read_measured_gain(args),
-        unit=args.unit,
-        warnings=[*args.warn, *(text for choice in chosen.values() for text in choice.warnings)],
-        measurements=read_measuring(args),
-        overrides=read_overrides(args),
-    )
-    reduce_frames(args.frames, args.out, batch, args.catalogs)
+    chosen = cli.choose_masters(args, "bias", "dark", "flat")
+    masters = {step: choice.master for step, choice in chosen.items()} | {"bpm": load_optional_master(args.bad_pixels)}
+
+    def reduce() -> None:
+        batch = ScienceBatch(
+            camera=cli.read_camera(args),
+            masters=masters,
+            measured=cli.read_measured_gain(args),
+            unit=args.unit,
+            warnings=[*args.warn, *(text for choice in chosen.values() for text in choice.warnings)],
+            measurements=cli.read_measuring(args),
+            overrides=cli.read_overrides(args),
+        )
+        reduce_frames(args.frames, args.out, batch, args.catalogs)
+
+    cli.make_or_restore(args, [*args.out, *args.catalogs], chosen, reduce)
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(main)

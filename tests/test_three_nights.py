@@ -88,3 +88,27 @@ def test_the_nights_made_again_from_scratch_on_one_core_are_the_same_bytes(reduc
     done = snakemake("--cores", "1", raw=folder / "raw", results=tmp_path)
     assert done.returncode == 0, done.stderr
     assert digests(tmp_path) == digests(folder / "results")
+
+
+def test_a_late_frame_of_the_first_night_judges_the_later_ones_again_and_leaves_their_pixels(reduced, snakemake):
+    folder, night, *_ = reduced
+    night.time = datetime(2024, 3, 1, 20, 50)
+    night.take("bias", 0.0, 1, prefix="1/late_bias")
+    before = {path: path.stat().st_ino for path in (folder / "results/20240303/science").glob("*.fits")}
+    dry = snakemake("-n", raw=folder / "raw", results=folder / "results")
+    assert "judge_master" in dry.stdout
+    done = snakemake("--cores", "2", raw=folder / "raw", results=folder / "results")
+    assert done.returncode == 0, done.stderr
+    logs = {day: (folder / "results" / day / "logs").glob("reduce_science_*.log") for day in NIGHTS}
+    texts = {day: "".join(path.read_text() for path in paths) for day, paths in logs.items()}
+    assert "restored" in texts["20240303"]
+    assert "restored" not in texts["20240301"]  # their bias has another frame
+    assert "restored" not in texts["20240302"]  # they use that bias, for lack of a good one
+    assert {path: path.stat().st_ino for path in before} == before
+    assert len(before) == 2
+    again = snakemake("-n", raw=folder / "raw", results=folder / "results")
+    assert "Nothing to be done" in again.stdout + again.stderr
+    scratch = folder / "scratch"
+    done = snakemake("--cores", "2", raw=folder / "raw", results=scratch)
+    assert done.returncode == 0, done.stderr
+    assert digests(scratch) == digests(folder / "results")

@@ -8,7 +8,7 @@ import logging
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,6 +118,44 @@ def choose_masters(args: argparse.Namespace, *steps: str) -> dict[str, Choice]:
         warnings.setdefault(str(Path(path)), []).append(text)
     ages = {str(Path(path)): grade for path, grade in args.age_of}
     return {step: choose_master(step, getattr(args, step.replace("-", "_")), warnings, ages) for step in steps}
+
+
+def add_keep(parser: argparse.ArgumentParser) -> None:
+    """Add the folder that keeps the products."""
+    parser.add_argument(
+        "--keep", type=Path, help="folder that keeps the products: they are restored if nothing changed"
+    )
+
+
+def make_or_restore(
+    args: argparse.Namespace, products: Sequence[Path | None], chosen: Mapping[str, Choice], make: Callable[[], None]
+) -> None:
+    """Make the products of a script, or restore them if they are kept and nothing has changed of what they are made.
+
+    Parameters
+    ----------
+    args : Namespace
+        All arguments of the script, with those of `add_keep`.
+    products : sequence of Path or None
+    chosen : mapping of str to Choice
+        From `choose_masters`: candidates that are not used do not count.
+    make : function
+    """
+    if args.keep is None:
+        make()
+        return
+    from nightcal.io.kept_products import KeptProducts, hash_inputs
+
+    left_out = {"frames", "keep", "threads", "warn_with", "age_of", *chosen}
+    values = {name: value for name, value in vars(args).items() if name not in left_out}
+    outputs = [path for path in products if path is not None]
+    written = {name for name in ("out", "maps", "catalogs") if name in values}
+    values |= {name: repr(values[name]) for name in written}
+    values |= {f"master {step}": choice.describe() for step, choice in chosen.items()}
+    kept = KeptProducts(args.keep, outputs, hash_inputs(args.frames, values))
+    if not kept.restore():
+        make()
+        kept.save()
 
 
 def parse_json(text: str) -> Any:

@@ -232,6 +232,11 @@ def describe_earlier(w):
     return " ".join(options("--earlier", pair) for pair in pairs)
 
 
+def kept_folder(w):
+    """Folder that keeps a master, as an option of a script."""
+    return option("--keep", f"{RESULTS}/{w.night}/.kept/{w.master}")
+
+
 def said_by_hand(w):
     """What the observer says of a master, as an option of a script."""
     return option("--by-hand", RUN.by_hand.get((w.night, w.master), ""))

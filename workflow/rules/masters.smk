@@ -91,9 +91,10 @@ rule make_master_bias:
         rejection=REJECTION,
         measured_gain=lambda w, input: measured_gain(input.measured_gain),
         serves=nearest_end,
+        keep=kept_folder,
     shell:
         "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} {params.measured_gain}"
-        " {params.serves} {params.warn} {params.rejection} --threads {threads} --out {output.master:q} --maps {output.maps:q} > {log:q} 2>&1"
+        " {params.serves} {params.warn} {params.rejection} {params.keep} --threads {threads} --out {output.master:q} --maps {output.maps:q} > {log:q} 2>&1"
 
 
 rule make_master_dark:
@@ -130,9 +131,10 @@ rule make_master_dark:
         measured_gain=lambda w, input: measured_gain(input.measured_gain),
         bias=lambda w, input: options("--bias", input.bias),
         hot=config["dark"]["hot"],
+        keep=kept_folder,
     shell:
         "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} {params.measured_gain} {params.bias}"
-        " --hot {params.hot} {params.warn} {params.rejection} --threads {threads} --out {output.master:q} --maps {output.maps:q} > {log:q} 2>&1"
+        " --hot {params.hot} {params.warn} {params.rejection} {params.keep} --threads {threads} --out {output.master:q} --maps {output.maps:q} > {log:q} 2>&1"
 
 
 rule make_master_flat:
@@ -171,9 +173,10 @@ rule make_master_flat:
         bias=lambda w, input: options("--bias", input.bias),
         dark=lambda w, input: options("--dark", input.dark),
         limits=" ".join(f"--{key} {config['flat'][key]}" for key in ("faintest", "departure", "dither")),
+        keep=kept_folder,
     shell:
         "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} {params.measured_gain} {params.bias}"
-        " {params.dark} {params.limits} {params.warn} {params.rejection} --threads {threads} --out {output.master:q} --maps {output.maps:q} > {log:q} 2>&1"
+        " {params.dark} {params.limits} {params.warn} {params.rejection} {params.keep} --threads {threads} --out {output.master:q} --maps {output.maps:q} > {log:q} 2>&1"
 
 
 rule judge_master:

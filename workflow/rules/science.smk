@@ -51,7 +51,8 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             ),
             fields=lambda w, input: options("--fields", input.fields),
             catalogs=lambda w, output: options("--catalogs", output.catalogs),
+            keep=option("--keep", f"{RESULTS}/{batch.night}/.kept/{batch.name}"),
         shell:
             "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} {params.measured_gain} {params.bias}"
             " {params.dark} {params.flat} {params.bpm} {params.warn} --unit {params.unit} --measure {params.measure:q}"
-            " {params.stars} {params.columns} {params.fields} --out {output.science:q} {params.catalogs} > {log:q} 2>&1"
+            " {params.stars} {params.columns} {params.fields} {params.keep} --out {output.science:q} {params.catalogs} > {log:q} 2>&1"

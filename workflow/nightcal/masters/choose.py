@@ -27,6 +27,12 @@ class Choice:
     warnings: tuple[str, ...] = ()
     path: Path | None = None
 
+    def describe(self) -> tuple[str, ...]:
+        """Describe all of it that a product depends on."""
+        master = self.master
+        own = () if master is None else (master.name, master.digest, master.verdict, master.age)
+        return (*own, *self.warnings)
+
 
 def choose_master(
     step: str,

@@ -25,7 +25,7 @@ from nightcal.io.keywords import set_cards, warn
 from nightcal.io.master import MasterFrame
 from nightcal.io.sections import Area
 from nightcal.numerics.robust import QUANTISATION
-from nightcal.stacking.calibration_frame import CalibrationFrame
+from nightcal.stacking.calibration_frame import CalibrationFrame, release
 from nightcal.warning_names import name_warning
 
 log = logging.getLogger(__name__)
@@ -129,8 +129,7 @@ def _compare_frames(pairs: Sequence[Pairs], frames: Sequence[CalibrationFrame], 
     grids = make_grids(frames[0].readout)
     for frame in frames:
         subimages = read_subimages(frame.readout, grids, bias)
-        if not frame.keep_open:
-            frame.readout.image.close()
+        release(frame)
         for each, amplifier in zip(pairs, subimages, strict=True):
             each.add(amplifier)
         if all(each.is_enough for each in pairs):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.io.master import MasterFrame
-from nightcal.stacking.calibration_frame import CalibrationFrame, read_signal
+from nightcal.stacking.calibration_frame import CalibrationFrame, read_signal, release
 
 CORE, INNER, OUTER = 2, 5, 10
 """Half widths [pixels] of the square that is measured, and of the frame around it that tells the level."""
@@ -70,6 +70,7 @@ def find_passing_stars(
     for n, (frame, level) in enumerate(zip(frames, levels, strict=True)):
         for m, place in enumerate(places):
             excess[n, m], error[n, m] = _measure_excess(frame, level, place, bias, dark)
+        release(frame)
     found = []
     for place, values, errors in zip(places, excess.T, error.T, strict=True):
         bright = values > 0.5 * (values.min() + values.max())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nightcal.io.master import MasterFrame
 from nightcal.numerics.blocks import cut_blocks, sample_blocks
 from nightcal.numerics.robust import lower_median
-from nightcal.stacking.calibration_frame import FEWEST_USABLE, CalibrationFrame, read_signal
+from nightcal.stacking.calibration_frame import FEWEST_USABLE, CalibrationFrame, read_signal, release
 
 GRID, BAND, SAMPLES = 16, 16, 32
 """Largest number of blocks on a side; rows and columns of a block that are measured."""
@@ -82,7 +82,9 @@ def sample_rows(
 ) -> NDArray[np.float32]:
     """Take the signal of the pixels of some rows [e-], shape (n,); NaN where unusable."""
     rows, step = choose_samples(frame.readout.shape)
-    return np.concatenate([read_signal(frame, bias, dark, slice(row, row + 1))[0][0, ::step] for row in rows])
+    sample = np.concatenate([read_signal(frame, bias, dark, slice(row, row + 1))[0][0, ::step] for row in rows])
+    release(frame)
+    return sample
 
 
 def choose_samples(shape: tuple[int, ...]) -> tuple[list[int], int]:

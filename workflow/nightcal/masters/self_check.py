@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nightcal.io.keywords import set_cards
 from nightcal.masters.portraits import choose_samples
-from nightcal.stacking.calibration_frame import CalibrationFrame
+from nightcal.stacking.calibration_frame import CalibrationFrame, release
 
 FEWEST = 2
 """Frames whose residuals tell anything."""
@@ -111,7 +111,10 @@ def note_residuals(
         Finds the variance of a frame where the stack has some values, in the unit of the stack.
     """
     rows, step = choose_samples(image.shape)
-    sampled = [np.concatenate([read(frame, slice(row, row + 1), step).ravel() for row in rows]) for frame in frames]
+    sampled = []
+    for frame in frames:
+        sampled.append(np.concatenate([read(frame, slice(row, row + 1), step).ravel() for row in rows]))
+        release(frame)
     samples = np.stack(sampled).astype(np.float64)
     picked, flags = image[rows, ::step].astype(np.float64), mask[rows, ::step] != 0
     for n, (area, _) in enumerate(frames[0].readout.shares, start=1):

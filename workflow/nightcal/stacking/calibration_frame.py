@@ -271,6 +271,12 @@ def read_signal(
     return signal, flags
 
 
+def release(frame: CalibrationFrame) -> None:
+    """Close the file of a frame of a large set, which is opened again when it is read."""
+    if not frame.keep_open:
+        frame.readout.image.close()
+
+
 def _check_usable(level: FrameLevel, known: int) -> float:
     """Return the level, unless too few pixels were usable."""
     if level.values <= FEWEST_USABLE * known:
