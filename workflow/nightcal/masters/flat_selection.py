@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nightcal.errors import FrameRejectedError
 from nightcal.io.master import MasterFrame
 from nightcal.masters.flat_stars import find_stars_in_flat
-from nightcal.masters.flat_trend import Trend, find_trend
+from nightcal.masters.flat_trend import Trend, compare_with_typical, find_trend
 from nightcal.masters.portraits import sample_rows
 from nightcal.masters.set_agreement import find_missing_pattern, find_other_noise
 from nightcal.numerics.blocks import average_nine, cut_blocks, sample_blocks
@@ -49,9 +49,6 @@ GRID = 16
 
 BAND, SAMPLES = 16, 32
 """Largest number of rows and columns of a block that are measured."""
-
-DARK = 0.2
-"""Blocks with less than this fraction of the typical signal are left out."""
 
 SIGNIFICANT = 5.0
 REJECT = 3.5
@@ -311,22 +308,12 @@ def find_departures(signal: Maps, error: Maps, chosen: NDArray[np.bool_]) -> NDA
     ndarray of float64, shape (n,)
         Fraction of the signal, averaged over 3 x 3 blocks; 0 if none exceeds 5 times its error.
     """
+    departure, noise = compare_with_typical(signal, error, chosen)
     with np.errstate(invalid="ignore", divide="ignore"):
-        level = _find_map_median(signal)
-        shapes = signal / level
-        typical = median(shapes[chosen])
-        typical[~(typical > DARK)] = np.nan
-        noise = error / level / typical
         noise = np.hypot(noise, np.sqrt(np.pi / 2 * median(noise[chosen] ** 2) / np.count_nonzero(chosen)))
-        ratio = shapes / typical
-        excess, noise = average_nine(ratio / _find_map_median(ratio) - 1, noise)
+        excess, noise = average_nine(departure, noise)
         excess = np.abs(excess)
         return np.asarray(np.max(np.where(excess > SIGNIFICANT * noise, excess, 0.0), axis=(1, 2)))
-
-
-def _find_map_median(maps: Maps) -> Maps:
-    """Find the median of each map, shape (n, 1, 1)."""
-    return median(maps.reshape(len(maps), -1), axis=1)[:, np.newaxis, np.newaxis]
 
 
 # --- stars -----------------------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def find_trend(signals: Sequence[Maps], errors: Sequence[Maps], times: Sequence[
     """
     if len(signals) < FEWEST:
         return Trend()
-    rest, noise = _find_departures(np.stack(signals), np.stack(errors))
+    rest, noise = compare_with_typical(np.stack(signals), np.stack(errors))
     drift, explained = _fit(rest, noise, np.asarray(mjds, np.float64))
     exposures = np.asarray(times, np.float64)
     if exposures.min() > 0 and exposures.max() >= UNLIKE_TIMES * exposures.min():
@@ -80,18 +80,32 @@ def find_trend(signals: Sequence[Maps], errors: Sequence[Maps], times: Sequence[
     return Trend(drift=abs(drift) * float(np.ptp(mjds)))
 
 
-def _find_departures(signal: Maps, error: Maps) -> tuple[Maps, Maps]:
-    """Find the departures of each frame from the typical shape and their errors, as fractions of the signal."""
+def compare_with_typical(signal: Maps, error: Maps, chosen: NDArray[np.bool_] | None = None) -> tuple[Maps, Maps]:
+    """Compare the shape of each frame with the median shape of the chosen ones.
+
+    Parameters
+    ----------
+    signal, error : ndarray of float64, shape (n, rows, columns)
+        [e-]; each frame may have another unit.
+    chosen : ndarray of bool, shape (n,), optional
+        All frames unless given.
+
+    Returns
+    -------
+    departure, error : ndarray of float64, shape (n, rows, columns)
+        As fractions of the signal; NaN where the set has less than a fifth of its typical signal.
+    """
     with np.errstate(invalid="ignore", divide="ignore"):
         level = _find_level(signal)
         shapes = signal / level
-        typical = median(shapes)
+        typical = median(shapes if chosen is None else shapes[chosen])
         typical[~(typical > DARK)] = np.nan
         ratio = shapes / typical
         return ratio / _find_level(ratio) - 1, error / level / typical
 
 
 def _find_level(maps: Maps) -> Maps:
+    """Find the median of each map, shape (n, 1, 1)."""
     return median(maps.reshape(len(maps), -1), axis=1)[:, np.newaxis, np.newaxis]
 
 
