@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 from nightcal.io.master import load_master
 from nightcal.io.product import write_product
 from nightcal.io.verdict import Outcome
@@ -104,6 +105,19 @@ def play_bias(change=None, faulty=(), count=16, cards=None, earlier=False):
             before = [Earlier(map_master(product, "bias"), None)]
         paths = folder.take("bias", 0.0, count, 0.0, change, cards)
         return judge_set("bias", paths, set(faulty), before, folder.chip.pattern)[1]
+
+    return play
+
+
+def play_identical(count):
+    """Bias frames that are copies of one, each with a time of its own."""
+
+    def play(folder):
+        first, *others = folder.take("bias", 0.0, count)
+        pixels = fits.getdata(first)
+        for path in others:
+            fits.writeto(path, pixels, fits.getheader(path), overwrite=True)
+        return judge_set("bias", [first, *others], set(range(count)))[1]
 
     return play
 
@@ -223,6 +237,13 @@ FAULTS = {
     ),
     "noise 1.5 times in 1 of 16 bias": Fault(
         play_bias(lambda n, image: image + np.random.default_rng(n).normal(0, 6.7, SHAPE) * (n == 3), [3]), ("noise",)
+    ),
+    "five identical bias frames": Fault(play_identical(5), ("same pixels", "no scatter", "copy"), True),
+    "1 of 5 darks displaced by 3 columns": Fault(
+        play_dark(lambda n, image: np.roll(image, 3 * (n == 2), axis=1), [2]), ("displaced",)
+    ),
+    "1 of 7 flats displaced by 3 columns": Fault(
+        play_flat(lambda n, image: np.roll(image, 3 * (n == 2), axis=1), [2]), ("displaced", "filter")
     ),
     "leak of 12 e- in 1 of 4 darks": Fault(play_dark(leak(12, [1]), [1], 4), ("light leak", "level")),
     "leak of 12 e- in all darks, earlier night": Fault(

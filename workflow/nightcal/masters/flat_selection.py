@@ -168,9 +168,15 @@ def select_flats(
     found = accept_frames(frames, rejected, find_level)
     departures, limit = _find_odd_shapes(found.frames, maps, limits.departure)
     odd = [n for n, departure in enumerate(departures) if departure > limit]
-    why = _explain_odd(found, odd, bias, dark)
-    reasons = {n: f"{why[n]} differs from the typical shape by {100 * departures[n]:.1f} percent" for n in odd}
-    accepted = reject_frames(found, {n: f"{text} (limit {100 * limit:.1f})" for n, text in reasons.items()})
+    response = _compare_response(found, odd, bias, dark)
+    reasons = {
+        n: f"{'another filter? ' if n in response else 'clouds or a gradient: '}differs from the typical shape by "
+        f"{100 * departures[n]:.1f} percent (limit {100 * limit:.1f})"
+        for n in odd
+    }
+    reasons |= {n: text for n, text in response.items() if n not in odd and text}
+    odd = sorted(reasons)
+    accepted = reject_frames(found, reasons)
     accepted = reject_frames(accepted, _find_frames_with_stars(accepted, limits.dither))
     number, kept = len(found.frames), [maps[frame.path] for frame in accepted.frames]
     return FlatSelection(
@@ -200,19 +206,22 @@ def _find_odd_shapes(
     return departures, limit
 
 
-def _explain_odd(
+def _compare_response(
     accepted: Accepted, odd: Sequence[int], bias: MasterFrame | None, dark: MasterFrame | None
 ) -> dict[int, str]:
-    """Say what may be wrong with frames of an odd shape: through another filter, the pixels differ as well."""
-    if not odd:
+    """Find the frames whose pixels respond otherwise than those of the set: through another filter, or displaced.
+
+    The text is a reason to leave a frame out; it is empty where only the noise differs, which may be that of photons.
+    """
+    if len(accepted.frames) < FEWEST:
         return {}
     pairs = zip(accepted.frames, accepted.levels, strict=True)
     sample = np.stack([sample_rows(frame, bias, dark) / np.float64(level) for frame, level in pairs])
     within = np.array([n not in odd for n in range(len(sample))])
-    steps = np.diff(sample, axis=1)  # without the shape
-    others = find_other_noise(steps, within) | find_missing_pattern(sample, within)
-    filtered, unsteady = "another filter? The response of the pixels differs;", "clouds or a gradient:"
-    return {n: filtered if n in others else unsteady for n in odd}
+    found = dict.fromkeys(find_other_noise(np.diff(sample, axis=1), within), "")  # steps have no shape
+    for n, percent in find_missing_pattern(sample, within).items():
+        found[n] = f"only {percent:.0f} percent of the response of the pixels in the others: displaced?"
+    return found
 
 
 def _check_exposure(level: float, read_variance: float, ratio: float) -> None:

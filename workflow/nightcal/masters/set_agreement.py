@@ -310,8 +310,9 @@ def find_missing_pattern(sample: Values, within: NDArray[np.bool_]) -> dict[int,
     """
     found = {}
     centred = np.diff(sample, axis=1)
-    ceiling = WINSOR * float(rstd(centred[np.isfinite(centred)]))
-    centred = np.nan_to_num(np.clip(centred, -ceiling, ceiling))
+    known = [frame[np.isfinite(frame)] for frame in centred]
+    ceilings = [WINSOR * float(rstd(values)) if values.size else 0.0 for values in known]  # some may be noisier
+    centred = np.nan_to_num([np.clip(frame, -most, most) for frame, most in zip(centred, ceilings, strict=True)])
     for n, frame in enumerate(centred):
         others = np.flatnonzero(within & (np.arange(len(centred)) != n))
         if len(others) < FEWEST - 1:
