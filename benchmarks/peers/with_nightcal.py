@@ -75,10 +75,11 @@ def science(job: Job) -> object:
 
 def cosmic_rays(job: Job) -> np.ndarray:
     """Find the hit pixels of a calibrated frame."""
-    from nightcal.measurement.cosmic_rays import find_cosmic_rays
+    from nightcal.measurement.cosmic_rays import CosmicRayOptions, find_cosmic_rays
 
     image, uncertainty = calibrated(job.frames[0])
-    return find_cosmic_rays(image, np.zeros(image.shape, np.uint8), uncertainty=uncertainty).hits
+    options = CosmicRayOptions(spare_stars=False)  # as the peers search
+    return find_cosmic_rays(image, np.zeros(image.shape, np.uint8), uncertainty=uncertainty, options=options).hits
 
 
 @cache

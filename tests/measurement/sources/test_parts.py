@@ -16,6 +16,8 @@ from nightcal.measurement.sources.seeing import estimate_seeing, find_half_sampl
 from nightcal.measurement.sources.stamps import cut_stamps
 from star_fields import SKY, field, gaussian, grid_field, moffat, observed, with_cosmic_rays
 
+from benchmarks.defocused_stars import READ_NOISE, make_star_frame
+
 
 def ellipse(a, b, theta, shape=(81, 81), center=(40.3, 39.6)):
     """A Gaussian of flux 1000 with given axes [pix] and angle [deg], not smeared by pixels."""
@@ -205,3 +207,26 @@ def test_the_error_of_the_sky_level_scales_with_the_area_of_an_aperture():
     area = np.pi * diameters**2 / 4
     np.testing.assert_allclose(found.aperture[0], area, rtol=1e-5)
     np.testing.assert_allclose(found.aperture_error[0], 0.25 * area, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("fwhm", "ring"), [(9.0, True), (14.0, True), (6.0, False), (3.0, False)])
+def test_a_pixel_within_a_star_is_filled_from_the_profile_of_that_star(fwhm, ring):
+    pulls, relative = [], []
+    for seed in range(3):
+        rng = np.random.default_rng([seed, int(fwhm)])
+        frame = make_star_frame(rng, fwhm, ring)
+        data = (rng.poisson(frame.signal) + rng.normal(0, READ_NOISE, frame.signal.shape) - SKY).astype(np.float32)
+        uncertainty = np.sqrt(np.maximum(data + SKY, 0) + READ_NOISE**2).astype(np.float32)
+        hidden = np.zeros(data.shape, bool)
+        for x, y in zip(frame.x, frame.y, strict=True):
+            turn = rng.uniform(0, 2 * np.pi)
+            row, column = round(y + fwhm / 3 * np.sin(turn)), round(x + fwhm / 3 * np.cos(turn))
+            hidden[row, column : column + 2] = True
+        filled, errors = data.copy(), uncertainty.copy()
+        typical = float(np.hypot(np.sqrt(SKY), READ_NOISE))
+        fill_hidden_pixels(filled, errors, hidden, frame.x, frame.y, fwhm / 2.355, 3 * fwhm, typical)
+        truth = frame.signal[hidden] - SKY
+        pulls.extend((filled[hidden] - truth) / errors[hidden])
+        relative.extend((filled[hidden] / truth - 1)[truth > 500])
+    assert np.std(pulls) < 1.3
+    assert np.median(np.abs(relative)) < 0.1

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nightcal.flags import Flag
 from nightcal.measurement.options import CosmicRayOptions
+from nightcal.measurement.sharpness import find_soft_hits
 from nightcal.numerics.kernels import cosmic_ray_kernels
 
 if TYPE_CHECKING:
@@ -124,9 +125,10 @@ def find_cosmic_rays(
 
     Notes
     -----
-    Equal to ``astroscrappy.detect_cosmics(image, inmask=find_excluded_pixels(image, mask), invar=uncertainty**2,
-    sepmed=False, satlevel=inf, sigclip=..., sigfrac=..., objlim=..., niter=...)``, or ``readnoise=read_noise`` instead
-    of ``invar``.
+    Without `spare_stars`, equal to ``astroscrappy.detect_cosmics(image, inmask=find_excluded_pixels(image, mask),
+    invar=uncertainty**2, sepmed=False, satlevel=inf, sigclip=..., sigfrac=..., objlim=..., niter=...)``, or
+    ``readnoise=read_noise`` instead of ``invar``. With it, `nightcal.measurement.sharpness.find_soft_hits` takes hits
+    on starlight back.
     """
     if (uncertainty is None) == (read_noise is None):
         raise ValueError("Give either an uncertainty or a read noise.")
@@ -150,6 +152,10 @@ def find_cosmic_rays(
             "exceeds the uncertainty, or this is not an image of the sky"
         )
         hits, cleaned = np.zeros_like(hits), image.copy()
+    elif options.spare_stars:
+        noise = np.sqrt(np.maximum(variance, 0)) if uncertainty is None else uncertainty
+        soft = find_soft_hits(image, noise, unusable, hits, options.sigclip)
+        hits[soft], cleaned[soft] = False, image[soft]
     return CosmicRays(hits, cleaned if options.clean else None, options, reason)
 
 

@@ -59,6 +59,12 @@ class CosmicRayOptions(Options):
         advice="5 if you would rather flag one star core in a hundred than miss one hit in fifteen",
     )
 
+    spare_stars: bool = option(
+        True,
+        "true: on starlight, flag only what is sharper than the stars of the frame",
+        advice="false to search as astroscrappy does",
+    )
+
     def adapt_to_seeing(self, fwhm: float) -> CosmicRayOptions:
         """Adapt the options to the seeing of a frame.
 

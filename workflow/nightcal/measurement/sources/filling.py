@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightcal.measurement.sources.own_profile import Profiles, find_room, measure_profiles
+from nightcal.measurement.sources.stamps import Floats
+
 REACH = 2
 """Half-width of the neighbourhood used to fill a pixel [pix]."""
 
-WEAKEST = 1e-3
-"""Smallest value of the profile relative to its peak: further out, the structure of the sky dominates."""
-
-Floats = NDArray[np.float64]
+WITHIN = 4.0
+"""Largest distance of a profile, in standard deviations of a star."""
 
 
 def fill_hidden_pixels(
@@ -45,9 +46,11 @@ def fill_hidden_pixels(
 
     Notes
     -----
-    With the profile G of the nearest source, the value is ``G sum(data) / sum(G)`` over the good pixels among 5 x 5,
+    With the profile P of the nearest source, the value is ``P sum(data) / sum(P)`` over the good pixels among 5 x 5,
     weighted by distance. Taking the mean of the aperture for a missing pixel instead, as sep does, is far too low in
-    the core of a star and too high in its wings.
+    the core of a star and too high in its wings. P is a Gaussian, or the mean brightness of the source itself at each
+    distance from its centre, if that can be measured: stars out of focus are no Gaussians. The scatter of the source
+    about its profile, as a fraction of it, enters the error.
     """
     rows, columns = np.nonzero(hidden)
     if not len(rows):
@@ -62,10 +65,13 @@ def fill_hidden_pixels(
     )
     near = np.isfinite(distance)
     rows, columns, nearest = rows[near], columns[near], nearest[near]
-    values, errors = _estimate_values(
-        data, uncertainty, hidden, (rows, columns), (x[nearest], y[nearest]), sigma, typical
-    )
-    data[rows, columns], uncertainty[rows, columns] = values, errors
+    which, nearest = np.unique(nearest, return_inverse=True)
+    center = x[which], y[which]
+    room = find_room(x, y, min(radius, WITHIN * sigma))[which]
+    profiles = measure_profiles(data, uncertainty, hidden, center, sigma, room)
+    center = center[0][nearest], center[1][nearest]
+    values, errors = _estimate_values(data, uncertainty, hidden, (rows, columns), center, profiles, nearest)
+    data[rows, columns], uncertainty[rows, columns] = values, np.maximum(errors, typical)
 
 
 def _estimate_values(
@@ -74,14 +80,13 @@ def _estimate_values(
     hidden: NDArray[np.bool_],
     at: Any,
     center: Any,
-    sigma: float,
-    typical: float,
+    profiles: Profiles,
+    which: NDArray[np.int64],
 ) -> tuple[Floats, Floats]:
-    """Estimate values and errors; 0 and the typical error without a good neighbour."""
+    """Estimate values and errors; 0 without a good neighbour."""
 
     def profile(rows: Any, columns: Any) -> Floats:
-        distance = (columns - center[0]) ** 2 + (rows - center[1]) ** 2
-        return np.maximum(np.exp(-distance / (2 * sigma**2)), WEAKEST)
+        return profiles.look_up(which, np.hypot(columns - center[0], rows - center[1]))
 
     signal, shape, once, twice = (np.zeros(len(at[0])) for _ in range(4))
     for up in range(-REACH, REACH + 1):
@@ -97,4 +102,5 @@ def _estimate_values(
             twice += weight**2 * variance
     scale = np.divide(profile(*at), shape, out=np.zeros_like(shape), where=shape > 0)
     # a neighbour's error enters a sum through its own pixel, too: (1 + c)^2 - 1 = 2 c + c^2 of its variance
-    return signal * scale, np.maximum(np.sqrt(2 * scale * once + scale**2 * twice), typical)
+    value = signal * scale
+    return value, np.sqrt(2 * scale * once + scale**2 * twice + (profiles.scatter[which] * value) ** 2)

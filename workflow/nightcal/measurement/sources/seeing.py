@@ -8,14 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.flags import Flag
+from nightcal.measurement.coarse_sky import STRIDE, find_pixels_above, measure_coarse_sky
 from nightcal.measurement.sources.moments import FWHM, measure_moments
 from nightcal.measurement.sources.stamps import Floats
-
-STRIDE = 4
-"""The sky is measured on every fourth pixel of every fourth row."""
-
-BOX = 32
-"""Side of a sky box, in those pixels."""
 
 PEAK = 15.0
 """Smallest peak, in standard deviations of the noise."""
@@ -103,8 +98,8 @@ def find_half_sample_mode(values: Floats) -> float:
 
 def _find_peaks(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
     """Find bright local maxima with soft edges: their positions, brightest first, and the sky there."""
-    sky, noise = _measure_coarse_sky(data, uncertainty, mask)
-    rows, columns = _find_pixels_above(data, sky + PEAK * noise)
+    sky, noise = measure_coarse_sky(data, uncertainty, mask[::STRIDE, ::STRIDE] & POOR > 0)
+    rows, columns = find_pixels_above(data, sky + PEAK * noise)
     inner = (rows > 0) & (rows < data.shape[0] - 1) & (columns > 0) & (columns < data.shape[1] - 1)
     rows, columns = rows[inner], columns[inner]
     peak = data[rows, columns]
@@ -123,25 +118,3 @@ def _find_peaks(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any
     order = np.argsort(-height[soft], kind="stable")[:MOST]
     x, y, level = (found[soft][order].astype(np.float64) for found in (columns, rows, level))
     return x, y, level
-
-
-def _measure_coarse_sky(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any]) -> tuple[Any, Any]:
-    """Measure sky and noise at every fourth pixel."""
-    import sep
-
-    some = (slice(None, None, STRIDE),) * 2
-    hidden = mask[some] & POOR > 0
-    found = sep.Background(np.ascontiguousarray(data[some], np.float32), mask=hidden, bw=BOX, bh=BOX)
-    typical = float(np.median(uncertainty[some]))
-    return found.back(dtype=np.float32), np.maximum(found.rms(dtype=np.float32), np.float32(typical))
-
-
-def _find_pixels_above(data: NDArray[Any], limit: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find the pixels above a limit that is given at every fourth pixel."""
-    rows, columns = [], []
-    for i, coarse in enumerate(limit):
-        across = np.repeat(coarse, STRIDE)[: data.shape[1]]
-        up, right = np.nonzero(data[i * STRIDE : (i + 1) * STRIDE] > across)
-        rows.append(up + i * STRIDE)
-        columns.append(right)
-    return np.concatenate(rows), np.concatenate(columns)

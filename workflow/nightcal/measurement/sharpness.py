@@ -1,0 +1,233 @@
+"""Tell cosmic rays on starlight from the light itself: a hit is sharper than the stars of its frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightcal.measurement.coarse_sky import STRIDE, find_pixels_above, measure_coarse_sky
+from nightcal.numerics.robust import RSTD, median
+
+PAIRS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0), (2, 2), (2, -2))
+"""Offsets of the pixels on opposite sides with which a pixel is compared [pix]."""
+
+FAR = 3
+SURROUNDINGS = tuple(
+    (dy, dx) for dy in range(-FAR, FAR + 1) for dx in range(-FAR, FAR + 1) if max(abs(dy), abs(dx)) == FAR
+)
+"""Offsets of the pixels that show what a pixel stands on [pix]."""
+
+LIT, ENOUGH = 5.0, 9
+"""A pixel stands on starlight, or beside it, if so many of these 24 are so many sigma above the sky."""
+
+PEAK = 20.0
+"""Smallest signal-to-noise ratio of a peak from which the sharpness of the stars is learnt."""
+
+MOST = 200
+"""Largest number of such peaks, the brightest first."""
+
+NOISE = 2.0
+"""What noise adds to the largest of a few dozen pixels, in sigma."""
+
+SPREAD = 3.0
+"""Limit of the sharpness of stars, in rstd above the median."""
+
+Image = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Pixels = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Rows and columns."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contrast:
+    """How far n pixels stand out of their surroundings.
+
+    Attributes
+    ----------
+    height : ndarray of float64, shape (n,)
+        Above the sky [e-].
+    excess : ndarray of float64, shape (8, n)
+        Above the mean of each of the `PAIRS` [e-]; NaN where a pixel of the pair is unusable.
+    noise : ndarray of float64, shape (n,)
+        Standard deviation of the excess [e-].
+    """
+
+    height: Floats
+    excess: Floats
+    noise: Floats
+
+
+def find_soft_hits(image: Image, noise: Image, unusable: Mask, hits: Mask, clip: float) -> Pixels:
+    """Find the hits on starlight that are no sharper than the stars of the frame.
+
+    Parameters
+    ----------
+    image, noise : ndarray of float32, shape (ny, nx)
+        Frame with its sky, and standard deviation of each pixel [e-].
+    unusable : ndarray of bool, shape (ny, nx)
+        Pixels without a value.
+    hits : ndarray of bool, shape (ny, nx)
+        Found by the Laplacian test.
+    clip : float
+        Least amount by which a hit exceeds the limit of stars, in sigma.
+
+    Returns
+    -------
+    rows, columns : ndarray of int64
+
+    Notes
+    -----
+    After the third condition of Lupton's search in the photometric pipeline of SDSS: a pixel is compared with the mean
+    of two pixels on opposite sides, in four directions and at two distances. The point spread function limits the
+    fraction of its height above the sky by which a pixel can stand out. That limit does not follow from the FWHM if
+    stars are out of focus, so it is learnt from the peaks on starlight in the frame: the median of each direction and
+    distance, plus three times their rstd. A hit on starlight exceeds one of these limits, or touches a pixel that does.
+    """
+    rows, columns = np.divmod(np.flatnonzero(hits), hits.shape[1])
+    if not len(rows):
+        return rows, columns
+    some = (slice(None, None, STRIDE),) * 2
+    sky, scatter = measure_coarse_sky(image, noise, unusable[some] | hits[some])
+    lit = find_lit_pixels(image, noise, unusable, (rows, columns), sky)
+    rows, columns = rows[lit], columns[lit]
+    if not len(rows):
+        return rows, columns
+    found = measure_contrast(image, noise, unusable, (rows, columns), sky)
+    limit = learn_limit(image, noise, unusable, sky, scatter)
+    sharp = np.zeros(hits.shape, bool)
+    sharp[rows, columns] = np.any(found.excess > clip * found.noise + limit[:, None] * found.height, axis=0)
+    soft = ~_touch(sharp, rows, columns)
+    return rows[soft], columns[soft]
+
+
+def measure_contrast(image: Image, noise: Image, unusable: Mask, pixels: Pixels, sky: Image) -> Contrast:
+    """Measure how far pixels stand out of their surroundings.
+
+    Parameters
+    ----------
+    image, noise : ndarray of float32, shape (ny, nx)
+        [e-]
+    unusable : ndarray of bool, shape (ny, nx)
+    pixels : (rows, columns)
+    sky : ndarray of float32, shape (ny / 4, nx / 4), rounded up
+        From `measure_coarse_sky` [e-].
+
+    Returns
+    -------
+    Contrast
+    """
+    rows, columns = pixels
+
+    def take(of: Image, dy: int, dx: int) -> Floats:
+        return take_pixels(of, unusable, rows + dy, columns + dx)
+
+    level = sky[rows // STRIDE, columns // STRIDE].astype(np.float64)
+    value = image[rows, columns].astype(np.float64)
+    excess = np.stack([value - (take(image, dy, dx) + take(image, -dy, -dx)) / 2 for dy, dx in PAIRS])
+    pairs = np.stack([take(noise, dy, dx) for dy, dx in PAIRS])
+    error = np.sqrt(1.5) * median(pairs)
+    return Contrast(value - level, excess, error)
+
+
+def find_lit_pixels(image: Image, noise: Image, unusable: Mask, pixels: Pixels, sky: Image) -> Mask:
+    """Find the pixels that stand on starlight or beside it, and not only on a track.
+
+    Parameters
+    ----------
+    image, noise : ndarray of float32, shape (ny, nx)
+        [e-]
+    unusable : ndarray of bool, shape (ny, nx)
+    pixels : (rows, columns)
+    sky : ndarray of float32, shape (ny / 4, nx / 4), rounded up
+        From `measure_coarse_sky` [e-].
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
+    rows, columns = pixels
+    sky_here, bright = sky[rows // STRIDE, columns // STRIDE], np.zeros(len(rows), np.int64)
+    for dy, dx in SURROUNDINGS:
+        value, error = (take_pixels(of, unusable, rows + dy, columns + dx) for of in (image, noise))
+        bright += value - sky_here > LIT * error
+    return bright >= ENOUGH
+
+
+def learn_limit(image: Image, noise: Image, unusable: Mask, sky: Image, scatter: Image) -> Floats:
+    """Learn how far stars stand out of their surroundings at most.
+
+    Parameters
+    ----------
+    image, noise : ndarray of float32, shape (ny, nx)
+        [e-]
+    unusable : ndarray of bool, shape (ny, nx)
+    sky, scatter : ndarray of float32, shape (ny / 4, nx / 4), rounded up
+        From `measure_coarse_sky` [e-].
+
+    Returns
+    -------
+    ndarray of float64, shape (8,)
+        Excess over each of the `PAIRS`, as a fraction of the height above the sky; 0 without a peak on starlight.
+    """
+    rows, columns = find_peaks(image, noise, unusable, sky, scatter)
+    lit = find_lit_pixels(image, noise, unusable, (rows, columns), sky)
+    rows, columns = rows[lit][:MOST], columns[lit][:MOST]
+    if not len(rows):
+        return np.zeros(len(PAIRS))
+    step = np.arange(-FAR, FAR + 1)
+    around = (rows[:, None, None] + step[:, None], columns[:, None, None] + step)
+    places = tuple(np.broadcast_to(axis, (len(rows), len(step), len(step))).ravel() for axis in around)
+    found = measure_contrast(image, noise, unusable, (places[0], places[1]), sky)
+    bright = found.height > PEAK * found.noise
+    fractions = np.where(bright, (found.excess - NOISE * found.noise) / np.where(bright, found.height, 1), -np.inf)
+    largest = np.nan_to_num(fractions, nan=0).reshape(len(PAIRS), len(rows), -1).max(axis=2)
+    middle = np.median(largest, axis=1)
+    spread = RSTD * np.median(np.abs(largest - middle[:, None]), axis=1)
+    return np.maximum(middle + SPREAD * spread, 0)
+
+
+def find_peaks(image: Image, noise: Image, unusable: Mask, sky: Image, scatter: Image) -> Pixels:
+    """Find the brightest local maxima, away from the edges of the frame and from unusable pixels.
+
+    Parameters
+    ----------
+    image, noise : ndarray of float32, shape (ny, nx)
+        [e-]
+    unusable : ndarray of bool, shape (ny, nx)
+    sky, scatter : ndarray of float32, shape (ny / 4, nx / 4), rounded up
+        From `measure_coarse_sky` [e-].
+
+    Returns
+    -------
+    rows, columns : ndarray of int64
+    """
+    rows, columns = find_pixels_above(image, sky + PEAK * scatter)
+    height = image[rows, columns] - sky[rows // STRIDE, columns // STRIDE]
+    inner = (np.minimum(rows, columns) >= FAR) & (rows < image.shape[0] - FAR) & (columns < image.shape[1] - FAR)
+    peak = np.flatnonzero(inner & ~unusable[rows, columns] & (height > PEAK * noise[rows, columns]))
+    for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)):
+        beside = rows[peak] + dy, columns[peak] + dx
+        peak = peak[(image[rows[peak], columns[peak]] >= image[beside]) & ~unusable[beside]]
+    peak = peak[np.argsort(-height[peak], kind="stable")]
+    return rows[peak], columns[peak]
+
+
+def take_pixels(image: Image, unusable: Mask, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Floats:
+    """Take pixels of an image; NaN beyond its edges and where unusable."""
+    ny, nx = image.shape
+    inside = (rows >= 0) & (rows < ny) & (columns >= 0) & (columns < nx)
+    rows, columns = rows.clip(0, ny - 1), columns.clip(0, nx - 1)
+    return np.where(inside & ~unusable[rows, columns], image[rows, columns], np.nan)
+
+
+def _touch(pixels: Mask, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Mask:
+    """Check which places are among some pixels or beside one."""
+    wide = np.pad(pixels, 1)
+    out = np.zeros(len(rows), bool)
+    for dy in range(3):
+        for dx in range(3):
+            out |= wide[rows + dy, columns + dx]
+    return out
