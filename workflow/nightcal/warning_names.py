@@ -28,6 +28,11 @@ class WarningName:
 
 WARNINGS = (
     WarningName(
+        "FWHM unknown",
+        "No three stars have a width in common, so apertures in units of the FWHM have the size for stars of 3 pixels.",
+        "Give `sources.apertures` in pixels (`aperture_unit: pixel`), or leave the frame out if it should have stars.",
+    ),
+    WarningName(
         "amplifier off the grid",
         "The binned pixels of an amplifier lie between those of the others.",
         "Nothing; positions there are off by up to half a pixel. Read out with a binning that divides the "

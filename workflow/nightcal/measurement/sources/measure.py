@@ -25,6 +25,9 @@ WIDEST = 3.0
 NARROWEST = 1.2
 """Smallest standard deviation of a window [pix]: pixels are too coarse for narrower ones."""
 
+NEIGHBOUR = 0.05
+"""Flux of a neighbour that matters, relative to that of the source."""
+
 KRON_REACH = 6.0
 KRON_LARGEST = 4.0
 FAINT = 10.0
@@ -229,6 +232,17 @@ def find_room_beside_brighter(x: Floats, y: Floats, flux: Floats, reach: float) 
     room = np.full(len(x), np.inf)
     np.minimum.at(room, fainter, np.hypot(*(places[first] - places[second]).T) / 2)
     return room
+
+
+def find_crowded_sources(moments: Moments, reach: float) -> NDArray[np.bool_]:
+    """Find the sources with a neighbour within a distance [pix] that has more than a twentieth of their flux."""
+    from scipy.spatial import cKDTree
+
+    pairs = cKDTree(np.column_stack([moments.x, moments.y])).query_pairs(reach, output_type="ndarray")
+    crowded = np.zeros(len(moments.x), bool)
+    for one, other in (pairs.T, pairs.T[::-1]):
+        crowded[one[moments.flux[other] > NEIGHBOUR * moments.flux[one]]] = True
+    return crowded
 
 
 def flag_sources(

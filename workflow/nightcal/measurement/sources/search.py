@@ -19,6 +19,7 @@ from nightcal.measurement.sources.measure import (
     NEAR,
     add_phase_error,
     choose_windows,
+    find_crowded_sources,
     flag_sources,
     measure_fluxes,
     measure_peaks,
@@ -27,7 +28,14 @@ from nightcal.measurement.sources.measure import (
 from nightcal.measurement.sources.moments import FWHM, Moments, measure_moments
 from nightcal.measurement.sources.profile import measure_profile_fwhm
 from nightcal.measurement.sources.records import SourceFlag, Sources, Statistics
-from nightcal.measurement.sources.seeing import ROUNDEST, WIDTHS, estimate_seeing, find_half_sample_mode
+from nightcal.measurement.sources.seeing import (
+    ALIKE,
+    FEWEST,
+    ROUNDEST,
+    WIDTHS,
+    estimate_seeing,
+    find_narrowest_common_width,
+)
 from nightcal.measurement.sources.table import make_empty_table, make_table
 
 UNUSABLE = Flag.BAD | Flag.HOT | Flag.LOW_FLAT | Flag.NO_DATA
@@ -38,8 +46,11 @@ UNKNOWN = 1e8
 """Pixels with this uncertainty or more hold no information [e-]."""
 
 STAR_SNR = 20.0
-ALIKE = 0.2
-"""Stars agree in width within this fraction."""
+STRUCK = 0.5
+"""What a source with a cosmic ray counts among the stars: it may be what is left of one."""
+
+UNLIKE = 0.3
+"""Largest difference between the FWHM of the profile and that of the moments, as a fraction."""
 
 SETTLED = 0.05
 ROUNDS = 3
@@ -48,6 +59,9 @@ SKY_BEYOND = 3.0
 
 UNMEASURABLE = SourceFlag.SATURATED | SourceFlag.EDGE
 """Sources with one of these flags never count as good stars; others do if there are no stars without any flag."""
+
+CROWDED_REACH, FEWEST_ALONE = 2.5, 10
+"""Stars without a neighbour within so many FWHM make the common profile if there are so many of them."""
 
 PROFILES = 200
 """Largest number of stars in the common profile, the brightest first."""
@@ -189,6 +203,7 @@ def _measure(
 ) -> Sources:
     """Measure sources, again if their stars are not as wide as assumed."""
     x, y = objects["x"], objects["y"]
+    first = sigma
     for _ in range(ROUNDS):
         reach = max(float(_list_diameters(options, sigma * FWHM)[-1]) / 2, KRON_REACH * sigma)
         for _ in range(2 if hidden.any() else 1):
@@ -198,7 +213,7 @@ def _measure(
         radius = NEAR * FWHM * choose_windows(objects, sigma)
         none = np.zeros(len(x), bool)
         stars = _select_stars(moments, flag_sources(mask, moments, radius, none, none))
-        before, sigma = sigma, float(np.median(moments.fwhm[stars])) / FWHM if stars.any() else sigma
+        before, sigma = sigma, float(np.median(moments.fwhm[stars])) / FWHM if stars.any() else first
         if abs(np.log(sigma / before)) < SETTLED:
             break
     fwhm = _measure_fwhm(clean, moments, stars, sigma)
@@ -227,18 +242,25 @@ def _measure(
 
 def _measure_fwhm(clean: NDArray[Any], moments: Moments, stars: NDArray[np.bool_], sigma: float) -> float:
     """Measure the FWHM of the common profile of the brightest good stars, or of their moments if that fails."""
-    best = np.flatnonzero(stars)
+    alone = stars & ~find_crowded_sources(moments, CROWDED_REACH * FWHM * sigma)
+    best = np.flatnonzero(alone if alone.sum() >= FEWEST_ALONE else stars)
     best = best[np.argsort(-moments.snr[best], kind="stable")[:PROFILES]]
     found = measure_profile_fwhm(clean, moments.x[best], moments.y[best], moments.flux[best], sigma)
-    return found if np.isfinite(found) else sigma * FWHM
+    return found if abs(found / (sigma * FWHM) - 1) < UNLIKE else sigma * FWHM
 
 
 def _select_stars(moments: Moments, marks: NDArray[Any]) -> NDArray[np.bool_]:
-    """Select good stars: bright, without flags, of the most common width."""
-    good = (moments.snr > STAR_SNR) & (moments.b > ROUNDEST * moments.a)
+    """Select good stars: bright, round, of the narrowest common width; flagged ones if there are too few others.
+
+    One or two bright sources are taken for stars if nothing speaks against it.
+    """
+    good = (moments.snr > STAR_SNR) & (moments.b > ROUNDEST * moments.a) & (marks & UNMEASURABLE == 0)
     good &= (moments.fwhm > WIDTHS[0] * FWHM) & (moments.fwhm < WIDTHS[1] * FWHM)
-    good &= marks == 0 if (good & (marks == 0)).any() else marks & UNMEASURABLE == 0
-    if not good.any():
-        return good
     widths = np.log(np.where(good, moments.fwhm, 1.0))
-    return good & (np.abs(widths - find_half_sample_mode(widths[good])) < ALIKE)
+    struck = marks & SourceFlag.COSMIC_RAY > 0
+    if 0 < good.sum() < FEWEST and np.ptp(widths[good]) < ALIKE and not struck[good].any():
+        return good
+    weights = np.where(struck, STRUCK, 1.0)
+    good &= np.abs(widths - find_narrowest_common_width(widths[good], weights[good])) < ALIKE / 2
+    clean = good & (marks == 0)
+    return clean if clean.sum() >= FEWEST else good

@@ -32,6 +32,9 @@ ROUNDS = 4
 ALIKE = 0.2
 """Stars agree in width within this fraction."""
 
+COMMON = 0.2
+"""Fewest stars of one width, relative to the largest group of sources alike."""
+
 POOR = Flag.BAD | Flag.HOT | Flag.SATURATED | Flag.BLEED | Flag.COSMIC_RAY | Flag.LOW_FLAT | Flag.NO_DATA
 
 
@@ -94,6 +97,36 @@ def find_half_sample_mode(values: Floats) -> float:
         start = int(widths.argmin())
         ordered = ordered[start : start + half]
     return float(np.median(ordered))
+
+
+def find_narrowest_common_width(widths: Floats, weights: Floats) -> float:
+    """Find the width that stars have in common: galaxies, nebulae and blends are wider, and each has its own.
+
+    Parameters
+    ----------
+    widths : ndarray of float64, shape (n,)
+        Logarithms of the widths of sources.
+    weights : ndarray of float64, shape (n,)
+        What each source counts: less than 1 if it may not be a star.
+
+    Returns
+    -------
+    float
+        Centre of the narrowest group of at least three alike that is not much smaller than the largest group; NaN if
+        no three are alike.
+    """
+    order = np.argsort(widths, kind="stable")
+    ordered, total = widths[order], np.concatenate([[0], np.cumsum(weights[order])])
+    stop = np.searchsorted(ordered, ordered + ALIKE, side="right")
+    number = total[stop] - total[:-1]
+    common = number >= max(FEWEST, COMMON * number.max(initial=0))
+    if not common.any():
+        return float("nan")
+    start = int(common.argmax())
+    center = float(np.median(ordered[start : stop[start]]))
+    for _ in range(ROUNDS):
+        center = float(np.median(ordered[np.abs(ordered - center) <= ALIKE / 2]))
+    return center
 
 
 def _find_peaks(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
