@@ -12,6 +12,7 @@ from nightcal.flags import Flag
 from nightcal.measurement.sources.moments import Moments
 from nightcal.measurement.sources.records import SourceFlag
 from nightcal.measurement.sources.stamps import Floats, cut_stamps
+from nightcal.measurement.sources.undersampling import SamplingErrors
 
 ADRIFT = 1.0
 """Largest distance of a windowed position from the detection, in FWHM; further off it has moved to a neighbour."""
@@ -121,30 +122,25 @@ def measure_positions(data: NDArray[Any], objects: Any, x: Floats, y: Floats, wi
     return np.where(lost, objects["x"], x), np.where(lost, objects["y"], y)
 
 
-def add_phase_error(moments: Moments, sigma: float, window: Floats) -> Moments:
-    """Add the error that the pixel phase of an undersampled star adds to its position.
+def add_sampling_errors(moments: Moments, fluxes: Fluxes, errors: SamplingErrors) -> tuple[Moments, Fluxes]:
+    """Add what sampling by pixels adds to the errors of positions and fluxes.
 
     Parameters
     ----------
     moments : Moments
-    sigma : float
-        Standard deviation of a star [pix].
-    window : ndarray of float64, shape (n,)
-        Standard deviations of the windows [pix].
+    fluxes : Fluxes
+    errors : SamplingErrors
 
     Returns
     -------
-    Moments
-
-    Notes
-    -----
-    The product of star and window is a Gaussian of variance v. Its first moment, sampled once per pixel, has a first
-    harmonic of amplitude ``4 pi v exp(-2 pi^2 v)``, divided by ``1 - v / window^2`` for the position: 0.003 pix rms at
-    a FWHM of 1.5 pix, negligible above 2 pix.
+    moments : Moments
+    fluxes : Fluxes
     """
-    v = 1 / (1 / sigma**2 + 1 / window**2)
-    square = (4 * np.pi * v * np.exp(-2 * np.pi**2 * v) / (1 - v / window**2)) ** 2 / 2
-    return replace(moments, error_x=moments.error_x + square, error_y=moments.error_y + square)
+    square = errors.position**2
+    moments = replace(moments, error_x=moments.error_x + square, error_y=moments.error_y + square)
+    auto = np.hypot(fluxes.auto_error, errors.auto * fluxes.auto)
+    aperture = np.hypot(fluxes.aperture_error, errors.aperture * fluxes.aperture)
+    return moments, replace(fluxes, auto_error=auto, aperture_error=aperture)
 
 
 def measure_fluxes(

@@ -16,8 +16,9 @@ from nightcal.measurement.sources.filling import fill_hidden_pixels
 from nightcal.measurement.sources.measure import (
     KRON_REACH,
     MERGED,
+    NARROWEST,
     NEAR,
-    add_phase_error,
+    add_sampling_errors,
     choose_windows,
     find_crowded_sources,
     flag_sources,
@@ -37,6 +38,7 @@ from nightcal.measurement.sources.seeing import (
     find_narrowest_common_width,
 )
 from nightcal.measurement.sources.table import make_empty_table, make_table
+from nightcal.measurement.sources.undersampling import measure_sampling_errors
 
 UNUSABLE = Flag.BAD | Flag.HOT | Flag.LOW_FLAT | Flag.NO_DATA
 USUAL_FWHM = 3.0
@@ -217,12 +219,13 @@ def _measure(
         if abs(np.log(sigma / before)) < SETTLED:
             break
     fwhm = _measure_fwhm(clean, moments, stars, sigma)
-    moments = add_phase_error(moments, sigma, choose_windows(objects, sigma))
     moments = replace(moments, fwhm=moments.fwhm * (fwhm / (sigma * FWHM)))
     diameters = _list_diameters(options, fwhm)
     fluxes = measure_fluxes(
         clean, errors, moments, sigma, diameters, (options.kron_factor, options.kron_minimum), background.error
     )
+    sampling = measure_sampling_errors(fwhm, max(sigma, NARROWEST), diameters, options.kron_minimum * sigma)
+    moments, fluxes = add_sampling_errors(moments, fluxes, sampling)
     marks = flag_sources(mask, moments, radius, objects["flag"] & MERGED > 0, fluxes.truncated)
     at = [np.clip(np.rint(place), 0, size - 1).astype(int) for place, size in zip((y, x), mask.shape, strict=True)]
     table = make_table(
