@@ -1,14 +1,19 @@
 """Blind solving passes positions to solve-field, checks its result, and reports failures."""
 
+import shutil
 import stat
 import sys
+from pathlib import Path
 
 import pytest
 from astropy.io import fits
 from astropy.table import Table
 from nightcal.measurement.astrometry.blind import solve_blind
-from nightcal.measurement.star_catalog import StarCatalog
+from nightcal.measurement.star_catalog import StarCatalog, read_bundled_stars
 from sky_fields import simulate
+
+INDEXES = Path("/usr/share/astrometry")
+"""Where Debian's astrometry-data-tycho2-10-19 puts the stars of solve-field."""
 
 PROGRAM = """#!{python} -SE
 import sys
@@ -89,3 +94,15 @@ def test_a_missing_program_or_too_few_sources_are_reported(tmp_path, monkeypatch
     assert status == "not solved: solve-field of astrometry.net is not installed"
     program("")
     assert solve_blind(field.table[:3], field.shape, catalog).status == "not solved: too few sources for solve-field"
+
+
+@pytest.mark.skipif(
+    shutil.which("solve-field") is None or not any(INDEXES.glob("index-tycho2-10*.fits")),
+    reason="needs the Debian packages astrometry.net and astrometry-data-tycho2-10-19",
+)
+@pytest.mark.parametrize(("ra", "dec"), [(300.0, 35.0), (120.0, -20.0)])
+def test_the_real_solve_field_solves_a_wide_field_without_pointing(ra, dec):
+    field = simulate(17, 100, catalog=read_bundled_stars(), ra=ra, dec=dec)
+    solution = solve_blind(field.table, field.shape, field.catalog, epoch=2016.0, scale=1.02 * field.scale)
+    assert solution.solved, solution.status
+    assert field.error(solution.wcs) < 0.05
