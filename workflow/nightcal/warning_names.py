@@ -234,10 +234,32 @@ WARNINGS = (
         "Give `image` in a camera file, as in `[1:1024,1:1024]`.",
     ),
     WarningName(
+        "pixel scales disagree",
+        "Keywords give pixel scales that differ by more than 20 percent; the one that the warning names is used.",
+        "Give `pixel_scale` in a camera file, in arcsec per unbinned pixel.",
+    ),
+    WarningName(
         "pixels below zero",
         "Some pixels of a calibrated frame lie far below zero, beyond any noise. Often a camera writes 0 or another "
         "number, such as -9999, where it lost rows or columns, and no `BLANK` says so.",
         "Look at the raw numbers there. Write `BLANK` into the headers, or mask the pixels (`bad_pixels`).",
+    ),
+    WarningName(
+        "pixels not square",
+        "The pixels, as binned, are not square on the sky. Such frames are not solved.",
+        "Bin alike in both directions; or trust the WCS of the raw frame, if there is one.",
+    ),
+    WarningName(
+        "pointings disagree",
+        "Two pairs of keywords with right ascension and declination are more than a degree apart.",
+        "List only the right pair in the camera file (`ra`, `dec`), or correct the header.",
+    ),
+    WarningName(
+        "raw WCS not used",
+        "The frame was not solved, and the WCS of its raw header fails a test: the warning names it. The sources "
+        "have no positions on the sky.",
+        "Correct the pixel scale or the pointing if they are wrong; else the raw WCS is. Reference stars give a "
+        "new one: docs/astrometry.md.",
     ),
     WarningName(
         "raw WCS removed",
@@ -340,9 +362,21 @@ WARNINGS = (
         "gives. Else check gain and read noise.",
     ),
     WarningName(
+        "unit of right ascension",
+        "A right ascension below 24 may be in hours or in degrees: neither its comment nor another keyword tells."
+        " It is read as degrees.",
+        "If the frame is not solved, write the unit into the comment, as in `[hours]`, or list another keyword in"
+        " a camera file.",
+    ),
+    WarningName(
         "unknown binning",
         "The binning cannot be read, or half of it is missing.",
         "Check the binning in the plan.",
+    ),
+    WarningName(
+        "unknown equinox",
+        "The equinox of the pointing cannot be read; 2000 is assumed.",
+        "Nothing, if the frame is solved; else correct EQUINOX.",
     ),
     WarningName(
         "unknown filter",

@@ -346,10 +346,7 @@ class Camera:
         return self.longitude if degrees is None else degrees
 
     def pointing(self, header: RawHeader, warn: Warn = ignore_warning) -> tuple[float, float] | None:
-        """Read right ascension and declination [deg]; None if either is missing, or with a warning if it is impossible.
-
-        Numbers are degrees, sexagesimal right ascensions are hours.
-        """
+        """Read right ascension and declination, ICRS [deg]; parameters and result as for `read_pointing`."""
         return read_pointing(header, self.cards.get("ra", ()), self.cards.get("dec", ()), warn)
 
     def bins(self, header: RawHeader, warn: Warn = ignore_warning) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from nightcal.io.raw_files import explain_unopened, find_files
 from nightcal.io.raw_header import RawHeader, read_header
 from nightcal.planning.copies import reject_copies
 from nightcal.planning.overrides import Override
-from nightcal.warning_names import Warn, name_warning
+from nightcal.warning_names import Warn, ignore_warning, name_warning
 
 COMPARED = ("exposure", "start", "start_time", "middle", "end")
 """Roles of which all cards are compared."""
@@ -361,7 +361,7 @@ def _read_details(header: RawHeader, camera: Camera, kind: str, exposure_time: f
         "target": camera.describe(header, "object", warn),
         "filter": _read_filter(header, camera) if kind in ("flat", "science") else "",
         "flat_source": camera.find_flat_source(header) if kind == "flat" else "",
-        "pointing": camera.pointing(header, warn) if kind in ("flat", "science") else None,
+        "pointing": _read_pointing(header, camera, kind, warn),
         "set_temperature": camera.temperature(header, "set_temperature", warn),
         "temperature": camera.temperature(header, "temperature", warn),
         "binning": binning,
@@ -374,6 +374,13 @@ def _read_details(header: RawHeader, camera: Camera, kind: str, exposure_time: f
         "area": ", ".join(map(str, sections)),
         "amplifiers": len(sections),
     }
+
+
+def _read_pointing(header: RawHeader, camera: Camera, kind: str, warn: Warn) -> tuple[float, float] | None:
+    """Read the pointing [deg]; of a flat without warnings, as its object is often that of an earlier frame."""
+    if kind not in ("flat", "science"):
+        return None
+    return camera.pointing(header, warn if kind == "science" else ignore_warning)
 
 
 def _read_filter(header: RawHeader, camera: Camera) -> str:
