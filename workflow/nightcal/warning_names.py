@@ -235,7 +235,7 @@ WARNINGS = (
     ),
     WarningName(
         "pixel scales disagree",
-        "Keywords give pixel scales that differ by more than 20 percent; the one that the warning names is used.",
+        "Keywords give pixel scales that differ by more than 10 percent; the one that the warning names is used.",
         "Give `pixel_scale` in a camera file, in arcsec per unbinned pixel.",
     ),
     WarningName(

@@ -73,6 +73,62 @@ def test_the_last_resort_for_the_scale_is_pixel_size_and_focal_length():
     assert "scale from pixel size and focal length" in found.source
 
 
+BINNED = {"XBINNING": 2, "YBINNING": 2}
+
+
+@pytest.mark.parametrize(
+    ("cards", "size"),
+    [
+        ({"XPIXSZ": 9.0}, 9.0),
+        ({"PIXSIZE1": 4.5, "PIXSIZE2": 4.5}, 9.0),
+        ({"PIXSIZE1": (9.0, "[um] with binning")}, 9.0),
+        ({"XPIXSZ": (4.5, "[um] unbinned")}, 9.0),
+        ({"XPIXSZ": (4.5, "pixel width before binning")}, 9.0),
+        ({"XPIXSZ": (9.0, "Pixel Width in microns (after binning)")}, 9.0),
+    ],
+)
+def test_a_pixel_size_is_that_of_the_chip_or_of_a_binned_pixel(cards, size):
+    header = fits.Header()
+    header.update(cards | BINNED | {"FOCALLEN": 206.264806})
+    camera = Camera("mine", "mine", Path("mine.yaml"), cards=CARDS | {"pixel_size": ("XPIXSZ", "PIXSIZE1")},
+                    binning=(("XBINNING", "YBINNING"),))  # fmt: skip
+    assert find_hint(RawHeader(header, 0, (9, 9)), camera).scale == pytest.approx(size)
+
+
+def warned(cards, **more):
+    warnings = []
+    camera = Camera("mine", "mine", Path("mine.yaml"), cards=CARDS, binning=(("XBINNING", "YBINNING"),), **more)
+    found = find_hint(RawHeader(fits.Header(cards), 0, (101, 101)), camera, warnings.append)
+    return found.scale, [text.partition(":")[0] for text in warnings]
+
+
+def test_an_unbinned_scale_is_found_out_by_the_other_scales():
+    assert warned({"PIXSCALE": 1.8} | SKY | BINNED) == (pytest.approx(3.6), [])
+    assert warned({"PIXSCALE": 1.8, "XPIXSZ": 18.0, "FOCALLEN": 1031.324} | BINNED) == (pytest.approx(3.6), [])
+
+
+def test_scales_that_disagree_give_a_warning():
+    assert warned({"PIXSCALE": 1.0} | SKY) == (1.0, ["pixel scales disagree"])
+    assert warned({"XPIXSZ": 9.0, "FOCALLEN": 2000.0} | SKY) == (pytest.approx(3.6), ["pixel scales disagree"])
+    assert warned({"PIXSCALE": 3.5} | SKY) == (3.5, [])
+    assert warned(SKY, pixel_scale=1.0) == (1.0, [])  # the observer knows best
+
+
+@pytest.mark.parametrize(
+    ("cards", "names"),
+    [
+        ({"XBINNING": 1, "YBINNING": 2}, ["pixels not square"]),
+        ({"XPIXSZ": 13.0, "YPIXSZ": 16.0}, ["pixels not square"]),
+        ({"XPIXSZ": 9.0, "YPIXSZ": 9.0} | BINNED, []),
+        ({"XPIXSZ": 9.0} | BINNED, []),
+        ({"XPIXSZ": 9.0, "YPIXSZ": 18.0, "XBINNING": 1, "YBINNING": 2}, ["pixels not square"]),
+        ({}, []),
+    ],
+)
+def test_pixels_that_are_not_square_give_a_warning(cards, names):
+    assert warned(cards)[1] == names
+
+
 @pytest.mark.parametrize(
     "cards",
     [{"PIXSCALE": 0.0}, {"PIXSCALE": -1.0}, {"PIXSCALE": "wide"}, {"PIXSCALE": True}, {"XPIXSZ": 9.0, "FOCALLEN": 0.0},

@@ -97,7 +97,7 @@ def _choose_place(first: _Pair, others: Sequence[_Pair], warn: Warn) -> Place:
 
 def _measure_distance(one: Place, other: Place) -> float:
     """Measure the angle between two places [deg]."""
-    a, b = (unit_vectors(np.float64(ra), np.float64(dec)) for ra, dec in (one, other))
+    a, b = unit_vectors(*np.transpose([one, other]))
     return float(np.degrees(np.arccos(np.clip(a @ b, -1, 1))))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -234,6 +235,6 @@ def _make_frame_info(
         epoch=None if frame.mjd is None else mjd_to_julian_year(frame.mjd),
         filter=frame.filter,
         gain=header["GAINUSED"],
-        hint=find_hint(raw, camera),
+        hint=find_hint(raw, camera, partial(warn, header)),
         holds_bias_level=holds_bias_level,
     )
