@@ -682,13 +682,17 @@ MATRICES = {
     "CD": {"CD1_1": -1e-4, "CD1_2": 2e-5, "CD2_1": 3e-5, "CD2_2": 1e-4},
     "PC": {"PC1_2": 0.2, "PC2_1": 0.1, "CDELT1": -1e-4, "CDELT2": 1e-4},
     "CROTA": {"CROTA2": 20.0, "CDELT1": -1e-4, "CDELT2": 1e-4},
-}
+    "SIP": {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "CD1_1": -1e-4, "CD1_2": 0.0, "CD2_1": 0.0,
+            "CD2_2": 1e-4, "A_ORDER": 2, "A_2_0": 3e-4, "A_1_1": 2e-4, "A_0_2": -1e-4,
+            "B_ORDER": 2, "B_2_0": 2e-4, "B_1_1": 4e-4, "B_0_2": 3e-4},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("section", "matrix"),
-    [("[60:7,21:80]", "CD"), ("[7:60,80:21]", "PC"), ("[60:7,80:21]", "CROTA"), ("[64:1,1:80]", "PC")],
-)
+    [("[60:7,21:80]", "CD"), ("[7:60,80:21]", "PC"), ("[60:7,80:21]", "CROTA"), ("[64:1,1:80]", "PC"),
+     ("[60:7,21:80]", "SIP"), ("[7:60,80:21]", "SIP"), ("[60:7,80:21]", "SIP")],
+)  # fmt: skip
 def test_flipping_the_image_keeps_sky_coordinates(section, matrix, tmp_path, rng):
     cards = {
         "CTYPE1": "RA---TAN",
@@ -697,9 +701,9 @@ def test_flipping_the_image_keeps_sky_coordinates(section, matrix, tmp_path, rng
         "CRVAL2": 11.8,
         "CRPIX1": 30.5,
         "CRPIX2": 41.0,
-    }
+    } | MATRICES[matrix]
     values = rng.integers(900, 1100, (NY, NX), dtype=np.uint16)
-    path = write_frame(tmp_path / "raw.fits", values, **cards, **MATRICES[matrix])
+    path = write_frame(tmp_path / "raw.fits", values, **cards)
     area = parse_section(section)
     product = Calibrator(amplifiers=[Amplifier(image_area=area)]).prepare(path).product()
     before, after = WCS(fits.getheader(path)), WCS(product.header)

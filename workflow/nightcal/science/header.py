@@ -113,3 +113,15 @@ def _flip_axis(header: fits.Header, axis: str, which: str) -> None:
     for name in names:
         if isinstance(header.get(name), int | float):
             header[name] = -header[name]
+    if not which:
+        _flip_sip(header, axis)
+
+
+def _flip_sip(header: fits.Header, axis: str) -> None:
+    """Flip SIP polynomials: odd powers of this axis change sign, and so does the shift along it (Shupe et al. 2005)."""
+    for name in list(header):
+        match = re.fullmatch(r"([AB])P?_(\d)_(\d)", name)
+        if match is None or not isinstance(header[name], int | float):
+            continue
+        changes = int(match[2 if axis == "1" else 3]) + ((match[1] == "A") == (axis == "1"))
+        header[name] = -header[name] if changes % 2 else header[name]
