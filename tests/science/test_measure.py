@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
@@ -13,6 +14,7 @@ from helpers import REPOSITORY
 from nightcal.config import select_measurements
 from nightcal.errors import ConfigurationError
 from nightcal.flags import Flag
+from nightcal.io.keywords import read_warnings
 from nightcal.io.product import Product
 from nightcal.measurement.astrometry.pointing import Hint
 from nightcal.measurement.frame import FrameInfo
@@ -146,6 +148,41 @@ def test_without_reference_stars_the_header_explains_the_missing_wcs(frame):
     assert len(table) > 80
     assert np.isnan(table["ALPHAWIN_J2000"]).all()
     assert np.isnan(table["MAG_AUTO"]).all()
+
+
+@pytest.fixture
+def raw_wcs():
+    """The WCS of a raw frame, off by 20 pixels."""
+    header = make_camera_wcs(SHAPE, CENTRE).to_header(relax=True)
+    header["CRPIX1"] += 20.0
+    return dict(header)
+
+
+def median_shift(table, other):
+    """Median distance between the positions of the same sources in two tables [pix]."""
+    here, there = (SkyCoord(t["ALPHAWIN_J2000"], t["DELTAWIN_J2000"]) for t in (table, other))
+    return np.median(here.separation(there).arcsec) / SCALE
+
+
+def test_without_reference_stars_the_raw_wcs_gives_positions(frame, raw_wcs, measured):
+    image, table = measure(product(frame, **raw_wcs), KNOWN, read_measurements(EVERYTHING))
+    assert image.header["WCSSTAT"].startswith("not solved: ")
+    assert image.header["WCSSRC"] == "raw frame"
+    assert median_shift(table, measured[1]) == pytest.approx(20, abs=0.5)
+    assert np.isnan(table["MAG_AUTO"]).all()
+
+
+def test_reference_stars_replace_the_raw_wcs(frame, raw_wcs, catalog, measured):
+    image, table = measure(product(frame, **raw_wcs), KNOWN, read_measurements(EVERYTHING, [catalog]))
+    assert image.header["WCSSRC"] == "reference stars"
+    assert median_shift(table, measured[1]) < 0.01
+
+
+def test_a_raw_wcs_of_another_place_is_not_used(frame, raw_wcs):
+    image, table = measure(product(frame, **raw_wcs | {"CRVAL1": 10.0}), KNOWN, read_measurements(EVERYTHING))
+    assert image.header["WCSSRC"] == "none"
+    assert any(text.startswith("raw WCS not used: its centre is ") for text in read_warnings(image.header))
+    assert np.isnan(table["ALPHAWIN_J2000"]).all()
 
 
 def test_a_missing_program_for_blind_solving_is_named_in_the_header(frame, monkeypatch):

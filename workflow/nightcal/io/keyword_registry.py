@@ -253,6 +253,11 @@ ASTROMETRY = (
         "astrometry",
         note="`solved: 143 stars of refcat2.ecsv, rms 0.21 arcsec`, or `not solved: ` and the reason",
     ),
+    Keyword(
+        "WCSSRC",
+        "origin of the positions on the sky",
+        note="origin of the positions on the sky: `reference stars`, `raw frame` (the WCS of its header) or `none`",
+    ),
     Keyword("WCSCAT", "catalogue of the reference stars"),
     Keyword("WCSNREF", "stars fitted", note="number of stars fitted"),
     Keyword(

@@ -7,12 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from nightcal.cameras.camera import Camera
 from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_header import RawHeader
 from nightcal.measurement.astrometry.header import UNPARSED, read_celestial_wcs
+from nightcal.measurement.astrometry.icrs import find_icrs, measure_scale
 from nightcal.warning_names import Warn, ignore_warning, name_warning
 
 SMALLEST_SCALE, LARGEST_SCALE = 0.01, 200.0
@@ -189,20 +188,18 @@ def _read_wcs_hint(header: RawHeader) -> tuple[float, float, float] | None:
     if wcs is None:
         return None
     rows, columns = (length * (1 if header.grid is None else 2) for length in header.shape)
-    scale = 3600 * math.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix)))
-    lon, lat = wcs.wcs.lng, wcs.wcs.lat
-    if not wcs.wcs.ctype[lon].startswith(
+    scale = measure_scale(wcs)
+    if not wcs.wcs.ctype[wcs.wcs.lng].startswith(
         "RA"
     ):  # galactic or solar coordinates: rare, and only the scale would be usable
         return None
     try:
-        middle = wcs.all_pix2world([[(columns + 1) / 2, (rows + 1) / 2]], 1)[0]
+        ra, dec = (float(angle) for angle in find_icrs(wcs, (columns + 1) / 2, (rows + 1) / 2)[:, 0])
     except UNPARSED:
         return None
-    ra, dec = float(middle[lon]), float(middle[lat])
     if not (math.isfinite(ra) and math.isfinite(dec) and SMALLEST_SCALE <= scale <= LARGEST_SCALE):
         return None
-    return ra % 360, dec, scale
+    return ra, dec, scale
 
 
 def _read_positive(header: RawHeader, camera: Camera, role: str) -> float | None:

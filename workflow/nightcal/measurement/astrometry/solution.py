@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.measurement.astrometry.false_match import estimate_chance
+from nightcal.measurement.astrometry.icrs import find_icrs
 from nightcal.measurement.astrometry.patterns import Search, find_likely_plates
 from nightcal.measurement.astrometry.plate import fit_linear_plate
 from nightcal.measurement.astrometry.plate_fit import RefinedPlate, Sources, Stars, refine_plate
@@ -190,26 +191,32 @@ def verify(
     return _make_solution(found, chance, usable, near, shape, catalog)
 
 
-def add_positions(table: Table, solution: Solution) -> None:
-    """Add ``ALPHAWIN_J2000`` and ``DELTAWIN_J2000`` [deg] (ICRS) to a table of sources; NaN if not solved.
+def add_positions(table: Table, solution: Solution, raw_wcs: WCS | None = None) -> None:
+    """Add ``ALPHAWIN_J2000`` and ``DELTAWIN_J2000`` [deg] (ICRS) to a table of sources; NaN without a WCS.
 
     Parameters
     ----------
     table : astropy.table.Table
         Changed in place.
     solution : Solution
+    raw_wcs : astropy.wcs.WCS, optional
+        Used if the frame is not solved; from `nightcal.measurement.astrometry.raw_wcs.find_raw_wcs`.
     """
     x, y = (read_column(table, name) for name in ("XWIN_IMAGE", "YWIN_IMAGE"))
-    good = np.isfinite(x) & np.isfinite(y) & solution.solved
+    good = np.isfinite(x) & np.isfinite(y)
     places = np.full((2, len(table)), np.nan)
+    origin = "ICRS"
     if solution.wcs is not None and good.any():
         places[:, good] = solution.wcs.all_pix2world(x[good], y[good], 1)
+    elif solution.wcs is None and raw_wcs is not None:
+        places[:, good] = find_icrs(raw_wcs, x[good], y[good])
+        origin = "ICRS; from the WCS of the raw frame"
     for name, values, words in zip(
         ("ALPHAWIN_J2000", "DELTAWIN_J2000"), places, ("Right ascension", "Declination"), strict=True
     ):
         table[name] = values
         table[name].unit = "deg"
-        table[name].description = f"{words} of the windowed position (ICRS)"
+        table[name].description = f"{words} of the windowed position ({origin})"
 
 
 def make_keywords(solution: Solution) -> dict[str, Any]:
