@@ -215,6 +215,16 @@ def test_after_a_run_without_trouble_the_summary_is_that_of_the_plan():
         assert complete_summary(planned, rows, products) == planned
 
 
+def test_positions_are_counted_and_what_they_need_comes_last():
+    rows, planned = rows_of(WHOLE)
+    science = [row["product"] for row in rows if row["type"] == "science"]
+    cards = {"BIASCOR": True, "DARKCOR": True, "FLATCOR": True, "BPMCOR": True, "WCSSRC": "none"}
+    products = dict.fromkeys(science, cards | {"WCSSTAT": "not solved: no pointing in the header"})
+    done = complete_summary(planned, rows, products)
+    assert read_summary(write_summary(done)) == done
+    assert describe_summary(done)[-1] == "0 of 4 frames have positions: no pointing in the header"
+
+
 def test_a_frame_rejected_on_the_way_is_counted():
     rows, planned = rows_of(WHOLE)
     rows[-1] |= {"role": "rejected", "reason": "no finite pixel"}

@@ -19,6 +19,7 @@ from nightcal.io.verdict import Verdict, find_verdict
 from nightcal.masters.distrust import describe_distrusted
 from nightcal.planning.naming import make_printable
 from nightcal.planning.plan import COLUMNS, REJECTED, STEPS, UNUSED
+from nightcal.planning.positions import describe_positions
 from nightcal.planning.summary import NightSummary
 from nightcal.planning.summary_text import describe_counts, describe_group, suggest
 from nightcal.planning.verdict import find_verdict as find_rule
@@ -234,7 +235,8 @@ def _describe_undone(summary: NightSummary, raw: str) -> str:
     if told:
         items = "\n".join(f"<li>{escape(line)}</li>" for line in told)
         lines.append(f'<ul class="warn">\n{items}\n</ul>')
-    lines += [f"<p>{escape(advice)}</p>" for advice in suggest(summary, raw)]
+    advice = filter(None, (*suggest(summary, raw), describe_positions(summary.positions)))
+    lines += [f"<p>{escape(sentence)}</p>" for sentence in advice]
     title = "What was not done" if told else "Calibration"
     return f"<h2>{title}</h2>\n" + "\n".join(lines)
 

@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from nightcal.errors import ConfigurationError
@@ -13,6 +14,7 @@ from nightcal.planning.earlier_masters import JUDGED
 from nightcal.planning.fingerprint import hash_frames
 from nightcal.planning.naming import find_misread
 from nightcal.planning.overrides import dump_overrides, leave_out_gain
+from nightcal.planning.positions import write_fetch_command
 from nightcal.planning.stand_ins import describe_stand_ins
 from nightcal.planning.summary import read_summary, summarise_plan
 from nightcal.planning.summary_text import describe_summary
@@ -479,7 +481,19 @@ def conclude_nights(failed=False):
 
 def indent(summary):
     """Describe a summary in indented lines."""
-    return (f"  {line}" for line in describe_summary(summary, config["raw"]))
+    return (f"  {line}" for line in describe_summary(summary, config["raw"], fetch=fetch_stars_command()))
+
+
+def fetch_stars_command():
+    """The command that downloads reference stars for this run."""
+    given = workflow.config_settings
+    return write_fetch_command(
+        given.config,
+        config["catalog"]["download"] or "refcat2",
+        given.configfiles,
+        None if Path.cwd() == HOME else HOME / "Snakefile",
+        None if find_spec("astroquery") else HOME,
+    )
 
 
 def find_time(path):

@@ -15,6 +15,7 @@ from nightcal.planning.matching import NO_DARKS_WANTED, SKIPPED
 from nightcal.planning.naming import make_printable
 from nightcal.planning.near_misses import explain_missing, find_criterion
 from nightcal.planning.plan import REJECTED, STEPS, UNUSED, Entry, Plan
+from nightcal.planning.positions import Positions, count_positions
 from nightcal.planning.records import Match, PlannedMaster, Setup
 
 FALLBACK_CAMERA = "generic"
@@ -105,6 +106,8 @@ class NightSummary:
         What matters most comes first.
     distrusted : tuple of str
         Sentences about masters that are rejected or doubtful, known only after they are made.
+    positions : Positions or None
+        How many frames have positions on the sky, known only after they are measured.
     """
 
     night: str
@@ -115,6 +118,7 @@ class NightSummary:
     uncalibrated: int
     undone: tuple[Undone, ...]
     distrusted: tuple[str, ...] = ()
+    positions: Positions | None = None
 
     @property
     def rejected(self) -> int:
@@ -307,7 +311,8 @@ def complete_summary(
         )
 
     summary = summarise_fates(planned.night, map(find_fate, rows))
-    return replace(summary, distrusted=tuple(map(make_printable, distrusted)))
+    measured = [products[row["product"]] for row in rows if row["type"] == "science" and row["product"] in products]
+    return replace(summary, distrusted=tuple(map(make_printable, distrusted)), positions=count_positions(measured))
 
 
 def _find_trouble(step: str, master: str, products: Mapping[str, Mapping[str, Any]]) -> str:
@@ -402,4 +407,9 @@ def read_summary(text: str) -> NightSummary:
     """
     values = json.loads(text)
     undone = tuple(Undone(**group | {"frames": tuple(group["frames"])}) for group in values.pop("undone"))
-    return NightSummary(**values | {"distrusted": tuple(values["distrusted"])}, undone=undone)
+    positions = values.pop("positions", None)
+    return NightSummary(
+        **values | {"distrusted": tuple(values["distrusted"])},
+        undone=undone,
+        positions=None if positions is None else Positions(**positions),
+    )

@@ -9,6 +9,7 @@ from shlex import quote
 
 from nightcal.planning.near_misses import find_criterion
 from nightcal.planning.plan import REJECTED, STEPS, UNUSED
+from nightcal.planning.positions import FETCH_STARS, describe_positions
 from nightcal.planning.summary import FALLBACK_CAMERA, NightSummary, Undone
 
 NO_SCIENCE = "No science frames."
@@ -19,7 +20,9 @@ MOST_LINES = 20
 """Lines about a night in the terminal."""
 
 
-def describe_summary(summary: NightSummary, raw: str = "", most: int | None = MOST_LINES) -> list[str]:
+def describe_summary(
+    summary: NightSummary, raw: str = "", most: int | None = MOST_LINES, fetch: str = FETCH_STARS
+) -> list[str]:
     """Say what was done and what was not, and what helps.
 
     Parameters
@@ -29,6 +32,8 @@ def describe_summary(summary: NightSummary, raw: str = "", most: int | None = MO
         Folder of the raw frames, for commands.
     most : int or None
         Largest number of lines about what was not done; None for all.
+    fetch : str
+        The command that downloads reference stars.
 
     Returns
     -------
@@ -38,7 +43,8 @@ def describe_summary(summary: NightSummary, raw: str = "", most: int | None = MO
     lines = [*summary.distrusted, *(describe_group(group) for group in summary.undone)]
     if most is not None and len(lines) > most:
         lines = [*lines[:most], f"... and {_count(len(lines) - most, 'more line')} in the report."]
-    return [describe_counts(summary), *lines, *suggest(summary, raw)]
+    positions = describe_positions(summary.positions, fetch)
+    return [describe_counts(summary), *lines, *suggest(summary, raw), *([positions] if positions else [])]
 
 
 def describe_counts(summary: NightSummary) -> str:
