@@ -64,6 +64,13 @@ def test_pairs_of_keywords_that_disagree_give_a_warning():
     assert point(near, ra=["RA", "OTHERRA"], dec=["DEC"])[1] == []
 
 
+def test_a_second_pair_stands_in_for_one_that_cannot_be_read():
+    place, warnings = point({"RA": "east", "DEC": 12.0} | OBJECT)
+    assert place == pytest.approx(M87, abs=0.01)
+    assert warnings == ["unknown pointing"]
+    assert point({"RA": "east", "DEC": 12.0} | WCS) == (None, ["unknown pointing"])
+
+
 @pytest.mark.parametrize(
     ("system", "cards"),
     [

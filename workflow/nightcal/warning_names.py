@@ -402,7 +402,8 @@ WARNINGS = (
     ),
     WarningName(
         "unknown pointing",
-        "Right ascension or declination in the header cannot be read; the frame has no pointing.",
+        "Right ascension or declination in the header cannot be read. OBJCTRA and OBJCTDEC, or TELRA and TELDEC, are "
+        "used if they are there; else the frame has no pointing.",
         "Check the keywords; see docs/astrometry.md for other ways to give the position.",
     ),
     WarningName(

@@ -70,10 +70,11 @@ def read_pointing(
     if ra is None or dec is None:
         return None
     first = _make_pair(header, ra, dec)
+    others = list(_find_others(header, first, (*zip(ra_cards, dec_cards, strict=False), *OTHER_PAIRS)))
     if not first.places:
         warn(name_warning("unknown pointing", f"{first.text}; expected degrees, or hours and degrees"))
-        return None
-    others = list(_find_others(header, first, (*zip(ra_cards, dec_cards, strict=False), *OTHER_PAIRS)))
+        others = [pair for pair in others if pair.ra_card != "CRVAL1"]  # which need not be the centre of the frame
+        return convert_to_icrs(others[0].places[0], read_equinox(header, warn)) if others else None
     return convert_to_icrs(_choose_place(first, others, warn), read_equinox(header, warn))
 
 
