@@ -10,6 +10,7 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/masters.smk"
+include: "workflow/rules/fringes.smk"
 include: "workflow/rules/science.smk"
 include: "workflow/rules/stars.smk"
 include: "workflow/rules/crosscheck.smk"

@@ -15,7 +15,7 @@ from nightcal.science.reduce import ScienceBatch, reduce_frames
 
 def main() -> None:
     arguments = cli.make_parser(__doc__, frames="raw science frames")
-    cli.add_masters(arguments, "bias", "dark", "flat")
+    cli.add_masters(arguments, "bias", "dark", "flat", "fringe")
     arguments.add_argument("--bad-pixels", type=Path, help="bad pixel mask, if there is one")
     arguments.add_argument("--unit", default="electron", choices=["electron", "adu"], help="unit of the products")
     arguments.add_argument("--warn", action="append", default=[], help="a warning for the headers")
@@ -27,8 +27,8 @@ def main() -> None:
     for option, names in (("out", args.out), ("catalogs", args.catalogs or args.out)):
         if len(names) != len(args.frames):
             raise ConfigurationError(f"--{option} has {len(names)} names; expected {len(args.frames)}, one a frame.")
-    chosen = cli.choose_masters(args, "bias", "dark", "flat")
-    masters = {step: choice.master for step, choice in chosen.items()} | {"bpm": load_optional_master(args.bad_pixels)}
+    chosen = cli.choose_masters(args, "bias", "dark", "flat", "fringe")
+    masters = {step: chosen[step].master for step in ("bias", "dark", "flat")} | {"bpm": load_optional_master(args.bad_pixels)}
 
     def reduce() -> None:
         batch = ScienceBatch(
@@ -39,6 +39,7 @@ def main() -> None:
             warnings=[*args.warn, *(text for choice in chosen.values() for text in choice.warnings)],
             measurements=cli.read_measuring(args),
             overrides=cli.read_overrides(args),
+            fringe=chosen["fringe"] if args.fringe else None,
         )
         reduce_frames(args.frames, args.out, batch, args.catalogs)
 

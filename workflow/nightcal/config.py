@@ -15,6 +15,7 @@ from nightcal.cameras.camera_file import load_camera, load_cameras
 from nightcal.errors import ConfigurationError
 from nightcal.io.raw_files import explain_unopened
 from nightcal.io.schema import check, read_yaml
+from nightcal.measurement.options import find_rule
 from nightcal.planning.batches import BATCH_SIZE
 from nightcal.planning.dark_scaling import DarkPolicy
 from nightcal.planning.header_cache import read_cached_frames
@@ -230,6 +231,26 @@ def select_measurements(config: Mapping[str, Any], filters: Collection[str] = ()
     sections = {step.options: dict(config.get(name, {})) for name, step in MEASUREMENTS.items() if step.options}
     wanted = {options: section for options, section in sections.items() if section.pop("enabled", True)}
     return {options.section: options.select(section, filters) for options, section in wanted.items()}
+
+
+def wants_fringes_subtracted(config: Mapping[str, Any], name: str) -> bool:
+    """Check whether fringes are to be subtracted from frames of a filter.
+
+    Parameters
+    ----------
+    config : mapping
+        As checked.
+    name : str
+        Name of the filter in headers; the other names that ``photometry.filters`` gives a filter count as well.
+
+    Returns
+    -------
+    bool
+    """
+    chosen = config.get("fringe") or {}
+    rules = config.get("photometry", {}).get("filters", {})
+    names = [name, *(key for key, rule in rules.items() if find_rule({key: rule}, name))]
+    return next((chosen[key] for key in names if key in chosen), "off") == "auto"
 
 
 def check_measurements(config: Mapping[str, Any], stars: Path | None) -> None:

@@ -207,6 +207,13 @@ WARNINGS = (
         "Compare gain, offset and temperature of frame, bias and dark. Was the frame calibrated before?",
     ),
     WarningName(
+        "no fringes",
+        "The odd and the even frames of a fringe frame share no significant pattern: there are no fringes, or too few "
+        "frames to see them. Nothing is subtracted.",
+        "Nothing, if the filter has no fringes; leave it out of `fringe` to save time. Otherwise take more frames, "
+        "each of another pointing.",
+    ),
+    WarningName(
         "no scatter",
         "Frames, or neighbouring pixels, are all equal.",
         "Remove copies and frames that were made by a program; check the cable and the driver of the camera.",

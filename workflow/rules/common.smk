@@ -12,13 +12,19 @@ from nightcal.errors import ConfigurationError
 from nightcal.numerics.kernels import LAPLACIAN_WORTHWHILE, SCIENCE_STEPS, WORTHWHILE, fingerprint
 from nightcal.planning.earlier_masters import JUDGED
 from nightcal.planning.fingerprint import hash_frames
-from nightcal.planning.naming import find_misread
+from nightcal.planning.naming import find_misread, slugify
 from nightcal.planning.overrides import dump_overrides, leave_out_gain
 from nightcal.planning.positions import write_fetch_command
 from nightcal.planning.stand_ins import describe_stand_ins
 from nightcal.planning.summary import read_summary, summarise_plan
 from nightcal.planning.summary_text import describe_summary
-from nightcal.config import parse_command_line, locate_plan, read_run_config, select_measurements
+from nightcal.config import (
+    locate_plan,
+    parse_command_line,
+    read_run_config,
+    select_measurements,
+    wants_fringes_subtracted,
+)
 from nightcal.measurement.star_catalog.cone import round_cone
 from nightcal.science.persistent_hits import FEWEST as FEWEST_HITS
 from nightcal.version import __version__
@@ -225,7 +231,7 @@ def master_verdicts(*steps):
 
 def earlier_masters(w):
     """Earlier masters with which a master is compared, the latest first."""
-    return PLAN.earlier[w.night, w.master]
+    return PLAN.earlier.get((w.night, w.master), ())
 
 
 def describe_earlier(w):
@@ -367,6 +373,69 @@ def group_by_setup(night):
     return dict(zip(numbered, groups.values()))
 
 
+# ---- fringes: batches of one filter are calibrated twice, first to make the fringe frame
+
+
+def group_by_fringes(night):
+    """Group the batches of a night whose fringes are to be subtracted by the name of their fringe frame."""
+    names = {science.setup: name for name, group in group_by_setup(night).items() for science in group}
+    groups = {}
+    for batch in PLAN.find_batches(night):
+        filters = {science.frame.filter for science in batch.members}
+        if len(filters) == 1 and wants_fringes_subtracted(config, *filters):
+            name = f"fringe_{slugify(*filters)}_{names[batch.members[0].setup]}"
+            groups.setdefault(name, []).append(batch)
+    return groups
+
+
+FRINGES = {night: group_by_fringes(night) for night in (NIGHTS if config["fringe"] else ())}
+FRINGE_OF = {batch.name: name for groups in FRINGES.values() for name, group in groups.items() for batch in group}
+UNFRINGED = [batch for groups in FRINGES.values() for group in groups.values() for batch in group]
+
+
+def fringe_path(batch):
+    """Path of the fringe frame of a batch, as a list; empty if no fringes are to be subtracted."""
+    return [f"{RESULTS}/{batch.night}/masters/{FRINGE_OF[batch.name]}.fits"] if batch.name in FRINGE_OF else []
+
+
+def fringe_verdict(batch):
+    """Path of the verdict on it, likewise."""
+    return [f"{RESULTS}/{batch.night}/verdicts/{FRINGE_OF[batch.name]}.json"] if batch.name in FRINGE_OF else []
+
+
+def unfringed_paths(batch):
+    """Paths of the frames of a batch before fringes are subtracted; they are deleted when the fringe frame is made."""
+    return [f"{RESULTS}/{batch.night}/unfringed/{science.name}.fits" for science in batch.members]
+
+
+def fringe_batches(w):
+    """Batches of a fringe frame."""
+    return FRINGES[w.night][w.master]
+
+
+def fringe_frames(w):
+    """Calibrated frames of a fringe frame."""
+    return [path for batch in fringe_batches(w) for path in unfringed_paths(batch)]
+
+
+def fringe_pointings(w):
+    """Pointings of these frames, as an option of a script."""
+    places = (science.frame.pointing for batch in fringe_batches(w) for science in batch.members)
+    return options("--pointings", [f"{place[0]:.6f},{place[1]:.6f}" if place else "unknown" for place in places])
+
+
+def fringe_pixels(w):
+    """Number of pixels in all frames of a fringe frame."""
+    return sum(pixels(science.setup) for batch in fringe_batches(w) for science in batch.members)
+
+
+def introduce_fringes(night):
+    """Say from how many frames fringes will be subtracted."""
+    for name, group in FRINGES.get(night, {}).items():
+        number = sum(len(batch.members) for batch in group)
+        yield f"  Fringes: {name} is made from {number} science frames, and subtracted from them if it is accepted."
+
+
 # ---- cross-check
 
 
@@ -461,6 +530,7 @@ def introduce_nights():
         yield f"Night {night}: masters to make: {kinds or 'none'}."
         if not all(entry.frame.has_longitude for entry in PLAN.find_entries(night)):
             yield "  Longitude unknown for some frames: their nights run from noon to noon UTC."
+        yield from introduce_fringes(night)
         yield from indent(summarise_plan(PLAN, night))
         yield from (f"  {line}" for line in describe_stand_ins(PLAN, night))
 

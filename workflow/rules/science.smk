@@ -13,7 +13,8 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             bias=candidate_paths(batch.members[0].bias),
             dark=candidate_paths(batch.members[0].dark),
             flat=candidate_paths(batch.members[0].flat),
-            verdicts=verdicts_for(*batch.members[0].matches),
+            verdicts=verdicts_for(*batch.members[0].matches) + fringe_verdict(batch),
+            fringe=fringe_path(batch),
             bpm=matched_path(batch.members[0].bpm),
             stars=tracked(star_files()),
             fields=field_files(batch),
@@ -42,6 +43,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             dark=lambda w, input: options("--dark", input.dark),
             flat=lambda w, input: options("--flat", input.flat),
             bpm=lambda w, input: option("--bad-pixels", input.bpm),
+            fringe=lambda w, input: options("--fringe", input.fringe),
             warn=lambda w, batch=batch: warnings_for(batch.members[0]),
             unit=config["unit"],
             measure=lambda w, batch=batch: json.dumps(measurements_for(batch), sort_keys=True),
@@ -54,5 +56,5 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             keep=option("--keep", f"{RESULTS}/{batch.night}/.kept/{batch.name}"),
         shell:
             "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} {params.measured_gain} {params.bias}"
-            " {params.dark} {params.flat} {params.bpm} {params.warn} --unit {params.unit} --measure {params.measure:q}"
+            " {params.dark} {params.flat} {params.bpm} {params.fringe} {params.warn} --unit {params.unit} --measure {params.measure:q}"
             " {params.stars} {params.columns} {params.fields} {params.keep} --out {output.science:q} {params.catalogs} > {log:q} 2>&1"

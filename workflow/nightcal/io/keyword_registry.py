@@ -177,6 +177,35 @@ DARK = _master(
 )
 FLAT = _master("flat")
 BPM = _master("bpm")
+FRINGE = (
+    Keyword("FRNGCOR", "fringes subtracted", note="fringes subtracted; with `fringe` in the configuration"),
+    Keyword("FRNGSTAT", "", note="`subtracted`, or why not"),
+    Keyword("FRNGMAST", "fringe frame"),
+    Keyword("FRNGSHA", "first digits of SHA-256", note="first 16 digits of its SHA-256"),
+    Keyword("FRNGVERD", "verdict on it", note="`accepted`"),
+    Keyword(
+        "FRNGSCAL",
+        "scale of the fringe frame",
+        note="factor of the fringe frame, fitted to the sky; in the unit of the image",
+    ),
+    Keyword("FRNGERR", "1 sigma error of FRNGSCAL"),
+    Keyword("FRNGBEF", "scatter of the sky with fringes", note="scatter of the sky with its fringes [rstd]"),
+    Keyword("FRNGAFT", "scatter of the sky without", note="scatter of the sky without them [rstd]"),
+    Keyword(
+        "FRNGRMS",
+        "rms of the pattern / sky",
+        products=("fringe",),
+        note="rms of the pattern that odd and even frames share, as a fraction of the sky",
+    ),
+    Keyword(
+        "FRNGSIG",
+        "its significance",
+        "sigma",
+        ("fringe",),
+        note="significance of the covariance of odd and even frames",
+    ),
+    Keyword("FRNGHALF", "correlation of odd and even frames", products=("fringe",)),
+)
 SKIPPED = (Keyword("SKIPPED", "steps not applied", products=ALL, note="steps that were not applied; see above"),)
 SKY = (
     Keyword(
@@ -328,6 +357,7 @@ KEYWORDS: dict[str, tuple[Keyword, ...]] = {
     "dark": DARK,
     "flat": FLAT,
     "bpm": BPM,
+    "fringe": FRINGE,
     "skipped": SKIPPED,
     "sky": SKY,
     "mask": MASK,

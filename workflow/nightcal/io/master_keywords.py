@@ -5,7 +5,7 @@ from __future__ import annotations
 from nightcal.io.keyword import ALL, MASTERS, STACKS, Keyword
 
 STACK = (
-    Keyword("MASTER", "kind of master", products=MASTERS, note="`bias`, `dark`, `flat` or `bpm`"),
+    Keyword("MASTER", "kind of master", products=MASTERS, note="`bias`, `dark`, `flat`, `bpm` or `fringe`"),
     Keyword("MJDFIRST", "middle of first exposure", products=STACKS),
     Keyword("MJDLAST", "middle of last exposure", products=STACKS),
     Keyword(

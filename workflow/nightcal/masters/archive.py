@@ -14,6 +14,7 @@ from nightcal.io.atomic import write_atomically
 from nightcal.io.verdict import Outcome, Verdict, find_verdict, locate_verdict
 from nightcal.planning.earlier_masters import JUDGED
 from nightcal.planning.library_index import IndexEntry, make_entry, read_index, write_index
+from nightcal.planning.master_library import KINDS
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def archive_night(night: Path, library: Path) -> list[str]:
 
 def _is_wanted(header: Mapping[str, Any], verdict: Verdict | None) -> bool:
     """Check whether a master may serve other nights; kinds that are judged need a verdict."""
-    if "EMPTY" in header:
+    if "EMPTY" in header or header.get("MASTER") not in KINDS:  # a fringe frame serves its own night only
         return False
     if header.get("MASTER") not in JUDGED:
         return True

@@ -45,7 +45,7 @@ def choose_master(
     Parameters
     ----------
     step : str
-        ``bias``, ``dark``, ``flat`` or ``bpm``.
+        ``bias``, ``dark``, ``flat``, ``bpm`` or ``fringe``.
     candidates : sequence of path
         Masters in order. A master without a verdict beside it, such as one of another program, is taken as it is.
     warnings : mapping of str to sequence of str, optional

@@ -46,7 +46,7 @@ def make_empty_master(kind: str, shape: tuple[int, int], reason: str) -> Product
     Parameters
     ----------
     kind : str
-        ``bias``, ``dark``, ``flat`` or ``bpm``.
+        ``bias``, ``dark``, ``flat``, ``bpm`` or ``fringe``.
     shape : (int, int)
         Rows and columns.
     reason : str

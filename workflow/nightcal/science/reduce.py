@@ -41,6 +41,7 @@ from nightcal.warning_names import name_warning
 if TYPE_CHECKING:  # not imported for nights that are only calibrated
     from astropy.table import Table
 
+    from nightcal.masters.choose import Choice
     from nightcal.measurement.frame import FrameInfo
     from nightcal.science.measure import Measurements
 
@@ -66,6 +67,8 @@ class ScienceBatch:
         Measurements of the calibrated frames; None for none.
     overrides : mapping of str to Override
         What the observer says of the frames, by path.
+    fringe : Choice or None
+        The fringe frame; without a master if none is accepted. None if fringes are not to be subtracted.
     """
 
     camera: Camera
@@ -75,6 +78,7 @@ class ScienceBatch:
     warnings: Sequence[str] = ()
     measurements: Measurements | None = None
     overrides: Overrides = field(default_factory=lambda: NO_OVERRIDES)
+    fringe: Choice | None = None
     _adapted: dict[tuple[int, str], Mapping[str, MasterFrame | None]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -172,7 +176,7 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
         prepared = batch.prepare(image, frame)
         check_sky(prepared, raw)
         batch.compare_pixels(image, path.name, prepared.header)
-        if measurements:
+        if measurements or batch.fringe:
             product = prepared.product()
         else:
             prepared.write(out)
@@ -185,12 +189,19 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
         _write_empty(empty, out, measurements, catalog)
         return
     header = prepared.header
+    if batch.fringe:
+        from nightcal.measurement.fringe import subtract_fringes
+
+        product = subtract_fringes(product, batch.fringe.master)
+    if batch.fringe and not measurements:
+        write_product(out, product)
     if measurements:
         info = _make_frame_info(raw, frame, batch.camera, header, prepared.holds_bias_level)
         _measure_and_write(product, info, measurements, out, catalog)
     skipped = header.get("SKIPPED", "")
     remarks = [f"skipped: {skipped}"] * bool(skipped) + read_warnings(header)
     remarks += [str(header[card]) for card in ("WCSSTAT", "ZPSTAT") if measurements and card in header]
+    remarks += [f"fringes {header['FRNGSTAT']}"] if batch.fringe else []
     log.info("%s: calibrated%s", path.name, "".join(f"; {remark}" for remark in remarks))
 
 

@@ -1,6 +1,6 @@
 """List the steps of a science frame in their order.
 
-Steps up to ``bpm`` run in one pass over the rows of a frame; steps from ``cosmic_rays`` on run one by one on the whole
+Steps up to ``bpm`` run in one pass over the rows of a frame; steps from ``fringe`` on run one by one on the whole
 frame. The schema of the configuration and the tables of the manual are made from this list. A new measurement is one
 file in ``nightcal/measurement``, with options, keywords and function, and one line here; run
 ``python docs/make_tables.py`` afterwards.
@@ -72,6 +72,7 @@ STEPS = (
     Step("dark", "subtract the master dark, times the exposure time", ROWS),
     Step("flat", "divide by the master flat", ROWS),
     Step("bpm", "add the bad pixel mask", ROWS),
+    Step("fringe", "subtract fringes, in filters that are asked for", f"{MEASURE}.fringe.subtract_fringes"),
     Step("cosmic_rays", "flag cosmic rays", f"{MEASURE}.cosmic_rays.flag_cosmic_rays", CosmicRayOptions),
     Step("sources", "find and measure sources", f"{MEASURE}.sources.step.measure_sources", SourceOptions),
     Step("astrometry", "match stars, write a WCS", f"{MEASURE}.astrometry.step.solve_frame", AstrometryOptions),
