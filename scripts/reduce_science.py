@@ -28,7 +28,8 @@ def main() -> None:
         if len(names) != len(args.frames):
             raise ConfigurationError(f"--{option} has {len(names)} names; expected {len(args.frames)}, one a frame.")
     chosen = cli.choose_masters(args, "bias", "dark", "flat", "fringe")
-    masters = {step: chosen[step].master for step in ("bias", "dark", "flat")} | {"bpm": load_optional_master(args.bad_pixels)}
+    masters = {step: choice.master for step, choice in chosen.items() if step != "fringe"}
+    masters["bpm"] = load_optional_master(args.bad_pixels)
 
     def reduce() -> None:
         batch = ScienceBatch(

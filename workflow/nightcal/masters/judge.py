@@ -10,6 +10,7 @@ from nightcal.io.master_maps import MasterMaps
 from nightcal.io.verdict import Check, Outcome, Verdict
 from nightcal.masters.checks import compare_masters
 from nightcal.masters.compare_maps import are_alike
+from nightcal.masters.fringe import SIGNIFICANT, SMALLEST
 from nightcal.masters.trends import list_numbers
 
 ACCEPT, REJECT = "accept", "reject"
@@ -67,7 +68,7 @@ def judge(maps: MasterMaps, earlier: Sequence[Earlier] = (), by_hand: str = "") 
     but agrees with a later one that was rejected or doubtful is doubtful, not rejected: then the instrument has
     changed, and every night would be rejected for ever.
     """
-    own = [_check_itself(maps), *_check_residuals(maps)]
+    own = [_check_itself(maps), *_check_residuals(maps), *_check_halves(maps)]
     reference = _choose_reference(maps, earlier)
     compared: list[Check] = []
     if reference is not None and own[0].outcome is not Outcome.REJECTED:
@@ -116,6 +117,17 @@ def _check_residuals(maps: MasterMaps) -> list[Check]:
     return checks
 
 
+def _check_halves(maps: MasterMaps) -> list[Check]:
+    """Repeat how much of a fringe frame its odd and even frames share; other masters have no such check."""
+    significance, rms = maps.find_number("FRNGSIG"), maps.find_number("FRNGRMS")
+    if significance is None or rms is None:
+        return []
+    there = significance > SIGNIFICANT and rms > SMALLEST
+    text = f"odd and even frames share a pattern of {100 * rms:.2f} percent of the sky ({significance:.0f} sigma)"
+    outcome = Outcome.ACCEPTED if there else Outcome.REJECTED
+    return [Check("odd and even frames", significance, SIGNIFICANT, outcome, text if there else "")]
+
+
 def _choose_reference(maps: MasterMaps, earlier: Sequence[Earlier]) -> Earlier | None:
     """Choose the last accepted master; a doubtful one if none is accepted."""
     usable = [one for one in earlier if "EMPTY" not in one.maps.facts and are_alike(maps, one.maps)]
@@ -148,7 +160,7 @@ def _find_worst(own: Sequence[Check], compared: Sequence[Check], reference: Earl
     checks = [*own, *compared]
     outcome = max(check.outcome for check in checks)
     if outcome > Outcome.ACCEPTED:
-        texts = [check.text for check in checks if check.outcome is outcome]
+        texts = [check.text for check in checks if check.outcome is outcome and check.text]
         by_comparison = reference is not None and any(check.outcome is outcome for check in compared)
         return outcome, "; ".join(texts) + (f" (against {reference.name})" if by_comparison and reference else "")
     first = "nothing to compare with: no earlier one of its kind is accepted"
