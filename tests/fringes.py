@@ -18,9 +18,9 @@ def make_pattern(shape):
     return np.sin(2 * np.pi * (x / 25 + 3 * np.sin(y / 60) + y / 90))
 
 
-def dither(rng, reach=60.0):
-    """Choose a pointing within some arcseconds."""
-    ra, dec = rng.uniform(-reach, reach, 2) / 3600
+def dither(n):
+    """Step the telescope by 20 arcsec east, and from time to time north."""
+    ra, dec = 20 * (n % 4) / 3600, 20 * (n // 4) / 3600
     return CENTRE[0] + ra / np.cos(np.radians(CENTRE[1])), CENTRE[1] + dec
 
 
@@ -30,7 +30,7 @@ def write_calibrated(folder, amplitude, frames=10, shape=(256, 256), n_stars=70)
     stars = make_sky(shape, n_stars, rng)
     paths, pointings, truths, levels = [], [], [], []
     for n in range(frames):
-        pointings.append(dither(rng))
+        pointings.append(dither(n))
         level = 5000 * rng.uniform(0.7, 1.3)
         sky = level * (1 + 0.02 * np.linspace(0, 1, shape[1])) * np.ones(shape)
         truth = sky + 100 * stars.render(FILTER, pointings[-1], 3.0)
@@ -56,7 +56,7 @@ def write_raw_night(folder, amplitude, frames=6, shape=(160, 192)):
     stars, pattern = make_sky(shape, 40, rng), make_pattern(shape)
     truths = {}
     for n in range(1, frames + 1):
-        pointing, rate, exposure = dither(rng), rng.uniform(30, 50), 120.0
+        pointing, rate, exposure = dither(n), rng.uniform(30, 50), 120.0
         scene = rate + stars.render(FILTER, pointing, 3.0)
         raw = expose(chip, rng, scene + rate * amplitude * pattern, exposure, FILTER)
         start = datetime(2024, 3, 2, 1) + timedelta(minutes=3 * n)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from nightcal.masters.common import USUAL_REJECTION, Rejection, make_empty_maste
 from nightcal.masters.doubts import note_doubt
 from nightcal.masters.keywords import list_inputs, list_rejected
 from nightcal.measurement.fringe import fit_fringes, measure_residual
-from nightcal.numerics.robust import rstd
 from nightcal.numerics.sphere import unit_vectors
 from nightcal.stacking.stack import Stack, StackInput, stack
 
@@ -39,8 +38,8 @@ DITHER = 10.0
 FEWEST_VALUES = 3
 """Frames that must be left in a pixel, without sources, for its fringes to be known."""
 
-ALIKE = 2.0
-"""Ratio of variances up to which frames have equal weights, as for flats."""
+NOISIEST = 3.0
+"""Frames have equal weights; one whose variance is above the typical one by this factor would only add noise."""
 
 SIGNIFICANT = 5.0
 """Smallest ratio of the covariance of the halves to its error."""
@@ -204,7 +203,7 @@ def _stack_frames(
     loaded: Sequence[MasterFrame], pointings: Sequence[Pointing], rejection: Rejection, threads: int
 ) -> Product:
     """Stack what can be used; with a first fringe frame the sky and the sources of each frame are found anew."""
-    reasons = [_find_fault(frame) for frame in loaded]
+    reasons = _find_faults(loaded)
     good = [n for n, reason in enumerate(reasons) if not reason]
     chosen = choose_dithered([pointings[n] for n in good])
     frames = [loaded[good[n]] for n in chosen]
@@ -231,12 +230,35 @@ def _stack_frames(
     return _make_product(known, usable, header)
 
 
-def _find_fault(frame: MasterFrame) -> str:
-    """Say why a frame cannot be used; empty if it can."""
+def _find_faults(loaded: Sequence[MasterFrame]) -> list[str]:
+    """Say for each frame why it cannot be used; empty if it can."""
+    noises = np.array([np.inf if frame.why_empty else _estimate_noise(frame) for frame in loaded])
+    finite = noises[np.isfinite(noises)]
+    most = np.sqrt(NOISIEST) * float(np.median(finite)) if len(finite) else 0.0
+    return [_find_fault(frame, noise, most) for frame, noise in zip(loaded, noises.tolist(), strict=True)]
+
+
+def _find_fault(frame: MasterFrame, noise: float, most: float) -> str:
     if frame.why_empty:
         return frame.why_empty
     missing = [step for step in ("bias", "flat") if step in frame.skipped]
-    return f"calibrated without {' and '.join(missing)}" if missing else ""
+    if missing:
+        return f"calibrated without {' and '.join(missing)}"
+    if noise >= 1:
+        return "the sky is fainter than its noise"
+    return f"too noisy: {100 * noise:.2g} percent of the sky, more than {100 * most:.2g}" if noise > most else ""
+
+
+def _estimate_noise(frame: MasterFrame) -> float:
+    """Estimate the noise of a pixel, as a fraction of the sky, from a tenth of the rows; infinite without sky."""
+    ny = frame.data.shape[0]
+    parts = [slice(start, start + 8) for start in range(0, ny, max(8, ny // 16))]
+    planes = frame.data, frame.variance, frame.mask
+    data, variance, mask = (np.concatenate([np.asarray(plane[part]) for part in parts]) for plane in planes)
+    if not (mask == 0).any():
+        return float("inf")
+    level = float(np.median(data[mask == 0]))
+    return float(np.sqrt(np.median(variance[mask == 0]))) / level if level > 0 else float("inf")
 
 
 def _normalise(frame: MasterFrame, known: Stack | None, out: NDArray[Any]) -> StackInput:
@@ -250,22 +272,19 @@ def _normalise(frame: MasterFrame, known: Stack | None, out: NDArray[Any]) -> St
         scale = fit_fringes(data, uncertainty, bad, pattern, there).scale
         fringes = np.float32(scale if np.isfinite(scale) else 0) * pattern
     sky = measure_residual(data, bad, fringes)
-    noise = float(np.median(uncertainty[sky.usable])) if sky.usable.any() else np.inf
-    if not sky.level > noise:
-        raise FrameRejectedError(f"the sky of {frame.name} is fainter than its noise")
+    if not (sky.usable.any() and sky.level > 0):
+        raise FrameRejectedError(f"{frame.name} has no pixel of sky")
+    noise = float(np.median(uncertainty[sky.usable]))
     out[:] = np.where(sky.usable, sky.image / np.float32(sky.level), np.float32(np.nan))
     variance = (noise / sky.level) ** 2
 
     def read(start: int, stop: int, rows: NDArray[Any]) -> None:
         rows[:] = out[start:stop]
 
-    return StackInput(read, False, out.shape[1], np.array(0.0), variance, weight=1 / variance)
+    return StackInput(read, False, out.shape[1], np.array(0.0), variance)
 
 
 def _stack_inputs(inputs: Sequence[StackInput], shape: tuple[int, ...], rejection: Rejection, threads: int) -> Stack:
-    weights = [one.weight for one in inputs]
-    if max(weights) <= ALIKE * min(weights):
-        inputs = [replace(one, weight=1.0) for one in inputs]
     return stack(inputs, (shape[0], shape[1]), rejection.stack_sigma, rejection.floor, threads=threads)
 
 
@@ -293,7 +312,7 @@ def _make_header(
 def _make_product(stacked: Stack, usable: NDArray[np.bool_], header: fits.Header) -> Product:
     """Make the product: 0 where the fringes are unknown, with their scatter as uncertainty."""
     data = np.where(usable, stacked.mean, np.float32(0))
-    typical = np.float32(rstd(data[usable]))
+    typical = np.float32(np.std(data[usable]))
     uncertainty = np.where(usable, stacked.uncertainty, typical)
     mask = np.where(usable, 0, Flag.NO_DATA).astype(MASK_DTYPE)
     return Product(data, uncertainty, mask, "", header, stacked.survivors)

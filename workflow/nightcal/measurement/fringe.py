@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ ROUNDS = 2
 
 CLIP = 4.0
 """Residuals beyond this are left out of the fit [sigma]."""
+
+STACK_SIGMA = 3.0
+"""Values farther from the fringe frame than this were clipped when it was made [sigma]."""
 
 SIGNIFICANT = 5.0
 """Smallest ratio of the scale to its error for fringes to be subtracted."""
@@ -84,7 +88,7 @@ class FringeFit:
     def why_not(self) -> str:
         """Why the fringes must not be subtracted; empty if they may."""
         if not np.isfinite(self.scale):
-            return "too few pixels of sky"
+            return "too few pixels of sky, or nothing but noise in the fringe frame"
         if self.scale <= SIGNIFICANT * self.error:
             return f"scale {self.scale:.3g} +- {self.error:.2g} is not significant"
         if self.after >= self.before:
@@ -146,44 +150,52 @@ def thin_out(image: NDArray[Any]) -> NDArray[Any]:
     return image[::EVERY, ::EVERY] if min(image.shape) >= LARGE else image
 
 
-def fit_scale(residual: NDArray[Any], uncertainty: NDArray[Any], pattern: NDArray[Any]) -> tuple[float, float]:
+def fit_scale(
+    residual: NDArray[Any], uncertainty: NDArray[Any], pattern: NDArray[Any], variance: NDArray[Any] | float = 0.0
+) -> tuple[float, float]:
     """Fit ``residual = constant + scale * pattern`` by weighted least squares, without outliers.
 
     Parameters
     ----------
     residual, uncertainty, pattern : ndarray, shape (n,)
         Sky pixels: their values without the large-scale sky, one sigma, and the fringe frame.
+    variance : ndarray, shape (n,), or 0
+        Of the pattern, if its noise is independent of the residual's.
 
     Returns
     -------
     scale, error : float
-        The error is multiplied by the scatter of the residuals over their uncertainties, if that is above 1.
+        The error is multiplied by the scatter of the residuals over their uncertainties, if that is above 1. NaN if
+        the pattern is nothing but noise.
 
     Notes
     -----
-    Numerical Recipes, section 15.2. The noise of the fringe frame makes the scale smaller, and the noise that frame
-    and fringe frame share makes it larger; for frames of equal weight the two cancel.
+    Numerical Recipes, section 15.2. Noise of the pattern makes its square too large and the scale too small (Fuller,
+    Measurement Error Models, section 1.2): the variance is subtracted from the square.
     """
     values, weights, pattern = (np.asarray(one, np.float64) for one in (residual, uncertainty, pattern))
-    weights = 1 / weights**2
+    weights, noise = 1 / weights**2, np.broadcast_to(np.asarray(variance, np.float64), values.shape)
     keep = np.ones(len(values), bool)
     scale = error = np.nan
     for _ in range(5):
-        total = weights[keep].sum()
-        centre = (weights * pattern)[keep].sum() / total
-        mean = (weights * values)[keep].sum() / total
-        power = (weights * (pattern - centre) ** 2)[keep].sum()
+        some = weights[keep]
+        shape = pattern - np.average(pattern[keep], weights=some)
+        rest = values - np.average(values[keep], weights=some)
+        square = np.sum(some * shape[keep] ** 2)
+        power = square - np.sum(some * noise[keep])
         if power <= 0:
             return np.nan, np.nan
-        scale = (weights * (pattern - centre) * (values - mean))[keep].sum() / power
-        pulls = (values - mean - scale * (pattern - centre)) * np.sqrt(weights)
+        scale = np.sum(some * shape[keep] * rest[keep]) / power
+        pulls = (rest - scale * shape) * np.sqrt(weights)
         width = float(rstd(pulls[keep]))
-        error = max(1.0, width) / np.sqrt(power)
+        error = max(1.0, width) * np.sqrt(square) / power
         keep = np.abs(pulls) <= CLIP * width
     return float(scale), float(error)
 
 
-def fit_fringes(data: Image, uncertainty: Image, bad: Mask, pattern: Image, known: Mask) -> FringeFit:
+def fit_fringes(
+    data: Image, uncertainty: Image, bad: Mask, pattern: Image, known: Mask, variance: Image | None = None
+) -> FringeFit:
     """Fit a fringe frame to the sky of a frame.
 
     Parameters
@@ -196,6 +208,9 @@ def fit_fringes(data: Image, uncertainty: Image, bad: Mask, pattern: Image, know
         Fringe frame, as a fraction of the sky.
     known : ndarray of bool, shape (ny, nx)
         Where the fringe frame is known.
+    variance : ndarray of float32, shape (ny, nx), optional
+        Of a fringe frame to which the frame itself does not contribute. Not needed if it does with the same weight as
+        the others: what the noise that both share adds to the scale is then what the noise of the pattern takes away.
 
     Returns
     -------
@@ -209,22 +224,94 @@ def fit_fringes(data: Image, uncertainty: Image, bad: Mask, pattern: Image, know
         if np.count_nonzero(use) < FEWEST_PIXELS:
             return FringeFit(np.nan, np.nan, np.nan, np.nan)
         values, shape = thin_out(sky.image)[use], thin_out(pattern)[use]
-        scale, error = fit_scale(values, thin_out(uncertainty)[use], shape)
+        noise = 0.0 if variance is None else thin_out(variance)[use]
+        scale, error = fit_scale(values, thin_out(uncertainty)[use], shape, noise)
         if not np.isfinite(scale):
             break
         before, after = float(rstd(values)), float(rstd(values - scale * shape))
     return FringeFit(scale, error, before, after)
 
 
-def subtract_fringes(product: Product, fringe: MasterFrame | None) -> Product:
+@dataclass(frozen=True, slots=True, eq=False)
+class FringeFrame:
+    """A fringe frame, read into memory.
+
+    Attributes
+    ----------
+    master : MasterFrame
+    pattern, variance : ndarray of float32, shape (ny, nx)
+        As a fraction of the sky.
+    known : ndarray of bool, shape (ny, nx)
+    used : ndarray of int16, shape (ny, nx)
+        Number of frames averaged in each pixel.
+    members : frozenset of str
+        File names of the frames it is made from.
+    """
+
+    master: MasterFrame
+    pattern: Image
+    variance: Image
+    known: Mask
+    used: NDArray[np.int16]
+    members: frozenset[str]
+
+
+def read_fringe_frame(path: Path, master: MasterFrame) -> FringeFrame:
+    """Read the pixels of a fringe frame.
+
+    Parameters
+    ----------
+    path : Path
+    master : MasterFrame
+        The same file, as `nightcal.masters.choose.choose_master` found it.
+    """
+    from astropy.io import fits
+
+    pattern, variance = (np.asarray(plane, np.float32) for plane in (master.data, master.variance))
+    used = fits.getdata(path, "NUSED").astype(np.int16)
+    members = frozenset(str(value) for card, value in master.header.items() if card.startswith("IMCMB"))
+    return FringeFrame(master, pattern, variance, np.asarray(master.mask) == 0, used, members)
+
+
+def leave_out(fringe: FringeFrame, product: Product) -> FringeFrame:
+    """Take the share of a frame out of a fringe frame, so that its own noise and faint stars are not subtracted.
+
+    Parameters
+    ----------
+    fringe : FringeFrame
+    product : Product
+        One of its frames.
+
+    Returns
+    -------
+    FringeFrame
+        The mean of the other frames. Pixels of sources, and values that the stack must have clipped, had no share.
+    """
+    bad, pattern = product.mask != 0, fringe.pattern
+    scale = fit_fringes(product.data, product.uncertainty, bad, pattern, fringe.known).scale
+    sky = measure_residual(product.data, bad, np.float32(scale if np.isfinite(scale) else 0.0) * pattern)
+    share = sky.image / np.float32(sky.level)
+    limit = STACK_SIGMA * product.uncertainty / np.float32(sky.level)
+    shared = sky.usable & fringe.known & (np.abs(share - pattern) <= limit)
+    others = np.maximum(fringe.used - 1, 1).astype(np.float32)
+    rest = pattern + (pattern - share) / others
+    variance = fringe.variance * (others + 1) / others
+    return replace(
+        fringe, pattern=np.where(shared, rest, pattern), variance=np.where(shared, variance, fringe.variance)
+    )
+
+
+def subtract_fringes(product: Product, fringe: FringeFrame | None, name: str = "") -> Product:
     """Subtract the fringes of a calibrated frame, if that makes its sky better, and record it in the header.
 
     Parameters
     ----------
     product : Product
         Its header is changed in place.
-    fringe : MasterFrame or None
-        Fringe frame of its setup and filter; None if there is no accepted one.
+    fringe : FringeFrame or None
+        Of its setup and filter; None if there is no accepted one.
+    name : str
+        File name of the product, by which the fringe frame knows its frames.
 
     Returns
     -------
@@ -235,13 +322,13 @@ def subtract_fringes(product: Product, fringe: MasterFrame | None) -> Product:
     if fringe is None:
         set_cards(product.header, cards | {"FRNGSTAT": "not subtracted: no accepted fringe frame"})
         return product
-    cards |= {"FRNGMAST": fringe.name, "FRNGSHA": fringe.digest}
-    cards |= {"FRNGVERD": fringe.verdict} if fringe.verdict else {}
-    why_not, fit = _compare_frames(product, fringe), None
-    pattern, variance = np.asarray(fringe.data, np.float32), np.asarray(fringe.variance, np.float32)
+    cards |= {"FRNGMAST": fringe.master.name, "FRNGSHA": fringe.master.digest}
+    cards |= {"FRNGVERD": fringe.master.verdict} if fringe.master.verdict else {}
+    why_not, fit = _compare_frames(product, fringe.master), None
     if not why_not:
-        known = np.asarray(fringe.mask) == 0
-        fit = fit_fringes(product.data, product.uncertainty, product.mask != 0, pattern, known)
+        fringe = leave_out(fringe, product) if name in fringe.members else fringe
+        bad = product.mask != 0
+        fit = fit_fringes(product.data, product.uncertainty, bad, fringe.pattern, fringe.known, fringe.variance)
         why_not = fit.why_not
         if np.isfinite(fit.scale):
             cards |= {"FRNGSCAL": fit.scale, "FRNGERR": fit.error, "FRNGBEF": fit.before, "FRNGAFT": fit.after}
@@ -249,8 +336,8 @@ def subtract_fringes(product: Product, fringe: MasterFrame | None) -> Product:
     set_cards(product.header, cards)
     if why_not or fit is None:
         return product
-    data = product.data - np.float32(fit.scale) * pattern
-    added = fit.scale**2 * variance + (fit.error * pattern) ** 2
+    data = product.data - np.float32(fit.scale) * fringe.pattern
+    added = fit.scale**2 * fringe.variance + (fit.error * fringe.pattern) ** 2
     return replace(product, data=data, uncertainty=np.sqrt(product.uncertainty**2 + added).astype(np.float32))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # not imported for nights that are only calibrated
 
     from nightcal.masters.choose import Choice
     from nightcal.measurement.frame import FrameInfo
+    from nightcal.measurement.fringe import FringeFrame
     from nightcal.science.measure import Measurements
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,15 @@ class ScienceBatch:
     _cache: MasterCache = field(default_factory=MasterCache, init=False, repr=False)
     _buffer: Buffer = field(default_factory=Buffer, init=False, repr=False)
     _seen: SeenPixels = field(default_factory=SeenPixels, init=False, repr=False)
+
+    @cached_property
+    def fringe_frame(self) -> FringeFrame | None:
+        """The pixels of the fringe frame; None if there is no accepted one."""
+        if self.fringe is None or self.fringe.master is None or self.fringe.path is None:
+            return None
+        from nightcal.measurement.fringe import read_fringe_frame
+
+        return read_fringe_frame(self.fringe.path, self.fringe.master)
 
     def interpret(self, path: Path, header: RawHeader) -> Frame:
         """Interpret the header of a frame, as the observer corrects it."""
@@ -192,7 +202,7 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
     if batch.fringe:
         from nightcal.measurement.fringe import subtract_fringes
 
-        product = subtract_fringes(product, batch.fringe.master)
+        product = subtract_fringes(product, batch.fringe_frame, out.name)
     if batch.fringe and not measurements:
         write_product(out, product)
     if measurements:
