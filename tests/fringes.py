@@ -47,7 +47,7 @@ def write_calibrated(folder, amplitude, frames=10, shape=(256, 256), n_stars=70)
     return paths, pointings, truths, levels
 
 
-def write_raw_night(folder, amplitude, frames=6, shape=(160, 192)):
+def write_raw_night(folder, amplitude, frames=8, shape=(160, 192)):
     """Write the raw frames of a night; return the truth of each science frame without fringes [e-], by name."""
     calibrations = {"n_bias": 6, "n_dark": 3, "n_flat": 3, "n_science": 0}
     night = simulate_night(folder, folder.parent / "truth", shape=shape, filters=(FILTER,), n_stars=1, **calibrations)

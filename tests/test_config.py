@@ -15,6 +15,7 @@ from nightcal.config import (
     parse_command_line,
     read_run_config,
     select_measurements,
+    wants_fringes_subtracted,
 )
 from nightcal.errors import ConfigurationError
 from nightcal.planning.dark_scaling import DarkPolicy
@@ -384,3 +385,21 @@ def test_a_folder_with_files_of_other_formats_only_is_explained(tmp_path):
     message = mistake(config(tmp_path))
     assert "contains no FITS file" in message
     assert "1 of other formats: a raw photo of a digital camera (.cr2)" in message
+
+
+@pytest.mark.parametrize(
+    ("chosen", "name", "wanted"),
+    [
+        ({}, "z", False),
+        ({"z": "auto"}, "z", True),
+        ({"z": "auto"}, "SDSS-Z", True),  # another name of the filter, as photometry.filters has it
+        ({"SDSS-Z": "auto"}, "SDSS-Z", True),
+        ({"z": "auto", "SDSS-Z": "off"}, "SDSS-Z", False),  # the name in the header comes first
+        ({"z": "auto"}, "i", False),
+        ({"z": "off"}, "z", False),
+        ({"z": False}, "z", False),  # as YAML reads a bare off
+        ({"Y": "auto"}, "Y", True),
+    ],
+)
+def test_fringes_are_subtracted_in_the_filters_that_are_named(chosen, name, wanted):
+    assert wants_fringes_subtracted(SHIPPED | {"fringe": chosen}, name) is wanted

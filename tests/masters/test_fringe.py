@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from fringes import make_pattern, measure_amplitude, write_calibrated
 from nightcal.errors import FrameRejectedError
+from nightcal.io.keyword_registry import find_keyword
 from nightcal.io.product import write_product
 from nightcal.io.verdict import Outcome
+from nightcal.masters.archive import archive_night
 from nightcal.masters.fringe import choose_dithered, compare_halves, make_fringe
 from nightcal.masters.judge import judge
 from nightcal.masters.map_master import map_master
@@ -54,6 +57,13 @@ def test_the_same_frames_give_the_same_bytes(frames, tmp_path):
     assert (tmp_path / "a.fits").read_bytes() == (tmp_path / "b.fits").read_bytes()
 
 
+def test_it_is_not_archived_and_its_keywords_are_known(frames, tmp_path):
+    write_product(tmp_path / "20240301/masters/fringe_z.fits", frames[2])
+    header = fits.getheader(tmp_path / "20240301/masters/fringe_z.fits")
+    assert {card for card in header if find_keyword(card) is None} == set()
+    assert archive_night(tmp_path / "20240301", tmp_path / "library") == []
+
+
 def test_fringes_are_accepted(frames):
     verdict = judge(map_master(frames[2], "fringe_z"))
     assert verdict.outcome is Outcome.ACCEPTED
@@ -91,6 +101,11 @@ def test_frames_are_chosen_so_that_no_pointing_prevails(pointings, chosen):
 def test_frames_that_are_not_dithered_make_no_fringe_frame(pointings):
     with pytest.raises(FrameRejectedError, match="are needed, or stars would remain"):
         choose_dithered(pointings)
+
+
+def test_a_frame_of_a_few_blocks_is_too_small_to_tell():
+    pattern = 0.02 * make_pattern((40, 40))
+    assert compare_halves(pattern, pattern, np.ones((40, 40), bool)).why_not
 
 
 def test_the_noise_of_a_flat_that_both_halves_share_is_not_taken_for_fringes():

@@ -87,6 +87,14 @@ def test_a_frame_of_another_size_is_left_alone(night):
     assert "has 256 x 256 pixels" in small.header["FRNGSTAT"]
 
 
+def test_a_frame_of_flagged_pixels_is_left_alone(night):
+    paths, *_, fringe = night
+    product = read(paths[0])
+    product.mask[:] = 1
+    assert subtract_fringes(product, fringe, paths[0].name) is product
+    assert product.header["FRNGSTAT"].startswith("not subtracted: too few pixels of sky")
+
+
 def test_the_scale_has_an_honest_error_and_ignores_outliers():
     rng = np.random.default_rng(2)
     pattern, pulls = rng.normal(0, 1, 2000), []

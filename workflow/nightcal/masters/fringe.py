@@ -50,6 +50,8 @@ SMALLEST = 0.001
 BLOCK = 32
 """Side of the blocks whose covariances give the error of their mean [pix]."""
 
+FEWEST_BLOCKS = 8
+
 Image = NDArray[np.float32]
 Pointing = tuple[float, float] | None
 
@@ -111,7 +113,7 @@ def make_fringe(
         log.warning("fringe frame: %s.", reason)
         product = make_empty_master("fringe", (1, 1), str(reason))
     if first is not None:
-        copied = (card for card in ("NIGHT", "FILTER", "INSTRUME", "ROWORDER") if card in first.header)
+        copied = (card for card in ("NIGHT", "FILTER", "ROWORDER") if card in first.header)
         product.header.update({card: first.header[card] for card in copied})
     limits = {"stack_sigma": rejection.stack_sigma, "floor": rejection.floor, "dither": DITHER}
     record_provenance(product.header, limits | {"frames": [frame.digest for frame in loaded]})
@@ -168,6 +170,7 @@ def compare_halves(odd: Image, even: Image, usable: NDArray[np.bool_]) -> Agreem
     Returns
     -------
     Agreement
+        Of 0 if the image is too small to tell.
 
     Notes
     -----
@@ -181,6 +184,8 @@ def compare_halves(odd: Image, even: Image, usable: NDArray[np.bool_]) -> Agreem
             _average_blocks(first[1:] * second[:-1], usable[1:] & usable[:-1]),
         ]
     )
+    if len(covariances) < FEWEST_BLOCKS:
+        return Agreement(0.0, 0.0, 0.0)
     covariance = float(covariances.mean())
     error = float(covariances.std() / np.sqrt(max(1, len(covariances) / 2 - 1)))  # both directions see one pattern
     correlation = float(np.corrcoef(first[usable], second[usable])[0, 1])

@@ -112,9 +112,12 @@ def measure_residual(data: NDArray[Any], bad: Mask, fringes: NDArray[Any] | floa
     Returns
     -------
     SkyResidual
+        Without usable pixels, and with a level of NaN, if nearly all are flagged.
     """
     import sep
 
+    if np.count_nonzero(~bad) < FEWEST_PIXELS:
+        return SkyResidual(np.asarray(data, np.float32), np.zeros(bad.shape, bool), float("nan"))
     smooth = np.ascontiguousarray(data - fringes, np.float32)
     unusable = bad
     for _ in range(2):
