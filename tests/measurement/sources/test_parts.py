@@ -9,6 +9,7 @@ from nightcal.flags import Flag
 from nightcal.measurement.sources import detection
 from nightcal.measurement.sources.background import estimate_background, refine_background
 from nightcal.measurement.sources.filling import fill_hidden_pixels
+from nightcal.measurement.sources.local_background import LocalBackground
 from nightcal.measurement.sources.measure import choose_windows, measure_fluxes
 from nightcal.measurement.sources.moments import FWHM, measure_moments
 from nightcal.measurement.sources.profile import measure_profile_fwhm
@@ -202,8 +203,8 @@ def test_isolated_large_sources_have_windows_of_their_own_size_up_to_three_stars
 def test_the_error_of_the_sky_level_scales_with_the_area_of_an_aperture():
     flat = np.ones((60, 60), np.float32)
     star = measure_moments(flat, flat, np.array([30.3]), np.array([29.8]), np.array([1.5]))
-    diameters = np.array([5.0, 12.3])
-    found = measure_fluxes(flat, np.full_like(flat, 1e-6), star, 1.5, diameters, (2.5, 3.5), 0.25)
+    diameters, none = np.array([5.0, 12.3]), LocalBackground(np.zeros(1), np.zeros(1))
+    found = measure_fluxes(flat, np.full_like(flat, 1e-6), star, 1.5, diameters, (2.5, 3.5), 0.25, none)
     area = np.pi * diameters**2 / 4
     np.testing.assert_allclose(found.aperture[0], area, rtol=1e-5)
     np.testing.assert_allclose(found.aperture_error[0], 0.25 * area, rtol=1e-3)

@@ -31,7 +31,7 @@ def measure_pulls(fwhm, profile, flux=3e5, side=12, step=30):
 @pytest.mark.parametrize("fwhm", [1.5, 2.0, 3.0])
 def test_errors_of_bright_sharp_stars_are_honest(fwhm, profile):
     position, flux = measure_pulls(fwhm, profile)
-    assert position < 1.4
+    assert position < 1.5  # 1.0 for Gaussians; the wings of real stars differ
     assert 0.5 < flux < 1.4
 
 

@@ -149,3 +149,20 @@ def extract(flux: Image, error: Image, threshold: float, area: int, levels: int,
                 if not any(words in str(problem) for words in FULL):
                     raise
     return attempt(flux.size + 1, SUB_OBJECTS[-1], 1), "too many overlapping sources to separate them"
+
+
+def measure_largest_group(bright: NDArray[np.bool_]) -> int:
+    """Count the pixels of the largest group of pixels that touch each other, before overlapping sources are separated.
+
+    Parameters
+    ----------
+    bright : ndarray of bool, shape (ny, nx)
+
+    Returns
+    -------
+    int
+    """
+    from scipy.ndimage import label
+
+    groups, number = label(bright, np.ones((3, 3)), output=np.int32)
+    return int(np.bincount(groups[bright]).max()) if number else 0

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.flags import Flag
+from nightcal.measurement.sources.local_background import LocalBackground
 from nightcal.measurement.sources.moments import Moments
 from nightcal.measurement.sources.records import SourceFlag
 from nightcal.measurement.sources.stamps import Floats, cut_stamps
@@ -151,6 +152,7 @@ def measure_fluxes(
     diameters: Floats,
     kron: tuple[float, float],
     sky_error: float,
+    local: LocalBackground,
 ) -> Fluxes:
     """Measure fluxes in Kron and circular apertures.
 
@@ -167,6 +169,8 @@ def measure_fluxes(
         Size of the aperture in Kron radii, and its smallest size in standard deviations of the source.
     sky_error : float
         Standard deviation of the sky level [e-]; it is common to all pixels of an aperture.
+    local : LocalBackground
+        To be subtracted. Where it is used, the Kron aperture is that of a star, as the sky would make it too large.
 
     Returns
     -------
@@ -182,11 +186,11 @@ def measure_fluxes(
 
     x, y = moments.x, moments.y
     a, b, theta = moments.a.copy(), moments.b.copy(), np.radians(moments.theta)
-    faint = moments.snr < FAINT
+    faint = (moments.snr < FAINT) | local.used
     a[faint] = b[faint] = sigma
     radius, _ = sep.kron_radius(data, x, y, a, b, theta, KRON_REACH)
     usual = kron[1] / kron[0]
-    radius = kron[0] * np.clip(np.where(np.isfinite(radius), radius, usual), usual, KRON_LARGEST)
+    radius = kron[0] * np.clip(np.where(np.isfinite(radius) & ~local.used, radius, usual), usual, KRON_LARGEST)
     room = find_room_beside_brighter(x, y, moments.flux, float((radius * a).max(initial=0)))
     radius = np.minimum(radius, np.maximum(room / a, kron[1]))
     auto, auto_error, _ = sep.sum_ellipse(data, x, y, a, b, theta, radius, err=uncertainty)
@@ -194,12 +198,14 @@ def measure_fluxes(
     aperture, aperture_error = (np.stack([found[i] for found in sums], axis=1) for i in (0, 1))
     reach = np.maximum(radius * a, diameters[-1] / 2)
     half_light_radius, _ = sep.flux_radius(data, x, y, reach, 0.5, normflux=auto)
+    level_error = np.where(local.used, local.error, sky_error)
+    areas, kron_area = np.pi / 4 * diameters**2, np.pi * a * b * radius**2
     return Fluxes(
-        auto,
-        np.hypot(auto_error, np.pi * a * b * radius**2 * sky_error),
+        auto - kron_area * local.level,
+        np.hypot(auto_error, kron_area * level_error),
         radius,
-        aperture,
-        np.hypot(aperture_error, np.pi / 4 * diameters**2 * sky_error),
+        aperture - areas * local.level[:, None],
+        np.hypot(aperture_error, areas * level_error[:, None]),
         half_light_radius,
         sums[-1][2] & sep.APER_TRUNC > 0,
     )

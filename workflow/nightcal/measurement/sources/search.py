@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 from nightcal.flags import Flag
 from nightcal.measurement.options import SourceOptions
 from nightcal.measurement.sources.background import Background, estimate_background, refine_background
-from nightcal.measurement.sources.detection import apply_matched_filter, extract
+from nightcal.measurement.sources.detection import apply_matched_filter, extract, measure_largest_group
 from nightcal.measurement.sources.filling import fill_hidden_pixels
+from nightcal.measurement.sources.local_background import (
+    LocalBackground,
+    choose_background,
+    measure_local_background,
+)
 from nightcal.measurement.sources.measure import (
     KRON_REACH,
     MERGED,
@@ -37,6 +42,7 @@ from nightcal.measurement.sources.seeing import (
     estimate_seeing,
     find_narrowest_common_width,
 )
+from nightcal.measurement.sources.stamps import LARGEST
 from nightcal.measurement.sources.table import make_empty_table, make_table
 from nightcal.measurement.sources.undersampling import measure_sampling_errors
 
@@ -112,9 +118,9 @@ def find_sources(
         clean[hidden] = 0
         level, noise = estimate_background(clean, hidden, options.background_box, smooth)
         clean -= level
-        objects, problem = _detect(clean, errors, hidden, noise, sigma, typical, options)
-        if not (objects["npix"] > options.background_box**2).any():
-            break  # a source larger than a box is a nebula, and counts as sky
+        objects, problem, largest = _detect(clean, errors, hidden, noise, sigma, typical, options)
+        if largest <= options.background_box**2:
+            break  # a source larger than a box is a nebula or a galaxy, and counts as sky
     taken = hidden.copy()
     _mark_sources(taken, objects, sigma)
     np.copyto(clean, data)
@@ -137,13 +143,18 @@ def _detect(
     sigma: float,
     typical: np.float32,
     options: SourceOptions,
-) -> tuple[Any, str]:
-    """Detect sources; raise the threshold if the sky is noisier than its uncertainty."""
+) -> tuple[Any, str, int]:
+    """Detect sources, and count the pixels of the largest group that touch each other.
+
+    The threshold is raised if the sky is noisier than its uncertainty.
+    """
     excess = max(1.0, float(np.median(noise[::4, ::4]) / typical))
     flux, error = apply_matched_filter(residual, errors, hidden, _scale_sky_noise(noise, typical), sigma)
-    return extract(
-        flux, error, options.threshold * excess, options.minimum_area, options.deblend_levels, options.deblend_contrast
+    threshold = options.threshold * excess
+    objects, problem = extract(
+        flux, error, threshold, options.minimum_area, options.deblend_levels, options.deblend_contrast
     )
+    return objects, problem, measure_largest_group(flux > np.float32(threshold) * error)
 
 
 def _find_hidden_pixels(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.bool_]:
@@ -219,18 +230,19 @@ def _measure(
         if abs(np.log(sigma / before)) < SETTLED:
             break
     fwhm = _measure_fwhm(clean, moments, stars, sigma)
-    moments = replace(moments, fwhm=moments.fwhm * (fwhm / (sigma * FWHM)))
     diameters = _list_diameters(options, fwhm)
-    fluxes = measure_fluxes(
-        clean, errors, moments, sigma, diameters, (options.kron_factor, options.kron_minimum), background.error
-    )
+    local = _find_local_background(clean, hidden, moments, background.error, fwhm, float(diameters[-1]) / 2)
+    if local.used.any():
+        moments = measure_moments(clean, errors, x, y, choose_windows(objects, sigma), sky=local.level)
+    moments = replace(moments, fwhm=moments.fwhm * (fwhm / (sigma * FWHM)))
+    kron = options.kron_factor, options.kron_minimum
+    fluxes = measure_fluxes(clean, errors, moments, sigma, diameters, kron, background.error, local)
     sampling = measure_sampling_errors(fwhm, max(sigma, NARROWEST), diameters, options.kron_minimum * sigma)
     moments, fluxes = add_sampling_errors(moments, fluxes, sampling)
     marks = flag_sources(mask, moments, radius, objects["flag"] & MERGED > 0, fluxes.truncated)
     at = [np.clip(np.rint(place), 0, size - 1).astype(int) for place, size in zip((y, x), mask.shape, strict=True)]
-    table = make_table(
-        objects, moments, fluxes, background.level[at[0], at[1]], measure_peaks(clean, moments), marks, diameters
-    )
+    sky, peaks = background.level[at[0], at[1]] + local.level, measure_peaks(clean, moments) - local.level
+    table = make_table(objects, moments, fluxes, sky, local.used, peaks, marks, diameters)
     statistics = Statistics(
         number=len(table),
         stars=int(stars.sum()),
@@ -241,6 +253,18 @@ def _measure(
         status=problem,
     )
     return Sources(table, statistics, problem)
+
+
+def _find_local_background(
+    clean: NDArray[Any], hidden: NDArray[np.bool_], moments: Moments, sky_error: float, fwhm: float, radius: float
+) -> LocalBackground:
+    """Measure the sky around each source, and keep it where the background of the frame is wrong."""
+    import sep
+
+    inner = np.minimum(np.maximum(radius, KRON_REACH * moments.a), LARGEST) + 1
+    found = measure_local_background(clean, hidden, moments.x, moments.y, inner, fwhm)
+    flux, _, _ = sep.sum_circle(clean, moments.x, moments.y, radius, subpix=0)
+    return choose_background(found, sky_error, flux, np.pi * radius**2)
 
 
 def _measure_fwhm(clean: NDArray[Any], moments: Moments, stars: NDArray[np.bool_], sigma: float) -> float:

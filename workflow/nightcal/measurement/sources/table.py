@@ -40,6 +40,7 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "THETA_IMAGE": ("f4", "deg", "of the long axis, from x towards y"),
     "ELONGATION": ("f4", "", "A_IMAGE / B_IMAGE"),
     "BACKGROUND": ("f4", "electron", "sky under the source, of a pixel"),
+    "LOCAL_SKY": ("i2", "", "1: sky from an annulus, 0: from the frame"),
     "FLUX_MAX": ("f4", "electron", "brightest pixel above the sky"),
     "SNR_WIN": ("f4", "", "windowed signal to noise"),
     "FLAGS": ("i2", "", "1 bad pixel 2 deblended 4 saturated 8 edge 16 cosmic ray"),
@@ -48,7 +49,14 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
 
 
 def make_table(
-    objects: Any, moments: Moments, fluxes: Fluxes, sky: Floats, peaks: Floats, flags: NDArray[Any], diameters: Floats
+    objects: Any,
+    moments: Moments,
+    fluxes: Fluxes,
+    sky: Floats,
+    local: NDArray[np.bool_],
+    peaks: Floats,
+    flags: NDArray[Any],
+    diameters: Floats,
 ) -> Table:
     """Arrange measurements in a table, brightest source first.
 
@@ -60,6 +68,8 @@ def make_table(
     fluxes : Fluxes
     sky, peaks : ndarray of float64, shape (n,)
         Sky at each source, and its brightest pixel [e-].
+    local : ndarray of bool, shape (n,)
+        Whether the sky is that of an annulus.
     flags : ndarray of int16, shape (n,)
     diameters : ndarray of float64
         Diameters of the circular apertures [pix].
@@ -91,6 +101,7 @@ def make_table(
         "THETA_IMAGE": moments.theta,
         "ELONGATION": moments.a / moments.b,
         "BACKGROUND": sky,
+        "LOCAL_SKY": local,
         "FLUX_MAX": peaks,
         "SNR_WIN": moments.snr,
         "FLAGS": flags,

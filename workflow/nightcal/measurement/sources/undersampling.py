@@ -12,7 +12,7 @@ from nightcal.measurement.sources.stamps import Floats
 WELL_SAMPLED = 3.5
 """FWHM from which sampling adds nothing that matters [pix]."""
 
-BETA = 3.0
+BETA = 6.0
 """Exponent of the Moffat profile of a star."""
 
 PHASES = 6
