@@ -240,6 +240,18 @@ SOURCES = (
     ),
     Keyword("SEEING", "FWHM on the sky", "arcsec", note="FWHM on the sky, if the pixel scale is known"),
     Keyword("ELLIPTIC", "typical 1 - b/a of the stars"),
+    Keyword("ELLANGLE", "direction of long axes, x towards y [deg]"),
+    Keyword(
+        "TRAILED",
+        "stars are long in one direction",
+        note="whether the stars are longer in one common direction, by a quarter or more",
+    ),
+    Keyword(
+        "FWHMMAP",
+        "FWHM in 3 x 3 parts, from pixel 1 [pix]",
+        note="median FWHM in 3 x 3 parts of the frame, row by row from the first pixel [pix]; `-` with fewer than "
+        "three stars",
+    ),
     Keyword("NSOURCES", "sources found", note="number of sources"),
     Keyword(
         "NSTARS",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from nightcal.measurement.sources.shape import StarShape
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -44,6 +46,7 @@ class Statistics:
         Typical 1 - b/a of a star; NaN if unknown.
     status : str
         What went wrong, in one sentence; empty if nothing did.
+    shape : StarShape
     """
 
     number: int = 0
@@ -53,6 +56,7 @@ class Statistics:
     fwhm: float = float("nan")
     ellipticity: float = float("nan")
     status: str = ""
+    shape: StarShape = field(default_factory=StarShape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +97,19 @@ def make_keywords(statistics: Statistics, pixel_scale: float | None = None) -> d
         "FWHM": statistics.fwhm,
         "SEEING": statistics.fwhm * (pixel_scale or np.nan),
         "ELLIPTIC": statistics.ellipticity,
+        "ELLANGLE": statistics.shape.angle,
     }
     found: dict[str, Any] = {
         keyword: round(float(value), 3) for keyword, value in numbers.items() if np.isfinite(value)
     }
     found |= {"NSOURCES": statistics.number, "NSTARS": statistics.stars}
+    found |= _describe_shape(statistics.shape)
     return found | ({"SRCSTAT": statistics.status} if statistics.status else {})
+
+
+def _describe_shape(shape: StarShape) -> dict[str, Any]:
+    """List the values that are no plain numbers."""
+    found: dict[str, Any] = {"TRAILED": shape.trailed} if np.isfinite(shape.elongation) else {}
+    if np.isfinite(shape.fwhm_map).any():
+        found["FWHMMAP"] = " ".join(f"{width:.2f}" if np.isfinite(width) else "-" for width in shape.fwhm_map)
+    return found

@@ -42,6 +42,7 @@ from nightcal.measurement.sources.seeing import (
     estimate_seeing,
     find_narrowest_common_width,
 )
+from nightcal.measurement.sources.shape import measure_star_shape
 from nightcal.measurement.sources.stamps import LARGEST
 from nightcal.measurement.sources.table import make_empty_table, make_table
 from nightcal.measurement.sources.undersampling import measure_sampling_errors
@@ -243,14 +244,16 @@ def _measure(
     at = [np.clip(np.rint(place), 0, size - 1).astype(int) for place, size in zip((y, x), mask.shape, strict=True)]
     sky, peaks = background.level[at[0], at[1]] + local.level, measure_peaks(clean, moments) - local.level
     table = make_table(objects, moments, fluxes, sky, local.used, peaks, marks, diameters)
+    known = fwhm if stars.any() else float("nan")
     statistics = Statistics(
         number=len(table),
         stars=int(stars.sum()),
         sky=background.sky,
         noise=background.noise,
-        fwhm=fwhm if stars.any() else float("nan"),
+        fwhm=known,
         ellipticity=float(np.median(1 - moments.b[stars] / moments.a[stars])) if stars.any() else float("nan"),
         status=problem,
+        shape=measure_star_shape(moments, _find_bright_sources(moments, marks), known, mask.shape),
     )
     return Sources(table, statistics, problem)
 
@@ -281,8 +284,7 @@ def _select_stars(moments: Moments, marks: NDArray[Any]) -> NDArray[np.bool_]:
 
     One or two bright sources are taken for stars if nothing speaks against it.
     """
-    good = (moments.snr > STAR_SNR) & (moments.b > ROUNDEST * moments.a) & (marks & UNMEASURABLE == 0)
-    good &= (moments.fwhm > WIDTHS[0] * FWHM) & (moments.fwhm < WIDTHS[1] * FWHM)
+    good = _find_bright_sources(moments, marks) & (moments.b > ROUNDEST * moments.a)
     widths = np.log(np.where(good, moments.fwhm, 1.0))
     struck = marks & SourceFlag.COSMIC_RAY > 0
     if 0 < good.sum() < FEWEST and np.ptp(widths[good]) < ALIKE and not struck[good].any():
@@ -291,3 +293,9 @@ def _select_stars(moments: Moments, marks: NDArray[Any]) -> NDArray[np.bool_]:
     good &= np.abs(widths - find_narrowest_common_width(widths[good], weights[good])) < ALIKE / 2
     clean = good & (marks == 0)
     return clean if clean.sum() >= FEWEST else good
+
+
+def _find_bright_sources(moments: Moments, marks: NDArray[Any]) -> NDArray[np.bool_]:
+    """Find bright sources that are neither saturated nor cut off, nor too sharp or wide for a star."""
+    bright = (moments.snr > STAR_SNR) & (marks & UNMEASURABLE == 0)
+    return np.asarray(bright & (moments.fwhm > WIDTHS[0] * FWHM) & (moments.fwhm < WIDTHS[1] * FWHM))
