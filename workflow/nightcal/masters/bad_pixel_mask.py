@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import MASK_DTYPE, Flag
 from nightcal.io.keywords import list_mean_time, set_cards, warn
-from nightcal.io.master import MasterFrame
+from nightcal.io.master import MasterFrame, convert_bits
 from nightcal.io.product import Product
 from nightcal.masters.defect_lines import find_bad_lines, find_beside_saturated
 from nightcal.masters.defects import (
@@ -123,11 +123,7 @@ def flag_bad_pixels(
     fitting = [mask for mask in user_masks if mask.mask.shape == bits.shape]
     cards = _search_defects(bits, masters, fitting, limits)
     warm = [_find_warm(dark, limits.warm) for dark in masters if dark.kind == "dark"]
-    warm += [
-        np.asarray(mask.data).astype(MASK_DTYPE) & Flag.HOT > 0
-        for mask in (*masters, *fitting)
-        if "NWARM" in mask.header
-    ]
+    warm += [convert_bits(mask.data) & Flag.HOT > 0 for mask in (*masters, *fitting) if "NWARM" in mask.header]
     image = bits.copy()
     if warm:
         image[reduce(or_, warm)] |= Flag.HOT

@@ -42,6 +42,38 @@ Pixels = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """A frame, and its sky at every fourth pixel.
+
+    Attributes
+    ----------
+    image, noise : ndarray of float32, shape (ny, nx)
+        Frame with its sky, and standard deviation of each pixel [e-].
+    unusable : ndarray of bool, shape (ny, nx)
+        Pixels without a value.
+    sky, scatter : ndarray of float32, shape (ny / 4, nx / 4), rounded up
+        From `measure_coarse_sky` [e-].
+    """
+
+    image: Image
+    noise: Image
+    unusable: Mask
+    sky: Image
+    scatter: Image
+
+    def find_sky(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Floats:
+        """Find the sky of some pixels."""
+        return self.sky[rows // STRIDE, columns // STRIDE].astype(np.float64)
+
+    def take(self, plane: Image, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Floats:
+        """Take pixels of the image or its noise; NaN beyond its edges and where unusable."""
+        ny, nx = plane.shape
+        inside = (rows >= 0) & (rows < ny) & (columns >= 0) & (columns < nx)
+        rows, columns = rows.clip(0, ny - 1), columns.clip(0, nx - 1)
+        return np.where(inside & ~self.unusable[rows, columns], plane[rows, columns], np.nan)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Contrast:
     """How far n pixels stand out of their surroundings.
 
@@ -90,30 +122,25 @@ def find_soft_hits(image: Image, noise: Image, unusable: Mask, hits: Mask, clip:
     if not len(rows):
         return rows, columns
     some = (slice(None, None, STRIDE),) * 2
-    sky, scatter = measure_coarse_sky(image, noise, unusable[some] | hits[some])
-    lit = find_lit_pixels(image, noise, unusable, (rows, columns), sky)
+    scene = Scene(image, noise, unusable, *measure_coarse_sky(image, noise, unusable[some] | hits[some]))
+    lit = find_lit_pixels(scene, (rows, columns))
     rows, columns = rows[lit], columns[lit]
     if not len(rows):
         return rows, columns
-    found = measure_contrast(image, noise, unusable, (rows, columns), sky)
-    limit = learn_limit(image, noise, unusable, sky, scatter)
+    found, limit = measure_contrast(scene, (rows, columns)), learn_limit(scene)
     sharp = np.zeros(hits.shape, bool)
     sharp[rows, columns] = np.any(found.excess > clip * found.noise + limit[:, None] * found.height, axis=0)
     soft = ~_touch(sharp, rows, columns)
     return rows[soft], columns[soft]
 
 
-def measure_contrast(image: Image, noise: Image, unusable: Mask, pixels: Pixels, sky: Image) -> Contrast:
+def measure_contrast(scene: Scene, pixels: Pixels) -> Contrast:
     """Measure how far pixels stand out of their surroundings.
 
     Parameters
     ----------
-    image, noise : ndarray of float32, shape (ny, nx)
-        [e-]
-    unusable : ndarray of bool, shape (ny, nx)
+    scene : Scene
     pixels : (rows, columns)
-    sky : ndarray of float32, shape (ny / 4, nx / 4), rounded up
-        From `measure_coarse_sky` [e-].
 
     Returns
     -------
@@ -121,66 +148,56 @@ def measure_contrast(image: Image, noise: Image, unusable: Mask, pixels: Pixels,
     """
     rows, columns = pixels
 
-    def take(of: Image, dy: int, dx: int) -> Floats:
-        return take_pixels(of, unusable, rows + dy, columns + dx)
+    def take(plane: Image, dy: int, dx: int) -> Floats:
+        return scene.take(plane, rows + dy, columns + dx)
 
-    level = sky[rows // STRIDE, columns // STRIDE].astype(np.float64)
-    value = image[rows, columns].astype(np.float64)
-    excess = np.stack([value - (take(image, dy, dx) + take(image, -dy, -dx)) / 2 for dy, dx in PAIRS])
-    pairs = np.stack([take(noise, dy, dx) for dy, dx in PAIRS])
-    error = np.sqrt(1.5) * median(pairs)
-    return Contrast(value - level, excess, error)
+    value = scene.image[rows, columns].astype(np.float64)
+    excess = np.stack([value - (take(scene.image, dy, dx) + take(scene.image, -dy, -dx)) / 2 for dy, dx in PAIRS])
+    pairs = np.stack([take(scene.noise, dy, dx) for dy, dx in PAIRS])
+    return Contrast(value - scene.find_sky(rows, columns), excess, np.sqrt(1.5) * median(pairs))
 
 
-def find_lit_pixels(image: Image, noise: Image, unusable: Mask, pixels: Pixels, sky: Image) -> Mask:
+def find_lit_pixels(scene: Scene, pixels: Pixels) -> Mask:
     """Find the pixels that stand on starlight or beside it, and not only on a track.
 
     Parameters
     ----------
-    image, noise : ndarray of float32, shape (ny, nx)
-        [e-]
-    unusable : ndarray of bool, shape (ny, nx)
+    scene : Scene
     pixels : (rows, columns)
-    sky : ndarray of float32, shape (ny / 4, nx / 4), rounded up
-        From `measure_coarse_sky` [e-].
 
     Returns
     -------
     ndarray of bool, shape (n,)
     """
     rows, columns = pixels
-    sky_here, bright = sky[rows // STRIDE, columns // STRIDE], np.zeros(len(rows), np.int64)
+    sky, bright = scene.find_sky(rows, columns), np.zeros(len(rows), np.int64)
     for dy, dx in SURROUNDINGS:
-        value, error = (take_pixels(of, unusable, rows + dy, columns + dx) for of in (image, noise))
-        bright += value - sky_here > LIT * error
+        value, error = (scene.take(plane, rows + dy, columns + dx) for plane in (scene.image, scene.noise))
+        bright += value - sky > LIT * error
     return bright >= ENOUGH
 
 
-def learn_limit(image: Image, noise: Image, unusable: Mask, sky: Image, scatter: Image) -> Floats:
+def learn_limit(scene: Scene) -> Floats:
     """Learn how far stars stand out of their surroundings at most.
 
     Parameters
     ----------
-    image, noise : ndarray of float32, shape (ny, nx)
-        [e-]
-    unusable : ndarray of bool, shape (ny, nx)
-    sky, scatter : ndarray of float32, shape (ny / 4, nx / 4), rounded up
-        From `measure_coarse_sky` [e-].
+    scene : Scene
 
     Returns
     -------
     ndarray of float64, shape (8,)
         Excess over each of the `PAIRS`, as a fraction of the height above the sky; 0 without a peak on starlight.
     """
-    rows, columns = find_peaks(image, noise, unusable, sky, scatter)
-    lit = find_lit_pixels(image, noise, unusable, (rows, columns), sky)
+    rows, columns = find_peaks(scene)
+    lit = find_lit_pixels(scene, (rows, columns))
     rows, columns = rows[lit][:MOST], columns[lit][:MOST]
     if not len(rows):
         return np.zeros(len(PAIRS))
     step = np.arange(-FAR, FAR + 1)
     around = (rows[:, None, None] + step[:, None], columns[:, None, None] + step)
     places = tuple(np.broadcast_to(axis, (len(rows), len(step), len(step))).ravel() for axis in around)
-    found = measure_contrast(image, noise, unusable, (places[0], places[1]), sky)
+    found = measure_contrast(scene, (places[0], places[1]))
     bright = found.height > PEAK * found.noise
     fractions = np.where(bright, (found.excess - NOISE * found.noise) / np.where(bright, found.height, 1), -np.inf)
     largest = np.nan_to_num(fractions, nan=0).reshape(len(PAIRS), len(rows), -1).max(axis=2)
@@ -189,38 +206,28 @@ def learn_limit(image: Image, noise: Image, unusable: Mask, sky: Image, scatter:
     return np.maximum(middle + SPREAD * spread, 0)
 
 
-def find_peaks(image: Image, noise: Image, unusable: Mask, sky: Image, scatter: Image) -> Pixels:
+def find_peaks(scene: Scene) -> Pixels:
     """Find the brightest local maxima, away from the edges of the frame and from unusable pixels.
 
     Parameters
     ----------
-    image, noise : ndarray of float32, shape (ny, nx)
-        [e-]
-    unusable : ndarray of bool, shape (ny, nx)
-    sky, scatter : ndarray of float32, shape (ny / 4, nx / 4), rounded up
-        From `measure_coarse_sky` [e-].
+    scene : Scene
 
     Returns
     -------
     rows, columns : ndarray of int64
+        The brightest first.
     """
-    rows, columns = find_pixels_above(image, sky + PEAK * scatter)
-    height = image[rows, columns] - sky[rows // STRIDE, columns // STRIDE]
+    image, unusable = scene.image, scene.unusable
+    rows, columns = find_pixels_above(image, scene.sky + PEAK * scene.scatter)
+    height = image[rows, columns] - scene.find_sky(rows, columns)
     inner = (np.minimum(rows, columns) >= FAR) & (rows < image.shape[0] - FAR) & (columns < image.shape[1] - FAR)
-    peak = np.flatnonzero(inner & ~unusable[rows, columns] & (height > PEAK * noise[rows, columns]))
+    peak = np.flatnonzero(inner & ~unusable[rows, columns] & (height > PEAK * scene.noise[rows, columns]))
     for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)):
         beside = rows[peak] + dy, columns[peak] + dx
         peak = peak[(image[rows[peak], columns[peak]] >= image[beside]) & ~unusable[beside]]
     peak = peak[np.argsort(-height[peak], kind="stable")]
     return rows[peak], columns[peak]
-
-
-def take_pixels(image: Image, unusable: Mask, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Floats:
-    """Take pixels of an image; NaN beyond its edges and where unusable."""
-    ny, nx = image.shape
-    inside = (rows >= 0) & (rows < ny) & (columns >= 0) & (columns < nx)
-    rows, columns = rows.clip(0, ny - 1), columns.clip(0, nx - 1)
-    return np.where(inside & ~unusable[rows, columns], image[rows, columns], np.nan)
 
 
 def _touch(pixels: Mask, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Mask:
