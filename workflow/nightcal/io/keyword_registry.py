@@ -242,6 +242,11 @@ SOURCES = (
     Keyword("ELLIPTIC", "typical 1 - b/a of the stars"),
     Keyword("ELLANGLE", "direction of long axes, x towards y [deg]"),
     Keyword(
+        "APERNOIS",
+        "noise of empty apertures over their error",
+        note="scatter of the smallest apertures on empty sky over their errors: 1 if these are right",
+    ),
+    Keyword(
         "TRAILED",
         "stars are long in one direction",
         note="whether the stars are longer in one common direction, by a quarter or more",

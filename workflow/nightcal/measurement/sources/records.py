@@ -47,6 +47,8 @@ class Statistics:
     status : str
         What went wrong, in one sentence; empty if nothing did.
     shape : StarShape
+    aperture_noise : float
+        Scatter of the smallest apertures on empty sky over their errors; NaN if unknown.
     """
 
     number: int = 0
@@ -57,6 +59,7 @@ class Statistics:
     ellipticity: float = float("nan")
     status: str = ""
     shape: StarShape = field(default_factory=StarShape)
+    aperture_noise: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ def make_keywords(statistics: Statistics, pixel_scale: float | None = None) -> d
         "SEEING": statistics.fwhm * (pixel_scale or np.nan),
         "ELLIPTIC": statistics.ellipticity,
         "ELLANGLE": statistics.shape.angle,
+        "APERNOIS": statistics.aperture_noise,
     }
     found: dict[str, Any] = {
         keyword: round(float(value), 3) for keyword, value in numbers.items() if np.isfinite(value)

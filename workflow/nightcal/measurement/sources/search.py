@@ -12,6 +12,7 @@ from nightcal.flags import Flag
 from nightcal.measurement.options import SourceOptions
 from nightcal.measurement.sources.background import Background, estimate_background, refine_background
 from nightcal.measurement.sources.detection import apply_matched_filter, extract, measure_largest_group
+from nightcal.measurement.sources.empty_apertures import measure_empty_apertures
 from nightcal.measurement.sources.filling import fill_hidden_pixels
 from nightcal.measurement.sources.local_background import (
     LocalBackground,
@@ -254,6 +255,9 @@ def _measure(
         ellipticity=float(np.median(1 - moments.b[stars] / moments.a[stars])) if stars.any() else float("nan"),
         status=problem,
         shape=measure_star_shape(moments, _find_bright_sources(moments, marks), known, mask.shape),
+        aperture_noise=measure_empty_apertures(
+            clean, errors, hidden, (moments.x, moments.y), fwhm, float(diameters[0]) / 2, background.error
+        ),
     )
     return Sources(table, statistics, problem)
 
