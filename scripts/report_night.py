@@ -3,7 +3,8 @@
 python scripts/report_night.py --planned results/logs/planned_20240301.csv \
     --summary results/logs/summary_20240301.json --plan results/20240301/plan.csv \
     --out results/20240301/report.html results/20240301/summary.json \
-    --tables results/20240301/masters/verdicts.csv results/20240301/calibrations.csv
+    --tables results/20240301/masters/verdicts.csv results/20240301/calibrations.csv \
+    results/20240301/frames.csv
 """
 
 from pathlib import Path
@@ -14,6 +15,7 @@ from nightcal.masters.trends import write_trend_table, write_verdict_table
 from nightcal.planning.summary import complete_summary, read_summary, write_summary
 from nightcal.report import amend, describe_masters, make_report, read_products, read_table, read_verdicts, write_table
 from nightcal.science.crosscheck import read_crosscheck
+from nightcal.science.frame_quality import grade_frames, write_quality_table
 from nightcal.science.persistent_hits import describe_hits
 
 
@@ -29,7 +31,7 @@ def main() -> None:
     arguments.add_argument("--remark", action="append", default=[], help="a sentence for the top of the page")
     arguments.add_argument("--raw", default="", help="folder of the raw frames, for commands in the report")
     arguments.add_argument("--out", nargs=2, type=Path, required=True, help="the page, and what was done and not")
-    arguments.add_argument("--tables", nargs=2, type=Path, required=True, help="verdicts, and numbers, of the masters")
+    arguments.add_argument("--tables", nargs=3, type=Path, required=True, help="verdicts, numbers of masters, grades")
     args = arguments.parse_args()
     planned = read_table(args.planned.read_text(encoding="utf-8"))
     products = read_products(args.plan.parent, planned)
@@ -39,12 +41,16 @@ def main() -> None:
     verdicts = read_verdicts(args.plan.parent, products)
     before = read_summary(args.summary.read_text(encoding="utf-8"))
     summary = complete_summary(before, rows, products, describe_masters(verdicts, products))
-    for path, write in zip(args.tables, (write_verdict_table, write_trend_table), strict=True):
-        write_text(path, write(verdicts))
+    science = {path: header for path, header in products.items() if path.startswith("science/")}
+    filters = {row["product"]: row["filter"] for row in rows}
+    grades = grade_frames(science, filters)
+    tables = write_verdict_table(verdicts), write_trend_table(verdicts), write_quality_table(science, filters, grades)
+    for path, table in zip(args.tables, tables, strict=True):
+        write_text(path, table)
     page, done = args.out
     remarks = [*args.remark, *filter(None, map(describe_hits, args.hits))]
     checks = [read_crosscheck(path) for path in args.crosschecks]
-    write_text(page, make_report(summary, rows, products, checks, args.raw, remarks, verdicts))
+    write_text(page, make_report(summary, rows, products, checks, args.raw, remarks, verdicts, grades))
     write_text(done, write_summary(summary))
 
 

@@ -16,6 +16,7 @@ from nightcal.planning.plan import COLUMNS, make_plan
 from nightcal.planning.summary import NightSummary, Undone
 from nightcal.report import amend, make_report, read_products, read_table, write_table
 from nightcal.science.crosscheck import CrossCheck
+from nightcal.science.frame_quality import FrameQuality
 
 MANY = settings(deadline=None, derandomize=True, database=None, max_examples=100)
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>\"&amp;</td>"
@@ -184,10 +185,12 @@ def test_measurements_of_the_sky_have_their_own_table():
         product("science/flash.fits", FWHM=3.0),
         product("science/torn.fits", **solved, EMPTY="its raw header said all this"),
     ]
-    page = show_page([], products)
+    grades = {"science/cloud.fits": FrameQuality("poor", "FWHM <unknown>")}
+    page = Page(make_report(summary(()), [], dict(products), grades=grades))
     assert page.rows[-2:] == [
-        ["m67.fits", "812.3", "2.72", "431", "solved: 99 stars", "22.502 +- 0.004", "19.88", "60 stars, band r"],
-        ["cloud.fits", "", "", "2", "not solved: only 2 sources; at least 6 are needed", "", "", ""],
+        ["m67.fits", "", "812.3", "2.72", "431", "solved: 99 stars", "22.502 +- 0.004", "19.88", "60 stars, band r"],
+        ["cloud.fits", "poor: FWHM <unknown>", "", "", "2", "not solved: only 2 sources; at least 6 are needed"]
+        + [""] * 3,
     ]
 
 

@@ -27,6 +27,7 @@ from nightcal.version import __version__
 
 if TYPE_CHECKING:
     from nightcal.science.crosscheck import CrossCheck
+    from nightcal.science.frame_quality import FrameQuality
 
 Row = Mapping[str, str]
 Products = Mapping[str, fits.Header]
@@ -140,6 +141,7 @@ def make_report(
     raw: str = "",
     remarks: Sequence[str] = (),
     verdicts: Sequence[Verdict] = (),
+    grades: Mapping[str, FrameQuality] | None = None,
 ) -> str:
     """Make the page.
 
@@ -158,6 +160,8 @@ def make_report(
         Sentences for the top of the page.
     verdicts : sequence of Verdict
         On the masters of the night.
+    grades : mapping of str to FrameQuality, optional
+        Of the science frames, by product.
 
     Returns
     -------
@@ -204,6 +208,7 @@ def make_report(
             "Sky",
             (
                 "product",
+                "quality",
                 "sky [e-]",
                 "FWHM [pix]",
                 "sources",
@@ -212,7 +217,11 @@ def make_report(
                 "5 sigma limit [mag]",
                 "zero point status",
             ),
-            [_make_sky_row(path, header) for path, header in science.items() if _has_sources(header)],
+            [
+                _make_sky_row(path, header, (grades or {}).get(path))
+                for path, header in science.items()
+                if _has_sources(header)
+            ],
             "Sources were not measured.",
         ),
     ]
@@ -285,10 +294,11 @@ def _make_science_row(path: str, header: fits.Header, row: Row) -> tuple[Any, ..
     )
 
 
-def _make_sky_row(path: str, header: fits.Header) -> tuple[Any, ...]:
+def _make_sky_row(path: str, header: fits.Header, quality: FrameQuality | None) -> tuple[Any, ...]:
     zero_point = " +- ".join(filter(None, (_format(header.get(card), ".3f") for card in ("ZP", "ZPERR"))))
     return (
         PurePosixPath(path).name,
+        "" if quality is None else ": ".join(filter(None, (quality.grade, quality.why))),
         _format(header.get("SKYLEVEL"), ".1f"),
         _format(header.get("FWHM"), ".2f"),
         header["NSOURCES"],

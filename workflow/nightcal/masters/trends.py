@@ -44,11 +44,11 @@ def write_verdict_table(verdicts: Iterable[Verdict]) -> str:
     for verdict in verdicts:
         first = (verdict.master, verdict.night, verdict.kind, verdict.outcome.word, verdict.why, verdict.compared_with)
         checks: Sequence[tuple[Any, ...]] = [
-            (check.name, _format(check.value), _format(check.limit), check.outcome.word, check.text)
+            (check.name, format_number(check.value), format_number(check.limit), check.outcome.word, check.text)
             for check in verdict.checks
         ] or [("",) * len(CHECK_COLUMNS)]
         rows += [first + check for check in checks]
-    return _write((*VERDICT_COLUMNS, *CHECK_COLUMNS), rows)
+    return write_csv((*VERDICT_COLUMNS, *CHECK_COLUMNS), rows)
 
 
 def write_trend_table(verdicts: Sequence[Verdict]) -> str:
@@ -57,17 +57,19 @@ def write_trend_table(verdicts: Sequence[Verdict]) -> str:
     more = sorted({name for verdict in verdicts for name in verdict.numbers} - set(usual))
     columns = [*usual, *more]
     rows = [
-        (v.night, v.kind, v.master, v.outcome.word, *(_format(v.numbers.get(name)) for name in columns))
+        (v.night, v.kind, v.master, v.outcome.word, *(format_number(v.numbers.get(name)) for name in columns))
         for v in verdicts
     ]
-    return _write((*TREND_COLUMNS, *columns), rows)
+    return write_csv((*TREND_COLUMNS, *columns), rows)
 
 
-def _format(number: float | None) -> str:
+def format_number(number: float | None) -> str:
+    """Write a number for a table; empty if it is unknown."""
     return "" if number is None else f"{number:.8g}"
 
 
-def _write(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def write_csv(columns: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+    """Write a table whose texts may come from headers."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(columns)

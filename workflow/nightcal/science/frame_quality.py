@@ -1,0 +1,156 @@
+"""Compare the science frames of a night with each other, filter by filter, and grade them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nightcal.masters.trends import format_number, write_csv
+
+GOOD, USABLE, POOR, UNKNOWN = "good", "usable", "poor", "unknown"
+
+WIDE = (1.25, 1.6)
+"""FWHM relative to the best quarter of the frames in its filter, above which a frame is usable, or poor."""
+
+CLOUDED = (0.8, 0.5)
+"""Transparency relative to the best frame, below which a frame is usable, or poor."""
+
+BRIGHT_SKY = (2.0, 10.0)
+"""Sky per second relative to the typical frame, above which a frame is usable, or poor."""
+
+NOISY = 1.5
+"""Noise of empty apertures over their errors, above which a frame is usable."""
+
+COLUMNS = (
+    "frame", "quality", "why", "filter", "mjd", "exposure_time", "fwhm", "seeing", "ellipticity", "trailed", "sky",
+    "sources", "zero_point", "transparency", "aperture_noise",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class FrameQuality:
+    """Grade of a science frame.
+
+    Attributes
+    ----------
+    grade : str
+        ``good``, ``usable``, ``poor``, or ``unknown`` if its sources were not measured.
+    why : str
+        Why it is not good, in one sentence.
+    transparency : float
+        Of atmosphere and clouds, relative to the best frame of the night in this filter; NaN without zero points.
+    """
+
+    grade: str
+    why: str = ""
+    transparency: float = float("nan")
+
+
+def grade_frames(headers: Mapping[str, Mapping[str, Any]], filters: Mapping[str, str]) -> dict[str, FrameQuality]:
+    """Grade the science frames of a night.
+
+    Parameters
+    ----------
+    headers : mapping of str to mapping
+        Headers of the products, by path.
+    filters : mapping of str to str
+        Filters, likewise; their keyword depends on the camera.
+
+    Returns
+    -------
+    dict of str to FrameQuality
+        In the same order.
+    """
+    groups = defaultdict(list)
+    for path, header in headers.items():
+        if "NSOURCES" in header and "EMPTY" not in header:
+            groups[filters.get(path, ""), header.get("NAXIS1"), header.get("NAXIS2")].append(path)
+    graded: dict[str, FrameQuality] = {}
+    for paths in groups.values():
+        graded.update(zip(paths, _grade_group([headers[path] for path in paths]), strict=True))
+    return {path: graded.get(path, FrameQuality(UNKNOWN, "sources were not measured")) for path in headers}
+
+
+def _grade_group(headers: Sequence[Mapping[str, Any]]) -> list[FrameQuality]:
+    """Grade the frames of one filter and size."""
+    fwhm = _read_numbers(headers, "FWHM")
+    seconds = np.maximum(_read_numbers(headers, "EXPTIME"), 1e-3)
+    sky = _read_numbers(headers, "SKYLEVEL") / seconds
+    zero_point, noise = _read_numbers(headers, "ZP"), _read_numbers(headers, "APERNOIS")
+    sharp, typical_sky = _find_quantile(fwhm, 0.25), _find_quantile(sky, 0.5)
+    brightness = sky / typical_sky if typical_sky > 0 else np.full(len(sky), np.nan)
+    transparency = 10 ** (0.4 * (zero_point - _find_quantile(zero_point, 1.0)))
+    out = []
+    for n, header in enumerate(headers):
+        doubts = [
+            _grade(fwhm[n] / sharp, WIDE, "FWHM {:.2f} times that of the best frames"),
+            _grade(-transparency[n], [-limit for limit in CLOUDED], "transparency {:.2f} of the best frame"),
+            _grade(brightness[n], BRIGHT_SKY, "sky {:.1f} times the typical one"),
+            _grade(noise[n], (NOISY, np.inf), "noise of empty apertures {:.2f} times their error"),
+        ]
+        if header.get("TRAILED"):
+            doubts.append((POOR, "trailed"))
+        if not np.isfinite(fwhm[n]):
+            doubts.append((USABLE, "FWHM unknown"))
+        found = [doubt for doubt in doubts if doubt is not None]
+        grade = POOR if any(word == POOR for word, _ in found) else USABLE if found else GOOD
+        out.append(FrameQuality(grade, "; ".join(why for _, why in found), float(transparency[n])))
+    return out
+
+
+def _grade(value: float, limits: Sequence[float], words: str) -> tuple[str, str] | None:
+    """Grade a number that should be small; None if it is, or is unknown."""
+    if not value > limits[0]:
+        return None
+    return POOR if value > limits[1] else USABLE, words.format(abs(value))
+
+
+def _read_numbers(headers: Sequence[Mapping[str, Any]], keyword: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    values = (header.get(keyword) for header in headers)
+    return np.array([float(value) if isinstance(value, int | float) else np.nan for value in values])
+
+
+def _find_quantile(values: np.ndarray[Any, Any], share: float) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.quantile(known, share)) if len(known) else float("nan")
+
+
+def write_quality_table(
+    headers: Mapping[str, Mapping[str, Any]], filters: Mapping[str, str], grades: Mapping[str, FrameQuality]
+) -> str:
+    """Write ``frames.csv``: a row for each science frame, with its grade and what it was compared by.
+
+    Parameters
+    ----------
+    headers, filters : mapping
+        As for `grade_frames`.
+    grades : mapping of str to FrameQuality
+
+    Returns
+    -------
+    str
+    """
+    return write_csv(
+        COLUMNS, (_make_row(path, header, filters.get(path, ""), grades[path]) for path, header in headers.items())
+    )
+
+
+def _make_row(path: str, header: Mapping[str, Any], name: str, quality: FrameQuality) -> Iterable[str]:
+    numbers = (
+        header.get(card)
+        for card in ("MJD-AVG", "EXPTIME", "FWHM", "SEEING", "ELLIPTIC", "TRAILED", "SKYLEVEL", "NSOURCES", "ZP")
+    )
+    transparency = quality.transparency if np.isfinite(quality.transparency) else None
+    last = (transparency, header.get("APERNOIS"))
+    texts = [_write(value) for value in (*numbers, *last)]
+    return path.removeprefix("science/"), quality.grade, quality.why, name, *texts
+
+
+def _write(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return format_number(float(value)) if isinstance(value, int | float) else ""
