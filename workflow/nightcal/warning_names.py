@@ -370,8 +370,8 @@ WARNINGS = (
     ),
     WarningName(
         "unit of right ascension",
-        "A right ascension below 24 may be in hours or in degrees: neither its comment nor another keyword tells."
-        " It is read as degrees.",
+        "A right ascension below 24 may be in hours or in degrees. Neither its comment nor another keyword gives the "
+        "unit, so it is read as degrees.",
         "If the frame is not solved, write the unit into the comment, as in `[hours]`, or list another keyword in"
         " a camera file.",
     ),

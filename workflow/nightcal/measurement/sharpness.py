@@ -20,7 +20,7 @@ SURROUNDINGS = tuple(
 """Offsets of the pixels that show what a pixel stands on [pix]."""
 
 LIT, ENOUGH = 5.0, 9
-"""A pixel stands on starlight, or beside it, if so many of these 24 are so many sigma above the sky."""
+"""A pixel is on starlight, or beside it, if at least 9 of these 24 pixels are more than 5 sigma above the sky."""
 
 PEAK = 20.0
 """Smallest signal-to-noise ratio of a peak from which the sharpness of the stars is learnt."""

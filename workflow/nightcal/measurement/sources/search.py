@@ -71,7 +71,7 @@ UNMEASURABLE = SourceFlag.SATURATED | SourceFlag.EDGE
 """Sources with one of these flags never count as good stars; others do if there are no stars without any flag."""
 
 CROWDED_REACH, FEWEST_ALONE = 2.5, 10
-"""Stars without a neighbour within so many FWHM make the common profile if there are so many of them."""
+"""The common profile is made from stars without a neighbour within 2.5 FWHM, if there are at least 10 of them."""
 
 PROFILES = 200
 """Largest number of stars in the common profile, the brightest first."""
