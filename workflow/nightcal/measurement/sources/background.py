@@ -72,6 +72,24 @@ def estimate_background(data: Image, hidden: NDArray[np.bool_], box: int, smooth
     return found.back(dtype=np.float32), found.rms(dtype=np.float32)
 
 
+def mask_discs(mask: NDArray[np.bool_], x: NDArray[Any], y: NDArray[Any], radius: NDArray[Any] | float) -> None:
+    """Mark the pixels of discs around sources.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (ny, nx)
+        Changed in place.
+    x, y : ndarray of float64, shape (n,)
+        Centres; the centre of the first pixel is 0.
+    radius : ndarray of float64, shape (n,), or float
+        [pix]
+    """
+    import sep
+
+    ones = np.ones(len(x))
+    sep.mask_ellipse(mask, x, y, ones, ones, 0 * ones, radius)
+
+
 def refine_background(data: Image, taken: NDArray[np.bool_], level: Image, noise: Image, box: int) -> Background:
     """Measure the sky again, from the mean of the pixels between the sources.
 

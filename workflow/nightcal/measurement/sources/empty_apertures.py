@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightcal.measurement.sources.background import mask_discs
 from nightcal.measurement.sources.stamps import Floats
 from nightcal.numerics.robust import rstd
 
@@ -55,8 +56,7 @@ def measure_empty_apertures(
     import sep
 
     taken = hidden.copy()
-    ones = np.ones(len(sources[0]))
-    sep.mask_ellipse(taken, *sources, ones, ones, 0 * ones, BESIDE * fwhm)
+    mask_discs(taken, *sources, BESIDE * fwhm)
     margin = radius + 1
     axes = []
     for length in data.shape:

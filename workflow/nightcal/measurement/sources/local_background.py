@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightcal.measurement.sources.background import mask_discs
 from nightcal.measurement.sources.stamps import Floats
 from nightcal.numerics.robust import RSTD, median
 
@@ -80,11 +81,8 @@ def measure_local_background(
     As in `photutils.aperture.ApertureStats` with a clipped mean, but for a sample of pixels, so that thousands of
     sources cost little.
     """
-    import sep
-
     taken = hidden.copy()
-    ones = np.ones(len(x))
-    sep.mask_ellipse(taken, x, y, ones, ones, 0 * ones, CORE * fwhm)
+    mask_discs(taken, x, y, CORE * fwhm)
     step = np.arange(SAMPLES)
     turn = step * np.pi * (3 - np.sqrt(5))  # the golden angle
     radius = np.sqrt(inner[:, None] ** 2 + (step + 0.5) / SAMPLES * AREA / np.pi)

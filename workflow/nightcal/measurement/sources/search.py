@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from nightcal.flags import Flag
 from nightcal.measurement.options import SourceOptions
-from nightcal.measurement.sources.background import Background, estimate_background, refine_background
+from nightcal.measurement.sources.background import (
+    Background,
+    estimate_background,
+    mask_discs,
+    refine_background,
+)
 from nightcal.measurement.sources.detection import apply_matched_filter, extract, measure_largest_group
 from nightcal.measurement.sources.empty_apertures import measure_empty_apertures
 from nightcal.measurement.sources.filling import fill_hidden_pixels
@@ -186,11 +191,8 @@ def _scale_sky_noise(noise: NDArray[Any], typical: np.float32) -> NDArray[Any]:
 
 def _mark_sources(taken: NDArray[np.bool_], objects: Any, sigma: float) -> None:
     """Mark the pixels of sources, well beyond their detected extent."""
-    import sep
-
     radius = np.maximum(SKY_BEYOND * FWHM * sigma, 2 * np.sqrt(objects["npix"] / np.pi))
-    round_ = np.ones(len(objects))
-    sep.mask_ellipse(taken, objects["x"], objects["y"], round_, round_, 0 * round_, radius)
+    mask_discs(taken, objects["x"], objects["y"], radius)
 
 
 def _make_empty_result(options: SourceOptions, statistics: Statistics) -> Sources:
