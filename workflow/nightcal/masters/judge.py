@@ -10,7 +10,7 @@ from nightcal.io.master_maps import MasterMaps
 from nightcal.io.verdict import Check, Outcome, Verdict
 from nightcal.masters.checks import compare_masters
 from nightcal.masters.compare_maps import are_alike
-from nightcal.masters.fringe import SIGNIFICANT, SMALLEST
+from nightcal.masters.fringe import SIGNIFICANT, Agreement
 from nightcal.masters.trends import list_numbers
 
 ACCEPT, REJECT = "accept", "reject"
@@ -122,7 +122,7 @@ def _check_halves(maps: MasterMaps) -> list[Check]:
     significance, rms = maps.find_number("FRNGSIG"), maps.find_number("FRNGRMS")
     if significance is None or rms is None:
         return []
-    there = significance > SIGNIFICANT and rms > SMALLEST
+    there = not Agreement(rms, significance, float("nan")).why_not
     text = f"odd and even frames share a pattern of {100 * rms:.2f} percent of the sky ({significance:.0f} sigma)"
     outcome = Outcome.ACCEPTED if there else Outcome.REJECTED
     return [Check("odd and even frames", significance, SIGNIFICANT, outcome, text if there else "")]
