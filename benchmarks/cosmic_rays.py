@@ -49,7 +49,7 @@ def judge(rng: np.random.Generator, fwhm: float, objlim: float, sky: float) -> t
     image = rng.poisson(signal + hits.charge) + rng.normal(0, READ_NOISE, signal.shape)
     image = np.minimum(image, FULL_WELL).astype(np.float32)
     noise = np.sqrt(signal + READ_NOISE**2)
-    mask = np.where(image >= FULL_WELL, Flag.SATURATED, np.uint8(0))
+    mask = np.where(image >= FULL_WELL, Flag.SATURATED, np.int16(0))
     options = CosmicRayOptions(objlim=objlim)
     found = find_cosmic_rays(image, mask, uncertainty=noise.astype(np.float32), options=options).hits
     alone = ~binary_dilation(hits.charge > 0.3 * noise, np.ones((5, 5)))[rows, columns]

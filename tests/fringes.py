@@ -36,7 +36,7 @@ def write_calibrated(folder, amplitude, frames=10, shape=(256, 256), n_stars=70)
         truth = sky + 100 * stars.render(FILTER, pointings[-1], 3.0)
         image = rng.poisson(truth + sky * amplitude * pattern) + rng.normal(0, READ_NOISE, shape)
         uncertainty = np.sqrt(np.maximum(image, 0) + READ_NOISE**2).astype(np.float32)
-        mask = np.zeros(shape, np.uint8)
+        mask = np.zeros(shape, np.int16)
         mask[100, 20:200] = 1
         header = fits.Header({"FILTER": FILTER, "NIGHT": "20240301", "MJD-AVG": 60370 + n / 100})
         header["NIGHTCAL"] = "simulated"

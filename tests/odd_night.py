@@ -187,7 +187,7 @@ def reduce_night(raw, results, **settings):
 def judge(product, truth):
     """Compare a product with the truth: ratio of medians, mean and width of the pulls, fraction of good pixels."""
     data, variance = np.asarray(product.data), np.asarray(product.variance)
-    good = np.asarray(product.mask) & ~np.uint8(COSMIC_RAY) == 0
+    good = np.asarray(product.mask) & ~np.int16(COSMIC_RAY) == 0
     pull = (data - truth)[good] / np.sqrt(variance[good])
     return np.median(data[good]) / np.median(truth[good]), pull.mean(), pull.std(), good.mean()
 

@@ -58,10 +58,10 @@ def write_masters(folder, rng):
     }
     paths = {}
     for name, (data, error, unit, cards) in images.items():
-        header, mask = fits.Header(cards), (rng.random(shape) < 0.01).astype(np.uint8) * Flag.HOT
+        header, mask = fits.Header(cards), (rng.random(shape) < 0.01).astype(np.int16) * Flag.HOT
         record_provenance(header, {})
         paths[name] = folder / f"{name}.fits"
-        product = Product(data.astype(np.float32), error.astype(np.float32), mask.astype(np.uint8), unit, header)
+        product = Product(data.astype(np.float32), error.astype(np.float32), mask.astype(np.int16), unit, header)
         write_product(paths[name], product)
     return paths
 

@@ -62,7 +62,7 @@ def field(shape, x, y, flux, fwhm=3.0, profile=gaussian, seed=0, background=SKY)
             low - row + half : high - row + half, left - column + half : right - column + half
         ]
     data, uncertainty = observed(truth, np.random.default_rng(seed))
-    return Field(data, uncertainty, np.zeros(shape, np.uint8), *map(np.asarray, (x, y, flux)), truth)
+    return Field(data, uncertainty, np.zeros(shape, np.int16), *map(np.asarray, (x, y, flux)), truth)
 
 
 def grid_field(side, spacing, fluxes, fwhm=3.0, profile=gaussian, seed=0):

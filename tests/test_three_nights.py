@@ -72,7 +72,7 @@ def test_science_frames_of_that_night_use_the_bias_of_a_neighbour_and_say_so(red
 def test_those_science_frames_are_right(reduced):
     folder, night, *_ = reduced
     with fits.open(folder / "results" / NIGHTS[1] / "science" / "science_01.fits") as hdus:
-        good = hdus["MASK"].data & ~np.uint8(COSMIC_RAY) == 0
+        good = hdus["MASK"].data & ~np.int16(COSMIC_RAY) == 0
         pull = ((hdus[0].data - night.scene(50.0)) / hdus["UNCERT"].data)[good]
     assert abs(np.mean(pull)) < 0.1
     assert abs(np.std(pull) - 1) < 0.05

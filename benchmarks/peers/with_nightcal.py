@@ -79,7 +79,7 @@ def cosmic_rays(job: Job) -> np.ndarray:
 
     image, uncertainty = calibrated(job.frames[0])
     options = CosmicRayOptions(spare_stars=False)  # as the peers search
-    return find_cosmic_rays(image, np.zeros(image.shape, np.uint8), uncertainty=uncertainty, options=options).hits
+    return find_cosmic_rays(image, np.zeros(image.shape, np.int16), uncertainty=uncertainty, options=options).hits
 
 
 @cache

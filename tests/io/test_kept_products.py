@@ -14,7 +14,7 @@ def products(tmp_path):
     paths = [tmp_path / "science" / f"{n}.fits" for n in range(2)]
     for n, path in enumerate(paths):
         image = np.full((20, 30), n, np.float32)
-        write_product(path, Product(image, image, np.zeros((20, 30), np.uint8), "electron", fits.Header()))
+        write_product(path, Product(image, image, np.zeros((20, 30), np.int16), "electron", fits.Header()))
     return paths
 
 

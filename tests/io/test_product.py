@@ -33,7 +33,7 @@ def rng():
 
 @pytest.fixture
 def product(rng):
-    mask = np.zeros(SHAPE, np.uint8)
+    mask = np.zeros(SHAPE, np.int16)
     mask[3, 4] = Flag.SATURATED | Flag.BLEED
     data = rng.normal(100, 5, SHAPE).astype(np.float32)
     header = fits.Header([("OBJECT", "M 67", "target"), ("EXPTIME", 30.0, "[s]")])
@@ -221,9 +221,10 @@ def test_image_uncertainty_and_mask_are_the_first_three_hdus(product, tmp_path):
 def test_the_mask_header_explains_the_bits(product, tmp_path):
     write_product(tmp_path / "a.fits", product)
     header = fits.getheader(tmp_path / "a.fits", "MASK")
-    bits = {header[f"BIT{bit}"]: bit for bit in (1, 2, 4, 8, 16, 32, 64, 128)}
-    names = ["BAD", "HOT", "SATURATED", "BLEED", "COSMIC_RAY", "LOW_FLAT", "NO_DATA", "EDGE"]
-    assert bits == dict(zip(names, (1, 2, 4, 8, 16, 32, 64, 128), strict=True))
+    values = (1, 2, 4, 8, 16, 32, 64, 256)
+    bits = {header[f"BIT{bit}"]: bit for bit in values}
+    names = ["BAD", "HOT", "SATURATED", "BLEED", "COSMIC_RAY", "LOW_FLAT", "NO_DATA", "TRAIL"]
+    assert bits == dict(zip(names, values, strict=True))
     assert all(header.comments[f"BIT{bit}"] == MEANINGS[name] for name, bit in bits.items())
 
 

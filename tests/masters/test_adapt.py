@@ -17,7 +17,7 @@ FRAME = Frame(Path("s.fits"), "s.fits")
 def master(**cards):
     image = np.arange(12, dtype=np.float32).reshape(4, 3)
     header = fits.Header({"MASTER": "bias", **cards})
-    return MasterFrame(image, image + 1, (image > 10).astype(np.uint8), header, "b.fits", "abc", "electron")
+    return MasterFrame(image, image + 1, (image > 10).astype(np.int16), header, "b.fits", "abc", "electron")
 
 
 def test_the_bias_of_a_sum_counts_as_often_as_it_was_read():

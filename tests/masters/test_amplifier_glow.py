@@ -91,7 +91,7 @@ def test_blocks_without_data_do_not_count():
 
 
 def exposure_of(image, flags=None, variance=25.0):
-    flags = np.zeros(image.shape, np.uint8) if flags is None else flags
+    flags = np.zeros(image.shape, np.int16) if flags is None else flags
     readout = SimpleNamespace(
         shape=image.shape,
         read_variance=variance,
@@ -103,7 +103,7 @@ def exposure_of(image, flags=None, variance=25.0):
 
 def bias_of(shape, level=100.0, variance=1.0):
     image = np.full(shape, level, np.float32)
-    return SimpleNamespace(data=image, variance=np.full(shape, variance, np.float32), mask=np.zeros(shape, np.uint8))
+    return SimpleNamespace(data=image, variance=np.full(shape, variance, np.float32), mask=np.zeros(shape, np.int16))
 
 
 @pytest.mark.parametrize("shape", [(64, 640), (320, 33), (5, 7), (512, 512)])
@@ -125,7 +125,7 @@ def test_flagged_pixels_do_not_enter():
     shape = (64, 64)
     image, bias = np.full(shape, 110, np.float32), bias_of(shape)
     image[:, :8], image[:, 8:16] = 60000, 9000
-    flags = np.zeros(shape, np.uint8)
+    flags = np.zeros(shape, np.int16)
     flags[:, :8] = 4
     bias.mask[:, 8:16] = 1
     found = map_blocks(exposure_of(image, flags), bias, 3.5)

@@ -27,7 +27,7 @@ def make_master(night, name, outcome=Outcome.ACCEPTED, level=1000.0, kind="bias"
     header = fits.Header({"MASTER": kind, "MJD-AVG": MIDNIGHT, "BIASLVL": level})
     write_setup(header, frame("b.fits", kind if kind == "bias" else "flat"))
     image = np.full((2, 3), level, np.float32)
-    write_product(path, Product(image, image * 0, np.zeros((2, 3), np.uint8), "electron", header))
+    write_product(path, Product(image, image * 0, np.zeros((2, 3), np.int16), "electron", header))
     if outcome is not None:
         write_verdict(locate_verdict(path), Verdict(name, night.name, kind, outcome, "", numbers={"level": level}))
     return path

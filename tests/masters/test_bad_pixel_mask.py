@@ -189,7 +189,7 @@ def test_seams_between_amplifiers_of_different_levels_are_not_defects():
     areas = Area(0, 170, 0, 150), Area(170, 320, 0, 150), Area(170, 320, 150, 320), Area(0, 170, 150, 320)
     for n, area in enumerate(areas, start=1):
         header[f"AMPSEC{n:02d}"] = str(area)
-    variance, good = np.full(SHAPE, 1.5**2, np.float32), np.zeros(SHAPE, np.uint8)
+    variance, good = np.full(SHAPE, 1.5**2, np.float32), np.zeros(SHAPE, np.int16)
     bias = MasterFrame(image, variance, good, header, "bias.fits", "0", "electron")
     assert np.argwhere(flag_bad_pixels([bias]).data).tolist() == [[151, 171]]
 
@@ -232,7 +232,7 @@ def test_a_user_mask_with_an_undefined_pixel_keeps_its_bad_ones(tmp_path):
 
 def test_bits_of_another_program_are_bad_pixels_however_high_they_are(tmp_path):
     bits = np.zeros(SHAPE, np.int32)
-    bits[10, 11], bits[12, 13] = 256, 1 << 20
+    bits[10, 11], bits[12, 13] = 16, 1 << 20
     science = fits.PrimaryHDU(np.ones(SHAPE, np.float32))
     fits.HDUList([science, fits.ImageHDU(bits, name="MASK")]).writeto(tmp_path / "theirs.fits")
     product = flag_bad_pixels([], [convert_to_mask(load_master(tmp_path / "theirs.fits"))])
@@ -277,7 +277,7 @@ def test_a_mask_of_another_night_can_be_used(mask, tmp_path):
 
 # --- masks travel ----------------------------------------------------------------------------------------------------
 
-BITS = [Flag.BAD, Flag.HOT, Flag.SATURATED, Flag.BLEED, Flag.COSMIC_RAY, Flag.LOW_FLAT, Flag.NO_DATA, Flag.EDGE]
+BITS = [Flag.BAD, Flag.HOT, Flag.SATURATED, Flag.BLEED, Flag.COSMIC_RAY, Flag.LOW_FLAT, Flag.NO_DATA, Flag.TRAIL]
 
 
 def with_mask(path, mask, unit, level=1.0):

@@ -16,7 +16,7 @@ def make_master(tmp_path):
         path = tmp_path / night / "masters" / "bias_x.fits"
         header = fits.Header({"MASTER": "bias"})
         zeros = np.zeros((2, 3), np.float32)
-        write_product(path, Product(zeros, zeros, np.zeros((2, 3), np.uint8), "electron", header))
+        write_product(path, Product(zeros, zeros, np.zeros((2, 3), np.int16), "electron", header))
         if outcome is not None:
             write_verdict(locate_verdict(path), Verdict("bias_x", night, "bias", outcome, why))
         return path

@@ -22,7 +22,7 @@ def make_dark(typical, pattern, error, longest=10.0):
     current = typical + rng.normal(0, pattern, (256, 300)) + rng.normal(0, error, (256, 300))
     variance = np.full(current.shape, error**2, np.float32)
     header = fits.Header({"MASTER": "dark", "EXPMAX": longest, "DARKTEFF": longest})
-    return MasterFrame(current.astype(np.float32), variance, np.zeros(current.shape, np.uint8), header, "dark", "0", "")
+    return MasterFrame(current.astype(np.float32), variance, np.zeros(current.shape, np.int16), header, "dark", "0", "")
 
 
 def test_noise_and_signal_are_weighed_as_they_were_planted():

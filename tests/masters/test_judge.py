@@ -24,7 +24,7 @@ def make(kind, seed, change=0.0, night="20240301", **cards):
     data = (mean + change + rng.normal(0, error, SHAPE)).astype(np.float32)
     header = fits.Header({"MASTER": kind, "NIGHT": night, "RNUSED": NOISE} | cards)
     uncertainty = np.full(SHAPE, error, np.float32)
-    return Product(data, uncertainty, np.zeros(SHAPE, np.uint8), "electron", header)
+    return Product(data, uncertainty, np.zeros(SHAPE, np.int16), "electron", header)
 
 
 def see(*arguments, **options):

@@ -329,7 +329,7 @@ def test_one_dark_gives_no_read_noise(camera):
 
 def test_the_limit_of_hot_pixels_is_in_the_header(night, chip):
     dark, limit = night["dark"], night["dark"].header["HOTLIMIT"]
-    good = (dark.mask & ~np.uint8(Flag.HOT)) == 0
+    good = (dark.mask & ~np.int16(Flag.HOT)) == 0
     np.testing.assert_array_equal(dark.data[good] > limit, chip.hot[good])
 
 

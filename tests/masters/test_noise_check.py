@@ -44,7 +44,7 @@ class FourAmplifiers:
         self.image = SimpleNamespace(close=lambda: None)
 
     def rows(self, start, stop):
-        return self.electrons[start:stop].copy(), np.zeros((stop - start, self.shape[1]), np.uint8)
+        return self.electrons[start:stop].copy(), np.zeros((stop - start, self.shape[1]), np.int16)
 
 
 def quadrants(gains=GAINS, noises=NOISES):

@@ -44,7 +44,7 @@ def stars_and_hits(rng, shape, fwhm, sky, read_noise, gain):
         y0, x0, length = rng.integers(shape[0]), rng.integers(shape[1]), rng.integers(1, 5)
         electrons[y0 : y0 + length, x0] += 10 ** rng.uniform(1.5, 5)
     image = gain * np.rint(np.minimum(electrons, FULL_WELL) / gain)
-    return image.astype(np.float32), np.where(image >= FULL_WELL - gain, Flag.SATURATED, np.uint8(0))
+    return image.astype(np.float32), np.where(image >= FULL_WELL - gain, Flag.SATURATED, np.int16(0))
 
 
 def reference(image, mask, options, **noise):
@@ -158,7 +158,7 @@ def test_a_hit_without_good_neighbours_is_replaced_by_the_level_of_the_image(com
     everything_near = np.full((40, 40), False)
     everything_near[17:24, 17:24] = True
     everything_near[19:22, 19:22] = False  # grown by a pixel, it leaves the hit alone
-    mask = np.where(everything_near, Flag.BAD, np.uint8(0))
+    mask = np.where(everything_near, Flag.BAD, np.int16(0))
     found = find_cosmic_rays(image, mask, read_noise=3, options=options)
     hits, cleaned = reference(image, mask, options, readnoise=3)
     assert found.hits.sum() == hits.sum() == 1
@@ -168,7 +168,7 @@ def test_a_hit_without_good_neighbours_is_replaced_by_the_level_of_the_image(com
 
 @pytest.mark.parametrize(("shape", "value"), [((1, 1), 0.0), ((3, 50), 1000.0), ((50, 4), 0.0), ((5, 5), 1000.0)])
 def test_tiny_and_constant_frames_have_no_hits(shape, value):
-    found = find_cosmic_rays(np.full(shape, value, np.float32), np.zeros(shape, np.uint8), read_noise=5)
+    found = find_cosmic_rays(np.full(shape, value, np.float32), np.zeros(shape, np.int16), read_noise=5)
     assert not found.hits.any()
     assert found.hits.shape == shape
     assert bool(found.reason) == (min(shape) < 5)
@@ -180,7 +180,7 @@ def test_pixels_that_are_not_finite_do_not_disturb_others(size):
     image = rng.normal(50, 2, (size, size)).astype(np.float32)
     image[20, 20] = 3000
     image[5:8, 5], image[9, 25] = np.nan, np.inf
-    found = find_cosmic_rays(image, np.zeros(image.shape, np.uint8), uncertainty=np.full_like(image, 5))
+    found = find_cosmic_rays(image, np.zeros(image.shape, np.int16), uncertainty=np.full_like(image, 5))
     assert np.argwhere(found.hits).tolist() == [[20, 20]]
     assert not found.reason
 
@@ -194,7 +194,7 @@ def test_a_fully_masked_frame_gives_the_reason():
 
 def test_underestimated_uncertainties_do_not_turn_noise_into_hits():
     image = np.random.default_rng(3).normal(0, 100, (80, 80)).astype(np.float32)
-    found = find_cosmic_rays(image, np.zeros(image.shape, np.uint8), uncertainty=np.full_like(image, 1))
+    found = find_cosmic_rays(image, np.zeros(image.shape, np.int16), uncertainty=np.full_like(image, 1))
     assert not found.hits.any()
     assert "percent of the pixels look like cosmic rays" in found.reason
 
@@ -203,7 +203,7 @@ def test_science_pixels_are_unchanged_unless_cleaned():
     rng = np.random.default_rng(4)
     image = rng.normal(200, 10, (60, 60)).astype(np.float32)
     image[30, 30:33] += 2000
-    before, mask = image.copy(), np.zeros(image.shape, np.uint8)
+    before, mask = image.copy(), np.zeros(image.shape, np.int16)
     assert find_cosmic_rays(image, mask, read_noise=5).cleaned is None
     found = find_cosmic_rays(image, mask, read_noise=5, options=CosmicRayOptions(clean=True))
     assert np.array_equal(image, before)
@@ -214,8 +214,8 @@ def test_science_pixels_are_unchanged_unless_cleaned():
 def test_a_flagged_pixel_and_its_neighbours_are_never_hits():
     image = np.full((40, 40), 100, np.float32)
     image[10, 10] = image[11, 11] = image[30, 30] = 5000
-    for flag in (Flag.BAD, Flag.HOT, Flag.SATURATED, Flag.BLEED, Flag.LOW_FLAT, Flag.NO_DATA, Flag.EDGE):
-        mask = np.zeros(image.shape, np.uint8)
+    for flag in (Flag.BAD, Flag.HOT, Flag.SATURATED, Flag.BLEED, Flag.LOW_FLAT, Flag.NO_DATA, Flag.TRAIL):
+        mask = np.zeros(image.shape, np.int16)
         mask[10, 10] = flag
         found = find_cosmic_rays(image, mask, read_noise=5)
         assert np.argwhere(found.hits).tolist() == [[30, 30]]
@@ -227,7 +227,7 @@ def test_a_saturated_star_is_excluded_with_its_surroundings_but_a_saturated_hit_
     y, x = np.mgrid[:60, :60]
     image = np.minimum(100 + 1e6 * np.exp(-((y - 30) ** 2 + (x - 20) ** 2) / 8), FULL_WELL).astype(np.float32)
     image[30, 50] = FULL_WELL
-    alone = find_excluded_pixels(image, np.where(image == FULL_WELL, Flag.SATURATED, np.uint8(0)))
+    alone = find_excluded_pixels(image, np.where(image == FULL_WELL, Flag.SATURATED, np.int16(0)))
     edge = 20 + np.flatnonzero(image[30, 20:40] == FULL_WELL).max()
     assert alone[30, edge : edge + 5].all()
     assert not alone[30, edge + 5]
@@ -245,7 +245,7 @@ def test_a_wrong_option_is_named(key, value):
 
 def test_uncertainty_and_read_noise_exclude_each_other():
     with pytest.raises(ValueError, match="either an uncertainty or a read noise"):
-        find_cosmic_rays(np.zeros((9, 9), np.float32), np.zeros((9, 9), np.uint8))
+        find_cosmic_rays(np.zeros((9, 9), np.float32), np.zeros((9, 9), np.int16))
 
 
 def test_sharp_frames_get_the_stricter_objlim():
@@ -267,7 +267,7 @@ def test_nothing_is_compiled_after_warming():
         "from nightcal.numerics.kernels import laplacian, medians;"
         "every = [f for m in (laplacian, medians) for f in vars(m).values() if hasattr(f, 'signatures')];"
         "before = [len(f.signatures) for f in every]; assert sum(before) > 3;"
-        "image = np.zeros((200, 200), np.float32); image[50, 50] = 900; mask = np.zeros(image.shape, np.uint8);"
+        "image = np.zeros((200, 200), np.float32); image[50, 50] = 900; mask = np.zeros(image.shape, np.int16);"
         "assert find_cosmic_rays(image, mask, uncertainty=image + 1).hits.sum() == 1;"
         "assert find_cosmic_rays(image, mask, read_noise=2).hits.sum() == 1;"
         "assert [len(f.signatures) for f in every] == before, 'something had to be compiled'"

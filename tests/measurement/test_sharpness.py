@@ -35,7 +35,7 @@ def test_a_hit_on_a_star_out_of_focus_is_found(ring):
     charge[places] = 3 * field.signal[places]
     image = (rng.poisson(field.signal + charge) + rng.normal(0, READ_NOISE, charge.shape)).astype(np.float32)
     uncertainty = np.sqrt(np.maximum(image, 0) + np.float32(READ_NOISE**2))
-    found = find_cosmic_rays(image, np.zeros(image.shape, np.uint8), uncertainty=uncertainty)
+    found = find_cosmic_rays(image, np.zeros(image.shape, np.int16), uncertainty=uncertainty)
     assert found.hits[places].all()
 
 
@@ -44,7 +44,7 @@ def test_pixels_taken_back_keep_their_value_in_the_cleaned_image():
     field = make_star_frame(rng, 11.6, True)
     image = (rng.poisson(field.signal) + rng.normal(0, READ_NOISE, field.signal.shape)).astype(np.float32)
     uncertainty = np.sqrt(np.maximum(image, 0) + np.float32(READ_NOISE**2))
-    mask = np.zeros(image.shape, np.uint8)
+    mask = np.zeros(image.shape, np.int16)
     harsh = find_cosmic_rays(image, mask, uncertainty=uncertainty, options=CosmicRayOptions(spare_stars=False))
     found = find_cosmic_rays(image, mask, uncertainty=uncertainty, options=CosmicRayOptions(clean=True))
     assert (harsh.hits & ~found.hits).any()

@@ -10,7 +10,7 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import FITSFixedWarning
 
 UNITS = {"bias": u.electron, "dark": u.electron / u.s, "flat": u.one, "bpm": u.one, "science": u.electron}
-PIXELS = {"bpm": np.dtype("uint8")}
+PIXELS = {"bpm": np.dtype("int16")}
 
 
 @pytest.fixture(scope="module", params=["arcsat", "nickel", "afosc"])

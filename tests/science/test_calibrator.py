@@ -62,7 +62,7 @@ def write_master(path, values, error=None, mask=None, **cards):
     if error is not None:
         hdus.append(fits.ImageHDU(np.broadcast_to(np.float32(error), np.shape(values)).copy(), name="UNCERT"))
     if mask is not None:
-        hdus.append(fits.ImageHDU(mask.astype(np.uint8), name="MASK"))
+        hdus.append(fits.ImageHDU(mask.astype(np.uint8), fits.Header({"BIT1": "BAD"}), name="MASK"))
     fits.HDUList(hdus).writeto(path, overwrite=True)
     return path
 
@@ -553,7 +553,7 @@ def test_a_flat_pixel_of_zero_or_less_is_flagged(value, raw, masters):
 
 
 def test_flags_of_all_masters_are_in_the_product(raw, tmp_path):
-    masks = np.zeros((4, *AREA), np.uint8)
+    masks = np.zeros((4, *AREA), np.int16)
     for n, bit in enumerate((Flag.NO_DATA, Flag.HOT, Flag.LOW_FLAT, Flag.BAD)):
         masks[n, n, n] = bit
     named = {

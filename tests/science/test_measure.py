@@ -71,7 +71,7 @@ def frame(sky, hits):
 def product(frame, unit="electron", **cards):
     data, uncertainty = frame
     scale = np.float32(1 if unit == "electron" else 1 / KNOWN.gain)
-    mask = np.zeros(SHAPE, np.uint8)
+    mask = np.zeros(SHAPE, np.int16)
     return Product(data * scale, uncertainty * scale, mask, unit, fits.Header(cards))
 
 
@@ -206,7 +206,7 @@ def test_the_table_of_an_empty_product_has_the_usual_columns(names, measured):
     sections = {name: EVERYTHING[name] for name in names} | {"sources": {"apertures": [2.0, 5.0]}}
     steps = read_measurements(sections)
     empty = measure_empty(make_empty_product(Path("a.fits"), "truncated"), steps)
-    _, table = measure(Product(*np.zeros((2, 20, 20), np.float32), np.ones((20, 20), np.uint8), "adu", fits.Header()),
+    _, table = measure(Product(*np.zeros((2, 20, 20), np.float32), np.ones((20, 20), np.int16), "adu", fits.Header()),
                        KNOWN, steps)  # fmt: skip
     assert len(empty) == 0
     assert [(column.name, column.dtype, column.shape) for column in empty.itercols()] == [

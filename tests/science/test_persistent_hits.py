@@ -14,7 +14,7 @@ def take_masks(number, again=(), seed=1):
     """Masks with ten cosmic rays each, and hits in some pixels of every frame but the first."""
     rng = np.random.default_rng(seed)
     for n in range(number):
-        mask = np.zeros(SHAPE, np.uint8)
+        mask = np.zeros(SHAPE, np.int16)
         mask.flat[rng.choice(mask.size, 10, replace=False)] = Flag.COSMIC_RAY
         for row, column in again if n else ():
             mask[row, column] |= Flag.COSMIC_RAY

@@ -24,7 +24,7 @@ class Header:
 def look(data, uncertainty, mask=None):
     """Measure the sky of an image as a frame's rows are read."""
     data, uncertainty = (np.broadcast_to(np.float32(x), data.shape) for x in (data, uncertainty))
-    mask = np.zeros(data.shape, np.uint8) if mask is None else mask
+    mask = np.zeros(data.shape, np.int16) if mask is None else mask
     return measure_sky(CalibratedRows(data[r], uncertainty[r], mask[r]) for r in choose_rows(data.shape))
 
 
@@ -75,7 +75,7 @@ def test_lost_columns_without_a_mask_are_warned_about(rng):
 
 
 def test_masked_pixels_do_not_count(rng):
-    data, mask = rng.normal(300, 17, (128, 256)), np.zeros((128, 256), np.uint8)
+    data, mask = rng.normal(300, 17, (128, 256)), np.zeros((128, 256), np.int16)
     data[:, ::3], mask[:, ::3] = -1e6, 1
     assert not warnings(look(data, 17, mask))
     assert look(data, 17, np.ones_like(mask)) is None

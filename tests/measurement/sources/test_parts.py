@@ -172,7 +172,7 @@ def test_seeing_is_right_in_spite_of_cosmic_rays(fwhm, profile, stars):
 
 def test_without_stars_there_is_no_seeing():
     data, uncertainty = observed(np.full((256, 256), SKY), np.random.default_rng(1))
-    mask = np.zeros(data.shape, np.uint8)
+    mask = np.zeros(data.shape, np.int16)
     assert np.isnan(estimate_seeing(data, uncertainty, mask))
     assert np.isnan(estimate_seeing(with_cosmic_rays(data, 300), uncertainty, mask))
     assert np.isnan(estimate_seeing(data[:1, :1], uncertainty[:1, :1], mask[:1, :1]))

@@ -16,7 +16,7 @@ def trailed_frame(length, angle, seed=1):
     truth = np.full((400, 400), 200.0)
     for y, x in rng.integers(40, 360, (25, 2)):
         truth[y - 30 : y + 31, x - 30 : x + 31] += 10 ** rng.uniform(4.3, 5.5) * star / star.sum()
-    return *observed(truth, rng), np.zeros(truth.shape, np.uint8)
+    return *observed(truth, rng), np.zeros(truth.shape, np.int16)
 
 
 @pytest.mark.parametrize("angle", [0, 30, -60])
@@ -46,5 +46,5 @@ def test_the_map_shows_where_stars_are_wide():
 
 def test_without_stars_nothing_is_said_of_their_shape():
     empty = np.random.default_rng(3).normal(200, 15, (200, 200)).astype(np.float32)
-    statistics = find_sources(empty, np.full_like(empty, 15), np.zeros(empty.shape, np.uint8)).statistics
+    statistics = find_sources(empty, np.full_like(empty, 15), np.zeros(empty.shape, np.int16)).statistics
     assert not {"TRAILED", "ELLANGLE", "FWHMMAP"} & set(make_keywords(statistics))

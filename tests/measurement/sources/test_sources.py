@@ -200,7 +200,7 @@ def test_a_bad_pixel_at_the_edge_of_an_aperture_changes_nothing():
     assert after == pytest.approx(before, abs=60)  # a pixel of sky has a noise of 15 e-
 
 
-@pytest.mark.parametrize(("bit", "flag"), [(Flag.BAD, 1), (Flag.SATURATED, 4), (Flag.EDGE, 8), (Flag.COSMIC_RAY, 16)])
+@pytest.mark.parametrize(("bit", "flag"), [(Flag.BAD, 1), (Flag.SATURATED, 4), (Flag.COSMIC_RAY, 16), (Flag.TRAIL, 32)])
 def test_mask_bits_flag_a_source_within_1_fwhm_and_no_farther(bit, flag):
     flags = []
     for distance in (5, 7):  # of a star whose FWHM is 6.06 on the pixels
@@ -232,7 +232,7 @@ def test_the_threshold_follows_noise_that_varies_over_the_frame():
 
 def test_underestimated_uncertainties_do_not_turn_noise_into_sources():
     data, uncertainty = observed(np.full((256, 256), SKY), np.random.default_rng(1))
-    assert len(find_sources(data, uncertainty / 10, np.zeros(data.shape, np.uint8)).table) <= 2
+    assert len(find_sources(data, uncertainty / 10, np.zeros(data.shape, np.int16)).table) <= 2
 
 
 def test_the_frame_is_unchanged_and_results_are_reproducible():
@@ -271,7 +271,7 @@ def odd_frames():
 def test_a_frame_without_sources_gives_the_reason(frame):
     _, data, sigma, bits, words = frame
     data = data.astype(np.float32)
-    told = find_sources(data, np.full_like(data, sigma), np.full(data.shape, bits, np.uint8))
+    told = find_sources(data, np.full_like(data, sigma), np.full(data.shape, bits, np.int16))
     assert len(told.table) == 0
     assert words in told.status
     assert told.table["FLUX_APER"].shape == (0, 4)
@@ -296,7 +296,7 @@ def test_a_frame_masked_except_for_a_strip_still_has_a_sky():
 def test_a_frame_of_cosmic_rays_only_is_measured():
     data, uncertainty = observed(np.full((256, 256), SKY), np.random.default_rng(1))
     struck = with_cosmic_rays(data, 200)
-    result = find_sources(struck, uncertainty, np.zeros(data.shape, np.uint8))
+    result = find_sources(struck, uncertainty, np.zeros(data.shape, np.int16))
     assert len(result.table) > 50
 
 

@@ -17,7 +17,7 @@ from nightcal.detector.overscan import OverscanLevel, OverscanMethods
 from nightcal.detector.readout import Readout
 from nightcal.detector.saturation import flag_bleed, flag_raw
 from nightcal.errors import FrameRejectedError
-from nightcal.flags import Flag
+from nightcal.flags import Flag, MaskBits
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area, as_dictionaries
 from nightcal.warning_names import name_warning
@@ -206,12 +206,12 @@ class AmplifierReadout(Readout):
         for start in range(self.area.ymin, self.area.ymax, STRIP):
             yield self.image.rows(start, min(start + STRIP, self.area.ymax))[:, self.area.slices[1]]
 
-    def rows(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    def rows(self, start: int, stop: int) -> tuple[NDArray[np.float32], MaskBits]:
         """Read rows of the light-sensitive pixels; see `Readout.rows`."""
         electrons, flags, _ = self._measure(start, stop)
         return electrons, flags
 
-    def measure(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]:
+    def measure(self, start: int, stop: int) -> tuple[NDArray[np.float32], MaskBits, NDArray[np.float32]]:
         """Read rows and their variance without light; see `Readout.measure`."""
         electrons, flags, slope = self._measure(start, stop)
         variance = self.find_dark_variance(start, stop)
@@ -224,9 +224,7 @@ class AmplifierReadout(Readout):
         by_row = variance.strides[1] == 0
         return (variance[start:stop, :1] if by_row else variance[start:stop]).astype(np.float32)
 
-    def _measure(
-        self, start: int, stop: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32] | None]:
+    def _measure(self, start: int, stop: int) -> tuple[NDArray[np.float32], MaskBits, NDArray[np.float32] | None]:
         rows = Area(self.area.xmin, self.area.xmax, self.area.ymin + start, self.area.ymin + stop)
         adu, flags = self.subtract_overscan(rows)
         slope = None
@@ -235,7 +233,7 @@ class AmplifierReadout(Readout):
         adu *= np.float32(self.gain)
         return adu, flags, slope
 
-    def subtract_overscan(self, area: Area) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    def subtract_overscan(self, area: Area) -> tuple[NDArray[np.float32], MaskBits]:
         """Read pixels and subtract the overscan level.
 
         Parameters
@@ -247,7 +245,7 @@ class AmplifierReadout(Readout):
         -------
         adu : ndarray of float32
             [ADU]
-        flags : ndarray of uint8
+        flags : ndarray of int16
             ``SATURATED`` and ``NO_DATA`` bits.
 
         Raises

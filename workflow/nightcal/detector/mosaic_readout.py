@@ -17,7 +17,7 @@ from nightcal.detector.linearity import linearise
 from nightcal.detector.mosaic import find_mosaic_shape, place_amplifiers
 from nightcal.detector.readout import Readout
 from nightcal.errors import FrameRejectedError
-from nightcal.flags import MASK_DTYPE, Flag
+from nightcal.flags import MASK_DTYPE, Flag, MaskBits
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
 from nightcal.warning_names import name_warning
@@ -26,7 +26,7 @@ STRIP = 64
 """Rows to assemble at a time."""
 
 Image = NDArray[np.float32]
-Measured = tuple[Image, NDArray[np.uint8], Image]
+Measured = tuple[Image, MaskBits, Image]
 
 
 def open_readout(
@@ -146,7 +146,7 @@ class Mosaic(Readout):
         """Area of each amplifier in the mosaic, and a readout of its pixels alone."""
         return tuple((place.area, Share(self, n)) for n, place in enumerate(self.places))
 
-    def rows(self, start: int, stop: int) -> tuple[Image, NDArray[np.uint8]]:
+    def rows(self, start: int, stop: int) -> tuple[Image, MaskBits]:
         """Read rows of the mosaic; see `Readout.rows`."""
         electrons, flags = self._empty(start, stop)
         for where, share, first, last in self._cut(start, stop):
@@ -161,7 +161,7 @@ class Mosaic(Readout):
             electrons[where], flags[where], variance[where] = share.measure(first, last)
         return electrons, flags, variance
 
-    def _empty(self, start: int, stop: int) -> tuple[Image, NDArray[np.uint8]]:
+    def _empty(self, start: int, stop: int) -> tuple[Image, MaskBits]:
         shape = stop - start, self.shape[1]
         return np.zeros(shape, np.float32), np.full(shape, Flag.NO_DATA, MASK_DTYPE)
 
@@ -282,7 +282,7 @@ class Share(Readout):
         """Mean variance [e-^2] of the overscan level."""
         return np.asarray(np.mean(self._readout.overscan_variance))
 
-    def rows(self, start: int, stop: int) -> tuple[Image, NDArray[np.uint8]]:
+    def rows(self, start: int, stop: int) -> tuple[Image, MaskBits]:
         """Read rows of this part; see `Readout.rows`."""
         adu, flags, _, _ = self._read_signal(start, stop)
         adu *= np.float32(self.gain)
@@ -326,7 +326,7 @@ class Share(Readout):
         ny = self.shape[0]
         return (ny - stop, ny - start) if self._place.flip_y else (start, stop)
 
-    def _read_signal(self, start: int, stop: int) -> tuple[Image, NDArray[np.uint8], dict[int, Image], Image | None]:
+    def _read_signal(self, start: int, stop: int) -> tuple[Image, MaskBits, dict[int, Image], Image | None]:
         """Read rows as stored [ADU] and remove crosstalk: signal, flags, other amplifiers' signal, linearity slope."""
         readout = self._readout
         first, last = self._find_stored_rows(start, stop)

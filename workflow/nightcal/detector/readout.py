@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.detector.saturation import Bleed
+from nightcal.flags import MaskBits
 from nightcal.io.raw_image import RawImage
 from nightcal.io.sections import Area
 
@@ -68,7 +69,7 @@ class Readout(ABC):
         """Variance of the overscan level [e-^2], broadcastable to the light-sensitive pixels."""
 
     @abstractmethod
-    def rows(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    def rows(self, start: int, stop: int) -> tuple[NDArray[np.float32], MaskBits]:
         """Read rows of the light-sensitive pixels.
 
         Parameters
@@ -80,7 +81,7 @@ class Readout(ABC):
         -------
         electrons : ndarray of float32, shape (stop - start, nx)
             Signal above the overscan level [e-].
-        flags : ndarray of uint8, shape (stop - start, nx)
+        flags : ndarray of int16, shape (stop - start, nx)
             ``SATURATED`` and ``NO_DATA`` bits.
 
         Raises
@@ -90,7 +91,7 @@ class Readout(ABC):
         """
 
     @abstractmethod
-    def measure(self, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]:
+    def measure(self, start: int, stop: int) -> tuple[NDArray[np.float32], MaskBits, NDArray[np.float32]]:
         """Read rows and their variance without light.
 
         Parameters
@@ -171,6 +172,6 @@ class Readout(ABC):
         ny, nx = self.shape
         return ((Area(0, nx, 0, ny), self),)
 
-    def read(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    def read(self) -> tuple[NDArray[np.float32], MaskBits]:
         """Read all light-sensitive pixels, as `rows` does."""
         return self.rows(0, self.shape[0])

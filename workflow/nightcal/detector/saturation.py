@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.flags import MASK_DTYPE, Flag
+from nightcal.flags import MASK_DTYPE, Flag, MaskBits
 
 Mask = NDArray[np.bool_]
 
@@ -36,7 +36,7 @@ class Bleed:
 NO_BLEED = Bleed()
 
 
-def flag_raw(raw: NDArray[Any], saturation: float) -> NDArray[np.uint8]:
+def flag_raw(raw: NDArray[Any], saturation: float) -> MaskBits:
     """Flag saturated and missing pixels of a raw image, before anything is subtracted.
 
     Parameters
@@ -48,7 +48,7 @@ def flag_raw(raw: NDArray[Any], saturation: float) -> NDArray[np.uint8]:
 
     Returns
     -------
-    ndarray of uint8, shape (ny, nx)
+    ndarray of int16, shape (ny, nx)
         ``SATURATED`` and ``NO_DATA`` bits.
     """
     mask = np.zeros(raw.shape, dtype=MASK_DTYPE)

@@ -14,12 +14,15 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from nightcal.errors import UNREADABLE, blame_machine
-from nightcal.flags import MASK_DTYPE, Flag
+from nightcal.flags import MASK_DTYPE, Flag, MaskBits
 from nightcal.io.file_content import hash_file
 from nightcal.io.sections import Area, parse_section
 
 PER_SECOND = ("/s", "s-1", "s**-1")
 """Endings of the unit of a dark per second."""
+
+MASK_DTYPES: dict[int, np.dtype[Any]] = {8: np.dtype(np.uint8), 16: np.dtype(">i2")}
+"""Data types of stored masks, by BITPIX; masters of early versions have 8 bits."""
 
 ADU = ("adu", "dn", "count", "ct")
 """Beginnings of the unit of an image in ADU."""
@@ -244,15 +247,18 @@ def _locate_planes(path: Path, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane]
     """Locate the image, uncertainty and mask of a product of nightcal; None for other files."""
     if [hdu.name for hdu in hdus[:3]] != ["PRIMARY", "UNCERT", "MASK"] or "NIGHTCAL" not in hdus[0].header:
         return None
-    if hdus._file.compression or {hdu.header["BITPIX"] for hdu in hdus[:2]} != {-32} or hdus[2].header["BITPIX"] != 8:
+    if hdus._file.compression or {hdu.header["BITPIX"] for hdu in hdus[:2]} != {-32}:
+        return None
+    mask = MASK_DTYPES.get(hdus[2].header["BITPIX"])
+    if mask is None:
         return None
     places = [hdu.fileinfo()["datLoc"] for hdu in hdus[:3]]
     shape = hdus[0].shape
-    if path.stat().st_size < places[2] + shape[0] * shape[1]:
+    if path.stat().st_size < places[2] + shape[0] * shape[1] * mask.itemsize:
         raise ValueError("the file is truncated")
     image = StoredPlane(path, places[0], np.dtype(">f4"), shape)
     error = StoredPlane(path, places[1], np.dtype(">f4"), shape, squared=True)
-    return image, error, StoredPlane(path, places[2], np.dtype(MASK_DTYPE), shape)
+    return image, error, StoredPlane(path, places[2], mask, shape)
 
 
 def _read_planes(image: Any, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane]:
@@ -263,8 +269,8 @@ def _read_planes(image: Any, hdus: fits.HDUList) -> tuple[Plane, Plane, Plane]:
     mask = np.zeros(data.shape, MASK_DTYPE)
     if "MASK" in names:
         stored = np.asarray(hdus["MASK"].data)
-        mask = stored.astype(MASK_DTYPE)
-        mask[(mask == 0) & (stored != 0)] = Flag.BAD  # a bit that nightcal does not know
+        ours = hdus["MASK"].header.get("BIT1") == "BAD"  # other programs have other bits
+        mask = convert_bits(stored) if ours else np.where(stored != 0, Flag.BAD, MASK_DTYPE(0))
     undefined = ~(np.isfinite(data) & np.isfinite(error))
     mask[undefined] |= Flag.NO_DATA
     data[undefined], error[undefined] = 0.0, 0.0
@@ -289,7 +295,7 @@ def find_dark_time(exposure_time: float, bias: MasterFrame | None) -> float:
     return exposure_time if bias is None else exposure_time - bias.pedestal_exposure
 
 
-def convert_bits(image: Plane) -> NDArray[np.uint8]:
+def convert_bits(image: Plane) -> MaskBits:
     """Convert the image of a bad pixel mask, which may have been read as numbers, to the bits that it holds."""
     return np.asarray(image).astype(MASK_DTYPE)
 

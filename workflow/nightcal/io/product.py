@@ -16,7 +16,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.flags import MEANINGS, Flag
+from nightcal.flags import MASK_DTYPE, MEANINGS, Flag, MaskBits
 from nightcal.io.atomic import write_atomically
 from nightcal.io.checksum import encode_checksum, fold_carries, sum_bytes
 from nightcal.numerics.kernels import swap_and_sum
@@ -27,7 +27,7 @@ BLOCK = 2880
 CARD = 80
 WRITE_ROWS = 16
 
-EXTENSIONS = {"UNCERT": np.float32, "MASK": np.uint8, "NUSED": np.int16}
+EXTENSIONS = {"UNCERT": np.float32, "MASK": MASK_DTYPE, "NUSED": np.int16}
 """Names and data types of the extensions."""
 
 STRUCTURE = {"SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "BUNIT", "CHECKSUM", "DATASUM"}
@@ -45,7 +45,7 @@ class Product:
     ----------
     data, uncertainty : ndarray of float32, shape (ny, nx)
         In ``unit``; the uncertainty is one standard deviation.
-    mask : ndarray of uint8, shape (ny, nx)
+    mask : ndarray of int16, shape (ny, nx)
         Bits of `nightcal.flags.Flag`.
     unit : str
         As in BUNIT; empty for a ratio.
@@ -56,7 +56,7 @@ class Product:
 
     data: NDArray[Any]
     uncertainty: NDArray[np.float32]
-    mask: NDArray[np.uint8]
+    mask: MaskBits
     unit: str
     header: fits.Header
     survivors: NDArray[np.int16] | None = None

@@ -15,7 +15,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from nightcal.errors import FrameRejectedError
-from nightcal.flags import MASK_DTYPE, Flag
+from nightcal.flags import MASK_DTYPE, Flag, MaskBits
 from nightcal.io.keywords import list_mean_time, set_cards, warn
 from nightcal.io.master import MasterFrame, convert_bits
 from nightcal.io.product import Product
@@ -157,7 +157,7 @@ def _rank(cards: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 
 def _search_defects(
-    bits: NDArray[np.uint8], masters: Sequence[MasterFrame], user_masks: Sequence[MasterFrame], limits: DefectLimits
+    bits: MaskBits, masters: Sequence[MasterFrame], user_masks: Sequence[MasterFrame], limits: DefectLimits
 ) -> dict[str, Any]:
     """Flag the pixels that each search finds, in place; return their numbers by keyword."""
     biases, darks, flats, earlier = ([m for m in masters if m.kind == k] for k in ("bias", "dark", "flat", "bpm"))
@@ -167,7 +167,7 @@ def _search_defects(
     odd = partial(_find_odd_response, limit=limits.response)
     cards: dict[str, Any] = {}
 
-    def flag_pixels(keyword: str, flag: np.uint8, found: Iterable[Mask], combine: Any = or_) -> None:
+    def flag_pixels(keyword: str, flag: np.int16, found: Iterable[Mask], combine: Any = or_) -> None:
         masks = iter(found)  # one in memory at a time
         first = next(masks, None)
         if first is not None:
@@ -195,7 +195,7 @@ def _search_defects(
     return cards
 
 
-def _get_flagged(master: MasterFrame, flag: np.uint8) -> Mask:
+def _get_flagged(master: MasterFrame, flag: np.int16) -> Mask:
     return np.asarray(master.mask) & flag > 0
 
 

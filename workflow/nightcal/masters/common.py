@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from numpy.typing import NDArray
 
 from nightcal.errors import FrameRejectedError
-from nightcal.flags import MASK_DTYPE, Flag
+from nightcal.flags import MASK_DTYPE, Flag, MaskBits
 from nightcal.io.keywords import list_mean_time, set_cards, warn
 from nightcal.io.master import MasterFrame, convert_to_electrons
 from nightcal.io.product import Product
@@ -147,7 +146,7 @@ def join_stacks(stacks: Sequence[tuple[Area, Stack]], shape: tuple[int, int]) ->
     return Stack(mean, uncertainty, survivors, noisy, ratio)
 
 
-def make_mask(stacked: Stack, *masters: MasterFrame | None) -> NDArray[np.uint8]:
+def make_mask(stacked: Stack, *masters: MasterFrame | None) -> MaskBits:
     """Flag pixels without survivors, and those that the subtracted masters flag."""
     mask = np.zeros(stacked.mean.shape, dtype=MASK_DTYPE)
     for strip in cut_strips(len(mask), STRIP):
@@ -213,7 +212,7 @@ def note_masters(header: fits.Header, masters: Mapping[str, MasterFrame | None],
 
 
 def make_product(
-    stacked: Stack, mask: NDArray[np.uint8], unit: str, header: fits.Header, fill: float, pedestal: float = 0.0
+    stacked: Stack, mask: MaskBits, unit: str, header: fits.Header, fill: float, pedestal: float = 0.0
 ) -> Product:
     """Turn a stack into a product, in place; pixels without survivors get the fill value and no error."""
     for strip in cut_strips(len(mask), STRIP):

@@ -10,7 +10,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from nightcal.detector.gain import LARGEST_DEPARTURE
-from nightcal.flags import Flag
+from nightcal.flags import Flag, MaskBits
 from nightcal.io.keywords import set_cards, warn
 from nightcal.io.master import MasterFrame, find_dark_time
 from nightcal.io.product import Product
@@ -171,7 +171,7 @@ def _settle_dark(
     return None, dark
 
 
-def _flag_hot(header: fits.Header, mask: NDArray[np.uint8], dark: MasterFrame, time: float, level: float) -> None:
+def _flag_hot(header: fits.Header, mask: MaskBits, dark: MasterFrame, time: float, level: float) -> None:
     """Flag the pixels that a dark which is left out shows to be hot, and say why it is left out."""
     hot = find_above(dark.data, dark.variance, HURTS * level / time)
     mask[hot] |= Flag.HOT

@@ -10,7 +10,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.flags import Flag
+from nightcal.flags import Flag, MaskBits
 from nightcal.io.keyword_registry import find_keyword
 from nightcal.io.master import load_master
 from nightcal.io.master_maps import MasterMaps
@@ -66,7 +66,7 @@ def map_master_file(path: Path) -> MasterMaps:
     return _map_image(np.asarray(master.data), uncertainty, np.asarray(master.mask), master.header, name)
 
 
-def _map_image(data: Image, uncertainty: Image, mask: NDArray[np.uint8], header: fits.Header, name: str) -> MasterMaps:
+def _map_image(data: Image, uncertainty: Image, mask: MaskBits, header: fits.Header, name: str) -> MasterMaps:
     bad = mask != 0
     fine, error = _map_blocks(data, uncertainty, bad)
     filled = _hide(data, bad)

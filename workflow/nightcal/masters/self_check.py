@@ -9,6 +9,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from nightcal.flags import MaskBits
 from nightcal.io.keywords import set_cards
 from nightcal.masters.portraits import choose_samples
 from nightcal.stacking.calibration_frame import CalibrationFrame, release
@@ -90,7 +91,7 @@ def note_residuals(
     header: fits.Header,
     frames: Sequence[CalibrationFrame],
     image: NDArray[np.float32],
-    mask: NDArray[np.uint8],
+    mask: MaskBits,
     read: Sample,
     promise: Callable[[CalibrationFrame, Values], Values],
 ) -> None:
@@ -103,7 +104,7 @@ def note_residuals(
     frames : sequence of CalibrationFrame
     image : ndarray of float32, shape (ny, nx)
         The stack.
-    mask : ndarray of uint8, shape (ny, nx)
+    mask : ndarray of int16, shape (ny, nx)
         Of the master.
     read : function
         Reads the pixels of a frame as they enter the stack.

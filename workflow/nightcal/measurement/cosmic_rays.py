@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.flags import Flag
+from nightcal.flags import Flag, MaskBits
 from nightcal.measurement.options import CosmicRayOptions
 from nightcal.measurement.sharpness import find_soft_hits
 from nightcal.numerics.kernels import cosmic_ray_kernels
@@ -92,7 +92,7 @@ def flag_cosmic_rays(frame: MeasuredFrame, options: CosmicRayOptions) -> Values:
 
 def find_cosmic_rays(
     image: Image,
-    mask: NDArray[np.uint8],
+    mask: MaskBits,
     *,
     uncertainty: Image | None = None,
     read_noise: float | None = None,
@@ -104,7 +104,7 @@ def find_cosmic_rays(
     ----------
     image : ndarray of float32, shape (ny, nx)
         Calibrated frame, sky included [e-].
-    mask : ndarray of uint8, shape (ny, nx)
+    mask : ndarray of int16, shape (ny, nx)
         Bits of `nightcal.flags.Flag`. A pixel with any bit but ``COSMIC_RAY``, or next to one, is never a hit, nor are
         four more pixels around saturated stars.
     uncertainty : ndarray of float32, shape (ny, nx), optional
@@ -159,7 +159,7 @@ def find_cosmic_rays(
     return CosmicRays(hits, cleaned if options.clean else None, options, reason)
 
 
-def _explain_no_search(image: Image, mask: NDArray[np.uint8]) -> str:
+def _explain_no_search(image: Image, mask: MaskBits) -> str:
     """Explain why a frame cannot be searched; empty if it can."""
     if min(image.shape) < LEAST_SIDE:
         return f"the frame has fewer than {LEAST_SIDE} pixels on a side"
@@ -178,13 +178,13 @@ def _mask_gaps(image: Image, variance: Image, unusable: Mask) -> tuple[Image, Im
     return np.where(gap, np.float32(0), image), np.where(gap, np.float32(UNKNOWN), variance), unusable | gap
 
 
-def find_excluded_pixels(image: Image, mask: NDArray[np.uint8]) -> Mask:
+def find_excluded_pixels(image: Image, mask: MaskBits) -> Mask:
     """Find the pixels to exclude from the search: those with a mask bit, and around saturated stars.
 
     Parameters
     ----------
     image : ndarray of float32, shape (ny, nx)
-    mask : ndarray of uint8, shape (ny, nx)
+    mask : ndarray of int16, shape (ny, nx)
 
     Returns
     -------

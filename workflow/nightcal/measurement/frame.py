@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightcal.flags import MaskBits
 from nightcal.io.product import Product
 from nightcal.measurement.astrometry.pointing import Hint
 from nightcal.measurement.astrometry.solution import Solution
@@ -108,7 +109,7 @@ class MeasuredFrame:
         self.product = replace(self.product, data=pixels)
 
     @property
-    def mask(self) -> NDArray[np.uint8]:
+    def mask(self) -> MaskBits:
         """Bits of `nightcal.flags.Flag`, which steps may add to."""
         return self.product.mask
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nightcal.detector.amplifier_readout import AmplifierReadout
 from nightcal.detector.readout import Readout
-from nightcal.flags import Flag
+from nightcal.flags import Flag, MaskBits
 from nightcal.numerics import kernels
 from nightcal.numerics.blocks import cut_strips
 from nightcal.numerics.kernels.arguments import not_below, whole_and_part
@@ -36,7 +36,7 @@ class CalibratedRows:
 
     data: Image
     uncertainty: Image
-    mask: NDArray[np.uint8]
+    mask: MaskBits
 
 
 def calibrate_rows(
@@ -178,7 +178,7 @@ def _calibrate_stored(
         uncertainty,
         saturated,
     )
-    return CalibratedRows(data, uncertainty, saturated * np.uint8(Flag.SATURATED) | masters.mask[inner])
+    return CalibratedRows(data, uncertainty, saturated * Flag.SATURATED | masters.mask[inner])
 
 
 def _weigh_down_empty(rows: CalibratedRows) -> CalibratedRows:

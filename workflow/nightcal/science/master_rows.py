@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.flags import MASK_DTYPE, Flag
+from nightcal.flags import MASK_DTYPE, Flag, MaskBits
 from nightcal.io.master import MasterFrame, Plane, convert_bits, convert_to_electrons, convert_to_mask, find_dark_time
 
 STRIP = 32
@@ -34,7 +34,7 @@ class MasterRows:
         Inverse of the flat; None without a flat.
     relative_variance : ndarray of float32 or None
         Variance of the flat over its square.
-    mask : ndarray of uint8
+    mask : ndarray of int16
     """
 
     bias: Image | None
@@ -43,7 +43,7 @@ class MasterRows:
     dark_variance: Image | None
     sensitivity: Image | None
     relative_variance: Image | None
-    mask: NDArray[np.uint8]
+    mask: MaskBits
 
     @property
     def images(self) -> tuple[Image | None, ...]:
@@ -159,7 +159,7 @@ class MasterSet:
         mask = np.zeros((stop - start, self.shape[1]), MASK_DTYPE)
         for master in self.masters.values():
             if master is not None:
-                mask |= master.mask[rows]
+                mask |= convert_bits(master.mask[rows])
         if (warm := self._find_warm_pixels()) is not None:
             mask |= convert_bits(warm[rows])
         pedestal = bias_variance = current = dark_variance = sensitivity = relative_variance = None

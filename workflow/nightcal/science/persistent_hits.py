@@ -14,7 +14,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from nightcal.flags import Flag
+from nightcal.flags import Flag, MaskBits
 from nightcal.io.atomic import write_atomically
 
 FEWEST = 5
@@ -48,12 +48,12 @@ class PersistentHits:
     in_them: int
 
 
-def find_persistent_hits(frames: Iterable[tuple[NDArray[np.uint8], NDArray[np.float64]]]) -> PersistentHits:
+def find_persistent_hits(frames: Iterable[tuple[MaskBits, NDArray[np.float64]]]) -> PersistentHits:
     """Find the pixels that are hit in at least half of the frames, and in five.
 
     Parameters
     ----------
-    frames : iterable of (ndarray of uint8, ndarray of float64)
+    frames : iterable of (ndarray of int16, ndarray of float64)
         Mask of each frame, of one shape, and row and column of its sources, 0-based, shape (n, 2).
 
     Returns

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nightcal.detector.readout import Readout
 from nightcal.errors import FrameRejectedError
-from nightcal.flags import Flag
+from nightcal.flags import Flag, MaskBits
 from nightcal.io.master import MasterFrame, find_dark_time
 from nightcal.io.raw_image import Buffer
 from nightcal.numerics import kernels
@@ -241,7 +241,7 @@ def read_signal(
     dark: MasterFrame | None,
     rows: slice,
     columns: slice = slice(None),
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+) -> tuple[NDArray[np.float32], MaskBits]:
     """Read part of a frame and subtract bias and dark.
 
     Parameters
@@ -256,7 +256,7 @@ def read_signal(
     -------
     signal : ndarray of float32
         [e-], NaN where saturated, missing or flagged by a master.
-    flags : ndarray of uint8
+    flags : ndarray of int16
         Of the frame, and ``BAD`` where a master has any flag.
     """
     start, stop, _ = rows.indices(frame.readout.shape[0])

@@ -41,7 +41,7 @@ NEAR = 1.0
 MASK_BITS = {
     SourceFlag.BAD_PIXEL: Flag.BAD | Flag.HOT | Flag.LOW_FLAT | Flag.NO_DATA,
     SourceFlag.SATURATED: Flag.SATURATED | Flag.BLEED,
-    SourceFlag.EDGE: Flag.EDGE,
+    SourceFlag.TRAIL: Flag.TRAIL,
     SourceFlag.COSMIC_RAY: Flag.COSMIC_RAY,
 }
 """Bits of the mask that set each flag of a source."""
@@ -254,7 +254,7 @@ def flag_sources(
 
     Parameters
     ----------
-    mask : ndarray of uint8, shape (ny, nx)
+    mask : ndarray of int16, shape (ny, nx)
         Bits of `nightcal.flags.Flag`.
     moments : Moments
     radius : ndarray of float64, shape (n,)
@@ -265,10 +265,10 @@ def flag_sources(
     -------
     ndarray of int16, shape (n,)
     """
-    bits, cut_off = np.zeros(len(radius), np.uint8), np.array(truncated)
+    bits, cut_off = np.zeros(len(radius), mask.dtype), np.array(truncated)
     for cut in cut_stamps(mask.shape, moments.x, moments.y, radius):
         near = cut.dx**2 + cut.dy**2 <= (radius[cut.which] ** 2)[:, None]
-        bits[cut.which] = np.bitwise_or.reduce(np.where(near, cut.take_from(mask), np.uint8(0)), axis=1)
+        bits[cut.which] = np.bitwise_or.reduce(np.where(near, cut.take_from(mask), 0), axis=1)
         cut_off[cut.which] |= (near & ~cut.inside).any(axis=1)
     found = np.where(deblended, SourceFlag.DEBLENDED, 0) | np.where(cut_off, SourceFlag.EDGE, 0)
     for flag, mask_bits in MASK_BITS.items():

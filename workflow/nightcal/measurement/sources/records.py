@@ -22,9 +22,10 @@ class SourceFlag(IntFlag):
     SATURATED = 4
     EDGE = 8
     COSMIC_RAY = 16
+    TRAIL = 32
 
 
-UNRELIABLE = SourceFlag.BAD_PIXEL | SourceFlag.SATURATED | SourceFlag.EDGE | SourceFlag.COSMIC_RAY
+UNRELIABLE = SourceFlag.BAD_PIXEL | SourceFlag.SATURATED | SourceFlag.EDGE | SourceFlag.COSMIC_RAY | SourceFlag.TRAIL
 """Sources with one of these flags are not compared with reference stars. A deblended star is good enough."""
 
 

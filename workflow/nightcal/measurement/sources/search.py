@@ -95,7 +95,7 @@ def find_sources(
     ----------
     data, uncertainty : ndarray of float32, shape (ny, nx)
         Image with its sky, and standard deviation of each pixel [e-]; not changed.
-    mask : ndarray of uint8, shape (ny, nx)
+    mask : ndarray of int16, shape (ny, nx)
         Bits of `nightcal.flags.Flag`.
     options : SourceOptions, optional
     fwhm : float, optional

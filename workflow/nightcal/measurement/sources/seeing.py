@@ -45,7 +45,7 @@ def estimate_seeing(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray
     ----------
     data, uncertainty : ndarray of float32, shape (ny, nx)
         Sky included.
-    mask : ndarray of uint8, shape (ny, nx)
+    mask : ndarray of int16, shape (ny, nx)
         Bits of `nightcal.flags.Flag`.
 
     Returns
