@@ -344,6 +344,7 @@ def test_a_section_that_is_switched_off_is_not_measured():
         "photometry": {"filters": RULES},
     }
     assert select_measurements(config, {"R", "L"}) == {
+        "trails": {},
         "cosmic_rays": {"sigclip": 5},
         "astrometry": {},
         "photometry": {"filters": {"R": {"band": "r"}}},

@@ -268,7 +268,7 @@ def test_the_shipped_configuration_knows_common_filter_names():
     ("sections", "expected_words"),
     [
         ({"sources": 3}, "sources is 3; expected its options by name"),
-        ({"cosmics": {}}, "unknown step cosmics; expected one of cosmic_rays, sources, astrometry, photometry"),
+        ({"cosmics": {}}, "unknown step cosmics; expected one of trails, cosmic_rays, sources, astrometry, photometry"),
         ({"sources": {"threshold": -1}}, "sources.threshold is -1"),
         ({"sources": {"treshold": 3}}, "sources.treshold is not a known key; expected threshold, minimum_area"),
         ({"astrometry": {"distortion": 7}}, "astrometry.distortion is 7; expected 1, 2 or 3"),

@@ -345,6 +345,13 @@ WARNINGS = (
         "Check mid-exposure in the plan; list only the right keywords in the camera file.",
     ),
     WarningName(
+        "trail in the frame",
+        "A satellite or an aeroplane crossed the frame. Its pixels have the bit `TRAIL`, and no sources are looked for "
+        "there.",
+        "Check that the trail missed your target: its row in the catalogue has the flag 32 if not. Longer or shorter "
+        "trails are flagged with `trails.minimum_length`.",
+    ),
+    WarningName(
         "turned upside down",
         "The rows of the frame are stored in the opposite order (`ROWORDER`) to those of its masters, and so "
         "turned. The product has the order of the masters.",

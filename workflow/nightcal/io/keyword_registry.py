@@ -216,6 +216,11 @@ SKY = (
 )
 MASK = (Keyword("NMASKED", "pixels with a flag", note="pixels with any bit set"),)
 
+TRAILS = (
+    Keyword("TRLSTAT", "search for trails", note="`done`, or why there was no search or its result was rejected"),
+    Keyword("NTRAILS", "trails of satellites and aeroplanes"),
+    Keyword("TRLNPIX", "pixels in trails"),
+)
 COSMIC_RAYS = (
     Keyword("CRSTAT", "search for cosmic rays", note="`done`, or why there was no search or its result was rejected"),
     Keyword("CRNPIX", "pixels hit by cosmic rays"),
@@ -378,6 +383,7 @@ KEYWORDS: dict[str, tuple[Keyword, ...]] = {
     "skipped": SKIPPED,
     "sky": SKY,
     "mask": MASK,
+    "trails": TRAILS,
     "cosmic_rays": COSMIC_RAYS,
     "sources": SOURCES,
     "astrometry": ASTROMETRY,

@@ -12,6 +12,29 @@ from nightcal.io.options import Options, option
 
 
 @dataclass(frozen=True)
+class TrailOptions(Options):
+    """Which trails of satellites and aeroplanes are flagged."""
+
+    section: ClassVar[str] = "trails"
+    disabled: ClassVar[str] = "no search for trails of satellites and aeroplanes"
+
+    minimum_length: float = option(
+        200.0,
+        "length of the shortest trail",
+        unit="pixels",
+        minimum=100,
+        advice="longer if long galaxies or jets are flagged",
+    )
+    margin: float = option(
+        1.5,
+        "pixels flagged on both sides beyond the visible edge of a trail",
+        unit="pixels",
+        minimum=0,
+        advice="more if sources are found along the edges of trails",
+    )
+
+
+@dataclass(frozen=True)
 class CosmicRayOptions(Options):
     """Limits of the search for cosmic rays."""
 

@@ -17,7 +17,13 @@ from nightcal.errors import ConfigurationError
 from nightcal.io.keyword import Keyword
 from nightcal.io.keyword_registry import KEYWORDS
 from nightcal.io.options import Options
-from nightcal.measurement.options import AstrometryOptions, CosmicRayOptions, PhotometryOptions, SourceOptions
+from nightcal.measurement.options import (
+    AstrometryOptions,
+    CosmicRayOptions,
+    PhotometryOptions,
+    SourceOptions,
+    TrailOptions,
+)
 
 if TYPE_CHECKING:
     from nightcal.measurement.frame import MeasuredFrame, Values
@@ -73,6 +79,7 @@ STEPS = (
     Step("flat", "divide by the master flat", ROWS),
     Step("bpm", "add the bad pixel mask", ROWS),
     Step("fringe", "subtract fringes, in filters that are asked for", f"{MEASURE}.fringe.subtract_fringes"),
+    Step("trails", "flag trails of satellites and aeroplanes", f"{MEASURE}.trails.step.flag_trails", TrailOptions),
     Step("cosmic_rays", "flag cosmic rays", f"{MEASURE}.cosmic_rays.flag_cosmic_rays", CosmicRayOptions),
     Step("sources", "find and measure sources", f"{MEASURE}.sources.step.measure_sources", SourceOptions),
     Step("astrometry", "match stars, write a WCS", f"{MEASURE}.astrometry.step.solve_frame", AstrometryOptions),

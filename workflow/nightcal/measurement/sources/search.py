@@ -53,7 +53,7 @@ from nightcal.measurement.sources.stamps import LARGEST
 from nightcal.measurement.sources.table import make_empty_table, make_table
 from nightcal.measurement.sources.undersampling import measure_sampling_errors
 
-UNUSABLE = Flag.BAD | Flag.HOT | Flag.LOW_FLAT | Flag.NO_DATA
+UNUSABLE = Flag.BAD | Flag.HOT | Flag.LOW_FLAT | Flag.NO_DATA | Flag.TRAIL
 USUAL_FWHM = 3.0
 """FWHM assumed for the matched filter if no star can be measured [pix]."""
 

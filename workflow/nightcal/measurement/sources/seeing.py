@@ -35,7 +35,7 @@ ALIKE = 0.2
 COMMON = 0.2
 """Fewest stars of one width, relative to the largest group of sources alike."""
 
-POOR = Flag.BAD | Flag.HOT | Flag.SATURATED | Flag.BLEED | Flag.COSMIC_RAY | Flag.LOW_FLAT | Flag.NO_DATA
+POOR = Flag.BAD | Flag.HOT | Flag.SATURATED | Flag.BLEED | Flag.COSMIC_RAY | Flag.LOW_FLAT | Flag.NO_DATA | Flag.TRAIL
 
 
 def estimate_seeing(data: NDArray[Any], uncertainty: NDArray[Any], mask: NDArray[Any]) -> float:
