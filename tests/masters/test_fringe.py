@@ -9,7 +9,8 @@ from nightcal.io.keyword_registry import find_keyword
 from nightcal.io.product import write_product
 from nightcal.io.verdict import Outcome
 from nightcal.masters.archive import archive_night
-from nightcal.masters.fringe import choose_dithered, compare_halves, make_fringe
+from nightcal.masters.fringe import choose_dithered, make_fringe
+from nightcal.masters.fringe_agreement import compare_halves
 from nightcal.masters.judge import judge
 from nightcal.masters.map_master import map_master
 

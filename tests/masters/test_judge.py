@@ -1,5 +1,8 @@
 """A master is accepted, doubtful or rejected by what changed since the last accepted one."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -168,3 +171,10 @@ def test_flagged_pixels_do_not_move_the_blocks():
     rest = map_master(bad, "x").fine - map_master(good, "x").fine
     assert np.abs(rest).max() < 0.5
     assert np.abs(rest.mean()) < 0.02
+
+
+def test_judging_a_master_needs_no_astropy():
+    """A verdict takes milliseconds; every night waits for a dozen."""
+    words = "import sys, nightcal.masters.judge; print({'astropy', 'scipy', 'numba'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1351,3 +1351,14 @@ def test_planning_needs_no_large_package():
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")}
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, env=environment, check=False)
     assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_reading_the_rules_needs_no_astropy():
+    """It alone would take half a second of every call of Snakemake, and of every job on a cluster."""
+    rules = (path.read_text() for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"))
+    found = re.findall(r"^from nightcal[^(\n]+(?:\([^)]*\))?$", "\n".join(rules), re.MULTILINE)
+    assert len(found) > 10
+    words = "\n".join([*found, "import sys; print({'astropy', 'scipy', 'numba'} & set(sys.modules))"])
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")}
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout.strip() == "set()", done.stderr

@@ -10,7 +10,7 @@ from nightcal.io.master_maps import MasterMaps
 from nightcal.io.verdict import Check, Outcome, Verdict
 from nightcal.masters.checks import compare_masters
 from nightcal.masters.compare_maps import are_alike
-from nightcal.masters.fringe import SIGNIFICANT, Agreement
+from nightcal.masters.fringe_agreement import SIGNIFICANT, Agreement
 from nightcal.masters.trends import list_numbers
 
 ACCEPT, REJECT = "accept", "reject"

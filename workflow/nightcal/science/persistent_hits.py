@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from nightcal.flags import Flag, MaskBits
@@ -77,6 +76,8 @@ def find_persistent_hits(frames: Iterable[tuple[MaskBits, NDArray[np.float64]]])
 
 def write_hits(path: Path, found: PersistentHits) -> None:
     """Write the pixels as a mask that ``bad_pixels`` of the configuration takes; 1 is bad."""
+    from astropy.io import fits  # here, because every call of Snakemake reads this module
+
     header = fits.Header()
     header["NFRAMES"] = (found.frames, "frames searched")
     header["NHITS"] = (found.hits, "pixels with hits in all of them")
@@ -88,6 +89,8 @@ def write_hits(path: Path, found: PersistentHits) -> None:
 
 def describe_hits(path: Path) -> str:
     """Say how many pixels are hit again and again, and what to do about it; empty if there are none."""
+    from astropy.io import fits
+
     header = fits.getheader(path)
     number = header["NPERSIST"]
     if not number:
