@@ -2,8 +2,6 @@
 
 import hashlib
 import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ from nightcal.masters.make import make_master_bias, make_master_dark, make_maste
 from nightcal.measurement.star_catalog import StarCatalog
 from nightcal.numerics import kernels
 from nightcal.science.steps import MEASUREMENTS
+from ready_snakemake import run_new_snakemake, run_snakemake
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -20,11 +19,11 @@ REPOSITORY = Path(__file__).parents[1]
 class Runner:
     """Run Snakemake in the repository, with options as typed; measurements are off unless asked for."""
 
-    def __call__(self, *arguments, cwd=REPOSITORY, measured=False, **config):
+    def __call__(self, *arguments, cwd=REPOSITORY, measured=False, fresh=False, **config):
         config = ({} if measured else dict.fromkeys(MEASUREMENTS, "{enabled: false}")) | config
         words = [f"{key}={value}" for key, value in config.items()]
-        command = [sys.executable, "-m", "snakemake", *arguments, *(["--config", *words] if words else [])]
-        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
+        command = [*arguments, *(["--config", *words] if words else [])]
+        return (run_new_snakemake if fresh else run_snakemake)(command, cwd)
 
     def reduced(self, raw, results, *arguments, **config):
         """Reduce a night, which must succeed; return the folder of its products."""

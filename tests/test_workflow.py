@@ -178,7 +178,7 @@ def test_a_second_run_has_nothing_to_do(night, reduced, snakemake):
 
 
 def test_cores_and_batches_do_not_change_a_byte(night, reduced, tmp_path, snakemake):
-    done = snakemake("--cores", "1", raw=night, results=tmp_path, batch_size=1, measured=True)
+    done = snakemake("--cores", "1", raw=night, results=tmp_path, batch_size=1, measured=True, fresh=True)
     assert done.returncode == 0, done.stderr
     ours, theirs = digests(tmp_path), digests(reduced)
     assert ours.keys() == theirs.keys()
