@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint lint-style lint-types lint-rules bench clean
 
 demo: .venv/demo demo/raw   ## simulate a night, reduce it, compare with the truth
 	$(BIN)/snakemake --cores 2 --config raw=demo/raw results=demo/results crosscheck=true
@@ -11,12 +11,18 @@ demo: .venv/demo demo/raw   ## simulate a night, reduce it, compare with the tru
 test: .venv/test            ## run the tests
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-lint: .venv/test demo/raw   ## check style, types, layers and rules
+lint: lint-types lint-style lint-rules   ## check style, types, layers and rules
+
+lint-style: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/snakefmt --check Snakefile workflow/rules
+
+lint-types: .venv/test
+	$(BIN)/mypy
+
+lint-rules: .venv/test demo/raw
 	$(BIN)/snakemake --lint --config raw=demo/raw results=demo/results
 
 bench: .venv-bench/done     ## time nightcal and its peers (hours); CASES and MORE select: docs/performance.md
@@ -29,6 +35,7 @@ demo/raw: | .venv/demo
 	$(PYTHON) -c 'import sys; sys.exit("nightcal needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m compileall -q workflow/nightcal  # or each job would compile what it imports
 	@touch $@
 
 .venv/test: .venv/demo
