@@ -12,7 +12,7 @@ from nightcal.flags import Flag, MaskBits
 from nightcal.measurement.options import TrailOptions
 from nightcal.measurement.trails.candidates import find_lines
 from nightcal.measurement.trails.cells import CELL, bin_frame
-from nightcal.measurement.trails.follow import MEDIAN_NOISE, drop_repeated_lines, follow_line, sample
+from nightcal.measurement.trails.follow import MEDIAN_NOISE, Followed, drop_repeated_lines, follow_line, sample
 from nightcal.numerics.radon import Point
 from nightcal.numerics.robust import median
 
@@ -31,8 +31,8 @@ WIDEST = 16
 WINGS = 3.0
 """Largest width of a trail down to its edge, in widths at half maximum (and two cells); clouds have wider wings."""
 
-SAMPLES = 600
-"""Largest number of places along a trail at which its profile is measured."""
+SAMPLES = np.array([0, 2])
+"""Pixels of a bright cell at which the profile is measured."""
 
 MOST_TRAILS = 6
 """Largest number of trails in a frame; more are stars, trailed by a telescope that does not follow them."""
@@ -117,11 +117,8 @@ def find_trails(data: NDArray[Any], mask: MaskBits, options: TrailOptions | None
         followed = follow_line(cells, line)
         if followed is None or followed.pieces < FEWEST_PIECES or CELL * followed.length < options.minimum_length:
             continue
-        first, last = (_find_pixel(point) for point in (followed.first, followed.last))
-        if any(_coincide(first, last, other) for other in trails):
-            continue
-        trail = _measure_width(data, good, noise, options.margin, first, last)
-        if trail is not None:
+        trail = _measure_width(data, good, noise, options.margin, followed)
+        if trail is not None and not any(_coincide(trail, other) for other in trails):
             trails.append(trail)
     if len(trails) > MOST_TRAILS:
         return FoundTrails(
@@ -138,12 +135,13 @@ def _find_pixel(cell: Point) -> Point:
 
 
 def _measure_width(
-    data: NDArray[Any], good: NDArray[np.bool_], noise: float, margin: float, first: Point, last: Point
+    data: NDArray[Any], good: NDArray[np.bool_], noise: float, margin: float, followed: Followed
 ) -> Trail | None:
     """Measure the profile of a trail at full resolution; None if it is too wide."""
+    first, last = (_find_pixel(point) for point in (followed.first, followed.last))
     length = float(np.hypot(last[0] - first[0], last[1] - first[1]))
     direction = ((last[0] - first[0]) / length, (last[1] - first[1]) / length)
-    along = np.linspace(0, length, min(SAMPLES, int(length))).astype(np.int64)
+    along = (CELL * followed.bright[:, np.newaxis] + SAMPLES).ravel().astype(np.int64)
     across = np.arange(-REACH, REACH + 1)
     values = sample(data, first, direction, along, across)
     values[sample(good, first, direction, along, across) != 1] = np.nan
@@ -177,9 +175,9 @@ def _walk_down(profile: NDArray[np.float64], middle: int, limit: float) -> tuple
     return left, right
 
 
-def _coincide(first: Point, last: Point, other: Trail) -> bool:
-    """Tell whether a line lies on a trail."""
-    x, y = np.linspace(first, last, 9).T
+def _coincide(trail: Trail, other: Trail) -> bool:
+    """Tell whether a trail lies on another one."""
+    x, y = np.linspace(trail.first, trail.last, 9).T
     along, across = _project(other, x, y)
     near = (np.abs(across) < other.half_width + 2 * CELL) & (along > 0) & (along < other.length)
     return bool(near.sum() > len(near) // 2)

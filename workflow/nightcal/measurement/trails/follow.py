@@ -38,7 +38,7 @@ the spikes of a bright star and galaxies fade away from their middle."""
 ALIKE = 2.0
 """Pieces within this factor of the typical one belong to the trail alone; brighter ones contain stars."""
 
-MOST_FADING = 1
+MOST_FADING = 2
 """Largest number of fainter pieces at an end of a trail: light ends abruptly, or at the edge of the frame."""
 
 GAP = 0.5
@@ -52,7 +52,7 @@ MEDIAN_NOISE = 1.2533
 """Standard deviation of the median of n normal values, times sqrt(n)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Followed:
     """A straight trail.
 
@@ -60,6 +60,8 @@ class Followed:
     ----------
     first, last : (float, float)
         x and y of both ends, one piece beyond those that are seen unless the frame ends before [cells].
+    bright : ndarray of float64, shape (n,)
+        Distances from the first end to where its light is seen without stars [cells].
     pieces : int
         Number of pieces in which it is seen.
     length : float
@@ -68,6 +70,7 @@ class Followed:
 
     first: Point
     last: Point
+    bright: NDArray[np.float64]
     pieces: int
     length: float
 
@@ -107,7 +110,8 @@ def follow_line(cells: Cells, line: tuple[Point, Point]) -> Followed | None:
         edges = BLOCK * np.array([max(run.start - 1, 0), min(run.stop + 1, pieces)], np.float64)
         first, last = (_move(start, direction, place, offset + slope * place) for place in edges)
         ends = cross_frame(shape, (first, last))
-    return Followed(first, last, int(uniform.sum()), float(BLOCK * (run.stop - run.start)))
+    bright = (along.reshape(-1, BLOCK)[uniform] - edges[0]).ravel()
+    return Followed(first, last, bright, int(uniform.sum()), float(BLOCK * (run.stop - run.start)))
 
 
 def _measure_pieces(strip: NDArray[np.float32]) -> NDArray[np.float64]:
