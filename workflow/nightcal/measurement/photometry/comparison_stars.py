@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from nightcal.measurement.options import FilterRule, PhotometryOptions
 from nightcal.measurement.photometry.aperture_corrections import MAGNITUDE, ApertureCorrections, select_least_crowded
+from nightcal.measurement.photometry.catalog_neighbours import Matches
 from nightcal.measurement.photometry.line_fit import fit_line
-from nightcal.measurement.photometry.neighbours import Matches, NeighbourFlux
+from nightcal.measurement.photometry.neighbours import NeighbourFlux
 from nightcal.measurement.sources.table import find_reliable_sources, read_column
 
 if TYPE_CHECKING:

@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 
 from nightcal.measurement.photometry.growth_curve import GrowthCurve, interpolate_growth_curve
 from nightcal.measurement.sources.table import find_reliable_sources, read_column
-from nightcal.numerics.sphere import unit_vectors
 
 if TYPE_CHECKING:
     from astropy.table import Table
-
-    from nightcal.measurement.star_catalog import StarCatalog
 
 MOST_STARS = 200
 """Largest number of stars for growth curve and aperture corrections, the brightest first."""
@@ -36,7 +33,6 @@ to half further out, where little flux falls, and more if the shape of stars var
 
 Vector = NDArray[np.float64]
 Indices = NDArray[np.integer[Any]]
-Matches = tuple[Indices, Indices]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,18 +48,27 @@ class NeighbourFlux:
     own : ndarray of float64, shape (n,)
         Total flux of each source without that of its neighbours [e-]; 0 if unknown.
     flux : ndarray of float64, shape (n, apertures + 1)
-        Flux of the neighbours in each aperture [e-].
+        Flux of the neighbours in each aperture [e-]; below 0 where the sky contains more of them than the aperture.
+    unseen, unseen_scatter : ndarray of float64, shape (n, apertures + 1), or float
+        Part of `flux` that is expected of companions which neither frame nor catalogue shows, and its standard
+        deviation from source to source [e-].
     """
 
     curve: GrowthCurve
     radii: Vector
     own: Vector
     flux: Vector
+    unseen: Vector | float = 0.0
+    unseen_scatter: Vector | float = 0.0
 
     @property
     def error(self) -> Vector:
         """1 sigma error of `flux` [e-], same shape."""
-        return DOUBT * self.flux
+        return np.hypot(DOUBT * (self.flux - self.unseen), self.unseen_scatter)
+
+    def scale(self, factor: float) -> NeighbourFlux:
+        """Multiply the flux of all neighbours, as if it were wrong by this factor."""
+        return replace(self, flux=factor * self.flux, unseen=factor * self.unseen)
 
     def measure_crowding(self, aperture: int) -> Vector:
         """Measure the flux of neighbours in an aperture relative to that of the source; infinite if unknown."""
@@ -110,50 +115,9 @@ def estimate_neighbour_flux(table: Table) -> NeighbourFlux:
     return found
 
 
-def add_catalog_stars(
-    found: NeighbourFlux, table: Table, catalog: StarCatalog, band: str, matches: Matches
-) -> NeighbourFlux:
-    """Add the stars of a catalogue, which also contains those that the frame does not resolve.
-
-    Of the flux from the table and from the catalogue, the larger is used.
-
-    Parameters
-    ----------
-    found : NeighbourFlux
-        From the table alone.
-    table : astropy.table.Table
-    catalog : StarCatalog
-    band : str
-        Of the catalogue.
-    matches : tuple of two ndarray of int, shape (n,)
-        Indices into the table and into the catalogue.
-
-    Returns
-    -------
-    NeighbourFlux
-    """
-    from scipy.spatial import cKDTree
-
-    rows, stars = (np.asarray(each, dtype=np.int64) for each in matches)
-    relative = 10 ** (-0.4 * np.nan_to_num(np.asarray(catalog.magnitudes[band], dtype=np.float64), nan=np.inf))
-    places, scale = _make_unit_vectors(catalog), _estimate_scale(table, catalog, rows, stars)
-    known = (found.own[rows] > 0) & (relative[stars] > 0)
-    if not (scale > 0 and known.any()):
-        return found
-    electrons = relative * float(np.median(found.own[rows][known] / relative[stars][known]))
-    reach = (found.radii.max() + found.curve.reach) * scale
-    near = cKDTree(places).query_ball_point(places[stars], reach, return_sorted=True)
-    star = np.repeat(np.arange(len(stars)), [len(some) for some in near])
-    other = np.concatenate([np.asarray(some, dtype=np.int64) for some in near])
-    star, other = (each[other != stars[star]] for each in (star, other))
-    distance = np.linalg.norm(places[other] - places[stars[star]], axis=1) / scale
-    each = [
-        np.bincount(star, found.curve.integrate_aperture(radius, distance) * electrons[other], len(rows))
-        for radius in found.radii
-    ]
-    more = found.flux.copy()
-    more[rows] = np.maximum(more[rows], np.stack(each, axis=1))
-    return replace(found, flux=more)
+def read_places(table: Table) -> Vector:
+    """Read the positions of sources [pix], shape (n, 2); the centre of the first pixel is 1."""
+    return np.stack([read_column(table, "XWIN_IMAGE"), read_column(table, "YWIN_IMAGE")], axis=1)
 
 
 def _measure_growth_curve(radii: Vector, flux: Vector, half_light_radius: float) -> tuple[GrowthCurve, float]:
@@ -202,27 +166,9 @@ def _find_pairs(table: Table, reach: float) -> tuple[Indices, Indices, Vector]:
     """Find pairs of nearby sources, each pair in both orders, and their distances [pix]."""
     from scipy.spatial import cKDTree
 
-    places = np.stack([read_column(table, "XWIN_IMAGE"), read_column(table, "YWIN_IMAGE")], axis=1)
+    places = read_places(table)
     known = np.flatnonzero(np.isfinite(places).all(axis=1))
     pairs = cKDTree(places[known]).query_pairs(reach, output_type="ndarray") if len(known) else np.zeros((0, 2), int)
     one, two = known[pairs[np.lexsort(pairs.T)]].T
     distance = np.linalg.norm(places[one] - places[two], axis=1)
     return np.append(one, two), np.append(two, one), np.append(distance, distance)
-
-
-def _make_unit_vectors(catalog: StarCatalog) -> Vector:
-    """Make the unit vectors to the stars of a catalogue."""
-    ra, dec = (np.asarray(each, dtype=np.float64) for each in (catalog.ra, catalog.dec))
-    return np.nan_to_num(unit_vectors(ra, dec))
-
-
-def _estimate_scale(table: Table, catalog: StarCatalog, rows: Indices, stars: Indices) -> float:
-    """Estimate the pixel scale [rad] from pairs of matched stars; 0 without a pair."""
-    pixels = np.stack([read_column(table, "XWIN_IMAGE"), read_column(table, "YWIN_IMAGE")], axis=1)[rows]
-    apart = np.linalg.norm(np.diff(pixels, axis=0), axis=1)
-    known = apart > 0
-    if not known.any():
-        return 0.0
-    return float(
-        np.median(np.linalg.norm(np.diff(_make_unit_vectors(catalog)[stars], axis=0), axis=1)[known] / apart[known])
-    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nightcal.measurement.photometry.aperture_corrections import MAGNITUDE, ApertureCorrections, measure_corrections
+from nightcal.measurement.photometry.catalog_neighbours import Matches, add_catalog_stars
 from nightcal.measurement.photometry.comparison_stars import (
     FEWEST_STARS,
     FilterRule,
@@ -17,7 +18,7 @@ from nightcal.measurement.photometry.comparison_stars import (
     select_stars,
 )
 from nightcal.measurement.photometry.line_fit import LineFit, fit_line
-from nightcal.measurement.photometry.neighbours import Matches, add_catalog_stars, estimate_neighbour_flux
+from nightcal.measurement.photometry.neighbours import NeighbourFlux, estimate_neighbour_flux
 from nightcal.measurement.sources.table import find_reliable_sources, read_column
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from nightcal.measurement.star_catalog import StarCatalog
 
 LIMIT_SNR = 5.0
+
+COMMON_DOUBT = 0.1
+"""Relative 1 sigma error of the flux of neighbours that is common to all stars: growth curve, number of unseen ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,31 +121,38 @@ def fit_zero_point(
     -----
     The model is m_catalogue + 2.5 log10(flux / exposure_time) = zero_point + colour_term (colour - mean_colour). The
     weights are those of the flux expected from the catalogue: a measured flux that is too high would have too small an
-    error, and bias the fit.
+    error, and bias the fit. A second fit, with less flux of neighbours, tells the error that they have in common.
     """
     options = options or PhotometryOptions()
-    why, neighbours = (
-        _describe_missing_input(catalog, matches, exposure_time, rule, filter_name),
-        estimate_neighbour_flux(table),
-    )
-    if catalog is not None and matches is not None and rule is not None and not why:
-        neighbours = add_catalog_stars(neighbours, table, catalog, rule.band, matches)
-    corrections = measure_corrections(
+    why = _describe_missing_input(catalog, matches, exposure_time, rule, filter_name)
+    neighbours = estimate_neighbour_flux(table)
+    if catalog is None or matches is None or rule is None or why:
+        corrections = _measure_corrections(table, neighbours, options)
+        return ZeroPoint(f"no zero point: {why}", corrections, float(exposure_time))
+    neighbours = add_catalog_stars(neighbours, table, catalog, rule.band, matches)
+
+    def fit(neighbours: NeighbourFlux) -> ZeroPoint:
+        corrections = _measure_corrections(table, neighbours, options)
+        nothing = ZeroPoint("", corrections, float(exposure_time), band=rule.band, catalog=catalog.name)
+        sample = select_stars(table, catalog, matches, exposure_time, rule, corrections, neighbours, options)
+        count = len(sample.difference)
+        if count < FEWEST_STARS:
+            status = f"no zero point: {count} of {len(matches[0])} matched stars are usable; "
+            return replace(nothing, status=f"{status}at least {FEWEST_STARS} are needed")
+        return _fit_stars(nothing, table, sample, rule, options)
+
+    found = fit(neighbours)
+    if not (np.any(neighbours.flux) and math.isfinite(found.zero_point)):
+        return found
+    change = fit(neighbours.scale(1 - COMMON_DOUBT)).zero_point - found.zero_point
+    return replace(found, error=math.hypot(found.error, change)) if math.isfinite(change) else found
+
+
+def _measure_corrections(table: Table, neighbours: NeighbourFlux, options: PhotometryOptions) -> ApertureCorrections:
+    """Measure the aperture corrections with the options of the zero point."""
+    return measure_corrections(
         table, neighbours, minimum_snr=options.minimum_snr, most_crowded=options.most_crowded, seed=options.seed
     )
-    nothing = ZeroPoint("", corrections, float(exposure_time))
-    if catalog is None or matches is None or rule is None or why:
-        return replace(nothing, status=f"no zero point: {why}")
-    nothing = replace(nothing, band=rule.band, catalog=catalog.name)
-    sample = select_stars(table, catalog, matches, exposure_time, rule, corrections, neighbours, options)
-    count = len(sample.difference)
-    if count < FEWEST_STARS:
-        return replace(
-            nothing,
-            status=f"no zero point: {count} of {len(matches[0])} matched stars are usable; "
-            f"at least {FEWEST_STARS} are needed",
-        )
-    return _fit_stars(nothing, table, sample, rule, options)
 
 
 def _describe_missing_input(
