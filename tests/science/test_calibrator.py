@@ -552,6 +552,39 @@ def test_a_flat_pixel_of_zero_or_less_is_flagged(value, raw, masters):
     assert np.isfinite(product.data).all()
 
 
+def test_the_error_of_an_aperture_follows_from_that_of_the_overscan_level(tmp_path, rng):
+    """Few overscan columns, so that the pixels of a row share an error nearly as large as their own."""
+    gain, read_noise, columns = 2.0, 8.0, 4
+    area = {"xmin": columns, "xmax": 44, "ymin": 0, "ymax": 40}
+    calibrate = Calibrator(
+        overscans=[{"xmin": 0, "xmax": columns, "ymin": 0, "ymax": 40}],
+        overscan_method=OverscanMethods.row_mean,
+        image_area=area,
+        gain=gain,
+        read_noise=read_noise,
+    )
+    y, x = np.mgrid[:40, :40] - 19.5
+    aperture = np.hypot(x, y) < 10
+    in_row = aperture.sum(axis=1)
+    sums, independent, shared = [], [], []
+    for _ in range(150):
+        values = np.rint(rng.normal(LEVEL, read_noise / gain, (40, 40 + columns))).astype(np.uint16)
+        product = calibrate.prepare(write_frame(tmp_path / "raw.fits", values)).product()
+        sums.append(product.data[aperture].sum(dtype=float))
+        independent.append((product.uncertainty[aperture] ** 2.0).sum())
+        shared.append(product.header["OVSCERR"] ** 2 * (in_row * (in_row - 1)).sum())
+    pulls = np.array(sums) / np.sqrt(np.add(independent, shared))
+    assert abs(np.mean(pulls)) < 0.3
+    assert abs(np.std(pulls) - 1) < 0.17  # three times the error of the width of 150 values
+    assert np.std(sums / np.sqrt(independent)) > 1.8
+    assert (in_row * (in_row - 1)).sum() == pytest.approx(16 * 10**3 / 3 - np.pi * 10**2, rel=0.05)
+
+
+def test_the_error_of_a_single_overscan_level_is_that_of_its_mean(raw):
+    header = make_example(gain=2.0, read_noise=8.0).prepare(raw).product().header
+    assert header["OVSCERR"] == pytest.approx(2 * np.sqrt(np.pi / 2 * 4**2 / (FIRST * NX) + 1 / 12), rel=0.1)
+
+
 def test_flags_of_all_masters_are_in_the_product(raw, tmp_path):
     masks = np.zeros((4, *AREA), np.int16)
     for n, bit in enumerate((Flag.NO_DATA, Flag.HOT, Flag.LOW_FLAT, Flag.BAD)):

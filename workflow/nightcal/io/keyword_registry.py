@@ -58,6 +58,13 @@ PROVENANCE = (
 OVERSCAN = (
     Keyword("OVSCCOR", "overscan level subtracted"),
     Keyword("OVSCLEV", "mean overscan level", "adu", (*SCIENCE, *STACKS)),
+    Keyword(
+        "OVSCERR",
+        "error of the overscan level",
+        "electron",
+        note="error of the overscan level, which all pixels that share a level have in common: those of a row with a "
+        "method by row, of an amplifier otherwise (rms, if rows or amplifiers differ)",
+    ),
     Keyword("OVSCMETH", "overscan method"),
     Keyword("OVSCnnnn", "overscan area"),
     Keyword("OVSCLVnn", "mean overscan level", "adu", note="mean overscan level of one amplifier"),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from astropy.io import fits
 
 from nightcal.detector.readout import Readout
@@ -82,6 +83,7 @@ def _list_readout(readout: Readout) -> dict[str, Any]:
         values |= {"BLEEDDIR": ",".join(readout.bleeding.directions), "BLEEDPIX": readout.bleeding.pixels}
     if readout.mean_overscan_level is not None:
         values["OVSCLEV"] = readout.mean_overscan_level
+        values["OVSCERR"] = math.sqrt(float(np.mean(readout.overscan_variance)))
     return values | readout.list_keywords()
 
 
