@@ -10,11 +10,24 @@ from helpers import LOOPS, Runner, use_loops
 
 
 def pytest_collection_modifyitems(items):
-    """Run whole nights first, so that no process ends alone with the longest file.
-
-    Tests of real nights stay together, so that a process can reuse the nights it has reduced.
-    """
+    """Run whole nights first, so that no process ends alone with the longest file."""
     items.sort(key=lambda item: (item.path.name != "test_workflow.py", item.path.parent.name != "real"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Run the tests of real nights in one process, so that each night is reduced once; others file by file.
+
+    Marks of groups do not help: pytest-xdist 3.8 takes no notice of them with pytest 9.2.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "tests/real" if file.startswith("tests/real/") else file
+
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
