@@ -121,6 +121,8 @@ def test_a_chosen_night_may_use_masters_of_the_others(raw, wanted):
             {"rejection__stack_sigm": 5},
             "configuration: rejection.stack_sigm is not a known key; did you mean stack_sigma?",
         ),
+        ({"stricct": True}, "configuration: stricct is not a known key; did you mean strict?"),
+        ({"unit": "photons"}, "configuration: unit is 'photons'; expected electron or adu"),
         ({"sources__apertures": [3, 2]}, "configuration: sources.apertures is [3, 2]; expected ascending diameters."),
         ({"dark__largest_factor": 0.5}, "configuration: dark.largest_factor is 0.5; expected a number of 1 or more"),
         ({"flat__departure": 0}, "configuration: flat.departure is 0; expected percent above 0."),
