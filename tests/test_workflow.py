@@ -18,6 +18,7 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import Table
 from helpers import REPOSITORY, digests
 from nightcal.io.source_catalog import read_catalog
+from nightcal.numerics.kernels import WORTHWHILE
 from nightcal.simulation.night import simulate_night
 from nightcal.simulation.truth import compare_with_truth
 
@@ -62,7 +63,7 @@ def test_a_large_stack_uses_compiled_loops_and_does_not_depend_on_them(night, tm
     raw.mkdir()
     header = fits.getheader(night / "bias_001.fits")
     rng = np.random.default_rng(7)
-    for n in range(100):
+    for n in range(WORTHWHILE // 1024**2 + 2):
         header["DATE-OBS"] = f"2024-03-01T20:{n // 60:02d}:{n % 60:02d}"
         noise = rng.standard_normal((1024, 1024), dtype=np.float32)
         image = fits.PrimaryHDU((1000 + 6 * noise).astype(np.uint16), header)
