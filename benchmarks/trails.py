@@ -34,7 +34,7 @@ def plant(seed: int, number: int, sky: dict[str, Any]) -> tuple[list[bool], list
     bright, faint : list of bool
         Whether each trail above and below 3 sigma a pixel is found.
     false : int
-        Number of other trails found.
+        Number of other trails found, and of pieces of a trail that cover less than 80 percent of it.
     """
     bright: list[bool] = []
     faint: list[bool] = []
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--clean", type=int, default=200, help="frames without a trail, of all kinds together")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    print("| sky | found above 3 sigma a pixel | found below | false beside them | false without any | time [ms] |")
+    print("| sky | found above 3 sigma a pixel | found below | others found | false without any | time [ms] |")
     print("|---|---|---|---|---|---|")
     for sky, options in SKIES.items():
         bright, faint, false = plant(args.seed, args.planted, options)

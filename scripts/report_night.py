@@ -7,6 +7,7 @@ python scripts/report_night.py --planned results/logs/planned_20240301.csv \
     results/20240301/frames.csv
 """
 
+from functools import partial
 from pathlib import Path
 
 from nightcal.cli import make_parser, run
@@ -14,6 +15,7 @@ from nightcal.io.atomic import write_text
 from nightcal.masters.trends import write_trend_table, write_verdict_table
 from nightcal.planning.summary import complete_summary, read_summary, write_summary
 from nightcal.report import amend, describe_masters, make_report, read_products, read_table, read_verdicts, write_table
+from nightcal.science.common_stars import read_catalog_stars
 from nightcal.science.crosscheck import read_crosscheck
 from nightcal.science.frame_quality import grade_frames, write_quality_table
 from nightcal.science.persistent_hits import describe_hits
@@ -43,7 +45,7 @@ def main() -> None:
     summary = complete_summary(before, rows, products, describe_masters(verdicts, products))
     science = {path: header for path, header in products.items() if path.startswith("science/")}
     filters = {row["product"]: row["filter"] for row in rows}
-    grades = grade_frames(science, filters)
+    grades = grade_frames(science, filters, partial(read_catalog_stars, args.plan.parent))
     tables = write_verdict_table(verdicts), write_trend_table(verdicts), write_quality_table(science, filters, grades)
     for path, table in zip(args.tables, tables, strict=True):
         write_text(path, table)

@@ -3,7 +3,9 @@
 import csv
 import io
 
+import numpy as np
 import pytest
+from common_sky import make_sky, observe
 from nightcal.science.frame_quality import grade_frames, write_quality_table
 
 GOOD = {"FILTER": "V", "NSOURCES": 50, "FWHM": 3.0, "EXPTIME": 10.0, "SKYLEVEL": 100.0, "ZP": 22.5, "TRAILED": False}
@@ -59,3 +61,37 @@ def test_the_table_has_a_row_for_each_frame_and_hides_nothing():
     assert all("\n" not in row["filter"] for row in rows)
     assert (rows[0]["fwhm"], rows[0]["trailed"], rows[0]["transparency"]) == ("3", "no", "1")
     assert rows[-1]["transparency"] == ""
+
+
+def test_zero_points_give_the_transparency_and_its_error():
+    found = grade(night(this={"ZP": 22.0, "ZPERR": 0.01}))["science/this.fits"].transparency
+    assert found.value == pytest.approx(10 ** (-0.4 * 0.5))
+    assert found.error == pytest.approx(0.01 * found.value / 1.086, rel=0.01)
+    assert found.source == "zero points"
+
+
+def test_a_zero_point_with_a_large_error_does_not_make_all_others_cloudy():
+    found = grade(night(this={"ZP": 23.5, "ZPERR": 1.2}))
+    assert found["science/usual0.fits"].transparency.value == pytest.approx(1)
+
+
+def test_frames_of_another_camera_are_not_compared():
+    found = grade(night(this={"ZP": 20.0, "INSTRUME": "another"}))
+    assert found["science/this.fits"].grade == "good"
+
+
+def test_frames_without_zero_points_are_compared_by_their_stars():
+    rng = np.random.default_rng(8)
+    names = ["science/clear.fits", "science/cloudy.fits", "science/unreadable.fits"]
+    headers = {name: {card: value for card, value in GOOD.items() if card != "ZP"} for name in names}
+    sky = make_sky(rng)
+    catalogs = {names[0]: observe(sky, rng), names[1]: observe(sky, rng, loss=0.5)}
+    found = grade_frames(headers, filters_of(headers), lambda path, time: catalogs.get(path))
+    cloudy = found[names[1]]
+    assert cloudy.transparency.source == "stars in common"
+    assert abs(cloudy.transparency.value - 10 ** (-0.4 * 0.5)) < 4 * cloudy.transparency.error < 0.03
+    assert (cloudy.grade, "transparency 0.6" in cloudy.why) == ("usable", True)
+    assert found[names[2]].transparency.source == ""
+    row = list(csv.DictReader(io.StringIO(write_quality_table(headers, filters_of(headers), found))))[1]
+    assert (row["transparency"][:3], row["transparency_from"]) == ("0.6", "stars in common")
+    assert float(row["transparency_error"]) == pytest.approx(cloudy.transparency.error, rel=0.01)

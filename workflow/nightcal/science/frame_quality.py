@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nightcal.masters.trends import format_number, write_csv
+from nightcal.science.transparency import NO_TRANSPARENCY, ReadStars, Transparency, measure_transparency, read_nothing
 
 GOOD, USABLE, POOR, UNKNOWN = "good", "usable", "poor", "unknown"
 
@@ -25,9 +26,12 @@ BRIGHT_SKY = (2.0, 10.0)
 NOISY = 1.5
 """Noise of empty apertures over their errors, above which a frame is usable."""
 
+ALIKE = "INSTRUME", "TELESCOP", "NAXIS1", "NAXIS2"
+"""Frames are compared with those of which these are the same."""
+
 COLUMNS = (
     "frame", "quality", "why", "filter", "mjd", "exposure_time", "fwhm", "seeing", "ellipticity", "trailed", "sky",
-    "sources", "zero_point", "transparency", "aperture_noise",
+    "sources", "zero_point", "transparency", "transparency_error", "transparency_from", "aperture_noise",
 )  # fmt: skip
 
 
@@ -41,16 +45,18 @@ class FrameQuality:
         ``good``, ``usable``, ``poor``, or ``unknown`` if its sources were not measured.
     why : str
         Why it is not good, in one sentence.
-    transparency : float
-        Of atmosphere and clouds, relative to the best frame of the night in this filter; NaN without zero points.
+    transparency : Transparency
+        Of atmosphere and clouds.
     """
 
     grade: str
     why: str = ""
-    transparency: float = float("nan")
+    transparency: Transparency = NO_TRANSPARENCY
 
 
-def grade_frames(headers: Mapping[str, Mapping[str, Any]], filters: Mapping[str, str]) -> dict[str, FrameQuality]:
+def grade_frames(
+    headers: Mapping[str, Mapping[str, Any]], filters: Mapping[str, str], read: ReadStars = read_nothing
+) -> dict[str, FrameQuality]:
     """Grade the science frames of a night.
 
     Parameters
@@ -59,6 +65,8 @@ def grade_frames(headers: Mapping[str, Mapping[str, Any]], filters: Mapping[str,
         Headers of the products, by path.
     filters : mapping of str to str
         Filters, likewise; their keyword depends on the camera.
+    read : function
+        Reads the stars of a frame, whose path and exposure time it takes, if it has no zero point.
 
     Returns
     -------
@@ -68,27 +76,28 @@ def grade_frames(headers: Mapping[str, Mapping[str, Any]], filters: Mapping[str,
     groups = defaultdict(list)
     for path, header in headers.items():
         if "NSOURCES" in header and "EMPTY" not in header:
-            groups[filters.get(path, ""), header.get("NAXIS1"), header.get("NAXIS2")].append(path)
+            groups[filters.get(path, ""), *(header.get(card) for card in ALIKE)].append(path)
     graded: dict[str, FrameQuality] = {}
     for paths in groups.values():
-        graded.update(zip(paths, _grade_group([headers[path] for path in paths]), strict=True))
+        graded.update(zip(paths, _grade_group(paths, [headers[path] for path in paths], read), strict=True))
     return {path: graded.get(path, FrameQuality(UNKNOWN, "sources were not measured")) for path in headers}
 
 
-def _grade_group(headers: Sequence[Mapping[str, Any]]) -> list[FrameQuality]:
-    """Grade the frames of one filter and size."""
+def _grade_group(paths: Sequence[str], headers: Sequence[Mapping[str, Any]], read: ReadStars) -> list[FrameQuality]:
+    """Grade the frames of one filter, camera and size."""
     fwhm = _read_numbers(headers, "FWHM")
     seconds = np.maximum(_read_numbers(headers, "EXPTIME"), 1e-3)
     sky = _read_numbers(headers, "SKYLEVEL") / seconds
-    zero_point, noise = _read_numbers(headers, "ZP"), _read_numbers(headers, "APERNOIS")
+    noise = _read_numbers(headers, "APERNOIS")
     sharp, typical_sky = _find_quantile(fwhm, 0.25), _find_quantile(sky, 0.5)
     brightness = sky / typical_sky if typical_sky > 0 else np.full(len(sky), np.nan)
-    transparency = 10 ** (0.4 * (zero_point - _find_quantile(zero_point, 1.0)))
+    zero_points = _read_numbers(headers, "ZP"), np.nan_to_num(_read_numbers(headers, "ZPERR"))
+    transparency = measure_transparency(paths, seconds, *zero_points, read)
     out = []
     for n, header in enumerate(headers):
         doubts = [
             _grade(fwhm[n] / sharp, WIDE, "FWHM {:.2f} times that of the best frames"),
-            _grade(-transparency[n], [-limit for limit in CLOUDED], "transparency {:.2f} of the best frame"),
+            _grade(-transparency[n].value, [-limit for limit in CLOUDED], "transparency {:.2f} of the best frame"),
             _grade(brightness[n], BRIGHT_SKY, "sky {:.1f} times the typical one"),
             _grade(noise[n], (NOISY, np.inf), "noise of empty apertures {:.2f} times their error"),
         ]
@@ -98,7 +107,7 @@ def _grade_group(headers: Sequence[Mapping[str, Any]]) -> list[FrameQuality]:
             doubts.append((USABLE, "FWHM unknown"))
         found = [doubt for doubt in doubts if doubt is not None]
         grade = POOR if any(word == POOR for word, _ in found) else USABLE if found else GOOD
-        out.append(FrameQuality(grade, "; ".join(why for _, why in found), float(transparency[n])))
+        out.append(FrameQuality(grade, "; ".join(why for _, why in found), transparency[n]))
     return out
 
 
@@ -144,10 +153,10 @@ def _make_row(path: str, header: Mapping[str, Any], name: str, quality: FrameQua
         header.get(card)
         for card in ("MJD-AVG", "EXPTIME", "FWHM", "SEEING", "ELLIPTIC", "TRAILED", "SKYLEVEL", "NSOURCES", "ZP")
     )
-    transparency = quality.transparency if np.isfinite(quality.transparency) else None
-    last = (transparency, header.get("APERNOIS"))
-    texts = [_write(value) for value in (*numbers, *last)]
-    return path.removeprefix("science/"), quality.grade, quality.why, name, *texts
+    found = quality.transparency
+    light = (_write(value if np.isfinite(value) else None) for value in (found.value, found.error))
+    first = path.removeprefix("science/"), quality.grade, quality.why, name
+    return *first, *map(_write, numbers), *light, found.source, _write(header.get("APERNOIS"))
 
 
 def _write(value: Any) -> str:
