@@ -147,6 +147,7 @@ def _measure_width(
     values[sample(good, first, direction, along, across) != 1] = np.nan
     sides = np.abs(across) > REACH // 2
     profile = median(values - median(values[:, sides], axis=1)[:, np.newaxis].astype(np.float32), axis=0) / noise
+    profile = np.nan_to_num(profile)  # a bad column along the trail
     floor = max(EDGE, 3 * MEDIAN_NOISE / np.sqrt(len(along)))
     middle = REACH - CELL * 3 + int(np.argmax(profile[REACH - CELL * 3 : REACH + CELL * 3 + 1]))
     top = float(profile[middle])

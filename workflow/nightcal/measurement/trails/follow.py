@@ -142,7 +142,7 @@ def _find_trail(
     run = slice(first, last + 1)
     light = np.where(seen, height * scale, np.nan)  # a trail is as bright in a cluster, where the sky is noisier
     deviation = np.log(light / median(light[run]))
-    if median(np.abs(deviation[run])) > SPREAD:
+    if not median(np.abs(deviation[run])) <= SPREAD:
         return None
     uniform = np.zeros(len(seen), bool)
     uniform[run] = np.abs(deviation[run]) < np.log(ALIKE)
