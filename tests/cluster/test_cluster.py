@@ -130,7 +130,7 @@ def test_a_job_whose_node_dies_runs_again_and_leaves_the_same_bytes(cluster, sub
     ask("scontrol", "update", f"jobid={job.number}", "starttime=now")  # SLURM would wait for two minutes
     submitted.finish()
     assert f"requeue job JobId={job.number} due to failure of node" in cluster.log()
-    assert wait_for(lambda: cluster.state_of(job) == "COMPLETED", 60)
+    assert wait_for(lambda: cluster.state_of(job) == "COMPLETED", 180)
     made = digests(submitted.results)
     assert any("masters/bias_" in name for name in made)
     assert made.items() <= digests(here).items()

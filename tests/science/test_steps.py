@@ -26,7 +26,7 @@ def test_what_a_step_names_exists(step):
 
 def test_calibration_comes_first_and_measurements_in_the_order_in_which_they_need_each_other():
     names = [step.name for step in STEPS]
-    assert names[-4:] == list(MEASUREMENTS) == ["cosmic_rays", "sources", "astrometry", "photometry"]
+    assert names[-5:] == list(MEASUREMENTS) == ["trails", "cosmic_rays", "sources", "astrometry", "photometry"]
     assert (
         names.index("overscan") < names.index("gain") < names.index("bias") < names.index("dark") < names.index("flat")
     )
