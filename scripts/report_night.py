@@ -49,11 +49,10 @@ def main() -> None:
     tables = write_verdict_table(verdicts), write_trend_table(verdicts), write_quality_table(science, filters, grades)
     for path, table in zip(args.tables, tables, strict=True):
         write_text(path, table)
-    page, done = args.out
     remarks = [*args.remark, *filter(None, map(describe_hits, args.hits))]
     checks = [read_crosscheck(path) for path in args.crosschecks]
-    write_text(page, make_report(summary, rows, products, checks, args.raw, remarks, verdicts, grades))
-    write_text(done, write_summary(summary))
+    write_text(args.out[0], make_report(summary, rows, products, checks, args.raw, remarks, verdicts, grades))
+    write_text(args.out[1], write_summary(summary))
 
 
 if __name__ == "__main__":
