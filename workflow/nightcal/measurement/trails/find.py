@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,9 @@ SAMPLES = np.array([0, 2])
 
 MOST_TRAILS = 6
 """Largest number of trails in a frame; more are stars, trailed by a telescope that does not follow them."""
+
+BESIDE = 4 * CELL
+"""Lines closer to a trail are its own light [pix]."""
 
 FEWEST_PIECES = 4
 """Smallest number of pieces in which a trail must be seen."""
@@ -114,11 +118,15 @@ def find_trails(data: NDArray[Any], mask: MaskBits, options: TrailOptions | None
     noise = float(np.median(cells.noise))
     trails: list[Trail] = []
     for line in drop_repeated_lines(cells.signal.shape, find_lines(cells.signal)):
+        if _is_known(trails, line):
+            continue
         followed = follow_line(cells, line)
         if followed is None or followed.pieces < FEWEST_PIECES or CELL * followed.length < options.minimum_length:
             continue
+        if _is_known(trails, (followed.first, followed.last)):
+            continue
         trail = _measure_width(data, good, noise, options.margin, followed)
-        if trail is not None and not any(_coincide(trail, other) for other in trails):
+        if trail is not None:
             trails.append(trail)
     if len(trails) > MOST_TRAILS:
         return FoundTrails(
@@ -176,12 +184,16 @@ def _walk_down(profile: NDArray[np.float64], middle: int, limit: float) -> tuple
     return left, right
 
 
-def _coincide(trail: Trail, other: Trail) -> bool:
-    """Tell whether a trail lies on another one."""
-    x, y = np.linspace(trail.first, trail.last, 9).T
-    along, across = _project(other, x, y)
-    near = (np.abs(across) < other.half_width + 2 * CELL) & (along > 0) & (along < other.length)
-    return bool(near.sum() > len(near) // 2)
+def _is_known(trails: Iterable[Trail], line: tuple[Point, Point]) -> bool:
+    """Tell whether most of a line [cells] is the light of a trail that was found."""
+    first, last = map(_find_pixel, line)
+    x, y = np.linspace(first, last, 9).T
+    for trail in trails:
+        along, across = _project(trail, x, y)
+        near = (np.abs(across) < trail.half_width + BESIDE) & (along > 0) & (along < trail.length)
+        if near.sum() > len(near) // 2:
+            return True
+    return False
 
 
 def _project(trail: Trail, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
