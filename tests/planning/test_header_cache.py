@@ -17,10 +17,10 @@ from nightcal.cameras.corrected_camera import Facts
 from nightcal.planning import header_cache
 from nightcal.planning.frames import Frame, scan
 from nightcal.planning.header_cache import (
-    CACHE_FILE,
     CachedFrame,
     dump_cache,
     load_cache,
+    locate_cache,
     make_validity_key,
     read_cached_frames,
     save_cache,
@@ -119,10 +119,21 @@ def test_a_trusted_cache_is_used_unchecked(night, read):
     read.clear()
     (night / "m0.fits").unlink()
     write(night / "m9.fits")
-    before = (night.parent / "results" / CACHE_FILE).read_bytes()
+    before = (locate_cache(night.parent / "results", night)).read_bytes()
     assert below(night, trusted=True, save=False) == known
     assert read == []
-    assert (night.parent / "results" / CACHE_FILE).read_bytes() == before
+    assert (locate_cache(night.parent / "results", night)).read_bytes() == before
+
+
+def test_each_folder_of_raw_frames_has_its_own_cache(night, read, caplog):
+    other = night.parent / "other"
+    other.mkdir()
+    write(other / "x1.fits")
+    found = below(night)
+    read_cached_frames(other, CAMERAS, night.parent / "results")
+    read.clear()
+    assert below(night) == found
+    assert (read, caplog.records) == ([], [])
 
 
 def test_without_a_cache_the_headers_are_read(night):
@@ -133,7 +144,7 @@ def test_without_a_cache_the_headers_are_read(night):
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "text", "binary", "folder"])
 def test_a_damaged_cache_gives_a_warning_and_is_replaced(damage, night, read, caplog):
     found = below(night)
-    path = night.parent / "results" / CACHE_FILE
+    path = locate_cache(night.parent / "results", night)
     content = path.read_bytes()
     if damage == "folder":
         path.unlink()

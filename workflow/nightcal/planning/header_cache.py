@@ -24,11 +24,9 @@ from nightcal.cameras.settings import Setting
 from nightcal.io.colour_mosaic import PLANES
 from nightcal.io.raw_files import find_files
 from nightcal.planning.frames import Frame, name_plane, read_frames, reject_copies
+from nightcal.planning.naming import hash_text
 from nightcal.planning.overrides import NO_OVERRIDE, Override
 from nightcal.version import __version__
-
-CACHE_FILE = Path("logs/header_cache")
-"""Path of the cache below the results."""
 
 _CACHED = tuple(attribute.name for attribute in fields(Frame) if attribute.name not in ("path", "name", "override"))
 _PAIRS = [_CACHED.index(name) for name in ("binning", "shape", "pointing", "warnings")]
@@ -88,7 +86,7 @@ def read_cached_frames(
     list of Frame
         As from `nightcal.planning.frames.scan`, or as the observer corrects them.
     """
-    path, validity = results / CACHE_FILE, make_validity_key(folder, cameras)
+    path, validity = locate_cache(results, folder), make_validity_key(folder, cameras)
     cached = load_cache(path, validity)
     known = cached or {}
     if trusted and cached is not None:
@@ -144,6 +142,11 @@ def _read_stamp(path: Path) -> Stamp:
     except OSError:  # a broken link: reading it will give the reason
         return 0, 0, 0
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def locate_cache(results: Path, folder: Path) -> Path:
+    """Locate the cache for a folder of raw frames: each has its own."""
+    return results / "logs" / f"header_cache_{hash_text(str(folder))}"
 
 
 def make_validity_key(folder: Path, cameras: Sequence[Camera]) -> str:
