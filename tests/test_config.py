@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,39 @@ def test_settings_of_the_command_line_are_parsed_at_any_depth():
 @pytest.mark.parametrize("name", ["@stars.csv", "[x.csv", "stars: mine.csv", "2024-03-01", "*.csv"])
 def test_a_name_that_looks_like_yaml_is_kept(name):
     assert parse_command_line({"catalog": {"file": name}}) == {"catalog": {"file": name}}
+
+
+def test_paths_may_begin_with_the_home_folder_or_contain_variables(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("DISK", "/mnt/a")
+    said = {
+        "raw": "~/raw", "results": "$DISK/out", "library": ["~/lib", "${DISK}/lib"], "archive": "null",
+        "bad_pixels": "~/m.fits", "camera": "auto", "catalog": {"file": "$DISK/x.csv", "folder": "~/stars"},
+    }  # fmt: skip
+    assert parse_command_line(said) == {
+        "raw": "/home/me/raw", "results": "/mnt/a/out", "library": ["/home/me/lib", "/mnt/a/lib"], "archive": None,
+        "bad_pixels": "/home/me/m.fits", "camera": "auto",
+        "catalog": {"file": "/mnt/a/x.csv", "folder": "/home/me/stars"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("night", ["2024-03-01", date(2024, 3, 1), "20240301"])
+def test_a_night_may_be_a_date(night):
+    assert parse_command_line({"night": night}) == {"night": "20240301"}
+
+
+@pytest.mark.parametrize("name", ["yes", "no", "on", "true", "7", "~x"])
+def test_a_folder_may_be_named_like_a_word_or_a_number(name):
+    assert parse_command_line({"raw": name}) == {"raw": name}
+
+
+def test_yes_and_no_mean_the_same_everywhere():
+    words = {"yes": True, "NO": False, "on": True, "Off": False, "true": True, "null": None}
+    for word, value in words.items():
+        assert parse_command_line({"strict": word, "dark": {"scale_glow": word}}) == {
+            "strict": value,
+            "dark": {"scale_glow": value},
+        }
 
 
 def test_a_folder_of_frames_gives_the_plan_of_its_nights(raw):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,12 @@ WHERE = "configuration"
 STARS = ("stars.ecsv", "stars.csv", "stars.parquet")
 """Names of a catalogue of reference stars in the raw folder."""
 
-WORDS = {"true": True, "false": False, "null": None}
-INNER_WORDS = WORDS | {"yes": True, "no": False, "on": True, "off": False, "~": None}
+WORDS = {"true": True, "false": False, "null": None, "yes": True, "no": False, "on": True, "off": False, "~": None}
+"""What YAML makes of words; Snakemake leaves them as text on the command line."""
+PATHS = frozenset(("raw", "results", "camera", "bad_pixels", "library", "archive", "overrides"))
+CATALOG_PATHS = frozenset(("file", "folder"))
+NO_PATH = {"null": None, "Null": None, "NULL": None}
+DASHED = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
 
 
@@ -71,10 +77,23 @@ def parse_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
     """
-    parsed = {key: _parse_value(value) for key, value in config.items()}
-    names = ("raw", "results", "camera", "bad_pixels")
-    numbers = {key: str(parsed[key]) for key in names if isinstance(parsed.get(key), int | float)}
-    return parsed | numbers
+    parsed = {key: _read_path(value) if key in PATHS else _parse_value(value) for key, value in config.items()}
+    if isinstance(parsed.get("catalog"), Mapping):
+        paths = {key: _read_path(value) for key, value in config["catalog"].items() if key in CATALOG_PATHS}
+        parsed["catalog"] |= paths
+    night = parsed.get("night")
+    if isinstance(night, date) or (isinstance(night, str) and DASHED.fullmatch(night)):
+        parsed["night"] = str(night).replace("-", "")
+    return parsed
+
+
+def _read_path(value: Any) -> Any:
+    """Read a path, or a list of paths: with the home folder for ``~``, and the values of ``$VARIABLES``."""
+    if isinstance(value, list):
+        return [_read_path(item) for item in value]
+    if isinstance(value, str):
+        return NO_PATH[value] if value in NO_PATH else os.path.expandvars(os.path.expanduser(value))
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _parse_value(value: Any) -> Any:
@@ -91,7 +110,7 @@ def _parse_inner(value: Any) -> Any:
         return [_parse_inner(item) if _is_number(item) else item for item in value]
     if _is_number(value):
         return int(value) if value.lstrip("+-").isdecimal() else float(value)
-    return INNER_WORDS.get(value.lower(), value) if isinstance(value, str) else value
+    return WORDS.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _is_number(value: Any) -> bool:
