@@ -12,6 +12,7 @@ from nightcal.cli import make_parser, run
 from nightcal.config import read_run_config
 from nightcal.io.atomic import write_text
 from nightcal.planning.night_template import write_template
+from nightcal.planning.plan_table import describe_plan
 from nightcal.planning.summary import summarise_plan, write_summary
 from nightcal.planning.summary_text import describe_summary
 
@@ -33,9 +34,9 @@ def main() -> None:
         write_text(planned, table)
         write_text(json_path, write_summary(summary))
         write_template(path.parent, summary.night, plan.find_entries(summary.night))
-        print(table)
-    for summary in summaries:
-        print(f"Night {summary.night}:", *describe_summary(summary, args.config["raw"]), sep="\n  ")
+    for summary, path in zip(summaries, args.out, strict=True):
+        told = [*describe_plan(plan, summary.night), "", *describe_summary(summary, args.config["raw"])]
+        print(f"Night {summary.night}, every frame in {path}:", *(f"  {line}".rstrip() for line in told), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """Write the report of a night: what happened to every raw frame.
 
-python scripts/report_night.py --planned results/logs/planned_20240301.csv \
-    --summary results/logs/summary_20240301.json --plan results/20240301/plan.csv \
-    --out results/20240301/report.html results/20240301/summary.json \
-    --tables results/20240301/masters/verdicts.csv results/20240301/calibrations.csv \
-    results/20240301/frames.csv
+python scripts/report_night.py --planned results/logs/planned_20240301.csv --plan results/20240301/plan.csv \
+    --summary results/logs/summary_20240301.json --out results/20240301/report.html results/20240301/summary.json \
+    --tables results/20240301/masters/verdicts.csv results/20240301/calibrations.csv results/20240301/frames.csv
 """
 
 from functools import partial
@@ -12,12 +10,13 @@ from pathlib import Path
 
 from nightcal.cli import make_parser, run
 from nightcal.io.atomic import write_text
+from nightcal.io.keywords import read_warnings
 from nightcal.masters.trends import write_trend_table, write_verdict_table
 from nightcal.planning.summary import complete_summary, read_summary, write_summary
 from nightcal.report import amend, describe_masters, make_report, read_products, read_table, read_verdicts, write_table
 from nightcal.science.common_stars import read_catalog_stars
 from nightcal.science.crosscheck import read_crosscheck
-from nightcal.science.frame_quality import grade_frames, write_quality_table
+from nightcal.science.frame_quality import add_quality, grade_frames, write_quality_table
 from nightcal.science.persistent_hits import describe_hits
 
 
@@ -42,10 +41,11 @@ def main() -> None:
         write_text(args.plan, write_table(rows))
     verdicts = read_verdicts(args.plan.parent, products)
     before = read_summary(args.summary.read_text(encoding="utf-8"))
-    summary = complete_summary(before, rows, products, describe_masters(verdicts, products))
     science = {path: header for path, header in products.items() if path.startswith("science/")}
     filters = {row["product"]: row["filter"] for row in rows}
     grades = grade_frames(science, filters, partial(read_catalog_stars, args.plan.parent))
+    summary = complete_summary(before, rows, products, describe_masters(verdicts, products))
+    summary = add_quality(summary, grades, map(read_warnings, science.values()))
     tables = write_verdict_table(verdicts), write_trend_table(verdicts), write_quality_table(science, filters, grades)
     for path, table in zip(args.tables, tables, strict=True):
         write_text(path, table)

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from astropy.table import Table
 from helpers import REPOSITORY, digests
 from nightcal.io.source_catalog import read_catalog
 from nightcal.numerics.kernels import WORTHWHILE
+from nightcal.planning.header_cache import locate_cache
 from nightcal.simulation.night import simulate_night
 from nightcal.simulation.truth import compare_with_truth
 
@@ -111,15 +113,25 @@ def test_a_dry_run_shows_the_whole_night_before_anything_has_run(night, tmp_path
     assert "field_V_001.fits" in shown
     assert "All 4 science frames have bias, dark and flat." in done.stderr
     written = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
-    assert written == [tmp_path / "results" / "logs" / "header_cache"]
+    assert written == [locate_cache(tmp_path / "results", night)]
 
 
 def test_the_plan_alone_is_written_and_printed(night, tmp_path, snakemake):
     done = snakemake("plan", "--cores", "1", raw=night, results=tmp_path)
     assert done.returncode == 0
-    assert "field_V_001.fits" in done.stdout
+    assert re.search(r"^  flat_\S+_V +\d+ ", done.stdout, re.MULTILINE)
+    assert str(tmp_path / NIGHT / "plan.csv") in done.stdout
     assert done.stdout.rstrip().endswith("All 4 science frames have bias, dark and flat.")
     assert {path.name for path in (tmp_path / NIGHT).iterdir()} == {"plan.csv", "night.yaml.template"}
+
+
+def test_a_key_that_stands_twice_in_a_file_of_settings_is_a_mistake(night, tmp_path, snakemake):
+    settings = tmp_path / "mine.yaml"
+    settings.write_text("strict: true\nstrict: false\n")
+    done = snakemake("-n", "--configfile", settings, raw=night, results=tmp_path / "results")
+    assert done.returncode != 0
+    assert f"{settings}: not valid YAML: duplicate key: strict" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_every_raw_frame_has_a_row_with_its_role_and_masters(night, reduced):

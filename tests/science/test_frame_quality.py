@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 from common_sky import make_sky, observe
-from nightcal.science.frame_quality import grade_frames, write_quality_table
+from nightcal.science.frame_quality import grade_frames, sum_up_doubts, write_quality_table
 
 GOOD = {"FILTER": "V", "NSOURCES": 50, "FWHM": 3.0, "EXPTIME": 10.0, "SKYLEVEL": 100.0, "ZP": 22.5, "TRAILED": False}
 
@@ -95,3 +95,16 @@ def test_frames_without_zero_points_are_compared_by_their_stars():
     row = list(csv.DictReader(io.StringIO(write_quality_table(headers, filters_of(headers), found))))[1]
     assert (row["transparency"][:3], row["transparency_from"]) == ("0.6", "stars in common")
     assert float(row["transparency_error"]) == pytest.approx(cloudy.transparency.error, rel=0.01)
+
+
+def test_causes_of_doubt_are_summed_up_with_the_worst_frame():
+    grades = grade(night(a={"ZP": 22.2}, b={"ZP": 21.5, "FWHM": 4.2}, c={"TRAILED": True}))
+    clouds, trailed, wide = sum_up_doubts(grades)
+    assert (clouds.cause, clouds.frames) == ("clouds or haze", ("a", "b"))
+    assert clouds.worst.startswith("worst b: transparency 0.40")
+    assert (trailed.cause, trailed.worst, trailed.is_common) == ("trailed", "first: c", False)
+    assert (wide.cause, wide.frames, wide.is_common) == ("wide stars", ("b",), True)
+
+
+def test_a_good_night_has_no_doubts():
+    assert sum_up_doubts(grade(night())) == ()

@@ -480,6 +480,15 @@ WARNINGS = (
 )
 """All kinds, in alphabetical order."""
 
+HANDLED = frozenset(
+    (
+        "decimal comma", "keyword twice", "longitude in radians", "no fringes", "pixels not square", "raw WCS not used",
+        "raw WCS removed", "saved again", "trail in the frame", "turned upside down", "two-digit year",
+        "unit of right ascension", "unreadable text",
+    )
+)  # fmt: skip
+"""Warnings after which nothing is wrong with the products: nightcal has done what was needed."""
+
 _NAMES = frozenset(warning.name for warning in WARNINGS)
 
 

@@ -13,6 +13,7 @@ from nightcal.numerics.kernels import LAPLACIAN_WORTHWHILE, SCIENCE_STEPS, WORTH
 from nightcal.planning.earlier_masters import JUDGED
 from nightcal.planning.fingerprint import hash_frames
 from nightcal.planning.naming import find_misread, slugify
+from nightcal.planning.night_verdict import describe_verdict, judge_night
 from nightcal.planning.overrides import dump_overrides, leave_out_gain
 from nightcal.planning.positions import write_fetch_command
 from nightcal.planning.stand_ins import describe_stand_ins
@@ -25,6 +26,7 @@ from nightcal.config import (
     select_measurements,
     wants_fringes_subtracted,
 )
+from nightcal.io.schema import read_yaml
 from nightcal.measurement.star_catalog.cone import round_cone
 from nightcal.science.persistent_hits import FEWEST as FEWEST_HITS
 from nightcal.version import __version__
@@ -33,6 +35,9 @@ HOME = Path(workflow.basedir)
 STARTED = time.time()
 
 try:
+    if workflow.is_main_process:
+        for path in workflow.configfiles:
+            read_yaml(Path(path))  # a key that stands there twice is a mistake; Snakemake takes the last
     config.update(parse_command_line(config))
     RUN = read_run_config(config, HOME, in_job=not workflow.is_main_process)
 except ConfigurationError as mistake:
@@ -542,8 +547,10 @@ def conclude_nights(failed=False):
         if find_time(checked) < STARTED - 1 and not failed:
             continue
         if 0 < find_time(RESULTS / "logs" / f"summary_{night}.json") <= find_time(done):
-            yield f"Night {night}: products in {RESULTS / night}; open report.html first."
-            yield from indent(read_summary(done.read_text()))
+            summary = read_summary(done.read_text())
+            verdict = judge_night(summary, config["raw"], fetch_stars_command())
+            yield f"Night {night}: {describe_verdict(verdict)} Products in {RESULTS / night}; open report.html first."
+            yield from indent(summary)
         elif failed:
             yield f"Night {night}: not finished. As planned:"
             yield from indent(summarise_plan(PLAN, night))

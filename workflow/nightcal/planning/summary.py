@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from nightcal.planning.batches import ScienceFrame
+from nightcal.planning.doubts import Doubt, WarningCount, restore_doubts
 from nightcal.planning.frames import Frame
 from nightcal.planning.matching import NO_DARKS_WANTED, SKIPPED
 from nightcal.planning.naming import make_printable
@@ -108,6 +109,12 @@ class NightSummary:
         Sentences about masters that are rejected or doubtful, known only after they are made.
     positions : Positions or None
         How many frames have positions on the sky, known only after they are measured.
+    poor : int
+        Number of science frames of poor quality, likewise.
+    doubts : tuple of Doubt
+        Why frames are not good.
+    warnings : tuple of WarningCount
+        Warnings of science frames.
     """
 
     night: str
@@ -119,6 +126,9 @@ class NightSummary:
     undone: tuple[Undone, ...]
     distrusted: tuple[str, ...] = ()
     positions: Positions | None = None
+    poor: int = 0
+    doubts: tuple[Doubt, ...] = ()
+    warnings: tuple[WarningCount, ...] = ()
 
     @property
     def rejected(self) -> int:
@@ -408,8 +418,11 @@ def read_summary(text: str) -> NightSummary:
     values = json.loads(text)
     undone = tuple(Undone(**group | {"frames": tuple(group["frames"])}) for group in values.pop("undone"))
     positions = values.pop("positions", None)
+    values["distrusted"] = tuple(values["distrusted"])
+    values["doubts"] = restore_doubts(values.get("doubts", ()))
+    values["warnings"] = tuple(WarningCount(**count) for count in values.get("warnings", ()))
     return NightSummary(
-        **values | {"distrusted": tuple(values["distrusted"])},
+        **values,
         undone=undone,
         positions=None if positions is None else Positions(**positions),
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from shlex import quote
 
+from nightcal.planning.doubts import describe_doubt, describe_warning
 from nightcal.planning.near_misses import find_criterion
 from nightcal.planning.plan import REJECTED, STEPS, UNUSED
 from nightcal.planning.positions import FETCH_STARS, describe_positions
@@ -40,7 +41,12 @@ def describe_summary(
     list of str
         The counts first, then what matters most.
     """
-    lines = [*summary.distrusted, *(describe_group(group) for group in summary.undone)]
+    lines = [
+        *summary.distrusted,
+        *(describe_group(group) for group in summary.undone),
+        *(describe_doubt(doubt, summary.science) for doubt in summary.doubts),
+        *(describe_warning(warning, summary.science) for warning in summary.warnings),
+    ]
     if most is not None and len(lines) > most:
         lines = [*lines[:most], f"... and {_count(len(lines) - most, 'more line')} in the report."]
     positions = describe_positions(summary.positions, fetch)

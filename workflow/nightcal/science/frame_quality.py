@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from nightcal.masters.trends import format_number, write_csv
+from nightcal.planning.doubts import Doubt, count_warnings
+from nightcal.planning.summary import NightSummary
 from nightcal.science.transparency import NO_TRANSPARENCY, ReadStars, Transparency, measure_transparency, read_nothing
 
 GOOD, USABLE, POOR, UNKNOWN = "good", "usable", "poor", "unknown"
@@ -26,6 +28,14 @@ BRIGHT_SKY = (2.0, 10.0)
 NOISY = 1.5
 """Noise of empty apertures over their errors, above which a frame is usable."""
 
+WIDE_STARS, CLOUDS, SKY, NOISE, TRAILED, NO_FWHM = (
+    "wide stars", "clouds or haze", "bright sky", "more noise than the errors say", "trailed", "FWHM unknown"
+)  # fmt: skip
+"""Causes of doubt."""
+
+COMMON = frozenset((WIDE_STARS, SKY, NOISE))
+"""Causes that ordinary nights have: seeing, twilight, Moon and crowds."""
+
 ALIKE = "INSTRUME", "TELESCOP", "NAXIS1", "NAXIS2"
 """Frames are compared with those of which these are the same."""
 
@@ -33,6 +43,27 @@ COLUMNS = (
     "frame", "quality", "why", "filter", "mjd", "exposure_time", "fwhm", "seeing", "ellipticity", "trailed", "sky",
     "sources", "zero_point", "transparency", "transparency_error", "transparency_from", "aperture_noise",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class FrameDoubt:
+    """Why a frame is not good.
+
+    Attributes
+    ----------
+    cause : str
+        As in `CLOUDS`.
+    grade : str
+    words : str
+        What was measured.
+    size : float
+        How bad it is, to compare frames.
+    """
+
+    cause: str
+    grade: str
+    words: str
+    size: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +78,14 @@ class FrameQuality:
         Why it is not good, in one sentence.
     transparency : Transparency
         Of atmosphere and clouds.
+    doubts : tuple of FrameDoubt
+        The same as ``why``, one by one.
     """
 
     grade: str
     why: str = ""
     transparency: Transparency = NO_TRANSPARENCY
+    doubts: tuple[FrameDoubt, ...] = ()
 
 
 def grade_frames(
@@ -96,26 +130,76 @@ def _grade_group(paths: Sequence[str], headers: Sequence[Mapping[str, Any]], rea
     out = []
     for n, header in enumerate(headers):
         doubts = [
-            _grade(fwhm[n] / sharp, WIDE, "FWHM {:.2f} times that of the best frames"),
-            _grade(-transparency[n].value, [-limit for limit in CLOUDED], "transparency {:.2f} of the best frame"),
-            _grade(brightness[n], BRIGHT_SKY, "sky {:.1f} times the typical one"),
-            _grade(noise[n], (NOISY, np.inf), "noise of empty apertures {:.2f} times their error"),
+            _grade(WIDE_STARS, fwhm[n] / sharp, WIDE, "FWHM {:.2f} times that of the best frames"),
+            _grade(
+                CLOUDS, -transparency[n].value, [-limit for limit in CLOUDED], "transparency {:.2f} of the best frame"
+            ),
+            _grade(SKY, brightness[n], BRIGHT_SKY, "sky {:.1f} times the typical one"),
+            _grade(NOISE, noise[n], (NOISY, np.inf), "noise of empty apertures {:.2f} times their error"),
         ]
         if header.get("TRAILED"):
-            doubts.append((POOR, "trailed"))
+            doubts.append(FrameDoubt(TRAILED, POOR, "trailed"))
         if not np.isfinite(fwhm[n]):
-            doubts.append((USABLE, "FWHM unknown"))
-        found = [doubt for doubt in doubts if doubt is not None]
-        grade = POOR if any(word == POOR for word, _ in found) else USABLE if found else GOOD
-        out.append(FrameQuality(grade, "; ".join(why for _, why in found), transparency[n]))
+            doubts.append(FrameDoubt(NO_FWHM, USABLE, "FWHM unknown"))
+        found = tuple(doubt for doubt in doubts if doubt is not None)
+        grade = POOR if any(doubt.grade == POOR for doubt in found) else USABLE if found else GOOD
+        out.append(FrameQuality(grade, "; ".join(doubt.words for doubt in found), transparency[n], found))
     return out
 
 
-def _grade(value: float, limits: Sequence[float], words: str) -> tuple[str, str] | None:
+def _grade(cause: str, value: float, limits: Sequence[float], words: str) -> FrameDoubt | None:
     """Grade a number that should be small; None if it is, or is unknown."""
     if not value > limits[0]:
         return None
-    return POOR if value > limits[1] else USABLE, words.format(abs(value))
+    return FrameDoubt(cause, POOR if value > limits[1] else USABLE, words.format(abs(value)), float(value))
+
+
+def add_quality(
+    summary: NightSummary, grades: Mapping[str, FrameQuality], warnings: Iterable[Sequence[str]]
+) -> NightSummary:
+    """Add to the summary of a night why its frames are not good, and their warnings.
+
+    Parameters
+    ----------
+    summary : NightSummary
+    grades : mapping of str to FrameQuality
+        By product.
+    warnings : iterable of sequence of str
+        Of each science frame.
+
+    Returns
+    -------
+    NightSummary
+    """
+    poor = sum(quality.grade == POOR for quality in grades.values())
+    return replace(summary, poor=poor, doubts=sum_up_doubts(grades), warnings=count_warnings(warnings))
+
+
+def sum_up_doubts(grades: Mapping[str, FrameQuality]) -> tuple[Doubt, ...]:
+    """Sum up why the frames of a night are not good.
+
+    Parameters
+    ----------
+    grades : mapping of str to FrameQuality
+        By product.
+
+    Returns
+    -------
+    tuple of Doubt
+        One for each cause, those that ordinary nights have last.
+    """
+    causes: dict[str, list[tuple[str, FrameDoubt]]] = defaultdict(list)
+    for path, quality in grades.items():
+        for doubt in quality.doubts:
+            causes[doubt.cause].append((path.removeprefix("science/").removesuffix(".fits"), doubt))
+    return tuple(_sum_up(cause, causes[cause]) for cause in sorted(causes, key=lambda one: (one in COMMON, one)))
+
+
+def _sum_up(cause: str, found: Sequence[tuple[str, FrameDoubt]]) -> Doubt:
+    """Sum up the frames that are doubtful for one cause."""
+    name, worst = max(found, key=lambda item: item[1].size)
+    words = f"{name}: {worst.words}" if worst.size else f"first: {name}"
+    return Doubt(cause, tuple(frame for frame, _ in found), f"worst {words}" if worst.size else words, cause in COMMON)
 
 
 def _read_numbers(headers: Sequence[Mapping[str, Any]], keyword: str) -> np.ndarray[Any, np.dtype[np.float64]]:
