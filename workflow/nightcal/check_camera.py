@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from nightcal.cameras.amplifiers import open_image
-from nightcal.cameras.camera import Camera, Patterns
+from nightcal.cameras.camera import Camera, Patterns, recognise_camera
 from nightcal.cameras.camera_file import load_camera
 from nightcal.cameras.colours import split_header
 from nightcal.check_pixels import describe_pixels
@@ -357,17 +357,23 @@ EXPLAINED = {what.replace(" ", "_") for what in LINES} | ELSEWHERE
 """Roles that are described; for any other role the value of its keyword is shown."""
 
 
-def main() -> None:
-    """Check frames; the exit status is 1 if a frame would be rejected."""
-    parser = argparse.ArgumentParser(
-        prog="python -m nightcal.check_camera", description="Show how a camera file interprets raw frames."
-    )
-    parser.add_argument("camera", type=Path, help="camera file, as in config/cameras")
-    parser.add_argument("frames", type=Path, nargs="+", help="raw frames")
-    args = parser.parse_args()
-    camera = load_camera(args.camera)
+def print_checks(cameras: Sequence[Camera], frames: Sequence[Path]) -> bool:
+    """Print how frames are interpreted, each with the first camera file that recognises it.
+
+    Parameters
+    ----------
+    cameras : sequence of Camera
+        Tried in this order; a single one is used for every frame.
+    frames : sequence of Path
+
+    Returns
+    -------
+    bool
+        Whether all frames would be used.
+    """
     good = True
-    for path in args.frames:
+    for path in frames:
+        camera = cameras[0] if len(cameras) == 1 else _find_camera(path, cameras)
         check = check_frame(camera, path)
         print(f"{make_printable(str(path))}, read with {camera.path.name} ({camera.title})")
         for what, text in check.lines:
@@ -376,7 +382,26 @@ def main() -> None:
             print(f"  PROBLEM         {make_printable(problem)}.")
         print(f"{check.verdict}\n")
         good = good and not check.rejected
-    sys.exit(0 if good else 1)
+    return good
+
+
+def _find_camera(path: Path, cameras: Sequence[Camera]) -> Camera:
+    """Find the camera file for a frame; the last one if the frame cannot be read."""
+    try:
+        return recognise_camera(read_header(path), cameras)
+    except FrameRejectedError:
+        return cameras[-1]
+
+
+def main() -> None:
+    """Check frames; the exit status is 1 if a frame would be rejected."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nightcal.check_camera", description="Show how a camera file interprets raw frames."
+    )
+    parser.add_argument("camera", type=Path, help="camera file, as in config/cameras")
+    parser.add_argument("frames", type=Path, nargs="+", help="raw frames")
+    args = parser.parse_args()
+    sys.exit(0 if print_checks([load_camera(args.camera)], args.frames) else 1)
 
 
 if __name__ == "__main__":

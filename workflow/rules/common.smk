@@ -8,6 +8,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import nightcal
 from nightcal.errors import ConfigurationError
 from nightcal.numerics.kernels import LAPLACIAN_WORTHWHILE, SCIENCE_STEPS, WORTHWHILE, fingerprint
 from nightcal.planning.earlier_masters import JUDGED
@@ -56,7 +57,7 @@ _python = (
 )
 shell.prefix(
     "set -euo pipefail; "
-    f"export PYTHONPATH={shlex.quote(str(HOME / 'workflow'))} PYTHONDONTWRITEBYTECODE=1; "
+    f"export PYTHONPATH={shlex.quote(str(Path(nightcal.__file__).parents[1]))} PYTHONDONTWRITEBYTECODE=1; "
     + f"export NUMBA_CACHE_DIR={shlex.quote(os.path.abspath(KERNELS))}; "
     + (f'export PATH={shlex.quote(_python)}:"$PATH"; ' if _python else "")
 )

@@ -13,11 +13,12 @@ from nightcal.cameras.settings import SettingRule
 from nightcal.errors import ConfigurationError
 from nightcal.io.schema import check, read_yaml
 from nightcal.io.sections import parse_section
+from nightcal.resources import find_home
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
 """Units of exposure times in camera files [s]."""
 
-SCHEMA = Path(__file__).parents[2] / "schemas" / "camera.schema.yaml"
+SCHEMA = find_home() / "workflow" / "schemas" / "camera.schema.yaml"
 
 
 @cache
