@@ -2,6 +2,8 @@
 
 import csv
 import io
+import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,13 +14,16 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from nightcal.io.verdict import Outcome, Verdict
 from nightcal.planning.frames import Frame
+from nightcal.planning.naming import make_printable
 from nightcal.planning.plan import COLUMNS, make_plan
 from nightcal.planning.summary import NightSummary, Undone
 from nightcal.report import amend, make_report, read_products, read_table, write_table
+from nightcal.report.page import SCIENCE_COLUMNS
 from nightcal.science.crosscheck import CrossCheck
 from nightcal.science.frame_quality import FrameQuality
 
 MANY = settings(deadline=None, derandomize=True, database=None, max_examples=100)
+OURS = {"b"}  # names of lanes and of warnings
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>\"&amp;</td>"
 
 
@@ -90,38 +95,34 @@ def test_header_text_is_escaped():
     ]
     undone = Undone("flat", "science", HOSTILE, (HOSTILE,), remedy="check")
     page = show_page(rows, products, undone, night="<night>")
-    assert {tag for tag, _ in page.tags} <= {
-        "html",
-        "head",
-        "meta",
-        "title",
-        "style",
-        "body",
-        "h1",
-        "h2",
-        "p",
-        "ul",
-        "li",
-        "table",
-        "tr",
-        "th",
-        "td",
-    }
-    assert not any(
-        name.startswith("on") or name in ("src", "href") for _, attributes in page.tags for name in attributes
-    )
+    harmless = show_page([row("a.fits")], {})
+    assert Counter(tag for tag, _ in page.tags)["script"] == Counter(tag for tag, _ in harmless.tags)["script"] == 1
+    assert not {"img", "b", "u", "em", "s"} & ({tag for tag, _ in page.tags} - {tag for tag, _ in harmless.tags} - OURS)
+    attributes = [item for _, found in page.tags for item in found.items()]
+    assert not any(name.startswith("on") or name == "src" for name, _ in attributes)
+    assert all(re.fullmatch(r"#f\d+", value) for name, value in attributes if name == "href")
     cells = [cell for cells in page.rows for cell in cells]
     assert cells.count(HOSTILE) == 1
+    assert HOSTILE in page.words
     assert HOSTILE + ".fits" in cells
     assert {"<b>M 67</b>", "<i>&", "<u>odd</u>", "<s>", "<em>no", "<h1>", "<script>"} <= set(cells)
     assert "Night of <night>" in page.words
+
+
+def test_a_header_cannot_turn_the_direction_of_text_or_hold_control_characters():
+    products = [product("science/s.fits", OBJECT="M 67")]
+    rows = [row("s\u202egpj.fits", "rejected", reason="a\x1b[31mb\u2066c")]
+    text = make_report(summary(), rows, dict(products))
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\x1b]", text)
+    assert "s\\u202egpj.fits" in text
 
 
 @MANY
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30))
 def test_any_file_name_and_reason_can_be_read(text):
     page = show_page([row(text, "rejected", reason=text)], [])
-    assert [text, "rejected", text] in page.rows
+    shown = make_printable(text)
+    assert [shown, "", "rejected", shown] in page.rows
 
 
 def test_the_page_counts_every_raw_frame():
@@ -133,8 +134,8 @@ def test_the_page_counts_every_raw_frame():
         row("e.fits", "unused"),
     ]
     page = show_page(rows, [])
-    assert "5 raw frames: 2 reduced, 1 rejected, 1 stacked, 1 unused." in page.words
-    assert ["d.fits", "rejected", "the file is empty"] in page.rows
+    assert "2 reduced, 1 rejected, 1 stacked, 1 unused" in page.words
+    assert ["d.fits", "", "rejected", "the file is empty"] in page.rows
 
 
 def test_a_night_without_failures_says_so():
@@ -142,7 +143,7 @@ def test_a_night_without_failures_says_so():
     assert "All 81 science frames have bias, dark and flat." in page.words
     assert "No raw frame was rejected or left unused." in page.words
     assert "No calibration frames." in page.words
-    assert "What was not done" not in page.words
+    assert "GOOD." in page.words
 
 
 def test_what_was_not_done_is_on_top_with_what_helps():
@@ -152,7 +153,7 @@ def test_what_was_not_done_is_on_top_with_what_helps():
     assert "81 science frames: 81 with bias, 81 with dark, 78 with flat" in words
     assert "3 science frames without flat: 5 flats in z differ in READMODE (first: a)." in words
     assert "python -m nightcal.check_camera config/cameras/generic.yaml 'my raw/a'" in words
-    assert text.index("What was not done") < text.index("Rejected and unused")
+    assert text.index("LOOK, with 1 thing to do.") < text.index("Rejected and unused")
 
 
 def test_products_are_listed_with_their_numbers_and_warnings():
@@ -170,28 +171,126 @@ def test_products_are_listed_with_their_numbers_and_warnings():
     rows = [row("m67.fits", product="science/m67.fits") | {"filter": "V", "exposure": "30"}]
     verdicts = [Verdict("bias_x", "20240301", "bias", Outcome.DOUBTFUL, "rises by 3 e-")]
     page = Page(make_report(summary(), rows, dict(products), verdicts=verdicts))
-    assert ["bias_x", "doubtful", "rises by 3 e-"] in page.rows
+    assert "bias_x: doubtful, rises by 3 e-" in page.words
     assert ["bias_x", "doubtful", "12", "11.94", "1.310", "1503 e-", "bias frames scatter 1.31 times"] in page.rows
-    assert ["m67.fits", "M 67", "V", "30", "17", "dark", "flat usable", ""] in page.rows
+    (science,) = read_science(page).values()
+    assert (science["frame"], science["object"], science["filter"], science["exposure [s]"]) == (
+        "m67",
+        "M 67",
+        "V",
+        "30",
+    )
+    assert (science["skipped"], science["ages"], science["warnings"]) == ("dark", "flat usable", "")
 
 
-def test_measurements_of_the_sky_have_their_own_table():
+def show_science(products, **more):
+    """Rows of the table of science frames, by frame."""
+    return read_science(Page(make_report(summary(()), [], dict(products), **more)))
+
+
+def read_science(page):
+    """Rows of the table of science frames, by frame; columns that would be empty are not on the page."""
+    start = next(n for n, cells in enumerate(page.rows) if "frame" in cells and "reason" not in cells)
+    head = page.rows[start]
+    cells = [cells for cells in page.rows[start + 1 :] if len(cells) == len(head)]
+    found = [dict.fromkeys(SCIENCE_COLUMNS, "") | dict(zip(head, row, strict=True)) for row in cells]
+    return {science["frame"]: science for science in found}
+
+
+def test_measurements_of_the_sky_are_in_the_table_of_science_frames():
     solved = {"SKYLEVEL": 812.34, "FWHM": 2.718, "NSOURCES": 431, "WCSSTAT": "solved: 99 stars", "ZP": 22.5017}
     products = [
-        product("science/m67.fits", **solved, ZPERR=0.0042, MAGLIM5=19.876, ZPSTAT="60 stars, band r"),
-        product(
-            "science/cloud.fits", NSOURCES=2, FWHM="n/a", WCSSTAT="not solved: only 2 sources; at least 6 are needed"
-        ),
+        product("science/m67.fits", **solved, ZPERR=0.0042, MAGLIM5=19.876, ZPSTAT="60 stars, band r", SEEING=1.9),
+        product("science/cloud.fits", NSOURCES=2, FWHM="n/a", WCSSTAT="not solved: only 2 sources"),
         product("science/flash.fits", FWHM=3.0),
         product("science/torn.fits", **solved, EMPTY="its raw header said all this"),
     ]
-    grades = {"science/cloud.fits": FrameQuality("poor", "FWHM <unknown>")}
-    page = Page(make_report(summary(()), [], dict(products), grades=grades))
-    assert page.rows[-2:] == [
-        ["m67.fits", "", "812.3", "2.72", "431", "solved: 99 stars", "22.502 +- 0.004", "19.88", "60 stars, band r"],
-        ["cloud.fits", "poor: FWHM <unknown>", "", "", "2", "not solved: only 2 sources; at least 6 are needed"]
-        + [""] * 3,
+    found = show_science(products, grades={"science/cloud.fits": FrameQuality("poor", "FWHM <unknown>")})
+    m67, cloud = found["m67"], found["cloud"]
+    assert (m67["sky [e-]"], m67["FWHM [pix]"], m67["seeing [arcsec]"], m67["sources"]) == (
+        "812.3",
+        "2.72",
+        "1.90",
+        "431",
+    )
+    assert (m67["zero point [mag]"], m67["5 sigma limit [mag]"]) == ("22.502 +- 0.004", "19.88")
+    assert (m67["astrometry"], m67["zero point status"]) == ("solved: 99 stars", "60 stars, band r")
+    assert (cloud["quality"], cloud["FWHM [pix]"], cloud["sources"]) == ("poor: FWHM <unknown>", "", "2")
+    assert found["flash"]["FWHM [pix]"] == ""
+    assert (found["torn"]["sky [e-]"], found["torn"]["warnings"]) == ("", "its raw header said all this")
+
+
+def make_night(number, **odd):
+    """Rows and products of science frames that differ in time and seeing only."""
+    rows = [
+        row(f"s{n}.fits", product=f"science/s{n}.fits", type="science", filter="V", mjd_mid=f"{60371 + n / 100}")
+        for n in range(number)
     ]
+    cards = {"NSOURCES": 100, "SKYLEVEL": 50.0, "EXPTIME": 10.0}
+    seeing = {f"s{n}": 2.0 + 0.01 * (n % 3) for n in range(number)} | odd
+    return rows, [product(f"science/{name}.fits", **cards, SEEING=value, FWHM=value) for name, value in seeing.items()]
+
+
+def test_a_frame_that_departs_from_the_others_is_ringed_and_leads_to_its_row():
+    rows, products = make_night(9, s4=4.0)
+    text = make_report(summary(), rows, dict(products))
+    assert "seeing [arcsec]: median 2.01, 2.00 to 4.00, 1 outliers ringed" in text
+    (ringed,) = re.findall(r'<a href="(#f\d+)"><g [^>]*><title>(s\d): [^<]*</title><circle', text)
+    assert ringed == ("#f4", "s4")
+    assert '<tr id="f4">' in text
+
+
+def test_no_frame_is_ringed_if_all_are_alike():
+    rows, products = make_night(9)
+    assert "<circle" not in make_report(summary(), rows, dict(products))
+
+
+def test_each_frame_has_a_tick_and_a_science_frame_knows_its_masters():
+    rows, products = make_night(2)
+    rows[0]["flat"] = "flat_V"
+    flats = [
+        row(f"f{n}.fits", "stacked", "masters/flat_V.fits", type="flat", filter="V", mjd_mid="60370.9") for n in "12"
+    ]
+    lost = row("x.fits", "rejected", reason="no image", type="flat", filter="V", mjd_mid="60370.95")
+    page = show_page([*rows, *flats, lost], products)
+    ticks = [attributes for tag, attributes in page.tags if tag in ("i", "a") and attributes.get("class") in ("t", "x")]
+    assert len(ticks) == 5
+    (user,) = [tick for tick in ticks if "data-u" in tick]
+    assert user["title"].startswith("s0.fits, 00:00 UT")
+    assert sum(tick.get("data-g") == user["data-u"] for tick in ticks) == 2
+    (cross,) = [tick for tick in ticks if tick["class"] == "x"]
+    assert cross["title"] == "x.fits, 22:48 UT, rejected: no image"
+
+
+def test_each_kind_of_warning_stands_once_with_what_to_do():
+    products = [product(f"science/s{n}.fits", WARN001=f"risky age: flat {20 + n} days old") for n in range(3)]
+    page = show_page([], products)
+    assert page.words.count("risky age, 3 products") == 1
+    assert "What to do:" in page.words
+    assert "s0, s1, s2" in page.words
+
+
+def test_columns_sort_by_numbers_and_headings_are_buttons():
+    rows, products = make_night(2)
+    text = make_report(summary(), rows, dict(products))
+    assert '<td class="n" data-v="2.01">2.01</td>' in text
+    assert '<th scope="col"><button type="button">seeing [arcsec]</button></th>' in text
+
+
+def test_the_page_asks_for_nothing_else_and_is_the_same_every_time():
+    rows, products = make_night(5)
+    text = make_report(summary(), rows, dict(products))
+    assert text == make_report(summary(), rows, dict(products))
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", text)
+
+
+def test_a_night_where_nothing_could_be_reduced_has_a_page_that_says_so():
+    rows = [row("a.fits", "rejected", reason="no image")]
+    lost = NightSummary("20240301", 1, 0, 0, dict.fromkeys(("bias", "dark", "flat", "bpm"), 0), 0,
+                        (Undone("rejected", "", "no image", ("a.fits",)),))  # fmt: skip
+    page = Page(make_report(lost, rows, {}))
+    assert "BAD" in page.words
+    assert "Every raw frame was rejected." in page.words
 
 
 def test_an_empty_science_product_rejects_its_frame():
@@ -310,7 +409,7 @@ def test_an_odd_level_does_not_break_the_page(level):
     header = fits.Header({"NCOMBINE": 1})
     if np.isfinite(level):
         header["BIASLVL"] = level
-    assert "bias" in show_page([], [("masters/bias.fits", header)]).rows[-1]
+    assert any("bias" in cells for cells in show_page([], [("masters/bias.fits", header)]).rows)
 
 
 @pytest.mark.parametrize("damaged", ["evening", "morning"])
@@ -373,4 +472,5 @@ def test_the_comparison_with_ccdproc_is_on_the_page():
     page = Page(make_report(summary(), [], {}, checks))
     for words in ("Compared with ccdproc", "<b>.fits", "2e-06", "0.043", "every pixel of the product is flagged"):
         assert words in page.words
-    assert "ccdproc" not in Page(make_report(summary(), [], {})).words
+    assert "Compared with ccdproc" not in Page(make_report(summary(), [], {})).words
+    assert "not asked for: crosscheck=true" in Page(make_report(summary(), [], {})).words

@@ -56,6 +56,8 @@ def test_the_command_repeats_what_was_given():
 
 
 def test_the_command_installs_what_is_missing():
+    installed = write_fetch_command({"raw": "raw"}, "refcat2", package=Path("nightcal"))
+    assert installed.startswith("pip install 'nightcal[catalogs]' && snakemake fetch_stars")
     command = write_fetch_command({"raw": "raw"}, "refcat2", package=Path("/src"))
     assert command == (
         "pip install --editable '/src[catalogs]' && snakemake fetch_stars --cores 1 --config raw=raw"

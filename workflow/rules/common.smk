@@ -570,7 +570,7 @@ def fetch_stars_command():
         config["catalog"]["download"] or "refcat2",
         given.configfiles,
         None if Path.cwd() == HOME else HOME / "Snakefile",
-        None if find_spec("astroquery") else HOME,
+        None if find_spec("astroquery") else HOME if (HOME / "pyproject.toml").is_file() else Path("nightcal"),
     )
 
 

@@ -112,7 +112,7 @@ def write_fetch_command(
     snakefile : Path, optional
         If it is not the one of the current folder.
     package : Path, optional
-        The folder of nightcal, if astroquery has to be installed first.
+        The checkout of nightcal, or nothing but its name, if astroquery has to be installed first.
 
     Returns
     -------
@@ -126,7 +126,8 @@ def write_fetch_command(
     words += ["--snakefile", str(snakefile)] if snakefile else []
     words += ["--configfile", *map(str, files)] if files else []
     words += ["--config", *(f"{key}={_write_value(value)}" for key, value in wanted.items())]
-    install = f"{join(['pip', 'install', '--editable', f'{package}[catalogs]'])} && " if package else ""
+    editable = ["--editable"] if package and package.is_absolute() else []
+    install = f"{join(['pip', 'install', *editable, f'{package}[catalogs]'])} && " if package else ""
     return f"{install}{join(words)}; then run again with that --config"
 
 

@@ -1,0 +1,79 @@
+"""The timeline: a lane for each kind of frame and filter, and a tick for each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from nightcal.planning.plan import REJECTED, STEPS, UNUSED
+from nightcal.report.html import show
+from nightcal.report.plan_rows import Row
+from nightcal.report.time_axis import TimeAxis, format_clock
+
+ORDER = ("bias", "dark", "flat", "science")
+
+
+def make_timeline(rows: Sequence[Row], axis: TimeAxis, anchors: Mapping[str, str]) -> str:
+    """Make the timeline.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Rows of the amended plan.
+    axis : TimeAxis
+    anchors : mapping of str to str
+        Anchors of science frames, by product.
+
+    Returns
+    -------
+    str
+        Ticks of science frames name their masters by numbers, so that hovering over one lights the other.
+    """
+    masters = {product: n for n, product in enumerate(dict.fromkeys(row["product"] for row in rows if row["product"]))}
+    by_name = {(row["night"], product.rpartition("/")[2].removesuffix(".fits")): masters[product]
+               for row in rows if (product := row["product"]).startswith("masters/")}  # fmt: skip
+    lanes: dict[tuple[int, str], list[str]] = {}
+    counts: dict[tuple[int, str], list[Row]] = {}
+    for row in rows:
+        mjd = _read_mjd(row)
+        if mjd is None:
+            continue
+        lane = _name_lane(row)
+        used = [by_name[row["night"], row[step]] for step in STEPS if (row["night"], row[step]) in by_name]
+        lanes.setdefault(lane, []).append(_make_tick(row, axis.place(mjd), mjd, masters, used, anchors))
+        counts.setdefault(lane, []).append(row)
+    marks = "".join(f'<span style="left:{100 * place:.2f}%">{text}</span>' for place, text in axis.find_marks())
+    body = "\n".join(_make_lane(lane, lanes[lane], counts[lane]) for lane in sorted(lanes))
+    return f'<div class="timeline">{body}\n<div class="lane axis"><b>UT</b><div>{marks}</div></div></div>'
+
+
+def _name_lane(row: Row) -> tuple[int, str]:
+    kind = row["type"] or "other"
+    rank = ORDER.index(kind) if kind in ORDER else len(ORDER)
+    return rank, " ".join(filter(None, (kind, row["filter"] if kind in ("flat", "science") else "")))
+
+
+def _make_lane(lane: tuple[int, str], ticks: Sequence[str], rows: Sequence[Row]) -> str:
+    lost = sum(row["role"] in (REJECTED, UNUSED) for row in rows)
+    words = f"{len(rows)}" + (f", {lost} not used" if lost else "")
+    return f'<div class="lane"><b>{show(lane[1])} <small>{words}</small></b><div>{"".join(ticks)}</div></div>'
+
+
+def _make_tick(
+    row: Row, place: float, mjd: float, masters: Mapping[str, int], used: Sequence[int], anchors: Mapping[str, str]
+) -> str:
+    title = f"{row['file']}, {format_clock(mjd)} UT, {row['role']}"
+    title += f": {row['reason']}" if row["role"] in (REJECTED, UNUSED) else ""
+    kind = "x" if row["role"] in (REJECTED, UNUSED) else "t"
+    links = f' data-u="{" ".join(map(str, used))}"' if used else ""
+    links += f' data-g="{masters[row["product"]]}"' if row["product"] else ""
+    style = f'style="left:{100 * place:.2f}%"'
+    if row["product"] in anchors:
+        return f'<a class="{kind}" href="#{anchors[row["product"]]}" {style}{links} title="{show(title)}"></a>'
+    return f'<i class="{kind}" {style}{links} title="{show(title)}"></i>'
+
+
+def _read_mjd(row: Row) -> float | None:
+    try:
+        return float(row["mjd_mid"])
+    except ValueError:
+        return None
