@@ -22,6 +22,7 @@ rule all:
     default_target: True
     input:
         [path for night in NIGHTS for path in night_products(night)],
+        [RESULTS / "index.html"] if NIGHTS else [],
 
 
 onsuccess:

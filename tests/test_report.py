@@ -234,7 +234,7 @@ def make_night(number, **odd):
 def test_a_frame_that_departs_from_the_others_is_ringed_and_leads_to_its_row():
     rows, products = make_night(9, s4=4.0)
     text = make_report(summary(), rows, dict(products))
-    assert "seeing [arcsec]: median 2.01, 2.00 to 4.00, 1 outliers ringed" in text
+    assert "seeing [arcsec]: median 2.01, 2.00 to 4.00, 1 outlier ringed" in text
     (ringed,) = re.findall(r'<a href="(#f\d+)"><g [^>]*><title>(s\d): [^<]*</title><circle', text)
     assert ringed == ("#f4", "s4")
     assert '<tr id="f4">' in text

@@ -5,6 +5,7 @@ localrules:
     plan,
     report_night,
     check_night,
+    make_index,
     missing,
 
 
@@ -87,6 +88,24 @@ rule report_night:
         "python {params.script:q} --planned {input.planned:q} --summary {input.summary:q} --plan {input.plan:q}"
         " {params.crosschecks} {params.hits} {params.remarks} --raw {params.raw:q} --out {output.page:q} {output.summary:q}"
         " --tables {output.verdicts:q} {output.numbers:q} {output.frames:q} > {log:q} 2>&1"
+
+
+rule make_index:
+    """Write the page of all nights that were ever reduced into the folder of results."""
+    input:
+        [RESULTS / night / "summary.json" for night in NIGHTS],
+    output:
+        update(RESULTS / "index.html"),
+    log:
+        RESULTS / "logs/make_index.log",
+    conda:
+        "../../envs/nightcal.yaml"
+    params:
+        script=script("make_index"),
+        version=__version__,
+        results=str(RESULTS),
+    shell:
+        "python {params.script:q} {params.results:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule check_night:

@@ -95,9 +95,24 @@ def make_report(
         _make_crosscheck_section(crosschecks),
         _make_origin(rows, raw),
     ]
-    title = f"Night of {show(summary.night)}"
+    return finish_page(f"Night of {summary.night}", parts)
+
+
+def finish_page(title: str, parts: Sequence[str]) -> str:
+    """Put the parts of a page together, with style sheet and script.
+
+    Parameters
+    ----------
+    title : str
+    parts : sequence of str
+        HTML.
+
+    Returns
+    -------
+    str
+    """
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{show(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_read_file('page.css')}</style></head>\n<body><main>" + "\n".join(filter(None, parts)) + "</main>\n"
         f"<script>{_read_file('page.js')}</script></body></html>\n"
