@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lint-style lint-types lint-rules bench clean
+.PHONY: demo test lint lint-style lint-types lint-rules docs bench clean
 
 demo: .venv/demo demo/raw   ## simulate a night, reduce it, compare with the truth
 	$(BIN)/snakemake --cores 2 --config raw=demo/raw results=demo/results crosscheck=true
@@ -25,6 +25,10 @@ lint-types: .venv/test
 lint-rules: .venv/test demo/raw
 	$(BIN)/snakemake --lint --config raw=demo/raw results=demo/results
 
+docs: .venv/docs            ## build the manual in docs/_build/html; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html."
+
 bench: .venv-bench/done     ## time nightcal and its peers (hours); CASES and MORE select: docs/performance.md
 	.venv-bench/bin/python -m benchmarks $(CASES) $(MORE)
 
@@ -40,6 +44,10 @@ demo/raw: | .venv/demo
 
 .venv/test: .venv/demo
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+.venv/docs: .venv/demo
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	@touch $@
 
 # BANZAI requires torch, a database and a message broker; its stacking code needs none of them.

@@ -49,15 +49,15 @@ def steps(_: str) -> str:
 def measurements(_: str) -> str:
     """List the sections of the configuration that measure."""
     rows = (
-        (page(name, "docs/"), step.summary, ", ".join(f"`{key}`" for key in ("enabled", *step.options.defaults())))
+        (page(name), step.summary, ", ".join(f"`{key}`" for key in ("enabled", *step.options.defaults())))
         for name, step in MEASUREMENTS.items()
     )
     return markdown(("section", "what it does", "keys"), rows)
 
 
-def page(name: str, folder: str = "") -> str:
+def page(name: str) -> str:
     """Link to the page of a step, if it has one."""
-    return f"[`{name}`]({folder}{name}.md)" if (HOME / "docs" / f"{name}.md").exists() else f"`{name}`"
+    return f"[`{name}`]({name}.md)" if (HOME / "docs" / f"{name}.md").exists() else f"`{name}`"
 
 
 def options(name: str) -> str:

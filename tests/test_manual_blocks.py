@@ -100,7 +100,7 @@ def demo(tmp_path_factory, snakemake):
 
 
 def test_the_pages_with_examples_are_known():
-    assert {"README.md", "products.md", "ccdproc.md"} <= set(RUNNABLE)
+    assert {"ccdproc.md", "products.md", "python.md", "tutorial.md"} <= set(RUNNABLE)
 
 
 @pytest.mark.parametrize("name", RUNNABLE)
