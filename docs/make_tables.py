@@ -87,7 +87,7 @@ def science_keywords(_: str) -> str:
 def science_rows() -> Iterator[tuple[str, str, str]]:
     """Rows of that table."""
     calibration = [step.name for step in STEPS if step.options is None]
-    for group in ("provenance", *calibration, "skipped", "sky", "mask"):
+    for group in ("provenance", "exposure", *calibration, "skipped", "sky", "mask"):
         step = f"`{group}`" if group in calibration else ""
         for keyword in KEYWORDS.get(group, ()):
             if "science" in keyword.products:

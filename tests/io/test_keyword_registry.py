@@ -73,7 +73,7 @@ def test_keywords_are_unique_and_fit_a_card():
         ("CD1_2", "CDn_n"),
         ("CTYPE1R", "CTYPEna"),
         ("NIGHT", "NIGHT"),
-        ("OBJECT", None),
+        ("OBSERVER", None),
     ],
 )
 def test_numbered_keywords_are_known_by_their_pattern(name, found):

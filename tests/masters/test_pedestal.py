@@ -82,7 +82,7 @@ def test_dark_current_is_that_of_the_chip(tmp_path):
     pulls = (np.asarray(dark.data) - night.dark)[good] / np.sqrt(np.asarray(dark.variance))[good]
     assert np.std(pulls) == pytest.approx(1, abs=0.03)
     assert abs(np.mean(pulls)) < 0.05
-    assert (dark.header["PEDEXP"], dark.header["EXPMAX"], dark.header["EXPTIME"]) == (40, 120, 80)
+    assert (dark.header["PEDEXP"], dark.header["EXPMAX"], dark.header["DARKTEFF"]) == (40, 120, 80)
 
 
 def test_darks_of_the_exposure_time_of_all_frames_are_enough(tmp_path):

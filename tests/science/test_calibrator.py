@@ -684,7 +684,7 @@ def test_the_header_records_masters_gain_and_areas(raw, masters):
 
 
 def test_keywords_of_the_raw_frame_are_kept(tmp_path, rng):
-    cards = {"OBJECT": "M 67", "FILTER": "V", "AIRMASS": 1.2, "DARKTIME": 31.7, "GAIN": 1.3, "RDNOISE": 7.0}
+    cards = {"OBJECT": "M 67", "FILTER": "V", "AIRMASS": 1.2, "DARKTIME": 31.7, "EXPTIME": 30.0}
     path = write_frame(tmp_path / "raw.fits", rng.integers(900, 1100, (NY, NX), dtype=np.uint16), **cards)
     dark = write_master(tmp_path / "dark.fits", np.ones(AREA), BUNIT="electron/s")
     header = make_example(master_dark=dark).prepare(path).product().header

@@ -47,7 +47,7 @@ def test_the_product_of_a_corrected_frame_says_what_holds(take):
     facts = Facts(filter="R", exposure=20.0, gain=3.0, read_noise=8.0)
     _, header, corrected = reduce(path, **{str(path): Override(facts, text="night.yaml: filter R, note: x")})
     assert header["RULE001"] == "night.yaml: filter R, note: x"
-    assert (header["FILTER"], header["EXPTIME"], header["EGAIN"]) == ("R", 20.0, 1.5)
+    assert (header["FILTER"], header["EXPTIME"], header["RAWEGAIN"]) == ("R", 20.0, 1.5)
     assert (header["GAINUSED"], header["RNUSED"]) == (3.0, 8.0)
     assert header["MJD-AVG"] - plain["MJD-AVG"] == pytest.approx(5 / 86400, abs=1e-9)
     assert header["CONFHASH"] != plain["CONFHASH"]

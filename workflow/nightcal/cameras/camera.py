@@ -28,7 +28,7 @@ from nightcal.warning_names import Warn, ignore_warning, name_warning
 
 ROLES = (
     "type", "object", "exposure", "filter", "start", "start_time", "middle", "end", "set_temperature", "temperature",
-    "instrument", "gain", "read_noise", "saturation", "linearity", "longitude", "ra", "dec",
+    "instrument", "gain", "read_noise", "saturation", "linearity", "longitude", "latitude", "height", "ra", "dec",
     "pixel_scale", "pixel_size", "focal_length", "summed",
 )  # fmt: skip
 """Quantities for which a camera file may list keywords; the first keyword with a value is used."""
@@ -70,8 +70,8 @@ class Camera:
         Rules for the frame type; the first that matches decides.
     flat_source : tuple of (str, Patterns)
         Rules for the light source of a flat, `twilight` or `dome`; the first that matches decides.
-    gain, read_noise, saturation, linearity, longitude : float or None
-        [e-/ADU], [e-], [ADU], [ADU], [deg east]; used if the header has none.
+    gain, read_noise, saturation, linearity, longitude, latitude, height : float or None
+        [e-/ADU], [e-], [ADU], [ADU], [deg east], [deg], [m]; used if the header has none.
     pixel_scale : float or None
         [arcsec] of an unbinned pixel; used if the header has none.
     amplifiers : tuple of AmplifierRule
@@ -118,6 +118,8 @@ class Camera:
     saturation: float | None = None
     linearity: float | None = None
     longitude: float | None = None
+    latitude: float | None = None
+    height: float | None = None
     pixel_scale: float | None = None
     amplifiers: tuple[AmplifierRule, ...] = (AmplifierRule(),)
     overscan_method: str = "clipped_mean"

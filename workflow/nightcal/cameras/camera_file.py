@@ -69,6 +69,8 @@ def load_camera(path: Path) -> Camera:
         saturation=document.get("saturation"),
         linearity=document.get("linearity"),
         longitude=document.get("longitude"),
+        latitude=document.get("latitude"),
+        height=document.get("height"),
         pixel_scale=document.get("pixel_scale"),
         amplifiers=amplifiers,
         overscan_method=document.get("overscan_method", "clipped_mean"),

@@ -6,6 +6,7 @@ from functools import cache
 
 from nightcal.io.keyword import ALL, SCIENCE, STACKS, Keyword, match_any
 from nightcal.io.master_keywords import SETUP, STACK
+from nightcal.io.standard_keywords import EXPOSURE
 
 
 def _standard(*names: str, comment: str = "", products: tuple[str, ...] = SCIENCE) -> tuple[Keyword, ...]:
@@ -49,9 +50,6 @@ PROVENANCE = (
     Keyword("EMPTY", "why the product is empty", products=ALL),
     Keyword("WARNnnn", "", products=ALL, note="a warning; see above"),
     Keyword("RULEnnn", "", products=ALL, note="what `night.yaml` says of the raw frame, or of frames in the stack"),
-    Keyword("RAWBIAS", "", note="`BIASSEC` of the raw frame, which does not apply to the product"),
-    Keyword("RAWTRIM", "", note="`TRIMSEC` of the raw frame, likewise"),
-    Keyword("RAWDATA", "", note="`DATASEC` of the raw frame, likewise"),
 )
 """In every product: its origin."""
 
@@ -376,6 +374,7 @@ CATALOG = (
 KEYWORDS: dict[str, tuple[Keyword, ...]] = {
     "file": FILE,
     "provenance": PROVENANCE,
+    "exposure": EXPOSURE,
     "overscan": OVERSCAN,
     "crosstalk": CROSSTALK,
     "saturation": SATURATION,

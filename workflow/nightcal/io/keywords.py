@@ -16,6 +16,7 @@ from nightcal.io.header_values import format_time
 from nightcal.io.keyword import Keyword, match_any
 from nightcal.io.keyword_registry import find_keyword
 from nightcal.io.raw_header import RawHeader
+from nightcal.io.standard_keywords import RAW_NAMES, WITHOUT_MEANING
 from nightcal.io.time_scales import find_time_scale, to_utc
 
 LONGEST_TEXT = 250  # characters of a value, on several cards if necessary
@@ -32,8 +33,7 @@ RAW_ONLY = frozenset((
 ))  # fmt: skip
 """Keywords that describe the raw file, not the exposure."""
 
-GEOMETRY = {"BIASSEC": "RAWBIAS", "TRIMSEC": "RAWTRIM", "DATASEC": "RAWDATA"}
-"""Sections of the raw image, which do not fit a trimmed one, and the names under which they are kept."""
+LEFT_OUT = RAW_ONLY | WITHOUT_MEANING
 
 
 def copy_raw_header(raw: RawHeader) -> fits.Header:
@@ -54,7 +54,7 @@ def copy_raw_header(raw: RawHeader) -> fits.Header:
         header = copy_cards(raw.cards if raw.primary is None else raw.primary)
     else:
         kept = [(image[:8].rstrip(), image[8:]) for image in images]
-        cards = "".join(f"{GEOMETRY.get(k, k):8}{rest}" for k, rest in kept if k not in RAW_ONLY)
+        cards = "".join(f"{RAW_NAMES.get(k, k):8}{rest}" for k, rest in kept if k not in LEFT_OUT)
         header = fits.Header.fromstring(cards)
     if raw.grid is not None:
         adapt_header(header, raw.grid)
@@ -113,12 +113,12 @@ def copy_cards(raw: fits.Header) -> fits.Header:
                 # the text of an invalid card is the only safe access, and has no public name
                 header.add_comment(f"not FITS: {make_ascii(str(card._image).strip(), 60)}")
             continue
-        if keyword in RAW_ONLY:
+        if keyword in LEFT_OUT:
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                header.append((GEOMETRY.get(keyword, keyword), value, comment), end=True)
+                header.append((RAW_NAMES.get(keyword, keyword), value, comment), end=True)
             except (ValueError, fits.VerifyError):
                 header.add_comment(f"not FITS: {make_ascii(f'{keyword} {value}', 60)}")
     return header
@@ -188,6 +188,22 @@ def list_mean_time(mjd: float) -> list[tuple[str, Any, str]]:
         ``MJD-AVG`` and ``DATE-AVG``.
     """
     return [("MJD-AVG", mjd, "middle of exposure, UTC"), ("DATE-AVG", format_time(mjd), "middle of exposure, UTC")]
+
+
+def list_start(mjd: float) -> dict[str, Any]:
+    """List the keywords of the start of an exposure, by keyword.
+
+    Parameters
+    ----------
+    mjd : float
+        [UTC]
+
+    Returns
+    -------
+    dict
+        ``DATE-OBS``, ``MJD-OBS`` and ``TIMESYS``.
+    """
+    return {"DATE-OBS": format_time(mjd), "MJD-OBS": mjd, "TIMESYS": "UTC"}
 
 
 def make_ascii(text: str, length: int) -> str:

@@ -84,14 +84,6 @@ STACK = (
         ("dark",),
         note="effective exposure time for the error of the bias",
     ),
-    Keyword(
-        "EXPTIME",
-        "effective exposure; the image is per second",
-        "s",
-        ("dark",),
-        note="the same value, for other programs; the image is per second regardless",
-        standard=True,
-    ),
     Keyword("EXPMIN", "shortest exposure time", "s", ("dark",)),
     Keyword("EXPMAX", "longest exposure time, used for matching", "s", ("dark",)),
     Keyword("NHOT", "hot pixels", products=("dark", "bpm")),
@@ -193,7 +185,6 @@ SETUP = (
         products=ALL,
         note="colour of the mosaic (`R`, `G1`, `G2`, `B`), if the camera file splits it",
     ),
-    Keyword("FILTER", "filter", products=STACKS, note="filter; empty except for flats", standard=True),
     Keyword("SET-TEMP", "", "deg C", STACKS, note="set temperature of the first frame", standard=True),
     Keyword("CCD-TEMP", "measured", "deg C", STACKS, note="measured temperature of the first frame", standard=True),
 )

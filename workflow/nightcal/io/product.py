@@ -31,6 +31,12 @@ EXTENSIONS = {"UNCERT": np.float32, "MASK": MASK_DTYPE, "NUSED": np.int16}
 """Names and data types of the extensions."""
 
 STRUCTURE = {"SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "BUNIT", "CHECKSUM", "DATASUM"}
+WCS = re.compile(
+    r"WCS(AXES|NAME)[A-Z]?|(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA)[12][A-Z]?|(CD|PC)[12]_[12][A-Z]?|P[VS][12]_\d+[A-Z]?"
+    r"|(LON|LAT)POLE[A-Z]?|RADESYS[A-Z]?|EQUINOX[A-Z]?|[AB]P?_(ORDER|DMAX|\d_\d)"
+)
+"""Keywords of celestial coordinates (FITS standard 8), and of the SIP convention."""
+
 SUMS = (
     ("CHECKSUM", "0" * 16, "checksum of the HDU; FITS standard 4.4.2.7"),
     ("DATASUM", "0" * 10, "checksum of the data"),
@@ -90,11 +96,11 @@ class ProductFile:
         survivors: bool = False,
     ) -> None:
         self.file = file
-        skipped = header.get("SKIPPED", "")
+        skipped, wcs = header.get("SKIPPED", ""), _format_wcs(header)
         texts = [_format_image_header(header, unit, np.dtype(dtype), shape)]
-        texts += [_format_extension_header(name, unit, skipped, shape) for name in ("UNCERT", "MASK")]
+        texts += [_format_extension_header(name, unit, skipped, wcs, shape) for name in ("UNCERT", "MASK")]
         if survivors:
-            texts.append(_format_extension_header("NUSED", "", skipped, shape))
+            texts.append(_format_extension_header("NUSED", "", skipped, wcs, shape))
         self._parts: list[_Part] = []
         for text, kind in zip(texts, (dtype, *EXTENSIONS.values()), strict=False):
             start = self._parts[-1].stop if self._parts else 0
@@ -164,9 +170,14 @@ def _format_image_header(header: fits.Header, unit: str, dtype: np.dtype[Any], s
     return _pad(opening + cards + _format_cards(("BUNIT", unit, "unit of the image"), *SUMS))
 
 
+def _format_wcs(header: fits.Header) -> str:
+    """Format the cards of a header that say where its pixels lie on the sky."""
+    return "".join(card.image for card in header.cards if WCS.fullmatch(card.keyword))
+
+
 @lru_cache(maxsize=16)
-def _format_extension_header(name: str, unit: str, skipped: str, shape: tuple[int, int]) -> bytes:
-    """Format the header of an extension."""
+def _format_extension_header(name: str, unit: str, skipped: str, wcs: str, shape: tuple[int, int]) -> bytes:
+    """Format the header of an extension, with the WCS of the image."""
     cards: list[tuple[str, Any, str]] = [
         ("XTENSION", "IMAGE", "image extension"),
         *_list_axes(np.dtype(EXTENSIONS[name]), shape),
@@ -181,7 +192,7 @@ def _format_extension_header(name: str, unit: str, skipped: str, shape: tuple[in
         cards += [("SKIPPED", skipped, "steps that no pixel of this frame had")] if skipped else []
     else:
         cards.append(("BUNIT", "", "frames averaged"))
-    return _pad(_format_cards(*cards, *SUMS))
+    return _pad(_format_cards(*cards) + wcs + _format_cards(*SUMS))
 
 
 def _list_axes(dtype: np.dtype[Any], shape: tuple[int, int]) -> list[tuple[str, int, str]]:

@@ -130,7 +130,7 @@ def flag_bad_pixels(
         cards["NWARM"] = int(np.count_nonzero(image & ~bits))
     header = fits.Header()
     times = [master.mjd for master in masters if master.mjd is not None]
-    set_cards(header, {"MASTER": "bpm"})
+    set_cards(header, {"MASTER": "bpm", "IMAGETYP": "bpm"})
     if times:
         set_cards(header, list_mean_time(float(np.mean(times))))
     n_bad, n_hot = (int(np.count_nonzero(image & flag)) for flag in (Flag.BAD, Flag.HOT))

@@ -12,7 +12,8 @@ from astropy.io import fits
 
 from nightcal.errors import FrameRejectedError
 from nightcal.flags import MASK_DTYPE, Flag, MaskBits
-from nightcal.io.keywords import list_mean_time, set_cards, warn
+from nightcal.io.date_formats import SECONDS_A_DAY
+from nightcal.io.keywords import list_mean_time, list_start, set_cards, warn
 from nightcal.io.master import MasterFrame, convert_to_electrons
 from nightcal.io.product import Product
 from nightcal.io.sections import Area
@@ -57,7 +58,7 @@ def make_empty_master(kind: str, shape: tuple[int, int], reason: str) -> Product
         Image and uncertainty are 0, every pixel is ``NO_DATA``.
     """
     header = fits.Header()
-    set_cards(header, {"MASTER": kind, "EMPTY": reason})
+    set_cards(header, {"MASTER": kind, "IMAGETYP": kind, "EMPTY": reason})
     header["MJD-AVG"] = 0.0
     unit = {"bias": "electron", "dark": "electron / s"}.get(kind, "")
     zeros = np.zeros(shape, np.float32)
@@ -171,7 +172,9 @@ def make_header(kind: str, accepted: Accepted, stacked: Stack) -> fits.Header:
     times = [frame.mjd for frame in frames]
     readout = frames[0].readout
     header = fits.Header()
-    set_cards(header, {"MASTER": kind})
+    set_cards(header, {"MASTER": kind, "IMAGETYP": kind})
+    start = min(frame.mjd - 0.5 * frame.exposure_time / SECONDS_A_DAY for frame in frames)
+    set_cards(header, list_start(start) | {"EXPTIME": float(np.mean([frame.exposure_time for frame in frames]))})
     set_cards(header, list_mean_time(float(np.mean(times))))
     cards: dict[str, Any] = {
         "MJDFIRST": min(times),

@@ -109,7 +109,7 @@ def stack_darks(
     cards = {
         "DARKCURR": typical.mean,
         "DARKTEFF": time,
-        "EXPTIME": time,
+        "EXPTIME": 1.0,
         "EXPMIN": min(times),
         "EXPMAX": max(times),
         "NHOT": n_hot,

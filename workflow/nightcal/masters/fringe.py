@@ -215,7 +215,7 @@ def _make_header(
     agreement: Agreement,
 ) -> fits.Header:
     header, times = fits.Header(), [frame.mjd for frame in frames if frame.mjd is not None]
-    set_cards(header, {"MASTER": "fringe", "NCOMBINE": len(frames), "NREJECT": len(rejected)})
+    set_cards(header, {"MASTER": "fringe", "IMAGETYP": "fringe", "NCOMBINE": len(frames), "NREJECT": len(rejected)})
     if times:
         set_cards(header, list_mean_time(float(np.mean(times))))
         set_cards(header, {"MJDFIRST": min(times), "MJDLAST": max(times)})

@@ -17,6 +17,7 @@ from nightcal.io.provenance import record_provenance
 from nightcal.io.sections import Area
 from nightcal.masters.keywords import inherit_warnings, name_master, note_dark_scaling, note_skipped
 from nightcal.masters.pedestal import contains_dark, note_pedestal
+from nightcal.science.image_numbers import list_image_numbers
 
 
 def record_calibration(
@@ -48,7 +49,7 @@ def record_calibration(
     record_provenance(header, readout.list_settings() | {"unit": unit})
     for text in (*readout.warnings, *readout.pixel_warnings):
         warn(header, text)
-    set_cards(header, _list_readout(readout))
+    set_cards(header, list_image_numbers(readout, masters["bias"], unit) | _list_readout(readout))
     if readout.kept_area is not None:
         set_cards(header, {"TRIMMED": str(readout.kept_area)})
         _shift_wcs(header, readout.kept_area)

@@ -15,6 +15,7 @@ from astropy.io import fits
 from nightcal.cameras.amplifiers import choose_gain, open_image, open_raw
 from nightcal.cameras.camera import Camera
 from nightcal.cameras.corrected_camera import correct_camera
+from nightcal.cameras.site import find_site
 from nightcal.detector.gain import GainAndReadNoise
 from nightcal.errors import FrameRejectedError
 from nightcal.io.header_values import mjd_to_julian_year
@@ -35,6 +36,7 @@ from nightcal.science.master_rows import MasterCache
 from nightcal.science.prepared_frame import PreparedFrame, prepare_frame
 from nightcal.science.skipped_steps import concerns_done_step, warn_of_skipped_steps
 from nightcal.science.sky_check import check_sky
+from nightcal.science.standard_cards import complete_header
 from nightcal.stacking.same_pixels import SeenPixels
 from nightcal.warning_names import name_warning
 
@@ -131,6 +133,7 @@ class ScienceBatch:
         record_overrides(header, [frame.override])
         if frame.override:
             correct_cards(header, image.header, self.camera, frame.override.facts)
+        complete_header(header, frame, find_site(image.header, camera))
         return prepared
 
     def _adapt_masters(self, frame: Frame, row_order: str) -> Mapping[str, MasterFrame | None]:
