@@ -2,11 +2,15 @@
 
 import os
 import time
+import warnings
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.io.votable.ucd import parse_ucd
 from astropy.table import Table
+from astropy.units import Unit
+from nightcal.io.column_meanings import MEANINGS
 from nightcal.io.keywords import copy_cards
 from nightcal.io.source_catalog import read_catalog, write_catalog
 from nightcal.measurement.sources import find_sources
@@ -29,12 +33,15 @@ def test_a_catalog_comes_back_with_units_and_apertures(table, tmp_path):
         assert back[name].description == table[name].description
 
 
-@pytest.mark.filterwarnings("ignore:'electron' did not parse")
 def test_any_reader_of_fits_tables_understands_it(table, tmp_path):
     write_catalog(tmp_path / "a.fits", table, [("FWHM", 3.1, "[pix]"), ("OBJECT", "M 13", "")])
-    plain = Table.read(tmp_path / "a.fits")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain = Table.read(tmp_path / "a.fits")
+        str(plain)
     assert plain["FLUX_APER"].shape == (len(table), 4)
-    assert str(plain["FLUX_AUTO"].unit) == "electron"
+    assert plain["FLUX_AUTO"].unit == Unit("count")
+    assert plain["FLUX_AUTO"].format == "{:14.2f}"
     with fits.open(tmp_path / "a.fits", checksum=True) as hdus:
         hdus.verify("exception")
         assert hdus[0].header["OBJECT"] == "M 13"
@@ -42,6 +49,23 @@ def test_any_reader_of_fits_tables_understands_it(table, tmp_path):
         assert hdus[1].header["APER4"] == pytest.approx(table.meta["APERTURES"][3])
         for hdu in hdus:
             assert (hdu.verify_datasum(), hdu.verify_checksum()) == (1, 1)
+
+
+def test_the_virtual_observatory_understands_all_columns(table, tmp_path):
+    write_catalog(tmp_path / "a.fits", table)
+    header = fits.getheader(tmp_path / "a.fits", 1)
+    for n, name in enumerate(table.colnames, 1):
+        parse_ucd(header[f"TUCD{n}"], check_controlled_vocabulary=True)
+        assert header[f"TCOMM{n}"], name
+        if f"TUNIT{n}" in header:
+            Unit(header[f"TUNIT{n}"], format="vounit", parse_strict="raise")
+            Unit(header[f"TUNIT{n}"], format="fits", parse_strict="raise")
+    assert "TUNIT2" in header
+
+
+def test_all_meanings_are_of_the_vocabulary():
+    for ucd, _ in MEANINGS.values():
+        parse_ucd(ucd, check_controlled_vocabulary=True)
 
 
 def test_the_header_of_a_frame_gives_its_cards_but_not_its_shape(table, tmp_path):

@@ -366,7 +366,8 @@ PHOTOMETRY = (
 )
 CATALOG = (
     Keyword("APERn", "diameter of a circular aperture", "pix", ("catalog",)),
-    *_standard("TFIELDS", "TTYPEn", "TFORMn", "TUNITn", "TDIMn", products=("catalog",)),
+    *_standard("TFIELDS", "TTYPEn", "TFORMn", "TUNITn", "TDIMn", "TDISPn", products=("catalog",)),
+    Keyword("TUCDn", "", products=("catalog",), note="what the column holds, in the words of the Virtual Observatory"),
     Keyword("TCOMMn", "", products=("catalog",), note="description of the column"),
 )
 """In the source catalogue."""

@@ -12,6 +12,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from nightcal.io.atomic import write_atomically
+from nightcal.io.column_meanings import MEANINGS
 from nightcal.io.keywords import set_cards
 from nightcal.io.product import STRUCTURE
 
@@ -22,6 +23,13 @@ EXTENSION = "CATALOG"
 APERTURES = "APERTURES"
 DIAMETER = "APER"
 """Keywords of aperture diameters: this and a number."""
+
+UNITS = {"electron": "count"}
+"""Units in the file that stand for those of the table: neither FITS nor VOUnits knows electrons. SExtractor writes the
+same, and in an image in electrons a count is an electron."""
+
+READ_UNITS = {"ct": "electron"}
+"""The same, as astropy reads it."""
 
 
 def write_catalog(path: Path, table: Table, header: fits.Header | Iterable[tuple[str, Any, str]] = ()) -> None:
@@ -73,11 +81,13 @@ def read_catalog(path: Path) -> Table:
     from astropy.units import Unit, UnitsWarning
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnitsWarning)
+        warnings.simplefilter("ignore", UnitsWarning)  # of the electrons of earlier versions
         table = Table.read(path, hdu=EXTENSION)
     for number, column in enumerate(table.itercols(), 1):
-        column.unit = None if column.unit is None else Unit(str(column.unit))
+        column.unit = None if column.unit is None else Unit(READ_UNITS.get(str(column.unit), str(column.unit)))
         column.description = table.meta.pop(f"TCOMM{number}", None)
+        column.format = None
+        table.meta.pop(f"TUCD{number}", None)
     for key in ("EXTNAME", "CHECKSUM", "DATASUM"):
         table.meta.pop(key, None)
     numbers = [key for key in table.meta if key.startswith(DIAMETER) and key[len(DIAMETER) :].isdigit()]
@@ -87,7 +97,7 @@ def read_catalog(path: Path) -> Table:
 
 
 def _make_table_hdu(table: Table) -> fits.BinTableHDU:
-    """Make the extension of a table, with units and descriptions in its header."""
+    """Make the extension of a table, with units, UCDs, formats of display and descriptions in its header."""
     plain = table.copy(copy_data=False)
     plain.meta = {}
     for column in plain.itercols():
@@ -96,9 +106,14 @@ def _make_table_hdu(table: Table) -> fits.BinTableHDU:
     hdu.name = EXTENSION
     for i, name in enumerate(table.colnames, 1):
         if table[name].unit is not None:  # as text: the FITS standard has no electrons
-            hdu.header.set(f"TUNIT{i}", str(table[name].unit), after=f"TFORM{i}")
+            unit = str(table[name].unit)
+            hdu.header.set(f"TUNIT{i}", UNITS.get(unit, unit), after=f"TFORM{i}")
         if table[name].description:
             hdu.header.set(f"TCOMM{i}", table[name].description[:68], after=f"TFORM{i}")
+        if name in MEANINGS:
+            ucd, display = MEANINGS[name]
+            hdu.header.set(f"TUCD{i}", ucd, after=f"TFORM{i}")
+            hdu.header.set(f"TDISP{i}", display, after=f"TFORM{i}")
     set_cards(hdu.header, _make_keywords(table.meta))
     return hdu
 

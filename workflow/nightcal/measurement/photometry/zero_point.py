@@ -305,9 +305,13 @@ def add_magnitudes(table: Table, zero_point: ZeroPoint) -> Table:
         flux, error = read_column(table, f"FLUX_{name}"), read_column(table, f"FLUXERR_{name}")
         flux = np.where((flux > 0) & np.isfinite(level + shift), flux, np.nan)
         magnitude = level - 2.5 * np.log10(flux) + shift
-        for key, values in [(f"MAG_{name}", magnitude), (f"MAGERR_{name}", MAGNITUDE * error / flux)]:
+        whose = "FLUX_AUTO" if name == "AUTO" else "each aperture"
+        for key, values, words in [
+            (f"MAG_{name}", magnitude, f"total magnitude from {whose}, for colour ZPCMEAN"),
+            (f"MAGERR_{name}", MAGNITUDE * error / flux, f"its standard deviation, of {whose} alone"),
+        ]:
             result[key] = values.astype(np.float32)
-            result[key].unit = "mag"
+            result[key].unit, result[key].description = "mag", words
     return result
 
 
