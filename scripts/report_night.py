@@ -17,6 +17,7 @@ from nightcal.report import amend, describe_masters, make_report, read_products,
 from nightcal.science.common_stars import read_catalog_stars
 from nightcal.science.crosscheck import read_crosscheck
 from nightcal.science.frame_quality import add_quality, grade_frames, write_quality_table
+from nightcal.science.obscore import write_obscore
 from nightcal.science.persistent_hits import describe_hits
 
 
@@ -24,15 +25,13 @@ def main() -> None:
     arguments = make_parser(__doc__, frames=None)
     arguments.add_argument("--planned", type=Path, required=True, help="the plan before the reduction")
     arguments.add_argument("--summary", type=Path, required=True, help="the summary before the reduction")
-    arguments.add_argument(
-        "--plan", type=Path, required=True, help="plan.csv, in which frames that failed later are entered"
-    )
+    arguments.add_argument("--plan", type=Path, required=True, help="plan.csv; frames that failed later are entered")
     arguments.add_argument("--crosschecks", nargs="+", default=[], type=Path, help="comparisons with ccdproc (JSON)")
     arguments.add_argument("--hits", nargs="+", default=[], type=Path, help="pixels that are hit in most frames")
     arguments.add_argument("--remark", action="append", default=[], help="a sentence for the top of the page")
     arguments.add_argument("--raw", default="", help="folder of the raw frames, for commands in the report")
     arguments.add_argument("--out", nargs=2, type=Path, required=True, help="the page, and what was done and not")
-    arguments.add_argument("--tables", nargs=3, type=Path, required=True, help="verdicts, numbers of masters, grades")
+    arguments.add_argument("--tables", nargs=4, type=Path, required=True, help="verdicts, masters, grades, ObsCore")
     args = arguments.parse_args()
     planned = read_table(args.planned.read_text(encoding="utf-8"))
     products = read_products(args.plan.parent, planned)
@@ -47,7 +46,7 @@ def main() -> None:
     summary = complete_summary(before, rows, products, describe_masters(verdicts, products))
     summary = add_quality(summary, grades, map(read_warnings, science.values()))
     tables = write_verdict_table(verdicts), write_trend_table(verdicts), write_quality_table(science, filters, grades)
-    for path, table in zip(args.tables, tables, strict=True):
+    for path, table in zip(args.tables, (*tables, write_obscore(science, filters)), strict=True):
         write_text(path, table)
     remarks = [*args.remark, *filter(None, map(describe_hits, args.hits))]
     checks = [read_crosscheck(path) for path in args.crosschecks]

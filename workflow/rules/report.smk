@@ -73,6 +73,7 @@ rule report_night:
         verdicts=RESULTS / "{night}/masters/verdicts.csv",
         numbers=RESULTS / "{night}/calibrations.csv",
         frames=RESULTS / "{night}/frames.csv",
+        obscore=RESULTS / "{night}/obscore.csv",
     log:
         RESULTS / "{night}/logs/report_night.log",
     conda:
@@ -87,7 +88,8 @@ rule report_night:
     shell:
         "python {params.script:q} --planned {input.planned:q} --summary {input.summary:q} --plan {input.plan:q}"
         " {params.crosschecks} {params.hits} {params.remarks} --raw {params.raw:q} --out {output.page:q} {output.summary:q}"
-        " --tables {output.verdicts:q} {output.numbers:q} {output.frames:q} > {log:q} 2>&1"
+        " --tables {output.verdicts:q} {output.numbers:q} {output.frames:q}"
+        " {output.obscore:q} > {log:q} 2>&1"
 
 
 rule make_index:
