@@ -23,8 +23,10 @@ def main() -> None:
     cli.add_measuring(arguments)
     cli.add_keep(arguments)
     arguments.add_argument("--catalogs", nargs="+", default=[], type=Path, help="a table of sources per frame")
+    arguments.add_argument("--thumbnails", nargs="+", default=[], type=Path, help="a small picture per frame")
     args = arguments.parse_args()
-    for option, names in (("out", args.out), ("catalogs", args.catalogs or args.out)):
+    lists = {"out": args.out, "catalogs": args.catalogs or args.out, "thumbnails": args.thumbnails or args.out}
+    for option, names in lists.items():
         if len(names) != len(args.frames):
             raise ConfigurationError(f"--{option} has {len(names)} names; expected {len(args.frames)}, one a frame.")
     chosen = cli.choose_masters(args, "bias", "dark", "flat", "fringe")
@@ -42,9 +44,9 @@ def main() -> None:
             overrides=cli.read_overrides(args),
             fringe=chosen["fringe"] if args.fringe else None,
         )
-        reduce_frames(args.frames, args.out, batch, args.catalogs)
+        reduce_frames(args.frames, args.out, batch, args.catalogs, args.thumbnails)
 
-    cli.make_or_restore(args, [*args.out, *args.catalogs], chosen, reduce)
+    cli.make_or_restore(args, [*args.out, *args.catalogs, *args.thumbnails], chosen, reduce)
 
 
 if __name__ == "__main__":

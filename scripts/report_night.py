@@ -2,18 +2,18 @@
 
 python scripts/report_night.py --planned results/logs/planned_20240301.csv --plan results/20240301/plan.csv \
     --summary results/logs/summary_20240301.json --out results/20240301/report.html results/20240301/summary.json \
-    --tables results/20240301/masters/verdicts.csv results/20240301/calibrations.csv results/20240301/frames.csv
+    --tables results/20240301/{masters/verdicts,calibrations,frames,obscore}.csv
 """
 
 from functools import partial
 from pathlib import Path
 
+from nightcal import report
 from nightcal.cli import make_parser, run
 from nightcal.io.atomic import write_text
 from nightcal.io.keywords import read_warnings
 from nightcal.masters.trends import write_trend_table, write_verdict_table
 from nightcal.planning.summary import complete_summary, read_summary, write_summary
-from nightcal.report import amend, describe_masters, make_report, read_products, read_table, read_verdicts, write_table
 from nightcal.science.common_stars import read_catalog_stars
 from nightcal.science.crosscheck import read_crosscheck
 from nightcal.science.frame_quality import add_quality, grade_frames, write_quality_table
@@ -33,25 +33,26 @@ def main() -> None:
     arguments.add_argument("--out", nargs=2, type=Path, required=True, help="the page, and what was done and not")
     arguments.add_argument("--tables", nargs=4, type=Path, required=True, help="verdicts, masters, grades, ObsCore")
     args = arguments.parse_args()
-    planned = read_table(args.planned.read_text(encoding="utf-8"))
-    products = read_products(args.plan.parent, planned)
-    rows = amend(planned, products)
-    if rows != read_table(args.plan.read_text(encoding="utf-8")):
-        write_text(args.plan, write_table(rows))
-    verdicts = read_verdicts(args.plan.parent, products)
+    planned = report.read_table(args.planned.read_text(encoding="utf-8"))
+    products = report.read_products(args.plan.parent, planned)
+    rows = report.amend(planned, products)
+    if rows != report.read_table(args.plan.read_text(encoding="utf-8")):
+        write_text(args.plan, report.write_table(rows))
+    verdicts = report.read_verdicts(args.plan.parent, products)
     before = read_summary(args.summary.read_text(encoding="utf-8"))
     science = {path: header for path, header in products.items() if path.startswith("science/")}
     filters = {row["product"]: row["filter"] for row in rows}
     grades = grade_frames(science, filters, partial(read_catalog_stars, args.plan.parent))
-    summary = complete_summary(before, rows, products, describe_masters(verdicts, products))
+    summary = complete_summary(before, rows, products, report.describe_masters(verdicts, products))
     summary = add_quality(summary, grades, map(read_warnings, science.values()))
     tables = write_verdict_table(verdicts), write_trend_table(verdicts), write_quality_table(science, filters, grades)
-    for path, table in zip(args.tables, (*tables, write_obscore(science, filters)), strict=True):
-        write_text(path, table)
     remarks = [*args.remark, *filter(None, map(describe_hits, args.hits))]
-    checks = [read_crosscheck(path) for path in args.crosschecks]
-    write_text(args.out[0], make_report(summary, rows, products, checks, args.raw, remarks, verdicts, grades))
-    write_text(args.out[1], write_summary(summary))
+    checks = list(map(read_crosscheck, args.crosschecks))
+    pictures = report.read_thumbnails(args.plan.parent, products)
+    page = report.make_report(summary, rows, products, checks, args.raw, remarks, verdicts, grades, pictures)
+    texts = page, write_summary(summary), *tables, write_obscore(science, filters)
+    for path, text in zip([*args.out, *args.tables], texts, strict=True):
+        write_text(path, text)
 
 
 if __name__ == "__main__":

@@ -284,6 +284,16 @@ def test_the_page_asks_for_nothing_else_and_is_the_same_every_time():
     assert not re.search(r"https?:|//[a-z]|@import|url\(", text)
 
 
+def test_pictures_are_in_the_page_and_lead_to_the_rows():
+    rows, products = make_night(2)
+    pictures = {"science/s1.fits": b"jpeg", "masters/flat.fits": b"other"}
+    products.append(product("masters/flat.fits", NCOMBINE=3))
+    page = Page(make_report(summary(), rows, dict(products), pictures=pictures))
+    sources = {found["alt"]: found["src"] for tag, found in page.tags if tag == "img"}
+    assert sources == {"flat": "data:image/jpeg;base64,b3RoZXI=", "s1 V": "data:image/jpeg;base64,anBlZw=="}
+    assert {"href": "#f1"} in [found for tag, found in page.tags if tag == "a"]
+
+
 def test_a_night_where_nothing_could_be_reduced_has_a_page_that_says_so():
     rows = [row("a.fits", "rejected", reason="no image")]
     lost = NightSummary("20240301", 1, 0, 0, dict.fromkeys(("bias", "dark", "flat", "bpm"), 0), 0,

@@ -149,7 +149,7 @@ def make_or_restore(
     left_out = {"frames", "keep", "threads", "warn_with", "age_of", *chosen}
     values = {name: value for name, value in vars(args).items() if name not in left_out}
     outputs = [path for path in products if path is not None]
-    written = {name for name in ("out", "maps", "catalogs") if name in values}
+    written = {name for name in ("out", "maps", "catalogs", "thumbnails") if name in values}
     values |= {name: repr(values[name]) for name in written}
     values |= {f"master {step}": choice.describe() for step, choice in chosen.items()}
     kept = KeptProducts(args.keep, outputs, hash_inputs(args.frames, values))

@@ -339,6 +339,13 @@ def catalog_paths(batch):
     return [f"{RESULTS}/{batch.night}/catalogs/{science.name}.fits" for science in batch.members]
 
 
+def thumbnail_paths(batch):
+    """Paths of the small pictures of a batch, which the jobs that measure leave for the report."""
+    if not MEASUREMENTS:
+        return []
+    return [f"{RESULTS}/{batch.night}/thumbnails/{science.name}.jpg" for science in batch.members]
+
+
 def measurements_for(batch):
     """What is measured in the frames of a batch, with the rules of their filters."""
     return select_measurements(config, {science.frame.filter for science in batch.members})
@@ -508,10 +515,14 @@ def missing_science(night):
     """A missing product of each incomplete batch of a night; its job makes all products of the batch again."""
     if not workflow.is_main_process:
         return []
-    folders = [RESULTS / night / kind for kind in ("science", "catalogs")]
+    folders = [RESULTS / night / kind for kind in ("science", "catalogs", "thumbnails")]
     existing = {f"{folder}/{name}" for folder in folders if folder.is_dir() for name in os.listdir(folder)}
     missing = (
-        [path for path in (*science_paths(batch), *catalog_paths(batch)) if path not in existing]
+        [
+            path
+            for path in (*science_paths(batch), *catalog_paths(batch), *thumbnail_paths(batch))
+            if path not in existing
+        ]
         for batch in PLAN.find_batches(night)
     )
     return [paths[0] for paths in missing if paths]

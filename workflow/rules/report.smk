@@ -105,7 +105,7 @@ rule make_index:
     params:
         script=script("make_index"),
         version=__version__,
-        results=str(RESULTS),
+        results=lambda w, output: os.path.dirname(output[0]),
     shell:
         "python {params.script:q} {params.results:q} --out {output:q} > {log:q} 2>&1"
 

@@ -21,6 +21,7 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
         output:
             science=science_paths(batch),
             catalogs=catalog_paths(batch),
+            thumbnails=thumbnail_paths(batch),
         log:
             f"{RESULTS}/{batch.night}/logs/reduce_science_{batch.name}.log",
         conda:
@@ -53,8 +54,9 @@ for batch in [batch for night in NIGHTS for batch in PLAN.find_batches(night)]:
             ),
             fields=lambda w, input: options("--fields", input.fields),
             catalogs=lambda w, output: options("--catalogs", output.catalogs),
+            thumbnails=lambda w, output: options("--thumbnails", output.thumbnails),
             keep=option("--keep", f"{RESULTS}/{batch.night}/.kept/{batch.name}"),
         shell:
             "python {params.script:q} {params.frames} --camera {input.camera:q} {params.plane} {params.overrides} {params.measured_gain} {params.bias}"
             " {params.dark} {params.flat} {params.bpm} {params.fringe} {params.warn} --unit {params.unit} --measure {params.measure:q}"
-            " {params.stars} {params.columns} {params.fields} {params.keep} --out {output.science:q} {params.catalogs} > {log:q} 2>&1"
+            " {params.stars} {params.columns} {params.fields} {params.keep} --out {output.science:q} {params.catalogs} {params.thumbnails} > {log:q} 2>&1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -84,6 +85,17 @@ def _make_cell(cell: Cell) -> str:
     kinds = ["warn"] * (cell.is_warning and bool(cell.text)) + ["long"] * (len(cell.text) > LONG)
     kind = f' class="{" ".join(kinds)}"' if kinds else ""
     return f"<td{kind}>{show(cell.text)}</td>"
+
+
+def make_gallery(items: Iterable[tuple[bytes, str, str]]) -> str:
+    """Make a gallery of JPEG pictures, each with its caption and the anchor to which it leads; empty without any."""
+    figures = []
+    for picture, caption, link in items:
+        words = f'<a href="{show(link)}">{show(caption)}</a>' if link else show(caption)
+        data = b64encode(picture).decode("ascii")
+        image = f'<img loading="lazy" alt="{show(caption)}" src="data:image/jpeg;base64,{data}">'
+        figures.append(f"<figure>{image}<figcaption>{words}</figcaption></figure>")
+    return f'<div class="gallery">{"".join(figures)}</div>' if figures else ""
 
 
 def make_section(title: str, *parts: str) -> str:

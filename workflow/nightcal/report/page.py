@@ -17,7 +17,16 @@ from nightcal.planning.summary import NightSummary
 from nightcal.planning.summary_text import describe_counts
 from nightcal.planning.verdict import find_verdict as find_rule
 from nightcal.report.facts import FrameFacts, collect_facts, read_number
-from nightcal.report.html import Cell, format_number, make_list, make_number, make_section, make_table, show
+from nightcal.report.html import (
+    Cell,
+    format_number,
+    make_gallery,
+    make_list,
+    make_number,
+    make_section,
+    make_table,
+    show,
+)
 from nightcal.report.plan_rows import Products, Row
 from nightcal.report.through_the_night import make_plots
 from nightcal.report.tiles import make_tiles
@@ -51,6 +60,7 @@ def make_report(
     remarks: Sequence[str] = (),
     verdicts: Sequence[Verdict] = (),
     grades: Mapping[str, FrameQuality] | None = None,
+    pictures: Mapping[str, bytes] | None = None,
 ) -> str:
     """Make the page.
 
@@ -71,6 +81,8 @@ def make_report(
         On the masters of the night.
     grades : mapping of str to FrameQuality, optional
         Of the science frames, by product.
+    pictures : mapping of str to bytes, optional
+        Small pictures (JPEG) of masters and science frames, by product.
 
     Returns
     -------
@@ -87,8 +99,9 @@ def make_report(
         make_tiles(rows, frames, crosschecks),
         make_section("Timeline", make_timeline(rows, axis, anchors)) if axis else "",
         make_section("Through the night", plots) if axis and (plots := make_plots(frames, axis)) else "",
-        _make_master_section(masters, verdicts),
+        _make_master_section(masters, verdicts, pictures or {}),
         _make_science_section(frames),
+        _make_gallery_section(frames, pictures or {}),
         _make_problem_section(frames, masters),
         _make_loss_section(rows),
         _make_rule_section(rows),
@@ -145,23 +158,32 @@ def _make_verdict(summary: NightSummary, raw: str, remarks: Sequence[str]) -> st
     )
 
 
-def _make_master_section(masters: Products, verdicts: Sequence[Verdict]) -> str:
+def _make_master_section(masters: Products, verdicts: Sequence[Verdict], pictures: Mapping[str, bytes]) -> str:
     if not masters:
         return make_section("Masters", "<p>No calibration frames.</p>")
     judged = {f"masters/{verdict.master}.fits": verdict for verdict in verdicts}
-    table = make_table(
-        "Masters",
-        MASTER_COLUMNS,
-        [_make_master_row(path, header, judged.get(path)) for path, header in masters.items()],
-    )
+    rows = [_make_master_row(path, header, judged.get(path)) for path, header in masters.items()]
     whys = [f"{verdict.master}: {verdict.outcome.word}, {verdict.why}" for verdict in verdicts if verdict.why]
     lost = [f"{PurePosixPath(path).stem}: {text}" for path, header in masters.items() for text in _list_lost(header)]
     return make_section(
         "Masters",
-        table,
+        make_table("Masters", MASTER_COLUMNS, rows),
         _fold(f"Why: {len(whys)} verdicts", whys),
         _fold(f"{len(lost)} frames rejected from masters", lost),
+        make_gallery([(pictures[path], PurePosixPath(path).stem, "") for path in masters if path in pictures]),
     )
+
+
+def _make_gallery_section(frames: Sequence[FrameFacts], pictures: Mapping[str, bytes]) -> str:
+    """Show the science frames in the order of time; each leads to its row."""
+    items = []
+    for frame in sorted(frames, key=lambda frame: frame.mjd or 0.0):
+        picture = pictures.get(f"science/{frame.name}.fits")
+        if picture is not None:
+            caption = " ".join(filter(None, (frame.name, frame.filter, frame.quality.grade)))
+            items.append((picture, caption, f"#{frame.anchor}"))
+    words = "Black to white: 2nd to 99.5th percentile, asinh. Flagged areas are red."
+    return make_section("Pictures", f"<p class=soft>{words}</p>", make_gallery(items)) if items else ""
 
 
 def _make_master_row(path: str, header: fits.Header, verdict: Verdict | None) -> list[Cell]:

@@ -152,22 +152,33 @@ class ScienceBatch:
 
 
 def reduce_frames(
-    paths: Sequence[Path], outs: Sequence[Path], batch: ScienceBatch, catalogs: Sequence[Path] = ()
+    paths: Sequence[Path],
+    outs: Sequence[Path],
+    batch: ScienceBatch,
+    catalogs: Sequence[Path] = (),
+    thumbnails: Sequence[Path] = (),
 ) -> None:
     """Calibrate and measure the science frames of a batch, and write them.
 
     Parameters
     ----------
-    paths, outs, catalogs : sequence of Path
-        Raw frames, their products and their source catalogues; ``catalogs`` may be empty.
+    paths, outs, catalogs, thumbnails : sequence of Path
+        Raw frames, their products, source catalogues and small pictures; the last two may be empty.
     batch : ScienceBatch
     """
-    tables: Sequence[Path | None] = catalogs or [None] * len(paths)
-    for path, out, catalog in zip(paths, outs, tables, strict=True):
-        reduce_frame(path, out, batch, catalog, len(paths))
+    nothing: Sequence[Path | None] = [None] * len(paths)
+    for path, out, catalog, picture in zip(paths, outs, catalogs or nothing, thumbnails or nothing, strict=True):
+        reduce_frame(path, out, batch, catalog, len(paths), picture)
 
 
-def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | None = None, frames: int = 1) -> None:
+def reduce_frame(
+    path: Path,
+    out: Path,
+    batch: ScienceBatch,
+    catalog: Path | None = None,
+    frames: int = 1,
+    thumbnail: Path | None = None,
+) -> None:
     """Calibrate and measure one science frame, and write it; write an empty product if it is unusable.
 
     Parameters
@@ -179,6 +190,8 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
         Source catalogue; an existing one is replaced.
     frames : int
         Number of frames in the batch, to decide on compiled loops.
+    thumbnail : Path, optional
+        Small picture, if frames are measured.
     """
     raw, measurements = None, batch.measurements
     try:
@@ -200,6 +213,7 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
             warn(empty.header, text)
         record_overrides(empty.header, [find_override(batch.overrides, path)])
         _write_empty(empty, out, measurements, catalog)
+        _write_thumbnail(thumbnail, empty)
         return
     header = prepared.header
     if batch.fringe:
@@ -210,7 +224,8 @@ def reduce_frame(path: Path, out: Path, batch: ScienceBatch, catalog: Path | Non
         write_product(out, product)
     if measurements:
         info = _make_frame_info(raw, frame, batch.camera, header, prepared.holds_bias_level)
-        _measure_and_write(product, info, measurements, out, catalog)
+        product = _measure_and_write(product, info, measurements, out, catalog)
+        _write_thumbnail(thumbnail, product)
     skipped = header.get("SKIPPED", "")
     remarks = [f"skipped: {skipped}"] * bool(skipped) + read_warnings(header)
     remarks += [str(header[card]) for card in ("WCSSTAT", "ZPSTAT") if measurements and card in header]
@@ -227,6 +242,13 @@ def _write_empty(empty: Product, out: Path, measurements: Measurements | None, c
         _write_table(catalog, measure_empty(empty, measurements), empty)
 
 
+def _write_thumbnail(path: Path | None, product: Product) -> None:
+    if path is not None:
+        from nightcal.io.thumbnail import write_thumbnail
+
+        write_thumbnail(path, product.data, product.mask != 0)
+
+
 def _write_table(catalog: Path, table: Table | None, product: Product) -> None:
     if table is not None:
         from nightcal.io.source_catalog import write_catalog
@@ -236,7 +258,7 @@ def _write_table(catalog: Path, table: Table | None, product: Product) -> None:
 
 def _measure_and_write(
     product: Product, info: FrameInfo, measurements: Measurements, out: Path, catalog: Path | None
-) -> None:
+) -> Product:
     from nightcal.science.measure import measure
 
     measurements = measurements.for_frame(info)
@@ -246,6 +268,7 @@ def _measure_and_write(
     write_product(out, product)
     if catalog is not None:
         _write_table(catalog, table, product)
+    return product
 
 
 def _make_frame_info(
