@@ -25,6 +25,10 @@ rule all:
         [RESULTS / "index.html"] if NIGHTS else [],
 
 
+onstart:
+    watch_science()
+
+
 onsuccess:
     sys.stderr.writelines(f"{line}\n" for line in conclude_nights())
 

@@ -27,6 +27,7 @@ from nightcal.config import (
     select_measurements,
     wants_fringes_subtracted,
 )
+from nightcal.io.progress import watch_products
 from nightcal.io.schema import read_yaml
 from nightcal.measurement.star_catalog.cone import round_cone
 from nightcal.science.persistent_hits import FEWEST as FEWEST_HITS
@@ -550,6 +551,12 @@ def introduce_nights():
         yield from introduce_fringes(night)
         yield from indent(summarise_plan(PLAN, night))
         yield from (f"  {line}" for line in describe_stand_ins(PLAN, night))
+
+
+def watch_science():
+    """Say during the run how many science frames are calibrated."""
+    paths = [Path(path) for night in NIGHTS for batch in PLAN.find_batches(night) for path in science_paths(batch)]
+    watch_products(paths, lambda line: print(line, file=sys.stderr, flush=True))
 
 
 def conclude_nights(failed=False):
