@@ -97,6 +97,19 @@ def test_frames_without_zero_points_are_compared_by_their_stars():
     assert float(row["transparency_error"]) == pytest.approx(cloudy.transparency.error, rel=0.01)
 
 
+def test_a_trailed_frame_is_neither_the_best_nor_compared_with_it():
+    grades = grade(night(this={"ZP": 24.0, "TRAILED": True}, other={"ZP": 21.5, "TRAILED": True}))
+    assert grades["science/usual0.fits"].transparency.value == 1
+    assert {grades[f"science/usual{n}.fits"].grade for n in range(4)} == {"good"}
+    assert grades["science/other.fits"].why == "trailed"
+    assert np.isnan(grades["science/this.fits"].transparency.value)
+
+
+def test_only_trailed_frames_are_compared_with_nothing():
+    grades = grade({path: header | {"TRAILED": True} for path, header in night().items()})
+    assert {quality.why for quality in grades.values()} == {"trailed"}
+
+
 def test_causes_of_doubt_are_summed_up_with_the_worst_frame():
     grades = grade(night(a={"ZP": 22.2}, b={"ZP": 21.5, "FWHM": 4.2}, c={"TRAILED": True}))
     clouds, trailed, wide = sum_up_doubts(grades)

@@ -56,6 +56,8 @@ rule warm_kernels:
         runtime=10,
     params:
         script=script("warm_kernels"),
+    message:
+        "Compiling the loops for large stacks, once for this folder: about 30 s."
     shell:
         "python {params.script:q} --out {output:q} > {log:q} 2>&1"
 

@@ -126,7 +126,11 @@ def _grade_group(paths: Sequence[str], headers: Sequence[Mapping[str, Any]], rea
     sharp, typical_sky = _find_quantile(fwhm, 0.25), _find_quantile(sky, 0.5)
     brightness = sky / typical_sky if typical_sky > 0 else np.full(len(sky), np.nan)
     zero_points = _read_numbers(headers, "ZP"), np.nan_to_num(_read_numbers(headers, "ZPERR"))
-    transparency = measure_transparency(paths, seconds, *zero_points, read)
+    steady = np.array([not header.get("TRAILED") for header in headers])  # apertures for round stars fit no others
+    kept = [path for path, good in zip(paths, steady, strict=True) if good]
+    points, errors = (values[steady] for values in zero_points)
+    measured = iter(measure_transparency(kept, seconds[steady], points, errors, read))
+    transparency = [next(measured) if good else NO_TRANSPARENCY for good in steady]
     out = []
     for n, header in enumerate(headers):
         doubts = [
