@@ -35,6 +35,9 @@ def night(tmp_path_factory):
     write_product(folder / "master_bpm.fits", make_bad_pixel_mask(list(masters.values())))
     masters["bpm"] = load_master(folder / "master_bpm.fits")
     (raw,) = (folder / "raw").glob("field_*.fits")
+    fits.setval(raw, "REMARK", value="long " * 30)
+    for name, value in {"CTYPE1S": "LINEAR", "CRPIX1S": 1.0, "CRVAL1S": 1.0}.items():
+        fits.setval(raw, name, value=value)
     measurements = read_measurements(MEASURED, [folder / "raw" / "stars.csv"])
     batch = ScienceBatch(camera=camera, masters=masters, measurements=measurements)
     reduce_frame(raw, folder / "science.fits", batch, folder / "catalog.fits")

@@ -20,6 +20,7 @@ FILE = (
     Keyword("CHECKSUM", "checksum of the HDU; FITS standard 4.4.2.7", products=ALL, standard=True),
     Keyword("DATASUM", "checksum of the data", products=ALL, standard=True),
     Keyword("COMMENT", "", products=ALL, standard=True, note="a card of the raw frame that is not valid FITS"),
+    Keyword("LONGSTRN", "some texts have CONTINUE cards", products=ALL, standard=True),
     Keyword("UTYPE", "one standard deviation", products=ALL, note="in `UNCERT`: `StdDevUncertainty`"),
     Keyword("BITn", "", products=ALL, note="in `MASK`: name of the bit"),
 )

@@ -58,7 +58,19 @@ def copy_raw_header(raw: RawHeader) -> fits.Header:
         header = fits.Header.fromstring(cards)
     if raw.grid is not None:
         adapt_header(header, raw.grid)
-    return convert_times(header)
+    return convert_times(_replace_old_keywords(header))
+
+
+def _replace_old_keywords(header: fits.Header) -> fits.Header:
+    """Replace RADECSYS, and EPOCH where it is not the only equinox, which are no longer FITS; in place."""
+    for old, new in {"RADECSYS": "RADESYS", "EPOCH": "RAWEPOCH"}.items():
+        if old not in header or header.count(old) > 1 or (old == "EPOCH" and "EQUINOX" not in header):
+            continue
+        if new in header:
+            del header[old]
+        else:
+            header.rename_keyword(old, new)
+    return header
 
 
 def convert_times(header: fits.Header) -> fits.Header:

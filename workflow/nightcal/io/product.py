@@ -37,6 +37,9 @@ WCS = re.compile(
 )
 """Keywords of celestial coordinates (FITS standard 8), and of the SIP convention."""
 
+AXES = re.compile(r"WCSAXES[A-Z]?")
+
+COMMENTARY = {"COMMENT", "HISTORY", ""}
 SUMS = (
     ("CHECKSUM", "0" * 16, "checksum of the HDU; FITS standard 4.4.2.7"),
     ("DATASUM", "0" * 10, "checksum of the data"),
@@ -96,6 +99,7 @@ class ProductFile:
         survivors: bool = False,
     ) -> None:
         self.file = file
+        header = put_axes_first(header)
         skipped, wcs = header.get("SKIPPED", ""), _format_wcs(header)
         texts = [_format_image_header(header, unit, np.dtype(dtype), shape)]
         texts += [_format_extension_header(name, unit, skipped, wcs, shape) for name in ("UNCERT", "MASK")]
@@ -167,7 +171,26 @@ def _format_image_header(header: fits.Header, unit: str, dtype: np.dtype[Any], s
     opening = _format_cards(
         ("SIMPLE", True, "conforms to FITS standard"), *_list_axes(dtype, shape), ("EXTEND", True, "")
     )
-    return _pad(opening + cards + _format_cards(("BUNIT", unit, "unit of the image"), *SUMS))
+    closing = [("BUNIT", unit, "unit of the image"), *list_long_text_cards(header), *SUMS]
+    return _pad(opening + cards + _format_cards(*closing))
+
+
+def put_axes_first(header: fits.Header) -> fits.Header:
+    """Put WCSAXES in front of all other keywords of a WCS, as FITS requires (standard 8.2); changes a copy."""
+    axes = {card.keyword: card for card in header.cards if AXES.fullmatch(card.keyword)}
+    if not axes:
+        return header
+    header = header.copy()
+    for keyword, card in axes.items():
+        header.remove(keyword, remove_all=True)
+        header.insert(0, card)
+    return header
+
+
+def list_long_text_cards(header: fits.Header) -> list[tuple[str, str, str]]:
+    """List the card that announces texts on several cards, if a header has any and lacks it."""
+    is_long = any(card.keyword not in COMMENTARY and len(card.image) > CARD for card in header.cards)
+    return [("LONGSTRN", "OGIP 1.0", "some texts have CONTINUE cards")] if is_long and "LONGSTRN" not in header else []
 
 
 def _format_wcs(header: fits.Header) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from nightcal.io.atomic import write_atomically
 from nightcal.io.column_meanings import MEANINGS
 from nightcal.io.keywords import set_cards
-from nightcal.io.product import STRUCTURE
+from nightcal.io.product import STRUCTURE, list_long_text_cards, put_axes_first
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -46,9 +47,13 @@ def write_catalog(path: Path, table: Table, header: fits.Header | Iterable[tuple
     """
     primary = fits.PrimaryHDU()
     if isinstance(header, fits.Header):
-        primary.header.extend((card for card in header.cards if card.keyword not in STRUCTURE), bottom=True)
+        primary.header.extend(
+            (card for card in put_axes_first(header).cards if card.keyword not in STRUCTURE), bottom=True
+        )
     else:
         set_cards(primary.header, [card for card in header if card[0] not in STRUCTURE])
+    set_cards(primary.header, list_long_text_cards(primary.header))
+    _announce_wcs(primary.header)
     hdus = fits.HDUList([primary, _make_table_hdu(table)])
     for hdu in hdus:
         hdu.add_checksum(when="for the bytes as written")
@@ -94,6 +99,14 @@ def read_catalog(path: Path) -> Table:
     if numbers:
         table.meta[APERTURES] = [table.meta.pop(key) for key in sorted(numbers, key=lambda key: int(key[4:]))]
     return table
+
+
+def _announce_wcs(header: fits.Header) -> None:
+    """Give the number of axes of each WCS of the frame, which NAXIS = 0 of a file without an image does not."""
+    found = (re.fullmatch(r"(?:CTYPE|CRPIX|CRVAL|CDELT|CUNIT|CNAME|CD\d_|PC\d_)\d([A-Z]?)", name) for name in header)
+    axes = {f"WCSAXES{match[1]}" for match in found if match is not None} - set(header)
+    for name in sorted(axes):
+        header.set(name, 2, "number of axes", after="EXTEND" if "EXTEND" in header else "NAXIS")
 
 
 def _make_table_hdu(table: Table) -> fits.BinTableHDU:

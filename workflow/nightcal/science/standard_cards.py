@@ -75,14 +75,26 @@ def _list_times(header: fits.Header, frame: Frame) -> dict[str, Any]:
         cards |= {"DATE-OBS": format_time(start)} | _keep("RAWDATE", date)
     if not _is_number(mjd) or abs(mjd - start) * SECONDS_A_DAY > SAME_TIME:
         cards |= {"MJD-OBS": round(start, 8)} | _keep("RAWMJD", mjd)
-    return cards
+    return cards | _list_limits(header)
+
+
+def _list_limits(header: fits.Header) -> dict[str, Any]:
+    """List MJD-BEG and MJD-END beside DATE-BEG and DATE-END, as readers expect them."""
+    moments = {end: parse_moment(str(header[f"DATE-{end}"])) for end in ("BEG", "END") if f"DATE-{end}" in header}
+    return {
+        f"MJD-{end}": round(moment.mjd, 8)
+        for end, moment in moments.items()
+        if moment is not None and moment.is_date and moment.has_time and f"MJD-{end}" not in header
+    }
 
 
 def _list_site(header: fits.Header, site: Site) -> dict[str, Any]:
-    names = ("OBSGEO-X", "OBSGEO-Y", "OBSGEO-Z")
-    if site.geocentric is None or all(_is_number(header.get(name)) for name in names):
+    """List the place of the observatory, in both ways of FITS, as readers warn if one is missing."""
+    if site.height is None or site.geocentric is None:
         return {}
-    return {name: round(metres, 1) for name, metres in zip(names, site.geocentric, strict=True)}
+    values = *(round(metres, 2) for metres in site.geocentric), site.longitude, site.latitude, site.height
+    cards = dict(zip((f"OBSGEO-{letter}" for letter in "XYZLBH"), values, strict=True))
+    return {} if all(_is_number(header.get(name)) for name in cards) else cards
 
 
 def compute_airmass(ra: float, dec: float, mjd: float, site: Site) -> float | None:
