@@ -39,7 +39,6 @@ WCS = re.compile(
 
 AXES = re.compile(r"WCSAXES[A-Z]?")
 
-COMMENTARY = {"COMMENT", "HISTORY", ""}
 SUMS = (
     ("CHECKSUM", "0" * 16, "checksum of the HDU; FITS standard 4.4.2.7"),
     ("DATASUM", "0" * 10, "checksum of the data"),
@@ -189,7 +188,8 @@ def put_axes_first(header: fits.Header) -> fits.Header:
 
 def list_long_text_cards(header: fits.Header) -> list[tuple[str, str, str]]:
     """List the card that announces texts on several cards, if a header has any and lacks it."""
-    is_long = any(card.keyword not in COMMENTARY and len(card.image) > CARD for card in header.cards)
+    text = header.tostring(sep="", endcard=False, padding=False)
+    is_long = any(text.startswith("CONTINUE", start) for start in range(0, len(text), CARD))
     return [("LONGSTRN", "OGIP 1.0", "some texts have CONTINUE cards")] if is_long and "LONGSTRN" not in header else []
 
 
