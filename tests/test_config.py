@@ -105,6 +105,13 @@ def test_paths_may_begin_with_the_home_folder_or_contain_variables(monkeypatch):
     }  # fmt: skip
 
 
+def test_a_path_that_exists_is_kept_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("~", "$HOME"):
+        (tmp_path / name).mkdir()
+        assert parse_command_line({"raw": name}) == {"raw": name}
+
+
 @pytest.mark.parametrize("night", ["2024-03-01", date(2024, 3, 1), "20240301"])
 def test_a_night_may_be_a_date(night):
     assert parse_command_line({"night": night}) == {"night": "20240301"}

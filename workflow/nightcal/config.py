@@ -88,11 +88,13 @@ def parse_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_path(value: Any) -> Any:
-    """Read a path, or a list of paths: with the home folder for ``~``, and the values of ``$VARIABLES``."""
+    """Read a path, or a list of paths: with the home folder for ``~`` and the values of ``$VARIABLES``, unless it exists."""
     if isinstance(value, list):
         return [_read_path(item) for item in value]
     if isinstance(value, str):
-        return NO_PATH[value] if value in NO_PATH else os.path.expandvars(os.path.expanduser(value))
+        if value in NO_PATH:
+            return NO_PATH[value]
+        return value if os.path.lexists(value) else os.path.expandvars(os.path.expanduser(value))
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
