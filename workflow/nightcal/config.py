@@ -88,7 +88,7 @@ def parse_command_line(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_path(value: Any) -> Any:
-    """Read a path, or a list of paths: with the home folder for ``~`` and the values of ``$VARIABLES``, unless it exists."""
+    """Read a path, or a list of paths: with the home folder for ``~``, and ``$VARIABLES``, unless it exists."""
     if isinstance(value, list):
         return [_read_path(item) for item in value]
     if isinstance(value, str):
