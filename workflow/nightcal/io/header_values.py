@@ -60,6 +60,12 @@ def may_be_thousands(value: Value | None) -> bool:
     return isinstance(value, str) and re.match(r"\s*[+-]?[1-9]\d{0,2},\d{3}(?![\d.,])", value) is not None
 
 
+def format_clock(mjd: float) -> str:
+    """Format the time of day of an MJD, to a minute: ``hh:mm``."""
+    minutes = round(mjd % 1 * 1440) % 1440
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
 def format_time(mjd: float) -> str:
     """Format an MJD as FITS does (standard 9.1.1): ``YYYY-MM-DDThh:mm:ss.sss``.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from nightcal.io.header_values import format_clock
 from nightcal.planning.batches import ScienceFrame
 from nightcal.planning.frames import Frame
 from nightcal.planning.naming import make_printable
@@ -77,13 +78,8 @@ def _describe_times(frames: Sequence[Frame]) -> str:
     times = sorted(frame.mjd for frame in frames if frame.mjd is not None)
     if not times:
         return "-"
-    first, last = (_format_clock(time) for time in (times[0], times[-1]))
+    first, last = (format_clock(time) for time in (times[0], times[-1]))
     return first if first == last else f"{first}-{last}"
-
-
-def _format_clock(mjd: float) -> str:
-    minutes = round(mjd % 1 * 1440) % 1440
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
 def _shorten(text: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from astropy.io import fits
 
+from nightcal.io.header_values import format_clock
 from nightcal.io.keywords import read_warnings
 from nightcal.io.verdict import Verdict
 from nightcal.planning.night_verdict import describe_verdict, judge_night
@@ -30,7 +31,7 @@ from nightcal.report.html import (
 from nightcal.report.plan_rows import Products, Row
 from nightcal.report.through_the_night import make_plots
 from nightcal.report.tiles import make_tiles
-from nightcal.report.time_axis import format_clock, make_axis
+from nightcal.report.time_axis import make_axis
 from nightcal.report.timeline import make_timeline
 from nightcal.science.crosscheck import CrossCheck
 from nightcal.science.frame_quality import FrameQuality

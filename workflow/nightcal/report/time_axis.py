@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nightcal.io.header_values import format_clock
+
 STEPS = (5, 10, 15, 30, 60, 120, 180, 360, 720)
 """Distances of the marks [min]."""
 
@@ -45,9 +47,3 @@ def make_axis(times: Iterable[float]) -> TimeAxis | None:
         return None
     margin = max(0.01 * (known[-1] - known[0]), 2 / 1440)
     return TimeAxis(known[0] - margin, known[-1] + margin)
-
-
-def format_clock(mjd: float) -> str:
-    """Write the time of day [UT]."""
-    minutes = round(mjd % 1 * 1440) % 1440
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from nightcal.io.header_values import format_clock
 from nightcal.planning.plan import REJECTED, STEPS, UNUSED
 from nightcal.report.html import show
 from nightcal.report.plan_rows import Row
-from nightcal.report.time_axis import TimeAxis, format_clock
+from nightcal.report.time_axis import TimeAxis
 
 ORDER = ("bias", "dark", "flat", "science")
 
