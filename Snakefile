@@ -2,10 +2,11 @@
 
 import sys
 
-sys.path.insert(0, f"{workflow.basedir}/workflow")
+HERE = workflow.current_basedir.get_path_or_uri(secret_free=True)  # also where another workflow uses this as a module
+sys.path.insert(0, f"{HERE}/workflow")
 
 
-configfile: f"{workflow.basedir}/config/config.yaml"
+configfile: f"{HERE}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"

@@ -125,6 +125,15 @@ def test_the_plan_alone_is_written_and_printed(night, tmp_path, snakemake):
     assert {path.name for path in (tmp_path / NIGHT).iterdir()} == {"plan.csv", "night.yaml.template"}
 
 
+def test_another_workflow_can_use_it_as_a_module(night, tmp_path, snakemake):
+    module = f'module nightcal:\n    snakefile: "{REPOSITORY / "Snakefile"}"\n    config: config\n\nuse rule * from nightcal\n'
+    (tmp_path / "Snakefile").write_text(module)
+    done = snakemake("-n", "--cores", "1", cwd=tmp_path, fresh=True, raw=night, results="out", strict="yes")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "All 4 science frames have bias, dark and flat." in done.stderr
+    assert "out/20240301/science/field_V_001.fits" in done.stdout + done.stderr
+
+
 def test_a_key_that_stands_twice_in_a_file_of_settings_is_a_mistake(night, tmp_path, snakemake):
     settings = tmp_path / "mine.yaml"
     settings.write_text("strict: true\nstrict: false\n")

@@ -30,17 +30,21 @@ from nightcal.config import (
 from nightcal.io.progress import watch_products
 from nightcal.io.schema import read_yaml
 from nightcal.measurement.star_catalog.cone import round_cone
+from nightcal.resources import find_home
 from nightcal.science.persistent_hits import FEWEST as FEWEST_HITS
 from nightcal.version import __version__
+from snakemake.utils import update_config
 
-HOME = Path(workflow.basedir)
+HOME = find_home()
 STARTED = time.time()
 
 try:
     if workflow.is_main_process:
         for path in workflow.configfiles:
             read_yaml(Path(path))  # a key that stands there twice is a mistake; Snakemake takes the last
-    config.update(parse_command_line(config))
+    defaults = read_yaml(HOME / "config" / "config.yaml")  # a module does not read it
+    update_config(defaults, config)
+    config.update(parse_command_line(defaults))
     RUN = read_run_config(config, HOME, in_job=not workflow.is_main_process)
 except ConfigurationError as mistake:
     sys.exit(str(mistake))
