@@ -27,7 +27,7 @@ def jobs(done):
         return Counter()
     table = done.stdout.split("Job stats:")[1].split("total")[0]
     found = Counter({line.split()[0]: int(line.split()[1]) for line in table.splitlines()[3:] if line.strip()})
-    return found - Counter(["all", "plan", "report_night", "check_night"])
+    return found - Counter(["all", "plan", "report_night", "check_night", "make_index"])
 
 
 BATCH = f"reduce_science_{NIGHT}_000"

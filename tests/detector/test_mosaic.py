@@ -195,7 +195,7 @@ def test_nights_of_extensions_agree_with_the_truth(tmp_path, binning):
         assert comparison.sky.mean == pytest.approx(0, abs=0.02)
     with fits.open(science / "field_V_001.fits") as hdus:
         header = hdus[0].header
-        assert (header["NAMPS"], header["XTALKCOR"], header["GAIN"]) == (4, True, 0.0)
+        assert (header["NAMPS"], header["XTALKCOR"], header["GAIN"], header["RAWGAIN"]) == (4, True, 1.0, 0.0)
         assert [header[f"GAINUS{n:02d}"] for n in range(1, 5)] == pytest.approx(simulated.gains)
         assert header["AMPSEC03"] == "[97:192,97:192]"
 
