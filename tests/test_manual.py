@@ -3,10 +3,12 @@
 import importlib
 import re
 
+import nightcal
 import pytest
 from helpers import REPOSITORY
 
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+DOCS = REPOSITORY / "docs"
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 NAME = re.compile(r"\bnightcal(?:\.(?!yaml\b)\w+)+")
 IMPORT = re.compile(r"^ *from (nightcal[\w.]*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
 RUN = re.compile(r"python -m (nightcal[\w.]*)")
@@ -50,3 +52,27 @@ def test_files_of_the_repository_in_the_manual_exist(page):
 def test_links_between_the_pages_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+@pages
+def test_links_to_sections_name_a_heading(page):
+    for target, anchor in re.findall(r"\]\(([^)#\s]*\.md)?#([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        text = (page.parent / (target or page.name)).read_text(encoding="utf-8")
+        headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_in_the_contents_once():
+    contents = re.findall(r"(?s)```{toctree}.*?\n\n(.*?)```", (DOCS / "index.md").read_text(encoding="utf-8"))
+    listed = " ".join(contents).split()
+    assert sorted(listed) == sorted(page.stem for page in DOCS.glob("*.md") if page.stem != "index")
+
+
+def test_the_reference_has_every_public_name():
+    described = re.findall(r"auto\w+:: nightcal\.(\w+)", (DOCS / "api.md").read_text(encoding="utf-8"))
+    assert sorted([*described, "__version__"]) == nightcal.__all__
+
+
+def test_the_first_page_fits_a_screen_or_two():
+    assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= 80
+    assert (DOCS / "figures" / "demo.png").stat().st_size < 300_000

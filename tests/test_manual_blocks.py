@@ -18,7 +18,10 @@ from helpers import REPOSITORY
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 LINKS = ("Snakefile", "config", "docs", "envs", "profiles", "scripts", "workflow")
 INDENT = " " * 4
-STATEMENT = re.compile(r"(import|from|with|for|if|def|class) |[\w.]+ = |[\w.]+\(")
+COMMAND = re.compile(r" *(nightcal|snakemake|python|pip|for) ")
+OBSERVERS_OWN = re.compile(r"/path/to|/data/")
+NOT_IN_TESTS = ("cluster.md", "performance.md")  # need SLURM, hours
+STATEMENT = re.compile(r"(import|from|with|for|if|def|class) (?!.*; do$)|[\w.]+ = |[\w.]+\(")
 IMPORT = re.compile(rf"^{INDENT}(import|from) ", re.MULTILINE)
 AFTER_DEMO = "This runs after `make demo`"
 
@@ -49,10 +52,11 @@ class Block:
 
 
 def read_blocks(page):
-    """Read the indented blocks of a page; those of a list or a section end with it."""
-    blocks, section, current = [], 0, []
+    """Read the indented blocks of a page; those of a list or a section end with it. What is fenced is output."""
+    blocks, section, current, fenced = [], 0, [], False
     for number, line in enumerate([*page.read_text(encoding="utf-8").splitlines(), "end"], start=1):
-        if line.startswith(INDENT) or (current and not line):
+        fenced ^= line.startswith("```")
+        if not fenced and (line.startswith(INDENT) or (current and not line)):
             current.append(line.removeprefix(INDENT))
             continue
         if current:
@@ -100,7 +104,21 @@ def demo(tmp_path_factory, snakemake):
 
 
 def test_the_pages_with_examples_are_known():
-    assert {"ccdproc.md", "products.md", "python.md", "tutorial.md"} <= set(RUNNABLE)
+    examples = {"ccdproc.md", "my_camera.md", "products.md", "python.md"}
+    assert examples | {"simulated_nights.md", "ten_nights.md", "tutorial.md"} <= set(RUNNABLE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_command_of_the_manual_is_run_or_needs_frames_of_the_observer(page):
+    run = {line for block in RUNNABLE.get(page.name, ()) for line in block.lines}
+    blocks = [block for block in read_blocks(page) if page.name not in NOT_IN_TESTS]
+    forgotten = [
+        line
+        for block in blocks
+        for line in block.lines
+        if COMMAND.match(line) and line not in run and not OBSERVERS_OWN.search(block.text)
+    ]
+    assert forgotten == []
 
 
 @pytest.mark.parametrize("name", RUNNABLE)
