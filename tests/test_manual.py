@@ -1,5 +1,6 @@
-"""Names of code and files in the manual exist."""
+"""Names of code and files in the manual exist, and examples in docstrings give what they say."""
 
+import doctest
 import importlib
 import re
 
@@ -76,3 +77,12 @@ def test_the_reference_has_every_public_name():
 def test_the_first_page_fits_a_screen_or_two():
     assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= 80
     assert (DOCS / "figures" / "demo.png").stat().st_size < 300_000
+
+
+def test_examples_in_docstrings_give_what_they_say():
+    package = REPOSITORY / "workflow"
+    modules = [path for path in sorted(package.rglob("*.py")) if ">>> " in path.read_text(encoding="utf-8")]
+    assert modules
+    for path in modules:
+        module = importlib.import_module(".".join(path.relative_to(package).with_suffix("").parts))
+        assert doctest.testmod(module).failed == 0, path
