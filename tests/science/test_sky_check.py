@@ -17,7 +17,7 @@ class Header:
     def __init__(self, **cards):
         self.cards = cards
 
-    def value(self, name):
+    def find(self, name):
         return self.cards.get(name)
 
 

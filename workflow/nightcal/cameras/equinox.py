@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_header import RawHeader, Value
 from nightcal.warning_names import Warn, name_warning
 
@@ -52,16 +51,16 @@ def read_equinox(header: RawHeader, warn: Warn) -> Equinox:
         From RADESYS (or RADECSYS) and EQUINOX. EPOCH, which many programs give the date of the exposure, counts only
         if it is before 1984. `J2000` if nothing is given.
     """
-    system = str(_read(header, "RADESYS") or _read(header, "RADECSYS") or "").upper()
+    system = str(header.find("RADESYS") or header.find("RADECSYS") or "").upper()
     if system == "ICRS":
         return J2000
-    value = _read(header, "EQUINOX")
+    value = header.find("EQUINOX")
     year = _parse_year(value)
     if value is not None and year is None:
         warn(name_warning("unknown equinox", f"EQUINOX is {value!r}; 2000 assumed"))
         return J2000
     if year is None:
-        epoch = _parse_year(_read(header, "EPOCH"))
+        epoch = _parse_year(header.find("EPOCH"))
         year = epoch if epoch is not None and epoch < FIRST_FK5 else None
     if system.startswith("FK4") or (year is not None and year < FIRST_FK5 and system != "FK5"):
         return Equinox("FK4", 1950.0 if year is None else year)
@@ -91,13 +90,6 @@ def convert_to_icrs(place: tuple[float, float], equinox: Equinox) -> tuple[float
     year = Time(equinox.year, format="byear" if equinox.system == "FK4" else "jyear")
     there = SkyCoord(*place, unit="deg", frame=frame(equinox=year)).icrs
     return float(there.ra.deg), float(there.dec.deg)
-
-
-def _read(header: RawHeader, name: str) -> Value | None:
-    try:
-        return header.value(name)
-    except FrameRejectedError:
-        return None
 
 
 def _parse_year(value: Value | None) -> float | None:

@@ -49,13 +49,18 @@ def read_longitude(header: RawHeader, cards: Sequence[str], warn: Warn) -> float
     return None
 
 
+def says_radians(header: RawHeader, card: str) -> bool:
+    """Check whether the comment of a card says that its angle is in radians."""
+    return _RADIANS.search(header.comment(card)) is not None
+
+
 def _is_in_radians(header: RawHeader, card: str, known: dict[str, float]) -> bool:
     """Check whether a small number is an angle in radians: the comment or another card says so."""
     number = known[card]
     if isinstance(header.value(card), str) or not 0 < abs(number) <= 2 * math.pi:
         return False
     others = [degrees for other, degrees in known.items() if other != card]
-    return bool(_RADIANS.search(header.comment(card))) or any(
+    return says_radians(header, card) or any(
         abs((math.degrees(number) - degrees + 180) % 360 - 180) < NEAR for degrees in others
     )
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nightcal.cameras.camera import Camera
-from nightcal.errors import FrameRejectedError
+from nightcal.cameras.longitude import says_radians
 from nightcal.io.header_values import parse_degrees, parse_quantity
 from nightcal.io.raw_header import RawHeader, Value
 
@@ -18,7 +17,6 @@ LOWEST, HIGHEST = -500.0, 10_000.0
 EQUATORIAL_RADIUS, FLATTENING = 6_378_140.0, 1 / 298.257
 """Of the ellipsoid of FITS, IAU 1976 [m]; it lies within 3 m of WGS 84, and sea level up to 100 m from both."""
 
-_RADIANS = re.compile(r"\brad(?:ians?)?\b", re.I)
 _NORTH_SOUTH = str.maketrans("NS", "EW")
 
 
@@ -76,9 +74,9 @@ def find_site(header: RawHeader, camera: Camera) -> Site | None:
 
 def _read_latitude(header: RawHeader, cards: Sequence[str]) -> float | None:
     for card in cards:
-        value = _look_up(header, card)
+        value = header.find(card)
         degrees = parse_degrees(_name_east_and_west(value))
-        if degrees is not None and _RADIANS.search(header.comment(card)):
+        if degrees is not None and says_radians(header, card):
             degrees = math.degrees(degrees)
         if degrees is not None and abs(degrees) <= 90:
             return degrees
@@ -95,14 +93,7 @@ def _name_east_and_west(value: Value | None) -> Value | None:
 
 def _read_height(header: RawHeader, cards: Sequence[str]) -> float | None:
     for card in cards:
-        quantity = parse_quantity(_look_up(header, card))
+        quantity = parse_quantity(header.find(card))
         if quantity is not None and LOWEST <= quantity[0] <= HIGHEST and quantity[1].lower() in ("", "m", "metres"):
             return quantity[0]
     return None
-
-
-def _look_up(header: RawHeader, card: str) -> Value | None:
-    try:
-        return header.value(card)
-    except FrameRejectedError:
-        return None

@@ -170,6 +170,13 @@ class RawHeader:
             self._asked[name] = next((value for value in self.values(name) if value is not None), None)
         return self._asked[name]
 
+    def find(self, name: str) -> Value | None:
+        """Look up the value of a keyword as `value` does; None also if it cannot be read."""
+        try:
+            return self.value(name)
+        except FrameRejectedError:
+            return None
+
     def values(self, name: str) -> tuple[Value | None, ...]:
         """Look up the value of each card of a keyword; errors as for `value`."""
         if self._split_cards is not None and name not in COMMENTARY and (" " in name or KEYWORD.fullmatch(name)):

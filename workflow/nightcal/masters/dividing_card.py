@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nightcal.errors import FrameRejectedError
 from nightcal.io.raw_header import RawHeader
 from nightcal.stacking.calibration_frame import CalibrationFrame
 
@@ -114,20 +113,13 @@ def find_dividing_cards(low: Sequence[RawHeader], high: Sequence[RawHeader]) -> 
     for name in names:
         if PASSING.search(name) and not SETUP.search(name):
             continue
-        pair = [[_read(header, name) for header in group] for group in (low, high)]
+        pair = [[header.find(name) for header in group] for group in (low, high)]
         values = [_find_common(group) for group in pair]
         if values[0] is not None and values[1] is not None and values[0] != values[1]:
             found.append((SETUP.search(name) is None, name, f"{name} ({values[0]} and {values[1]})"))
         elif "TEMP" in name and not PASSING.search(name) and (means := _find_two_levels(*pair)):
             found.append((False, name, f"{name} ({means[0]:.1f} and {means[1]:.1f})"))
     return [text for _, _, text in sorted(found, key=lambda each: each[0])][:MOST_CARDS]
-
-
-def _read(header: RawHeader, name: str) -> object:
-    try:
-        return header.value(name)
-    except FrameRejectedError:
-        return None
 
 
 def _find_common(values: Sequence[object]) -> str | None:

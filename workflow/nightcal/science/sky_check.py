@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightcal.detector.readout import Readout
-from nightcal.errors import FrameRejectedError
 from nightcal.flags import Flag
 from nightcal.io.keywords import set_cards, warn
 from nightcal.io.raw_header import RawHeader
@@ -226,14 +225,7 @@ def _list_clues(header: RawHeader, is_quiet: bool) -> str:
     quiet, loud = "a bias level left in the image, or a master with large errors", "a master of another setting"
     causes = ["a step that was skipped", quiet if is_quiet else loud]
     for cause, names in CLUES.items():
-        cards = [f"{name} = {value}" for name in names if (value := _read(header, name)) is not None]
+        cards = [f"{name} = {value}" for name in names if (value := header.find(name)) is not None]
         if cards or cause in ("another gain", "calibrated before"):
             causes.append(f"{cause} ({', '.join(cards)})" if cards else cause)
     return "; ".join(causes) + "?"
-
-
-def _read(header: RawHeader, name: str) -> object:
-    try:
-        return header.value(name)
-    except FrameRejectedError:
-        return None
