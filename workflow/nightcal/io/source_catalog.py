@@ -52,7 +52,8 @@ def write_catalog(path: Path, table: Table, header: fits.Header | Iterable[tuple
         )
     else:
         set_cards(primary.header, [card for card in header if card[0] not in STRUCTURE])
-    set_cards(primary.header, list_long_text_cards(primary.header))
+    cards = primary.header.tostring(sep="", endcard=False, padding=False)
+    set_cards(primary.header, list_long_text_cards(cards))
     _announce_wcs(primary.header)
     hdus = fits.HDUList([primary, _make_table_hdu(table)])
     for hdu in hdus:
