@@ -129,8 +129,8 @@ def _grade_group(paths: Sequence[str], headers: Sequence[Mapping[str, Any]], rea
     steady = np.array([not header.get("TRAILED") for header in headers])  # apertures for round stars fit no others
     kept = [path for path, good in zip(paths, steady, strict=True) if good]
     points, errors = (values[steady] for values in zero_points)
-    measured = iter(measure_transparency(kept, seconds[steady], points, errors, read))
-    transparency = [next(measured) if good else NO_TRANSPARENCY for good in steady]
+    measured = dict(zip(kept, measure_transparency(kept, seconds[steady], points, errors, read), strict=True))
+    transparency = [measured.get(path, NO_TRANSPARENCY) for path in paths]
     out = []
     for n, header in enumerate(headers):
         doubts = [
