@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime, timedelta
+from typing import TypeGuard
 
 from nightcal.io.card_text import Value
 
@@ -58,6 +59,11 @@ def _unify_marks(text: str) -> str:
 def may_be_thousands(value: Value | None) -> bool:
     """Check whether the comma of a number might separate thousands, as in ``1,200``."""
     return isinstance(value, str) and re.match(r"\s*[+-]?[1-9]\d{0,2},\d{3}(?![\d.,])", value) is not None
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Check whether a value is a finite number, and not true or false."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def format_clock(mjd: float) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 
 from astropy.io import fits
 
+from nightcal.io.header_values import is_number
 from nightcal.io.keywords import read_warnings
-from nightcal.report.plan_rows import Row
+from nightcal.report.plan_rows import Row, read_number
 from nightcal.science.frame_quality import FrameQuality
 
 UNGRADED = FrameQuality("")
@@ -28,32 +29,30 @@ class Quantity:
         With the unit.
     style : str
         Format of its numbers.
+    card : str
+        Keyword of products that holds it; empty if it is computed.
     """
 
     key: str
     title: str
     style: str
+    card: str = ""
 
 
 QUANTITIES = (
-    Quantity("seeing", "seeing [arcsec]", ".2f"),
-    Quantity("fwhm", "FWHM [pix]", ".2f"),
+    Quantity("seeing", "seeing [arcsec]", ".2f", "SEEING"),
+    Quantity("fwhm", "FWHM [pix]", ".2f", "FWHM"),
     Quantity("sky_mag", "sky [mag/arcsec\N{SUPERSCRIPT TWO}]", ".2f"),
     Quantity("sky", "sky [e-/s/pix]", ".3g"),
-    Quantity("zero_point", "zero point [mag]", ".3f"),
+    Quantity("zero_point", "zero point [mag]", ".3f", "ZP"),
     Quantity("transparency", "transparency", ".2f"),
-    Quantity("ellipticity", "ellipticity", ".2f"),
-    Quantity("sources", "sources", ".0f"),
-    Quantity("overscan", "overscan level [adu]", ".1f"),
-    Quantity("temperature", "CCD temperature [deg C]", ".1f"),
-    Quantity("airmass", "airmass", ".2f"),
-    Quantity("noise", "noise of empty apertures / error", ".2f"),
+    Quantity("ellipticity", "ellipticity", ".2f", "ELLIPTIC"),
+    Quantity("sources", "sources", ".0f", "NSOURCES"),
+    Quantity("overscan", "overscan level [adu]", ".1f", "OVSCLEV"),
+    Quantity("temperature", "CCD temperature [deg C]", ".1f", "CCD-TEMP"),
+    Quantity("airmass", "airmass", ".2f", "AIRMASS"),
+    Quantity("noise", "noise of empty apertures / error", ".2f", "APERNOIS"),
 )
-
-CARDS = {
-    "seeing": "SEEING", "fwhm": "FWHM", "zero_point": "ZP", "ellipticity": "ELLIPTIC", "sources": "NSOURCES",
-    "overscan": "OVSCLEV", "temperature": "CCD-TEMP", "airmass": "AIRMASS", "noise": "APERNOIS",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +61,8 @@ class FrameFacts:
 
     Attributes
     ----------
-    name : str
-        Of the product, without suffix.
+    path : str
+        Of the product, below the folder of the night.
     anchor : str
         Of its row in the page.
     mjd : float or None
@@ -78,7 +77,7 @@ class FrameFacts:
     warnings : tuple of str
     """
 
-    name: str
+    path: str
     anchor: str
     mjd: float | None
     target: str
@@ -90,6 +89,11 @@ class FrameFacts:
     warnings: tuple[str, ...] = field(default=())
 
     @property
+    def name(self) -> str:
+        """Name of the product, without suffix."""
+        return PurePosixPath(self.path).stem
+
+    @property
     def is_empty(self) -> bool:
         """Whether the frame was rejected during the reduction."""
         return "EMPTY" in self.header
@@ -97,8 +101,8 @@ class FrameFacts:
     @property
     def share_masked(self) -> float | None:
         """Share of flagged pixels [percent]."""
-        sides = [read_number(self.header, card) for card in ("NAXIS1", "NAXIS2", "NMASKED")]
-        return 100 * sides[2] / (sides[0] * sides[1]) if None not in sides and sides[0] and sides[1] else None  # type: ignore[operator]
+        nx, ny, masked = (read_card(self.header, card) for card in ("NAXIS1", "NAXIS2", "NMASKED"))
+        return 100 * masked / (nx * ny) if nx and ny and masked is not None else None
 
 
 def collect_facts(
@@ -129,21 +133,21 @@ def collect_facts(
 
 def _collect(path: str, header: fits.Header, row: Row, quality: FrameQuality, anchor: str) -> FrameFacts:
     is_measured = "NSOURCES" in header and "EMPTY" not in header
-    numbers = {key: read_number(header, card) for key, card in CARDS.items()} if is_measured else {}
-    exposure = read_number(header, "EXPTIME")
-    level = read_number(header, "SKYLEVEL") if is_measured else None
+    numbers = {one.key: read_card(header, one.card) for one in QUANTITIES if one.card} if is_measured else {}
+    exposure = read_card(header, "EXPTIME")
+    level = read_card(header, "SKYLEVEL") if is_measured else None
     if level is not None and exposure:
         numbers["sky"] = level / exposure
         numbers["sky_mag"] = _measure_sky_magnitude(level / exposure, numbers)
     if math.isfinite(quality.transparency.value):
         numbers["transparency"] = quality.transparency.value
     return FrameFacts(
-        PurePosixPath(path).stem,
+        path,
         anchor,
-        _read_time(row.get("mjd_mid", "")),
+        read_number(row, "mjd_mid"),
         str(header.get("OBJECT", "")),
         row.get("filter", ""),
-        _read_time(row.get("exposure", "")),
+        read_number(row, "exposure"),
         header,
         quality,
         {key: value for key, value in numbers.items() if value is not None},
@@ -159,16 +163,7 @@ def _measure_sky_magnitude(rate: float, numbers: Mapping[str, float | None]) -> 
     return zero_point - 2.5 * math.log10(rate / (seeing / fwhm) ** 2)
 
 
-def read_number(header: Mapping[str, Any], card: str) -> float | None:
+def read_card(header: Mapping[str, Any], card: str) -> float | None:
     """Read a finite number of a header; None if there is none."""
     value = header.get(card)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if is_number else None  # type: ignore[arg-type]
-
-
-def _read_time(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+    return float(value) if is_number(value) else None

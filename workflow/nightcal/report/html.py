@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 from nightcal.planning.naming import make_printable
 
@@ -43,10 +44,10 @@ def format_number(value: object, style: str) -> str:
     return format(value, style) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
-def make_number(value: object, style: str) -> Cell:
+def make_number(value: Any, style: str) -> Cell:
     """Make a cell with a number; empty if it is none."""
     text = format_number(value, style)
-    return Cell(text, float(value) if text and isinstance(value, int | float) else None)
+    return Cell(text, float(value) if text else None)
 
 
 def make_table(

@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from nightcal.planning.night_verdict import NightVerdict, describe_verdict, judge_night
+from nightcal.planning.night_verdict import BAD, GOOD, LOOK, NightVerdict, describe_verdict, judge_night
 from nightcal.planning.summary import NightSummary, read_summary
 from nightcal.planning.summary_text import describe_counts
 from nightcal.report.html import Cell, make_number, make_section, make_table, show
 from nightcal.report.page import finish_page
+from nightcal.report.plan_rows import Row, read_number, read_table
 from nightcal.report.plots import Point, make_key, make_plot
 
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """A number that is shown over the nights.
+
+    Attributes
+    ----------
+    table, column : str
+        Where it stands.
+    title, style : str
+        With the unit; format.
+    kind : str
+        Of the masters that have it; empty for science frames.
+    """
+
+    table: str
+    column: str
+    title: str
+    style: str
+    kind: str = ""
+
+
 TRENDS = (
-    ("calibrations", "read_noise", "read noise [e-]", ".2f", ("bias",)),
-    ("calibrations", "gain", "gain [e-/adu]", ".3f", ("flat",)),
-    ("calibrations", "level", "bias level [e-]", ".1f", ("bias",)),
-    ("calibrations", "dark_current", "dark current [e-/s]", ".3g", ("dark",)),
-    ("calibrations", "hot", "hot pixels", ".0f", ("dark",)),
-    ("calibrations", "shape_scatter", "change of shape within flats [percent]", ".2f", ("flat",)),
-    ("frames", "seeing", "seeing [arcsec]", ".2f", ()),
-    ("frames", "sky", "sky [e-/pix]", ".3g", ()),
-    ("frames", "zero_point", "zero point [mag]", ".3f", ()),
+    Trend("calibrations", "read_noise", "read noise [e-]", ".2f", "bias"),
+    Trend("calibrations", "gain", "gain [e-/adu]", ".3f", "flat"),
+    Trend("calibrations", "level", "bias level [e-]", ".1f", "bias"),
+    Trend("calibrations", "dark_current", "dark current [e-/s]", ".3g", "dark"),
+    Trend("calibrations", "hot", "hot pixels", ".0f", "dark"),
+    Trend("calibrations", "shape_scatter", "change of shape within flats [percent]", ".2f", "flat"),
+    Trend("frames", "seeing", "seeing [arcsec]", ".2f"),
+    Trend("frames", "sky", "sky [e-/pix]", ".3g"),
+    Trend("frames", "zero_point", "zero point [mag]", ".3f"),
 )
-"""Table, column, title, format, and kinds of masters, of what is shown over the nights."""
 
 COLUMNS = (
     "night",
@@ -59,7 +78,7 @@ class Night:
 
     name: str
     summary: NightSummary
-    tables: Mapping[str, Sequence[Mapping[str, str]]]
+    tables: Mapping[str, Sequence[Row]]
 
 
 def read_nights(results: Path) -> list[Night]:
@@ -86,7 +105,7 @@ def read_nights(results: Path) -> list[Night]:
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) if path.is_file() else []
+    return read_table(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
 def make_index(nights: Sequence[Night]) -> str:
@@ -103,8 +122,8 @@ def make_index(nights: Sequence[Night]) -> str:
         HTML that depends on these alone.
     """
     verdicts = [judge_night(night.summary) for night in nights]
-    words = [sum(verdict.word == word for verdict in verdicts) for word in ("GOOD", "LOOK", "BAD")]
-    head = "<h1>Nights</h1><p class=soft>{} good, {} to look at, {} bad</p>".format(*words)
+    words = Counter(verdict.word for verdict in verdicts)
+    head = f"<h1>Nights</h1><p class=soft>{words[GOOD]} good, {words[LOOK]} to look at, {words[BAD]} bad</p>"
     rows = [_make_row(night, verdict) for night, verdict in zip(nights, verdicts, strict=True)]
     links = _list_nights(nights, verdicts)
     table = make_table("Nights", COLUMNS, rows, [f"n{n}" for n in range(len(nights))])
@@ -127,7 +146,7 @@ def _make_row(night: Night, verdict: NightVerdict) -> list[Cell]:
     seeing = _collect(night.tables["frames"], "seeing")
     return [
         Cell(night.name),
-        Cell(verdict.word, is_warning=verdict.word != "GOOD"),
+        Cell(verdict.word, is_warning=verdict.word != GOOD),
         make_number(summary.science, "d"),
         *(make_number(summary.having[step], "d") for step in ("bias", "dark", "flat")),
         make_number(summary.rejected, "d"),
@@ -140,13 +159,12 @@ def _make_trends(nights: Sequence[Night]) -> Iterable[str]:
     """Plot what changes from night to night, by filter or master."""
     places = {night.name: (n + 0.5) / len(nights) for n, night in enumerate(nights)}
     marks = [(place, name[4:] if len(name) == 8 else name) for name, place in places.items()]
-    values = {trend: _collect_series(nights, trend[0], trend[1], trend[4]) for trend in TRENDS}
     for table, title in (("calibrations", "Masters over the nights"), ("frames", "Sky over the nights")):
-        chosen = {trend: found for trend, found in values.items() if trend[0] == table}
-        names = sorted({name for found in chosen.values() for _, name, _ in found})
+        values = {trend: _collect_series(nights, trend) for trend in TRENDS if trend.table == table}
+        names = sorted({name for found in values.values() for _, name, _ in found})
         plots = [
-            make_plot(trend[2], trend[3], [_make_point(item, places, names) for item in found], marks)
-            for trend, found in chosen.items()
+            make_plot(trend.title, trend.style, [_make_point(item, places, names) for item in found], marks)
+            for trend, found in values.items()
             if len({night for night, _, _ in found}) > 1
         ]
         if plots:
@@ -159,30 +177,20 @@ def _make_point(item: tuple[str, str, float], places: Mapping[str, float], names
     return Point(places[night], value, label, f"{night}/report.html", names.index(name))
 
 
-def _collect_series(
-    nights: Sequence[Night], table: str, column: str, kinds: Sequence[str]
-) -> list[tuple[str, str, float]]:
-    """Collect the median of a column in each night, by filter or by master: night, name and value."""
+def _collect_series(nights: Sequence[Night], trend: Trend) -> list[tuple[str, str, float]]:
+    """Collect the median of a number in each night, by filter or by master: night, name and value."""
     found = []
     for night in nights:
-        groups: dict[str, list[Mapping[str, str]]] = defaultdict(list)
-        for row in night.tables[table]:
-            if not kinds or row.get("kind") in kinds:
-                groups[row.get("filter", "") if table == "frames" else row.get("master", "")].append(row)
+        groups: dict[str, list[Row]] = defaultdict(list)
+        for row in night.tables[trend.table]:
+            if not trend.kind or row.get("kind") == trend.kind:
+                groups[row.get("master" if trend.kind else "filter", "")].append(row)
         for name, rows in groups.items():
-            if values := _collect(rows, column):
+            if values := _collect(rows, trend.column):
                 found.append((night.name, name, median(values)))
     return found
 
 
-def _collect(rows: Iterable[Mapping[str, str]], column: str) -> list[float]:
-    """Collect the finite numbers of a column."""
-    values = []
-    for row in rows:
-        try:
-            value = float(row.get(column) or "nan")
-        except ValueError:
-            continue
-        if math.isfinite(value):
-            values.append(value)
-    return values
+def _collect(rows: Iterable[Row], column: str) -> list[float]:
+    """Collect the numbers of a column."""
+    return [value for row in rows if (value := read_number(row, column)) is not None]

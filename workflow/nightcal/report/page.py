@@ -13,11 +13,11 @@ from nightcal.io.header_values import format_clock
 from nightcal.io.keywords import read_warnings
 from nightcal.io.verdict import Verdict
 from nightcal.planning.night_verdict import describe_verdict, judge_night
-from nightcal.planning.plan import REJECTED, STEPS, UNUSED
+from nightcal.planning.plan import STEPS
 from nightcal.planning.summary import NightSummary
 from nightcal.planning.summary_text import describe_counts
 from nightcal.planning.verdict import find_verdict as find_rule
-from nightcal.report.facts import FrameFacts, collect_facts, read_number
+from nightcal.report.facts import FrameFacts, collect_facts, read_card
 from nightcal.report.html import (
     Cell,
     format_number,
@@ -28,7 +28,7 @@ from nightcal.report.html import (
     make_table,
     show,
 )
-from nightcal.report.plan_rows import Products, Row
+from nightcal.report.plan_rows import Products, Row, is_lost, read_number
 from nightcal.report.through_the_night import make_plots
 from nightcal.report.tiles import make_tiles
 from nightcal.report.time_axis import make_axis
@@ -91,11 +91,12 @@ def make_report(
         HTML that depends on these alone, and asks for nothing else; all text from headers and file names is escaped.
     """
     frames = collect_facts(products, {row["product"]: row for row in rows}, grades or {})
-    anchors = {f"science/{frame.name}.fits": frame.anchor for frame in frames}
+    anchors = {frame.path: frame.anchor for frame in frames}
     masters = {path: header for path, header in products.items() if path.startswith("masters/")}
-    axis = make_axis(float(row["mjd_mid"]) for row in rows if _is_number(row["mjd_mid"]))
+    times = [mjd for row in rows if (mjd := read_number(row, "mjd_mid")) is not None]
+    axis = make_axis(times)
     parts = [
-        _make_head(summary, rows, frames),
+        _make_head(summary, rows, frames, times),
         _make_verdict(summary, raw, remarks),
         make_tiles(rows, frames, crosschecks),
         make_section("Timeline", make_timeline(rows, axis, anchors)) if axis else "",
@@ -133,10 +134,9 @@ def finish_page(title: str, parts: Sequence[str]) -> str:
     )
 
 
-def _make_head(summary: NightSummary, rows: Sequence[Row], frames: Sequence[FrameFacts]) -> str:
+def _make_head(summary: NightSummary, rows: Sequence[Row], frames: Sequence[FrameFacts], times: Sequence[float]) -> str:
     night = summary.night
     date = f"{night[:4]}-{night[4:6]}-{night[6:]}" if len(night) == 8 and night.isdecimal() else night
-    times = [float(row["mjd_mid"]) for row in rows if _is_number(row["mjd_mid"])]
     words = [
         *sorted({row["camera"] for row in rows if row["camera"]}),
         *dict.fromkeys(frame.target for frame in frames if frame.target),
@@ -179,7 +179,7 @@ def _make_gallery_section(frames: Sequence[FrameFacts], pictures: Mapping[str, b
     """Show the science frames in the order of time; each leads to its row."""
     items = []
     for frame in sorted(frames, key=lambda frame: frame.mjd or 0.0):
-        picture = pictures.get(f"science/{frame.name}.fits")
+        picture = pictures.get(frame.path)
         if picture is not None:
             caption = " ".join(filter(None, (frame.name, frame.filter, frame.quality.grade)))
             items.append((picture, caption, f"#{frame.anchor}"))
@@ -188,7 +188,7 @@ def _make_gallery_section(frames: Sequence[FrameFacts], pictures: Mapping[str, b
 
 
 def _make_master_row(path: str, header: fits.Header, verdict: Verdict | None) -> list[Cell]:
-    level = next((f"{header[k]:.4g} {u}" for k, u in LEVELS if read_number(header, k) is not None), "")
+    level = next((f"{header[k]:.4g} {u}" for k, u in LEVELS if read_card(header, k) is not None), "")
     return [
         Cell(PurePosixPath(path).stem),
         Cell("" if verdict is None else verdict.outcome.word),
@@ -232,10 +232,10 @@ def _make_science_row(frame: FrameFacts) -> list[Cell]:
         Cell(quality, is_warning=frame.quality.grade == "poor"),
         make_number(numbers.get("seeing"), ".2f"),
         make_number(numbers.get("fwhm"), ".2f"),
-        make_number(None if frame.is_empty else read_number(header, "SKYLEVEL"), ".1f"),
+        make_number(None if frame.is_empty else read_card(header, "SKYLEVEL"), ".1f"),
         make_number(numbers.get("sources"), ".0f"),
         Cell(zero_point, numbers.get("zero_point")),
-        make_number(None if frame.is_empty else read_number(header, "MAGLIM5"), ".2f"),
+        make_number(None if frame.is_empty else read_card(header, "MAGLIM5"), ".2f"),
         make_number(frame.share_masked, ".2f"),
         Cell(str(header.get("SKIPPED", ""))),
         Cell(", ".join(ages)),
@@ -274,7 +274,7 @@ def _make_problem_section(frames: Sequence[FrameFacts], masters: Products) -> st
 
 def _make_loss_section(rows: Sequence[Row]) -> str:
     """List the frames that were rejected or left unused, by reason."""
-    lost = [row for row in rows if row["role"] in (REJECTED, UNUSED)]
+    lost = [row for row in rows if is_lost(row)]
     if not lost:
         return make_section("Rejected and unused", "<p>No raw frame was rejected or left unused.</p>")
     columns = "frame", "type", "role", "reason"
@@ -329,7 +329,3 @@ def _fold(title: str, lines: Sequence[str]) -> str:
 def _read_file(name: str) -> str:
     """Read the style sheet or the script of the page."""
     return files("nightcal.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).isdecimal()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -13,7 +14,7 @@ from astropy.io import fits
 from nightcal.io.colour_mosaic import PLANES
 from nightcal.io.keywords import LONGEST_TEXT, make_ascii
 from nightcal.planning.naming import make_printable
-from nightcal.planning.plan import COLUMNS, REJECTED
+from nightcal.planning.plan import COLUMNS, REJECTED, UNUSED
 
 Row = Mapping[str, str]
 Products = Mapping[str, fits.Header]
@@ -21,8 +22,22 @@ Products = Mapping[str, fits.Header]
 
 
 def read_table(text: str) -> list[dict[str, str]]:
-    """Read the rows of a ``plan.csv``."""
+    """Read the rows of a table such as ``plan.csv``."""
     return list(csv.DictReader(io.StringIO(text)))
+
+
+def read_number(row: Row, column: str) -> float | None:
+    """Read a finite number of a row; None if there is none."""
+    try:
+        value = float(row.get(column, ""))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def is_lost(row: Row) -> bool:
+    """Check whether a raw frame was rejected or left unused."""
+    return row["role"] in (REJECTED, UNUSED)
 
 
 def write_table(rows: Iterable[Row]) -> str:

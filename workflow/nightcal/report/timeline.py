@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from nightcal.io.header_values import format_clock
-from nightcal.planning.plan import REJECTED, STEPS, UNUSED
+from nightcal.planning.plan import STEPS
 from nightcal.report.html import show
-from nightcal.report.plan_rows import Row
+from nightcal.report.plan_rows import Row, is_lost, read_number
 from nightcal.report.time_axis import TimeAxis
 
 ORDER = ("bias", "dark", "flat", "science")
@@ -32,18 +33,17 @@ def make_timeline(rows: Sequence[Row], axis: TimeAxis, anchors: Mapping[str, str
     masters = {product: n for n, product in enumerate(dict.fromkeys(row["product"] for row in rows if row["product"]))}
     by_name = {(row["night"], product.rpartition("/")[2].removesuffix(".fits")): masters[product]
                for row in rows if (product := row["product"]).startswith("masters/")}  # fmt: skip
-    lanes: dict[tuple[int, str], list[str]] = {}
-    counts: dict[tuple[int, str], list[Row]] = {}
+    lanes: dict[tuple[int, str], list[Row]] = defaultdict(list)
     for row in rows:
-        mjd = _read_mjd(row)
-        if mjd is None:
-            continue
-        lane = _name_lane(row)
+        if read_number(row, "mjd_mid") is not None:
+            lanes[_name_lane(row)].append(row)
+
+    def make_tick(row: Row) -> str:
         used = [by_name[row["night"], row[step]] for step in STEPS if (row["night"], row[step]) in by_name]
-        lanes.setdefault(lane, []).append(_make_tick(row, axis.place(mjd), mjd, masters, used, anchors))
-        counts.setdefault(lane, []).append(row)
+        return _make_tick(row, axis, masters, used, anchors)
+
     marks = "".join(f'<span style="left:{100 * place:.2f}%">{text}</span>' for place, text in axis.find_marks())
-    body = "\n".join(_make_lane(lane, lanes[lane], counts[lane]) for lane in sorted(lanes))
+    body = "\n".join(_make_lane(lane, lanes[lane], map(make_tick, lanes[lane])) for lane in sorted(lanes))
     return f'<div class="timeline">{body}\n<div class="lane axis"><b>UT</b><div>{marks}</div></div></div>'
 
 
@@ -53,28 +53,22 @@ def _name_lane(row: Row) -> tuple[int, str]:
     return rank, " ".join(filter(None, (kind, row["filter"] if kind in ("flat", "science") else "")))
 
 
-def _make_lane(lane: tuple[int, str], ticks: Sequence[str], rows: Sequence[Row]) -> str:
-    lost = sum(row["role"] in (REJECTED, UNUSED) for row in rows)
+def _make_lane(lane: tuple[int, str], rows: Sequence[Row], ticks: Iterable[str]) -> str:
+    lost = sum(map(is_lost, rows))
     words = f"{len(rows)}" + (f", {lost} not used" if lost else "")
     return f'<div class="lane"><b>{show(lane[1])} <small>{words}</small></b><div>{"".join(ticks)}</div></div>'
 
 
 def _make_tick(
-    row: Row, place: float, mjd: float, masters: Mapping[str, int], used: Sequence[int], anchors: Mapping[str, str]
+    row: Row, axis: TimeAxis, masters: Mapping[str, int], used: Sequence[int], anchors: Mapping[str, str]
 ) -> str:
+    mjd = read_number(row, "mjd_mid") or 0.0
     title = f"{row['file']}, {format_clock(mjd)} UT, {row['role']}"
-    title += f": {row['reason']}" if row["role"] in (REJECTED, UNUSED) else ""
-    kind = "x" if row["role"] in (REJECTED, UNUSED) else "t"
+    title += f": {row['reason']}" if is_lost(row) else ""
+    kind = "x" if is_lost(row) else "t"
     links = f' data-u="{" ".join(map(str, used))}"' if used else ""
     links += f' data-g="{masters[row["product"]]}"' if row["product"] else ""
-    style = f'style="left:{100 * place:.2f}%"'
+    style = f'style="left:{100 * axis.place(mjd):.2f}%"'
     if row["product"] in anchors:
         return f'<a class="{kind}" href="#{anchors[row["product"]]}" {style}{links} title="{show(title)}"></a>'
     return f'<i class="{kind}" {style}{links} title="{show(title)}"></i>'
-
-
-def _read_mjd(row: Row) -> float | None:
-    try:
-        return float(row["mjd_mid"])
-    except ValueError:
-        return None

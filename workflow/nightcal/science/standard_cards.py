@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from nightcal.cameras.site import Site
 from nightcal.io.date_formats import SECONDS_A_DAY, parse_moment
-from nightcal.io.header_values import format_time
+from nightcal.io.header_values import format_time, is_number
 from nightcal.io.keywords import set_cards
 from nightcal.planning.frames import Frame
 
@@ -45,7 +45,7 @@ def complete_header(header: fits.Header, frame: Frame, site: Site | None) -> Non
             cards[name] = text
     if site is not None:
         cards |= _list_site(header, site)
-        if frame.pointing and frame.mjd is not None and not _is_number(header.get("AIRMASS")):
+        if frame.pointing and frame.mjd is not None and not is_number(header.get("AIRMASS")):
             airmass = compute_airmass(*frame.pointing, frame.mjd, site)
             cards |= {} if airmass is None else {"AIRMASS": round(airmass, 4)}
     set_cards(header, cards)
@@ -55,7 +55,7 @@ def _list_exposure(header: fits.Header, frame: Frame) -> dict[str, Any]:
     """List exposure time and filter, where the header has none or others."""
     cards: dict[str, Any] = {}
     seconds, filter_name = header.get("EXPTIME"), header.get("FILTER")
-    if not _is_number(seconds) or abs(seconds - frame.exposure_time) > SAME_DURATION:
+    if not is_number(seconds) or abs(seconds - frame.exposure_time) > SAME_DURATION:
         cards |= {"EXPTIME": frame.exposure_time} | _keep("RAWEXPT", seconds)
     if frame.filter and (not isinstance(filter_name, str) or filter_name.strip() != frame.filter):
         cards |= {"FILTER": frame.filter} | _keep("RAWFILT", filter_name)
@@ -73,7 +73,7 @@ def _list_times(header: fits.Header, frame: Frame) -> dict[str, Any]:
     written = moment is not None and moment.is_date and moment.has_time and "-" in str(date)
     if moment is None or not written or abs(moment.mjd - start) * SECONDS_A_DAY > SAME_TIME:
         cards |= {"DATE-OBS": format_time(start)} | _keep("RAWDATE", date)
-    if not _is_number(mjd) or abs(mjd - start) * SECONDS_A_DAY > SAME_TIME:
+    if not is_number(mjd) or abs(mjd - start) * SECONDS_A_DAY > SAME_TIME:
         cards |= {"MJD-OBS": round(start, 8)} | _keep("RAWMJD", mjd)
     return cards | _list_limits(header)
 
@@ -94,7 +94,7 @@ def _list_site(header: fits.Header, site: Site) -> dict[str, Any]:
         return {}
     values = *(round(metres, 2) for metres in site.geocentric), site.longitude, site.latitude, site.height
     cards = dict(zip((f"OBSGEO-{letter}" for letter in "XYZLBH"), values, strict=True))
-    return {} if all(_is_number(header.get(name)) for name in cards) else cards
+    return {} if all(is_number(header.get(name)) for name in cards) else cards
 
 
 def compute_airmass(ra: float, dec: float, mjd: float, site: Site) -> float | None:
@@ -130,10 +130,6 @@ def compute_airmass(ra: float, dec: float, mjd: float, site: Site) -> float | No
         return None
     altitude = 90.0 - zenith_distance
     return 1.0 / (math.sin(math.radians(altitude)) + 0.50572 * (altitude + 6.07995) ** -1.6364)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _keep(name: str, value: Any) -> dict[str, Any]:
