@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nightcal.warning_names import HANDLED, WARNINGS
+from nightcal.warning_names import find_kind, read_name
 
 TOLD = frozenset(("FWHM unknown", "bias skipped", "dark skipped", "doubtful master", "flat skipped", "master rejected"))
 """Warnings that a summary tells by other means: steps that were skipped, masters, and the quality of frames."""
@@ -54,12 +54,14 @@ class WarningCount:
     @property
     def remedy(self) -> str:
         """What an observer can do."""
-        return next((warning.remedy for warning in WARNINGS if warning.name == self.name), "")
+        kind = find_kind(self.name)
+        return kind.remedy if kind else ""
 
     @property
     def is_handled(self) -> bool:
         """Whether nightcal has done what was needed, so that nobody has to look."""
-        return self.name in HANDLED
+        kind = find_kind(self.name)
+        return kind is not None and kind.is_handled
 
 
 def count_warnings(frames: Iterable[Sequence[str]]) -> tuple[WarningCount, ...]:
@@ -78,11 +80,11 @@ def count_warnings(frames: Iterable[Sequence[str]]) -> tuple[WarningCount, ...]:
     number: Counter[str] = Counter()
     example: dict[str, str] = {}
     for warnings in frames:
-        named = {text.partition(": ")[0]: text for text in reversed(warnings)}
+        named = {read_name(text): text for text in reversed(warnings)}
         number.update(named.keys())
         example = named | example
-    known = {warning.name for warning in WARNINGS} - TOLD
-    counts = (WarningCount(name, count, example[name]) for name, count in number.items() if name in known)
+    told = (name for name in number if find_kind(name) and name not in TOLD)
+    counts = (WarningCount(name, number[name], example[name]) for name in told)
     return tuple(sorted(counts, key=lambda count: (count.is_handled, -count.frames, count.name)))
 
 

@@ -36,13 +36,11 @@ from nightcal.report.timeline import make_timeline
 from nightcal.science.crosscheck import CrossCheck
 from nightcal.science.frame_quality import FrameQuality
 from nightcal.version import __version__
-from nightcal.warning_names import WARNINGS
+from nightcal.warning_names import find_kind, read_name
 
 LEVELS = (("BIASLVL", "e-"), ("DARKCURR", "e-/s"), ("FLATLVL", "e-"))
 
 SEPARATOR = " \N{MIDDLE DOT} "
-
-NAMES = frozenset(warning.name for warning in WARNINGS)
 
 MASTER_COLUMNS = "master", "verdict", "frames", "averaged per pixel", "noise / model", "level", "warnings"
 SCIENCE_COLUMNS = (
@@ -247,8 +245,8 @@ def _make_science_row(frame: FrameFacts) -> list[Cell]:
 
 def _name(warning: str) -> str:
     """Take the name of a warning; its text is in the section of warnings."""
-    name = warning.partition(": ")[0]
-    return name if name in NAMES else warning
+    kind = find_kind(warning)
+    return kind.name if kind else warning
 
 
 def _make_problem_section(frames: Sequence[FrameFacts], masters: Products) -> str:
@@ -258,11 +256,10 @@ def _make_problem_section(frames: Sequence[FrameFacts], masters: Products) -> st
     texts += [(PurePosixPath(path).stem, tuple(read_warnings(header))) for path, header in masters.items()]
     for name, warnings in texts:
         for text in warnings:
-            found[text.partition(": ")[0]][name] = text
-    known = {warning.name: warning for warning in WARNINGS}
+            found[read_name(text)][name] = text
     parts = []
     for kind in sorted(found, key=lambda kind: (-len(found[kind]), kind)):
-        explained = known.get(kind)
+        explained = find_kind(kind)
         words = f"<p>{show(explained.meaning)} <b>What to do:</b> {show(explained.remedy)}</p>" if explained else ""
         lines = Counter(found[kind].values())
         items = make_list(f"{number} times: {text}" if number > 1 else text for text, number in lines.items())
