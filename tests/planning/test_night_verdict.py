@@ -7,6 +7,7 @@ from nightcal.planning.doubts import Doubt, count_warnings
 from nightcal.planning.night_verdict import BAD, GOOD, LOOK, describe_verdict, judge_night
 from nightcal.planning.positions import Positions
 from nightcal.planning.summary import Fate, read_summary, summarise_fates, write_summary
+from nightcal.planning.summary_text import suggest
 
 
 def science(number, **more):
@@ -52,6 +53,22 @@ def test_what_was_not_done_comes_first_with_what_helps():
     assert texts[2].startswith("1 of 3 science frames: clouds")
     assert "snakemake missing" in verdict.findings[0].advice
     assert describe_verdict(verdict) == "LOOK, with 1 thing to do."
+
+
+def test_all_that_helps_is_told_even_if_one_group_needs_it_all():
+    lacking = science(
+        3, lacks={"flat": "5 flats in V differ in READMODE ('slow' and 'fast')"}, remedies={"flat": "check"}
+    )
+    summary = summarise(*lacking)
+    assert judge_night(summary, "raw").findings[0].advice.splitlines() == suggest(summary, "raw")
+    assert len(suggest(summary, "raw")) == 3
+
+
+def test_a_reason_with_a_semicolon_is_no_advice():
+    positions = Positions(4, 0, 0, "only 2 sources; at least 6 are needed")
+    (finding,) = judge_night(replace(WHOLE, positions=positions)).findings
+    assert finding.text == "0 of 4 frames have positions: only 2 sources; at least 6 are needed"
+    assert finding.advice == ""
 
 
 @pytest.mark.parametrize(

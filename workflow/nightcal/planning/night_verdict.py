@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nightcal.planning.doubts import describe_doubt, describe_warning
-from nightcal.planning.plan import REJECTED, STEPS, UNUSED
-from nightcal.planning.positions import FETCH_STARS, describe_positions
+from nightcal.planning.plan import REJECTED, STEPS
+from nightcal.planning.positions import FETCH_STARS, explain_positions
 from nightcal.planning.summary import NightSummary
 from nightcal.planning.summary_text import describe_group, find_failure, suggest
 
@@ -28,7 +28,8 @@ class Finding:
     text : str
         One sentence, with a number.
     advice : str
-        What to do, with the command if there is one; empty if nothing has to be done.
+        What to do, with the command if there is one, a line each; empty if nothing has to be done. What helps against
+        frames that lack a step or were rejected stands with the first of them.
     needs_look : bool
         Whether the night is not good for that reason.
     """
@@ -90,22 +91,20 @@ def describe_verdict(verdict: NightVerdict) -> str:
 
 def _find(summary: NightSummary, raw: str, fetch: str) -> Iterator[Finding]:
     """Find what an observer should know, the most important first."""
+    advice = "\n".join(suggest(summary, raw))
     if failure := find_failure(summary):
         yield Finding(f"{failure[0].upper()}{failure[1:]}.")
-    groups = [group for group in summary.undone if group.what != UNUSED]
-    lacking = [group for group in groups if group.what in STEPS and group.kind == "science"]
-    advice = iter(suggest(summary, raw))
-    for group in lacking:
-        yield Finding(describe_group(group), next(advice, ""))
-    for group in groups:
-        if group.what == REJECTED:
-            yield Finding(describe_group(group), next(advice, "") if group.remedy else "")
+    lacking = [group for group in summary.undone if group.what in STEPS and group.kind == "science"]
+    rejected = [group for group in summary.undone if group.what == REJECTED]
+    for group in (*lacking, *rejected):
+        yield Finding(describe_group(group), advice)
+        advice = ""
     yield from map(Finding, summary.distrusted)
     for doubt in summary.doubts:
         yield Finding(describe_doubt(doubt, summary.science), needs_look=not doubt.is_common)
     for warning in summary.warnings[:MOST_WARNINGS]:
         look = not warning.is_handled
         yield Finding(describe_warning(warning, summary.science), warning.remedy if look else "", look)
-    if positions := describe_positions(summary.positions, fetch):
-        text, _, command = positions.partition("; ")
-        yield Finding(text, command, needs_look=False)
+    text, remedy = explain_positions(summary.positions, fetch)
+    if text:
+        yield Finding(text, remedy, needs_look=False)

@@ -81,15 +81,19 @@ def describe_positions(positions: Positions | None, fetch: str = FETCH_STARS) ->
     str
         A line; empty if all frames are solved, or if none was measured.
     """
+    return "; ".join(filter(None, explain_positions(positions, fetch)))
+
+
+def explain_positions(positions: Positions | None, fetch: str = FETCH_STARS) -> tuple[str, str]:
+    """Say the same in two parts, how many frames have positions, and what helps; either may be empty."""
     if positions is None or positions.from_stars == positions.frames:
-        return ""
+        return "", ""
     having = positions.from_stars + positions.from_raw
     raw = f", {positions.from_raw} of them only from the WCS of the raw frame" if positions.from_raw else ""
-    if positions.field:
-        remedy = f"the field of {positions.field} arcmin needs stars; once, with a network: {fetch}"
-    else:
-        remedy = positions.reason
-    return f"{having} of {positions.frames} frames have positions{raw}: {remedy}"
+    count = f"{having} of {positions.frames} frames have positions{raw}"
+    if not positions.field:
+        return f"{count}: {positions.reason}", ""
+    return f"{count}: the field of {positions.field} arcmin needs stars", f"once, with a network: {fetch}"
 
 
 def write_fetch_command(

@@ -148,7 +148,7 @@ def _make_verdict(summary: NightSummary, raw: str, remarks: Sequence[str]) -> st
     verdict = judge_night(summary, raw)
     items = []
     for finding in verdict.findings:
-        advice = f"<br><small>{show(finding.advice)}</small>" if finding.advice else ""
+        advice = "".join(f"<br><small>{show(line)}</small>" for line in finding.advice.splitlines())
         items.append(f"<li{' class=warn' if finding.needs_look else ''}>{show(finding.text)}{advice}</li>")
     found = f"<ul>{''.join(items)}</ul>" if items else ""
     return (
