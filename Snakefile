@@ -6,9 +6,6 @@ HERE = workflow.current_basedir.get_path_or_uri(secret_free=True)  # also where 
 sys.path.insert(0, f"{HERE}/workflow")
 
 
-configfile: f"{HERE}/config/config.yaml"
-
-
 include: "workflow/rules/common.smk"
 include: "workflow/rules/masters.smk"
 include: "workflow/rules/fringes.smk"

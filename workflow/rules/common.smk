@@ -42,7 +42,8 @@ try:
     if workflow.is_main_process:
         for path in workflow.configfiles:
             read_yaml(Path(path))  # a key that stands there twice is a mistake; Snakemake takes the last
-    defaults = read_yaml(HOME / "config" / "config.yaml")  # a module does not read it
+    # Not by configfile, which Snakemake leaves out of a module.
+    defaults = read_yaml(HOME / "config" / "config.yaml")
     update_config(defaults, config)
     config.update(parse_command_line(defaults))
     RUN = read_run_config(config, HOME, in_job=not workflow.is_main_process)
