@@ -11,9 +11,17 @@ from nightcal.masters.make import make_master_bias, make_master_dark, make_maste
 from nightcal.measurement.star_catalog import StarCatalog
 from nightcal.numerics import kernels
 from nightcal.science.steps import MEASUREMENTS
+from nightcal.simulation.night import simulate_night
 from ready_snakemake import run_new_snakemake, run_snakemake
 
 REPOSITORY = Path(__file__).parents[1]
+
+
+def simulate_small_night(folder):
+    """Simulate a night of small frames, whose truth is beside them; return the folder of its raw frames."""
+    numbers = {"n_bias": 6, "n_dark": 3, "n_flat": 3, "n_science": 4, "n_stars": 20}
+    simulate_night(folder / "raw", folder / "truth", shape=(96, 128), **numbers)
+    return folder / "raw"
 
 
 class Runner:

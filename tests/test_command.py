@@ -7,11 +7,8 @@ import sys
 
 import pytest
 import yaml
-from helpers import REPOSITORY, digests
+from helpers import REPOSITORY, digests, simulate_small_night
 from nightcal.command import make_command, make_parser, parse_arguments, read_settings
-from nightcal.simulation.night import simulate_night
-
-SMALL = {"shape": (96, 128), "n_bias": 6, "n_dark": 3, "n_flat": 3, "n_science": 4, "n_stars": 20}
 
 
 def run(*arguments, cwd=REPOSITORY, path=REPOSITORY / "workflow"):
@@ -75,8 +72,8 @@ MISTAKES = {
     "twice in a group": (["run", ".", "dark.hot=1", "dark.hot=2"], "dark.hot is set twice"),
     "group and key": (["run", ".", "dark=1", "dark.hot=2"], "dark.hot is set, and so is dark as a whole"),
     "brace": (["run", ".", "dark={hot: 3"], "dark is '{hot: 3', which has a bracket or a quote too many or too few."),
-    "cores": (["run", ".", "--cores", "many"], "'many' is no number of cores; expected 1, 2, ... or all"),
-    "no cores": (["run", ".", "--cores", "0"], "'0' is no number of cores"),
+    "cores": (["run", ".", "--cores", "many"], "'many' is not a number of cores; expected 1, 2, ... or all"),
+    "no cores": (["run", ".", "--cores", "0"], "'0' is not a number of cores"),
     "profile": (["run", ".", "--profile", "pbs"], "there is no profile 'pbs'; expected default, slurm, or a folder"),
     "settings file": (
         ["run", ".", "--settings-file", "x.yaml"],
@@ -130,9 +127,7 @@ def test_a_broken_pipe_has_no_traceback(tmp_path):
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("night")
-    simulate_night(folder / "raw", folder / "truth", **SMALL)
-    return folder / "raw"
+    return simulate_small_night(tmp_path_factory.mktemp("night"))
 
 
 @pytest.fixture(scope="module")

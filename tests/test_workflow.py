@@ -17,7 +17,7 @@ import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import Table
-from helpers import REPOSITORY, digests
+from helpers import REPOSITORY, digests, simulate_small_night
 from nightcal.io.source_catalog import read_catalog
 from nightcal.numerics.kernels import WORTHWHILE
 from nightcal.planning.header_cache import locate_cache
@@ -25,7 +25,6 @@ from nightcal.simulation.night import simulate_night
 from nightcal.simulation.truth import compare_with_truth
 
 NIGHT = "20240301"
-SMALL = {"shape": (96, 128), "n_bias": 6, "n_dark": 3, "n_flat": 3, "n_science": 4, "n_stars": 20}
 
 
 def rows(results, night=NIGHT):
@@ -48,9 +47,7 @@ def copy_frames(raw, folder, *patterns):
 @pytest.fixture(scope="module")
 def night(tmp_path_factory):
     """A small simulated night."""
-    folder = tmp_path_factory.mktemp("night")
-    simulate_night(folder / "raw", folder / "truth", **SMALL)
-    return folder / "raw"
+    return simulate_small_night(tmp_path_factory.mktemp("night"))
 
 
 @pytest.fixture(scope="module")

@@ -194,7 +194,7 @@ def _write(value: Any) -> str:
 
 def _count_cores(text: str) -> str:
     if text != "all" and not (text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of cores; expected 1, 2, ... or all")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of cores; expected 1, 2, ... or all")
     return text
 
 

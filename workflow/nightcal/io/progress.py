@@ -65,13 +65,14 @@ def watch_products(paths: Collection[Path], say: Callable[[str], None], interval
 
 
 def _watch(missing: set[Path], say: Callable[[str], None], interval: float) -> None:
-    total, left, told, begin = len(missing), missing, 0, time.monotonic()
+    left, told = missing, 0
+    begin = time.monotonic()
     while left:
         time.sleep(interval)
         left = find_missing(left)
-        done = total - len(left)
+        done = len(missing) - len(left)
         if told == 0 and done == 0:
             begin = time.monotonic()  # masters come first
         elif done != told:
-            say(describe_progress(done, total, time.monotonic() - begin))
+            say(describe_progress(done, len(missing), time.monotonic() - begin))
             told = done
